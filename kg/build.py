@@ -1,0 +1,105 @@
+"""Assemble the graph from the packaged files, judge it, and keep it in a data folder.
+
+A data folder holds `dataset.nq`, the canonical N-Quads of everything, and `build.json`, which says
+from which files it was made. Both are replaced as one: the dataset counts only if `build.json` names its digest.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from kg import gate, resources
+from kg.engine.embedded import EmbeddedEngine
+from kg.errors import ConfigurationError
+from kg.formats import NQUADS
+from kg.gate import SHAPES_GRAPH, Report, Shapes
+from kg.materialise import expanded
+from kg.rdf import canonical_nquads, parse
+
+DATASET: Final = "dataset.nq"
+MANIFEST: Final = "build.json"
+
+
+@dataclass(frozen=True)
+class Build:
+    """An assembled graph with the verdict on it; `sizes` counts triples by graph IRI."""
+
+    engine: EmbeddedEngine
+    report: Report
+    sizes: dict[str, int]
+
+
+def own_shapes() -> Shapes:
+    """The project's shapes, read and analysed."""
+    return gate.read_shapes(quad for quad in resources.curated_quads() if quad.graph_name == SHAPES_GRAPH)
+
+
+def assemble() -> EmbeddedEngine:
+    """Load the packaged files and materialise the rules, without judging the result."""
+    return expanded(resources.curated_quads())
+
+
+def build() -> Build:
+    """Assemble the graph and judge all of it."""
+    engine = assemble()
+    report = gate.validate(engine.quads(), own_shapes())
+    return Build(engine, report, engine.graph_sizes())
+
+
+def save(result: Build, folder: Path) -> Path:
+    """Write a built graph into a data folder, atomically; returns the file of the dataset.
+
+    Raises ConfigurationError when the folder cannot be written.
+    """
+    dataset = canonical_nquads(result.engine.quads())
+    manifest = {
+        "fingerprint": resources.fingerprint(),
+        "sha256": hashlib.sha256(dataset).hexdigest(),
+        "graphs": result.sizes,
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / DATASET, dataset)
+        _replace(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+    except OSError as error:
+        raise ConfigurationError(f"The data folder {folder} cannot be written: {error.strerror}") from error
+    return folder / DATASET
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def load(folder: Path) -> EmbeddedEngine | None:
+    """Read a built graph back; None if there is none, it is damaged, or other files made it."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        dataset = (folder / DATASET).read_bytes()
+    except (OSError, ValueError):
+        return None
+    current = manifest.get("fingerprint") == resources.fingerprint()
+    whole = manifest.get("sha256") == hashlib.sha256(dataset).hexdigest()
+    return EmbeddedEngine(parse(dataset, NQUADS)) if current and whole else None
+
+
+def open_or_build(folder: Path) -> EmbeddedEngine:
+    """Open the graph of a data folder, building and judging it first where that is needed.
+
+    Raises ConfigurationError if the packaged graph has violations: such a graph is not served.
+    """
+    engine = load(folder)
+    if engine is not None:
+        return engine
+    result = build()
+    if not result.report.admissible:
+        raise ConfigurationError("The packaged graph violates its shapes; `hpkg build` lists the findings.")
+    save(result, folder)
+    return result.engine

@@ -1,0 +1,238 @@
+"""The command `hpkg`: thin, each command calls kg and prints. Exit codes: 0 good, 1 findings, 2 usage."""
+
+import os
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import click
+from granian import Granian
+from granian.constants import Interfaces
+from platformdirs import user_data_path
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from kg import build, facts, gate, resources
+from kg import evidence as anchors
+from kg.engine import remote
+from kg.engine.embedded import EmbeddedEngine
+from kg.engine.protocol import Dataset, QueryRequest
+from kg.errors import KgError, RdfSyntaxError, UnknownGraphError
+from kg.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, by_name, rdf_format_of_file
+from kg.gate import Report
+from kg.query import answer
+from kg.rdf import NamedNode, Quad, canonical_nquads, canonical_turtle, compress, parse, serialize, term_text
+from kg.terms import compact, graph_iri, graph_name
+
+_SEVERITIES: Final = {gate.VIOLATION: "violation", gate.WARNING: "warning", gate.INFO: "info"}
+_READABLE_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+_data = click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=lambda: user_data_path("haiphong-kg"),
+    envvar="HPKG_DATA",
+    help="Data folder; by default the user's own.",
+)
+_language = click.option("--lang", type=click.Choice(["vi", "en"]), default="en", help="Language of the messages.")
+
+
+class _Group(click.Group):
+    """Turns the errors of kg into one line on standard error and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KgError as error:
+            raise click.UsageError(str(error)) from error
+
+
+@click.group(cls=_Group)
+@click.version_option(package_name="haiphong-kg")
+def main() -> None:
+    """Build, check, query and serve the knowledge graph of Hải Phòng's economic zones."""
+
+
+@main.command("build")
+@_data
+@_language
+def build_command(data: Path, lang: str) -> None:
+    """Assemble the graph, judge it against its shapes and keep it in the data folder."""
+    console = Console()
+    with console.status("Building and validating …"):
+        result = build.build()
+    _print_sizes(console, result.sizes)
+    _print_findings(console, result.report, lang)
+    if not result.report.admissible:
+        sys.exit(1)
+    console.print(f"Kept in {build.save(result, data)}", highlight=False, soft_wrap=True)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, envvar="HPKG_HOST", help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, envvar="HPKG_PORT", help="Port to listen on.")
+@click.option(
+    "--default-graph",
+    type=click.Choice(["union", "strict"]),
+    default="union",
+    show_default=True,
+    envvar="HPKG_DEFAULT_GRAPH",
+    help="What a query without a dataset sees: the union of all graphs, or the unnamed graph only.",
+)
+@_data
+def serve(host: str, port: int, default_graph: str, data: Path) -> None:
+    """Serve the graph over HTTP: SPARQL, linked data, validation."""
+    build.open_or_build(data)
+    os.environ.update({"HPKG_DATA": str(data), "HPKG_DEFAULT_GRAPH": default_graph})
+    click.echo(f"Serving on http://{host}:{port}/ from {data}", err=True)
+    Granian(
+        "service:application", host, port, interface=Interfaces.WSGI, factory=True, blocking_threads=8, log_access=False
+    ).serve()
+
+
+@main.command()
+@click.argument("query")
+@click.option("--endpoint", metavar="URL", help="Ask this SPARQL endpoint instead of the data folder.")
+@click.option("--format", "format_name", metavar="NAME", help="json, xml, csv, tsv; ttl, nt, jsonld, rdf, trig, nq.")
+@_data
+def query(query: str, endpoint: str | None, format_name: str | None, data: Path) -> None:
+    """Run QUERY: a file, `-` for standard input, or the text itself."""
+    text = _query_text(query)
+    rdf_names = {suffix for fmt in RDF_FORMATS for suffix in fmt.suffixes} - {"xml"}
+    graph = by_name(RDF_FORMATS, format_name if format_name in rdf_names and format_name else "ttl")
+    solutions = by_name(RESULT_FORMATS, format_name if format_name and format_name not in rdf_names else "tsv")
+    if endpoint is not None:
+        sys.stdout.buffer.write(remote.ask(endpoint, text, solutions, graph))
+        return
+    boolean = solutions if solutions.boolean else RESULT_FORMATS[0]
+    result = answer(build.open_or_build(data), QueryRequest(text, Dataset(), solutions, boolean, graph))
+    with result.body as body:
+        shutil.copyfileobj(body, sys.stdout.buffer)
+
+
+def _query_text(argument: str) -> str:
+    if argument == "-":
+        return sys.stdin.buffer.read().decode()
+    if any(char.isspace() for char in argument) and not Path(argument[:200]).is_file():
+        return argument
+    if not Path(argument).is_file():
+        raise click.UsageError(f"There is no query file {argument}.")
+    return Path(argument).read_text(encoding="utf-8")
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=_READABLE_FILE)
+@click.option("--alone", is_flag=True, help="Judge the files without the facts that are already known.")
+@click.option("--shapes", "shape_files", multiple=True, type=_READABLE_FILE, help="Use these shapes, and no context.")
+@_language
+@_data
+def validate(files: tuple[Path, ...], alone: bool, shape_files: tuple[Path, ...], lang: str, data: Path) -> None:
+    """Judge RDF FILES against the shapes; nothing is stored."""
+    payload = [quad for file in files for quad in _parse_file(file)]
+    if shape_files:
+        shapes = gate.read_shapes(quad for file in shape_files for quad in _parse_file(file))
+        report = gate.validate(payload, shapes)
+    else:
+        judge = facts.judge_alone if alone else facts.judge_in_context
+        report = judge(build.open_or_build(data), payload, build.own_shapes())
+    _print_findings(Console(), report, lang)
+    if not report.admissible:
+        sys.exit(1)
+
+
+def _parse_file(file: Path) -> list[Quad]:
+    fmt = rdf_format_of_file(file.name)
+    try:
+        return parse(file.read_bytes(), fmt, file.resolve().as_uri())
+    except RdfSyntaxError as error:
+        raise RdfSyntaxError(f"{file}: {error.message}", error.line, error.column) from None
+
+
+@main.group()
+def evidence() -> None:
+    """Work with the anchors that every claim cites."""
+
+
+@evidence.command("verify")
+@click.option("--text", "text_file", required=True, type=_READABLE_FILE, help="The source's text, UTF-8.")
+@click.option("--source", metavar="SLUG", help="Which source it is; found by its digest if left out.")
+@_data
+def verify_command(text_file: Path, source: str | None, data: Path) -> None:
+    """Check a text's digest, every anchor in it, and every figure against its anchor."""
+    result = anchors.verify(build.open_or_build(data), text_file.read_bytes(), source)
+    for failure in result.failures:
+        click.echo(f"{failure.iri}: {failure.reason}")
+    verdict = f"{len(result.failures)} failed" if result.failures else "all hold"
+    click.echo(f"{compact(result.source)}: {result.anchors} anchors and {result.figures} figures compared, {verdict}")
+    if result.failures:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=_READABLE_FILE)
+@click.option("--check", is_flag=True, help="Change nothing; name the files that are not canonical.")
+def fmt(files: tuple[Path, ...], check: bool) -> None:
+    """Rewrite Turtle FILES in canonical form."""
+    changed = 0
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        canonical = canonical_turtle(text, str(file))
+        if canonical == text:
+            continue
+        changed += 1
+        click.echo(f"{'would rewrite' if check else 'rewrote'} {file}")
+        if not check:
+            file.write_text(canonical, encoding="utf-8")
+    if check and changed:
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--graph", metavar="NAME", help="Only this graph, such as entities or source/dnhn-94474.")
+@click.option("--format", "format_name", default="nq", show_default=True, help="nq, trig, ttl, nt, jsonld or rdf.")
+@click.option("--gzip", "gzipped", is_flag=True, help="Compress.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of standard output.")
+@_data
+def dump(graph: str | None, format_name: str, gzipped: bool, output: Path | None, data: Path) -> None:
+    """Write everything, or one graph, as RDF; N-Quads come in canonical order."""
+    engine = build.open_or_build(data)
+    quads = list(engine.quads(_known_graph(engine, graph) if graph else None))
+    chosen = by_name(RDF_FORMATS, format_name)
+    content = canonical_nquads(quads) if chosen is NQUADS else serialize(quads, chosen)
+    content = compress(content) if gzipped else content
+    if output is None:
+        sys.stdout.buffer.write(content)
+    else:
+        output.write_bytes(content)
+
+
+def _known_graph(engine: EmbeddedEngine, name: str) -> NamedNode:
+    if graph_iri(name) not in engine.graph_sizes():
+        known = ", ".join(filter(None, map(graph_name, engine.graph_sizes())))
+        raise UnknownGraphError(f"There is no graph {name!r}; known are: {known}.")
+    return NamedNode(graph_iri(name))
+
+
+def _print_sizes(console: Console, sizes: dict[str, int]) -> None:
+    table = Table(title=f"haiphong-kg {resources.project_version()}", title_justify="left")
+    table.add_column("graph")
+    table.add_column("triples", justify="right")
+    for iri, count in sizes.items():
+        table.add_row(graph_name(iri) or iri, str(count))
+    table.add_row("all", str(sum(sizes.values())), style="bold")
+    console.print(table)
+
+
+def _print_findings(console: Console, report: Report, language: str) -> None:
+    for item in report.findings:
+        severity = _SEVERITIES.get(item.severity, item.severity.value)
+        where = " ".join(term_text(term) for term in (item.focus, item.path) if term is not None)
+        shape = term_text(item.shape)
+        console.print(f"[bold]{severity}[/] {escape(where)}", soft_wrap=True, highlight=False)
+        console.print(f"  {escape(item.message(language))} [dim]({escape(shape)})[/]", soft_wrap=True, highlight=False)
+    counts = Counter(_SEVERITIES.get(item.severity, "other") for item in report.findings)
+    summary = ", ".join(f"{counts[name]} {name}s" for name in _SEVERITIES.values())
+    console.print(f"{'conforms' if report.admissible else 'does not conform'}: {summary}", highlight=False)

@@ -1,0 +1,1 @@
+"""Where the triples live: one protocol, and the engines that keep it."""

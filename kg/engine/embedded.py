@@ -1,0 +1,168 @@
+"""The engine in this process: pyoxigraph's store in memory."""
+
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from typing import IO, Final
+
+import pyoxigraph as ox
+
+from kg.engine import tokens
+from kg.engine.diagnosis import diagnose
+from kg.engine.protocol import UNION, Dataset, QueryRequest, QueryResult, ResultKind, Row
+from kg.errors import EngineError, NotAcceptableError, ServiceDeniedError, UnknownGraphError
+from kg.formats import CSV, JSON, RDF_FORMATS, RESULT_FORMATS, TSV, XML, F
+from kg.rdf import NamedNode, Quad, Term, Triple, write
+
+SPOOL_MEMORY: Final = 1024 * 1024
+"""Bytes of a result that are kept in memory; what is longer goes into an anonymous file."""
+
+_RESULT_FORMATS: Final = {
+    JSON: ox.QueryResultsFormat.JSON,
+    XML: ox.QueryResultsFormat.XML,
+    CSV: ox.QueryResultsFormat.CSV,
+    TSV: ox.QueryResultsFormat.TSV,
+}
+
+
+class EmbeddedEngine:
+    """An engine that holds its dataset in memory and evaluates in the calling thread."""
+
+    def __init__(self, quads: Iterable[Quad] = ()) -> None:
+        self._store = ox.Store()
+        self._generation = 0
+        self._writing = threading.Lock()
+        self._store.extend(quads)
+
+    @property
+    def generation(self) -> int:
+        return self._generation
+
+    def extend(self, quads: Iterable[Quad]) -> None:
+        with self._writing:
+            self._store.extend(quads)
+            self._generation += 1
+
+    def quads(self, graph: NamedNode | None = None) -> Iterator[Quad]:
+        return self._store.quads_for_pattern(None, None, None, graph)
+
+    def graph_sizes(self) -> dict[str, int]:
+        counts = self.select("SELECT ?g (COUNT(*) AS ?n) WHERE { GRAPH ?g { ?s ?p ?o } } GROUP BY ?g ORDER BY ?g")
+        return {row["g"].value: int(row["n"].value) for row in counts}
+
+    def evaluate(self, request: QueryRequest) -> QueryResult:
+        self._refuse_service(request.text)
+        result = self._run(request.text, self._resolve(request))
+        body: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOL_MEMORY)  # noqa: SIM115 - the caller closes it
+        try:
+            return _serialized(result, request, body)
+        except BaseException as error:
+            body.close()
+            if isinstance(error, ValueError | OSError | RuntimeError):
+                raise EngineError(f"The query stopped: {error}") from error
+            raise
+
+    def select(self, text: str, bindings: Mapping[str, Term] | None = None, dataset: Dataset = UNION) -> list[Row]:
+        result = self._run(text, dataset, bindings)
+        if not isinstance(result, ox.QuerySolutions):
+            raise EngineError("A SELECT query was expected.")
+        names = [variable.value for variable in result.variables]
+        return [_row(names, solution) for solution in result]
+
+    def construct(self, text: str) -> list[Triple]:
+        result = self._run(text, UNION)
+        if not isinstance(result, ox.QueryTriples):
+            raise EngineError("A CONSTRUCT query was expected.")
+        return list(result)
+
+    @staticmethod
+    def _refuse_service(text: str) -> None:
+        position = tokens.service_position(text)
+        if position is not None:
+            line, column = tokens.line_and_column(text, position)
+            raise ServiceDeniedError(
+                f"line {line}, column {column}: SERVICE would call another server, which is not allowed here."
+            )
+
+    def _resolve(self, request: QueryRequest) -> Dataset:
+        """Settle which graphs are seen: the caller's, else those of FROM, else the default."""
+        dataset = request.dataset
+        if not dataset.explicit:
+            clauses = tokens.dataset_clauses(request.text)
+            dataset = Dataset(clauses.default, clauses.named, dataset.union)
+        for iri in (*dataset.default, *dataset.named):
+            if not self._holds(iri):
+                raise UnknownGraphError(f"There is no graph <{iri}> here.")
+        return dataset
+
+    def _holds(self, graph: str) -> bool:
+        try:
+            return self._store.contains_named_graph(NamedNode(graph))
+        except ValueError:  # no absolute IRI
+            return False
+
+    def _run(
+        self, text: str, dataset: Dataset, bindings: Mapping[str, Term] | None = None
+    ) -> ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples:
+        explicit = dataset.explicit
+        try:
+            return self._store.query(
+                text,
+                use_default_graph_as_union=dataset.union and not explicit,
+                default_graph=[NamedNode(iri) for iri in dataset.default] if explicit else None,
+                named_graphs=[NamedNode(iri) for iri in dataset.named] if explicit else None,
+                substitutions={ox.Variable(name): term for name, term in (bindings or {}).items()} or None,
+            )
+        except SyntaxError as error:
+            raise diagnose(text, error.msg, _complaint) from None
+        except (ValueError, OSError, RuntimeError) as error:
+            raise EngineError(f"The query could not be evaluated: {error}") from error
+
+
+def _row(names: list[str], solution: ox.QuerySolution) -> Row:
+    row = dict[str, Term]()
+    for name in names:
+        term = solution[name]
+        if isinstance(term, ox.Triple):
+            raise EngineError("A triple term of RDF 1.2 cannot be a value here.")
+        if term is not None:
+            row[name] = term
+    return row
+
+
+def _serialized(
+    result: ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples, request: QueryRequest, body: IO[bytes]
+) -> QueryResult:
+    if isinstance(result, ox.QueryTriples):
+        fmt = _acceptable(request.graph, "triples", RDF_FORMATS)
+        write(result, body, fmt)
+        return _finished("graph", fmt.media_type, body)
+    if isinstance(result, ox.QueryBoolean):
+        answer = _acceptable(request.boolean, "a boolean", tuple(fmt for fmt in RESULT_FORMATS if fmt.boolean))
+        result.serialize(body, _RESULT_FORMATS[answer])
+        return _finished("boolean", answer.media_type, body)
+    table = _acceptable(request.solutions, "solutions", RESULT_FORMATS)
+    result.serialize(body, _RESULT_FORMATS[table])
+    return _finished("solutions", table.media_type, body)
+
+
+def _finished(kind: ResultKind, media_type: str, body: IO[bytes]) -> QueryResult:
+    length = body.tell()
+    body.seek(0)
+    return QueryResult(kind, media_type, body, length)
+
+
+def _acceptable(fmt: F | None, kind: str, offered: tuple[F, ...]) -> F:
+    if fmt is None:
+        types = tuple(offer.media_type for offer in offered)
+        raise NotAcceptableError(f"The result is {kind}; it can be had as {', '.join(types)}.", types)
+    return fmt
+
+
+def _complaint(text: str) -> str | None:
+    """What the parser says against a text, tried on an empty store."""
+    try:
+        ox.Store().query(text)
+    except SyntaxError as error:
+        return error.msg
+    return None

@@ -1,0 +1,83 @@
+"""What every engine offers to the rest of kg, whether it runs in this process or elsewhere."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Final, Literal, Protocol
+
+from kg.formats import RdfFormat, ResultFormat
+from kg.rdf import NamedNode, Quad, Term, Triple
+
+Row = Mapping[str, Term]
+"""One solution: variable names without their mark, unbound variables absent."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The graphs that a query sees (SPARQL 1.1 Protocol, section 2.1.4).
+
+    `default` and `named` are the graphs that the caller asked for; with neither, the default
+    graph is the union of all graphs if `union` is true, else the engine's unnamed graph.
+    """
+
+    default: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+    union: bool = True
+
+    @property
+    def explicit(self) -> bool:
+        """Whether the caller chose graphs, which then replace what the query's own FROM says."""
+        return bool(self.default or self.named)
+
+
+UNION: Final = Dataset()
+"""All graphs at once, which is what kg's own queries see."""
+
+
+@dataclass(frozen=True)
+class QueryRequest:
+    """A query with the format wanted for each kind of result; None where none is acceptable."""
+
+    text: str
+    dataset: Dataset = field(default_factory=Dataset)
+    solutions: ResultFormat | None = None
+    boolean: ResultFormat | None = None
+    graph: RdfFormat | None = None
+
+
+ResultKind = Literal["solutions", "boolean", "graph"]
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """A complete, serialised result; `body` stands at its start, is `length` bytes long, and the caller closes it."""
+
+    kind: ResultKind
+    media_type: str
+    body: IO[bytes]
+    length: int
+
+
+class Engine(Protocol):
+    """A dataset that answers SPARQL. Errors: those of kg.errors, never an engine's own."""
+
+    @property
+    def generation(self) -> int:
+        """A number that grows with every change of the dataset."""
+
+    def evaluate(self, request: QueryRequest) -> QueryResult:
+        """Answer a query in the format that fits its kind."""
+
+    def select(self, text: str, bindings: Mapping[str, Term] | None = None, dataset: Dataset = UNION) -> list[Row]:
+        """Answer one of kg's own SELECT queries, with variables of its projection bound beforehand."""
+
+    def construct(self, text: str) -> list[Triple]:
+        """Answer one of kg's own CONSTRUCT queries over the union of all graphs."""
+
+    def quads(self, graph: NamedNode | None = None) -> Iterator[Quad]:
+        """Iterate over one named graph, or over everything."""
+
+    def graph_sizes(self) -> dict[str, int]:
+        """The number of triples in each named graph, by IRI, in the order of the IRIs."""
+
+    def extend(self, quads: Iterable[Quad]) -> None:
+        """Add quads; the generation grows."""

@@ -1,0 +1,94 @@
+"""Read a SPARQL text as tokens with positions, as far as its dataset and its SERVICE calls need; pure."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urljoin
+
+_PATTERN: Final = re.compile(
+    r"""
+      (?P<space>\s+ | \#[^\n\r]*)
+    | (?P<iri><[^<>"{}|^`\\\x00-\x20]*>)
+    | (?P<string>\"\"\"(?:[^"\\]|\\.|\"(?!\"\"))*\"\"\" | '''(?:[^'\\]|\\.|'(?!''))*'''
+               | "(?:[^"\\\n\r]|\\.)*" | '(?:[^'\\\n\r]|\\.)*')
+    | (?P<variable>[?$]\w+)
+    | (?P<pname>(?:[^\W\d_][\w.\-]*)?:(?:[\w:]|%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%])?
+                (?:(?:[\w:.\-]|%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%])*
+                   (?:[\w:\-]|%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%]))?)
+    | (?P<blank>_:[\w.\-]*)
+    | (?P<tag>@[A-Za-z0-9\-]+)
+    | (?P<word>[^\W\d]\w*)
+    | (?P<other>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Token:
+    """A piece of the text: `kind` is iri, string, variable, pname, blank, tag, word or other."""
+
+    kind: str
+    text: str
+    start: int
+
+    def is_word(self, word: str) -> bool:
+        """Whether this is that keyword, in any case."""
+        return self.kind == "word" and self.text.upper() == word
+
+
+@dataclass(frozen=True)
+class DatasetClauses:
+    """The IRIs of a query's FROM and FROM NAMED clauses, resolved."""
+
+    default: tuple[str, ...]
+    named: tuple[str, ...]
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """Cut a text into tokens, without white space and comments; never fails, whatever the text."""
+    for match in _PATTERN.finditer(text):
+        kind = match.lastgroup or "other"
+        if kind != "space":
+            yield Token(kind, match.group(), match.start())
+
+
+def service_position(text: str) -> int | None:
+    """Return the offset of the first SERVICE keyword, or None."""
+    return next((token.start for token in tokens(text) if token.is_word("SERVICE")), None)
+
+
+def dataset_clauses(text: str) -> DatasetClauses:
+    """Collect the FROM and FROM NAMED clauses, with prefixes and BASE resolved."""
+    base, prefixes = "", dict[str, str]()
+    default, named = list[str](), list[str]()
+    stream = list(tokens(text))
+    for index, token in enumerate(stream):
+        following = stream[index + 1 : index + 3]
+        if token.is_word("BASE") and following:
+            base = urljoin(base, following[0].text.strip("<>"))
+        elif token.is_word("PREFIX") and following[1:]:
+            prefixes[following[0].text.removesuffix(":")] = urljoin(base, following[1].text.strip("<>"))
+        elif token.is_word("FROM") and following:
+            is_named = following[0].is_word("NAMED")
+            iri = _resolve(following[-1] if is_named else following[0], base, prefixes)
+            if iri is not None:
+                (named if is_named else default).append(iri)
+    return DatasetClauses(tuple(default), tuple(named))
+
+
+def _resolve(token: Token, base: str, prefixes: dict[str, str]) -> str | None:
+    if token.kind == "iri":
+        return urljoin(base, token.text[1:-1])
+    if token.kind == "pname":
+        prefix, _, local = token.text.partition(":")
+        namespace = prefixes.get(prefix)
+        return None if namespace is None else namespace + re.sub(r"\\(.)", r"\1", local)
+    return None
+
+
+def line_and_column(text: str, offset: int) -> tuple[int, int]:
+    """Turn an offset into a line and a column, both counted from 1."""
+    before = text[:offset]
+    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1

@@ -1,0 +1,80 @@
+"""The RDF and result formats that the project reads and writes, by media type and file suffix."""
+
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Final, TypeVar
+
+from kg.errors import UnsupportedFormatError
+
+
+@dataclass(frozen=True)
+class RdfFormat:
+    """A serialisation of RDF; `dataset` tells whether it keeps the names of graphs."""
+
+    name: str
+    media_type: str
+    suffixes: tuple[str, ...]
+    dataset: bool = False
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ResultFormat:
+    """A serialisation of SPARQL query results; `boolean` tells whether it can carry an ASK answer."""
+
+    name: str
+    media_type: str
+    suffixes: tuple[str, ...]
+    boolean: bool = True
+    aliases: tuple[str, ...] = ()
+
+
+F = TypeVar("F", RdfFormat, ResultFormat)
+
+TURTLE: Final = RdfFormat("Turtle", "text/turtle", ("ttl",), aliases=("application/x-turtle",))
+NTRIPLES: Final = RdfFormat("N-Triples", "application/n-triples", ("nt",))
+JSONLD: Final = RdfFormat("JSON-LD", "application/ld+json", ("jsonld",), dataset=True)
+RDFXML: Final = RdfFormat("RDF/XML", "application/rdf+xml", ("rdf", "owl", "xml"))
+TRIG: Final = RdfFormat("TriG", "application/trig", ("trig",), dataset=True, aliases=("application/x-trig",))
+NQUADS: Final = RdfFormat("N-Quads", "application/n-quads", ("nq",), dataset=True)
+
+RDF_FORMATS: Final = (TURTLE, NTRIPLES, JSONLD, RDFXML, TRIG, NQUADS)
+GRAPH_FORMATS: Final = (TURTLE, NTRIPLES, JSONLD, RDFXML)
+
+JSON: Final = ResultFormat("JSON", "application/sparql-results+json", ("srj", "json"), aliases=("application/json",))
+XML: Final = ResultFormat(
+    "XML", "application/sparql-results+xml", ("srx", "xml"), aliases=("application/xml", "text/xml")
+)
+CSV: Final = ResultFormat("CSV", "text/csv", ("csv",), boolean=False)
+TSV: Final = ResultFormat("TSV", "text/tab-separated-values", ("tsv",), boolean=False)
+
+RESULT_FORMATS: Final = (JSON, XML, CSV, TSV)
+
+
+def rdf_format(media_type: str) -> RdfFormat:
+    """Find the RDF format of a media type without parameters; raises UnsupportedFormatError."""
+    wanted = media_type.strip().lower()
+    for fmt in RDF_FORMATS:
+        if wanted in (fmt.media_type, *fmt.aliases):
+            return fmt
+    known = ", ".join(fmt.media_type for fmt in RDF_FORMATS)
+    raise UnsupportedFormatError(f"{media_type or 'no media type'} is not an RDF format known here: {known}")
+
+
+def rdf_format_of_file(name: str) -> RdfFormat:
+    """Find the RDF format of a file by its suffix; raises UnsupportedFormatError."""
+    suffix = PurePath(name).suffix.removeprefix(".").lower()
+    for fmt in RDF_FORMATS:
+        if suffix in fmt.suffixes:
+            return fmt
+    known = ", ".join(f".{suffix}" for fmt in RDF_FORMATS for suffix in fmt.suffixes)
+    raise UnsupportedFormatError(f"{name}: the suffix names no RDF format; known are {known}")
+
+
+def by_name(formats: tuple[F, ...], name: str) -> F:
+    """Find a format by its first suffix (`ttl`, `csv`), as options and URL suffixes name it."""
+    for fmt in formats:
+        if name.lower() in fmt.suffixes:
+            return fmt
+    known = ", ".join(fmt.suffixes[0] for fmt in formats)
+    raise UnsupportedFormatError(f"{name!r} is no known format; choose one of {known}")

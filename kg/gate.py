@@ -1,0 +1,390 @@
+"""Judge data against SHACL shapes; the only importer of pySHACL.
+
+pySHACL judges the core constraints. The sh:sparql constraints of a shape that has targets of its
+own and that no other shape refers to are asked of the engine, one focus node at a time with
+$this substituted (SHACL, section 5.3.1): rdflib would parse each of them again for every node.
+Whatever does not fit that pattern stays with pySHACL, so nothing goes unchecked.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import rdflib
+from rdflib.namespace import OWL, RDF, RDFS, SH
+
+from kg.engine import tokens
+from kg.engine.embedded import EmbeddedEngine
+from kg.engine.protocol import Dataset, Row
+from kg.errors import EngineError, ShapesError
+from kg.rdf import (
+    BlankNode,
+    Literal,
+    NamedNode,
+    Quad,
+    Resource,
+    Term,
+    Triple,
+    from_rdflib,
+    in_graph,
+    rdflib_graph,
+    term_to_rdflib,
+)
+from kg.terms import SH as SHACL
+from kg.terms import compact, graph_iri
+
+SHAPES_GRAPH: Final = NamedNode(graph_iri("shapes"))
+VIOLATION: Final = NamedNode(SHACL + "Violation")
+WARNING: Final = NamedNode(SHACL + "Warning")
+INFO: Final = NamedNode(SHACL + "Info")
+
+DATA_GRAPH: Final = NamedNode(graph_iri("data"))
+SPARQL_COMPONENT: Final = NamedNode(SHACL + "SPARQLConstraintComponent")
+
+_TYPE: Final = NamedNode(str(RDF.type))
+_PLACEHOLDER: Final = re.compile(r"\{[?$](\w+)\}")
+_REFERRING: Final = (SH.property, SH.node, SH["not"], SH.qualifiedValueShape)
+_TARGETS: Final = (SH.targetClass, SH.targetNode, SH.targetSubjectsOf, SH.targetObjectsOf, SH.target)
+_NO_CONSTRAINTS: Final = (*_TARGETS, SH.severity, SH.message, SH.name, SH.description, SH.order, SH.group)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One validation result (SHACL, section 3.6.2)."""
+
+    focus: Term
+    shape: Resource
+    component: NamedNode
+    severity: NamedNode
+    path: Term | None = None
+    value: Term | None = None
+    constraint: Resource | None = None
+    messages: tuple[Literal, ...] = ()
+    path_triples: tuple[Triple, ...] = ()
+
+    def message(self, language: str) -> str:
+        """The message in a language, or in whichever one there is."""
+        texts = {item.language or "": item.value for item in self.messages}
+        return texts.get(language) or next(iter(texts.values()), "")
+
+
+@dataclass(frozen=True)
+class Report:
+    """A validation report: every result, violations first."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def conforms(self) -> bool:
+        """Whether there is no result of any severity, which is what sh:conforms says."""
+        return not self.findings
+
+    @property
+    def admissible(self) -> bool:
+        """Whether there is no violation; warnings and infos let data in."""
+        return not self.of(VIOLATION)
+
+    def of(self, severity: NamedNode) -> tuple[Finding, ...]:
+        """The findings of one severity."""
+        return tuple(item for item in self.findings if item.severity == severity)
+
+    def without(self, earlier: "Report") -> "Report":
+        """The findings that an earlier report does not have."""
+        known = {_key(item) for item in earlier.findings}
+        return Report(tuple(item for item in self.findings if _key(item) not in known))
+
+    def triples(self) -> list[Triple]:
+        """The report as an sh:ValidationReport."""
+        return list(_report_triples(self))
+
+
+@dataclass(frozen=True)
+class SparqlConstraint:
+    """An sh:sparql constraint that the engine evaluates for the focus nodes of its shape."""
+
+    shape: Resource
+    constraint: Resource
+    select: str
+    severity: NamedNode
+    path: Term | None
+    messages: tuple[Literal, ...]
+    focus_queries: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """A shapes graph, checked and split between pySHACL and the engine."""
+
+    quads: tuple[Quad, ...]
+    core: rdflib.Graph = field(repr=False)
+    constraints: tuple[SparqlConstraint, ...]
+
+
+def read_shapes(quads: Iterable[Quad]) -> Shapes:
+    """Analyse a shapes graph.
+
+    Raises ShapesError for owl:imports, a SERVICE call in a constraint, or a term of the SHACL
+    namespace that SHACL does not define: a misspelt one would otherwise constrain nothing.
+    """
+    placed = tuple(in_graph(quads, SHAPES_GRAPH))
+    graph = rdflib_graph(placed)
+    _refuse_imports(graph)
+    _refuse_unknown_terms(graph)
+    _refuse_service(graph)
+    constraints = tuple(_engine_constraints(graph))
+    for item in constraints:
+        graph.remove((term_to_rdflib(item.shape), SH.sparql, term_to_rdflib(item.constraint)))
+    for shape in {item.shape for item in constraints}:
+        if not _has_core_constraints(graph, term_to_rdflib(shape)):
+            for target in _TARGETS:
+                graph.remove((term_to_rdflib(shape), target, None))
+    return Shapes(placed, graph, constraints)
+
+
+def validate(data: Iterable[Quad], shapes: Shapes) -> Report:
+    """Judge a whole dataset, the union of its graphs, against shapes.
+
+    Raises EngineError when the validator fails, so that a caller can only refuse.
+    """
+    facts = [quad for quad in data if quad.graph_name != SHAPES_GRAPH]
+    found = set(_judge_core(rdflib_graph(facts), shapes.core))
+    if shapes.constraints:
+        found.update(_judge_sparql(facts, shapes))
+    return Report(tuple(sorted(found, key=_order)))
+
+
+def _judge_core(data: rdflib.Graph, shapes: rdflib.Graph) -> Iterator[Finding]:
+    # Imported here because it takes half a second, which a service that only answers queries need not pay.
+    import pyshacl  # noqa: PLC0415
+
+    try:
+        _, report, text = pyshacl.validate(data, shacl_graph=shapes, inference="none", advanced=True)
+    except Exception as error:
+        raise EngineError(f"The validator failed, so nothing is admitted: {error}") from error
+    if not isinstance(report, rdflib.Graph):
+        raise EngineError(f"The validator gave no report, so nothing is admitted: {text}")
+    for result in report.subjects(RDF.type, SH.ValidationResult):
+        if (None, SH.detail, result) not in report:
+            yield _finding(report, result)
+
+
+def _finding(report: rdflib.Graph, result: rdflib.term.Node) -> Finding:
+    def one(predicate: rdflib.URIRef) -> Term | None:
+        value = report.value(result, predicate)
+        return None if value is None else from_rdflib(value)
+
+    return Finding(
+        focus=_required(one(SH.focusNode)),
+        shape=_resource(one(SH.sourceShape)),
+        component=_named(one(SH.sourceConstraintComponent)),
+        severity=_named(one(SH.resultSeverity)),
+        path=one(SH.resultPath),
+        value=one(SH.value),
+        constraint=_optional_resource(one(SH.sourceConstraint)),
+        messages=_literals(report, result, SH.resultMessage),
+        path_triples=tuple(_closure(report, report.value(result, SH.resultPath))),
+    )
+
+
+def _closure(graph: rdflib.Graph, node: rdflib.term.Node | None) -> Iterator[Triple]:
+    """The triples that spell out a complex path, which hangs on a blank node."""
+    if isinstance(node, rdflib.BNode):
+        for predicate, value in graph.predicate_objects(node):
+            yield Triple(_resource(from_rdflib(node)), _named(from_rdflib(predicate)), from_rdflib(value))
+            yield from _closure(graph, value)
+
+
+def _judge_sparql(facts: list[Quad], shapes: Shapes) -> Iterator[Finding]:
+    named = [quad if isinstance(quad.graph_name, NamedNode) else in_graph([quad], DATA_GRAPH)[0] for quad in facts]
+    engine = EmbeddedEngine((*named, *shapes.quads))
+    graphs = tuple(engine.graph_sizes())
+    seen = Dataset(default=tuple(iri for iri in graphs if iri != SHAPES_GRAPH.value), named=graphs)
+    for item in shapes.constraints:
+        focus_nodes = {row["this"] for query in item.focus_queries for row in engine.select(query, dataset=seen)}
+        for focus in focus_nodes:
+            for row in engine.select(item.select, {"this": focus}, seen):
+                yield _sparql_finding(item, focus, row)
+
+
+def _sparql_finding(item: SparqlConstraint, focus: Term, row: Row) -> Finding:
+    return Finding(
+        focus=focus,
+        shape=item.shape,
+        component=SPARQL_COMPONENT,
+        severity=item.severity,
+        path=row.get("path", item.path),
+        value=row.get("value", focus),
+        constraint=item.constraint,
+        messages=tuple(_filled(message, {"this": focus, **row}) for message in item.messages),
+    )
+
+
+def _filled(message: Literal, row: Row) -> Literal:
+    """Put values into the {?name} places of a message, which keeps its language."""
+
+    def value(match: re.Match[str]) -> str:
+        term = row.get(match[1])
+        if term is None:
+            return match[0]
+        return compact(term.value) if isinstance(term, NamedNode) else term.value
+
+    text = _PLACEHOLDER.sub(value, message.value)
+    return Literal(text, language=message.language) if message.language else Literal(text)
+
+
+def _engine_constraints(graph: rdflib.Graph) -> Iterator[SparqlConstraint]:
+    for shape, constraint in graph.subject_objects(SH.sparql):
+        focus_queries = tuple(_focus_queries(graph, shape))
+        select = graph.value(constraint, SH.select)
+        apart = focus_queries and not _is_referred_to(graph, shape) and (shape, SH.path, None) not in graph
+        active = not {(shape, SH.deactivated), (constraint, SH.deactivated)} & set(graph.subject_predicates())
+        if select is not None and apart and active:
+            yield _engine_constraint(graph, shape, constraint, str(select), focus_queries)
+
+
+def _engine_constraint(
+    graph: rdflib.Graph, shape: rdflib.term.Node, constraint: rdflib.term.Node, select: str, focus: tuple[str, ...]
+) -> SparqlConstraint:
+    severity = graph.value(shape, SH.severity)
+    messages = _literals(graph, constraint, SH.message) or _literals(graph, shape, SH.message)
+    return SparqlConstraint(
+        shape=_resource(from_rdflib(shape)),
+        constraint=_resource(from_rdflib(constraint)),
+        select=_prefixes(graph, constraint) + _with_graph_names(select, shape),
+        severity=VIOLATION if severity is None else _named(from_rdflib(severity)),
+        path=None,
+        messages=messages,
+        focus_queries=focus,
+    )
+
+
+def _focus_queries(graph: rdflib.Graph, shape: rdflib.term.Node) -> Iterator[str]:
+    """One SELECT of ?this for each target of a shape (SHACL, section 2.1.3; SHACL-AF, section 3)."""
+    classes = list(graph.objects(shape, SH.targetClass))
+    if (shape, RDF.type, RDFS.Class) in graph or (shape, RDF.type, OWL.Class) in graph:
+        classes.append(shape)
+    for target in classes:
+        yield f"SELECT DISTINCT ?this {{ ?this {RDF.type.n3()}/{RDFS.subClassOf.n3()}* {target.n3()} }}"
+    for target in graph.objects(shape, SH.targetNode):
+        yield f"SELECT ?this {{ VALUES ?this {{ {target.n3()} }} }}"
+    for target in graph.objects(shape, SH.targetSubjectsOf):
+        yield f"SELECT DISTINCT ?this {{ ?this {target.n3()} ?value }}"
+    for target in graph.objects(shape, SH.targetObjectsOf):
+        yield f"SELECT DISTINCT ?this {{ ?subject {target.n3()} ?this }}"
+    for target in graph.objects(shape, SH.target):
+        select = graph.value(target, SH.select)
+        if select is not None:
+            yield _prefixes(graph, target) + str(select)
+
+
+def _with_graph_names(select: str, shape: rdflib.term.Node) -> str:
+    """Bind $shapesGraph and $currentShape in the text: they need not be in the projection."""
+    bound = {"shapesGraph": f"<{SHAPES_GRAPH.value}>", "currentShape": shape.n3()}
+    pieces, end = list[str](), 0
+    for token in tokens.tokens(select):
+        if token.kind == "variable" and token.text[1:] in bound:
+            pieces += [select[end : token.start], bound[token.text[1:]]]
+            end = token.start + len(token.text)
+    return "".join(pieces) + select[end:]
+
+
+def _prefixes(graph: rdflib.Graph, subject: rdflib.term.Node) -> str:
+    declarations = (
+        (graph.value(item, SH.prefix), graph.value(item, SH.namespace))
+        for prefixes in graph.objects(subject, SH.prefixes)
+        for item in graph.objects(prefixes, SH.declare)
+    )
+    return "".join(sorted(f"PREFIX {prefix}: <{namespace}>\n" for prefix, namespace in declarations))
+
+
+def _is_referred_to(graph: rdflib.Graph, shape: rdflib.term.Node) -> bool:
+    return any((None, predicate, shape) in graph for predicate in (*_REFERRING, RDF.first))
+
+
+def _has_core_constraints(graph: rdflib.Graph, shape: rdflib.term.Node) -> bool:
+    return any(
+        str(predicate).startswith(SHACL) and predicate not in _NO_CONSTRAINTS for predicate in graph.predicates(shape)
+    )
+
+
+def _refuse_imports(graph: rdflib.Graph) -> None:
+    for target in graph.objects(None, OWL.imports):
+        raise ShapesError(f"The shapes graph imports <{target}>; send the shapes themselves, nothing is fetched.")
+
+
+def _refuse_unknown_terms(graph: rdflib.Graph) -> None:
+    used = {term for triple in graph for term in triple if isinstance(term, rdflib.URIRef)}
+    unknown = sorted(term for term in used if term.startswith(str(SH)) and term not in SH)
+    if unknown:
+        names = ", ".join("sh:" + term.removeprefix(str(SH)) for term in unknown)
+        raise ShapesError(f"SHACL does not define {names}; a misspelt term would constrain nothing.")
+
+
+def _refuse_service(graph: rdflib.Graph) -> None:
+    for predicate in (SH.select, SH.ask, SH.construct, SH.update):
+        for text in graph.objects(None, predicate):
+            if tokens.service_position(str(text)) is not None:
+                raise ShapesError("A constraint calls SERVICE; shapes may only look at the data.")
+
+
+def _key(item: Finding) -> tuple[object, ...]:
+    """What makes two results the same across two runs, in which blank nodes have other names."""
+    terms = (item.focus, item.path, item.value, item.shape, item.component, item.constraint)
+    return tuple("_" if isinstance(term, BlankNode) else str(term) for term in terms)
+
+
+def _order(item: Finding) -> tuple[object, ...]:
+    severities = (VIOLATION, WARNING, INFO)
+    rank = severities.index(item.severity) if item.severity in severities else len(severities)
+    return (rank, _key(item))
+
+
+def _report_triples(report: Report) -> Iterator[Triple]:
+    root = BlankNode("report")
+    yield Triple(root, _TYPE, NamedNode(SHACL + "ValidationReport"))
+    yield Triple(root, NamedNode(SHACL + "conforms"), Literal(report.conforms))
+    for index, item in enumerate(report.findings):
+        result = BlankNode(f"result{index}")
+        yield from item.path_triples
+        yield Triple(root, NamedNode(SHACL + "result"), result)
+        yield Triple(result, _TYPE, NamedNode(SHACL + "ValidationResult"))
+        for name, term in (
+            ("focusNode", item.focus),
+            ("resultPath", item.path),
+            ("value", item.value),
+            ("sourceShape", item.shape),
+            ("sourceConstraintComponent", item.component),
+            ("sourceConstraint", item.constraint),
+            ("resultSeverity", item.severity),
+            *(("resultMessage", message) for message in item.messages),
+        ):
+            if term is not None:
+                yield Triple(result, NamedNode(SHACL + name), term)
+
+
+def _literals(graph: rdflib.Graph, subject: rdflib.term.Node, predicate: rdflib.URIRef) -> tuple[Literal, ...]:
+    found = (from_rdflib(value) for value in graph.objects(subject, predicate))
+    return tuple(sorted((term for term in found if isinstance(term, Literal)), key=str))
+
+
+def _required(term: Term | None) -> Term:
+    if term is None:
+        raise EngineError("The validator gave an incomplete result, so nothing is admitted.")
+    return term
+
+
+def _resource(term: Term | None) -> Resource:
+    if not isinstance(term, NamedNode | BlankNode):
+        raise EngineError("The validator gave a result without its shape, so nothing is admitted.")
+    return term
+
+
+def _optional_resource(term: Term | None) -> Resource | None:
+    return None if term is None else _resource(term)
+
+
+def _named(term: Term | None) -> NamedNode:
+    if not isinstance(term, NamedNode):
+        raise EngineError("The validator gave an incomplete result, so nothing is admitted.")
+    return term

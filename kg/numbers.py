@@ -1,0 +1,62 @@
+"""Read figures as Vietnamese texts write them: `2.608,66 triệu đồng`, `30 – 50%`, `hơn 20.000 ha`."""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from kg.terms import PREFIXES
+
+_UNIT: Final = PREFIXES["unit"]
+_SCALES: Final = {
+    "": Decimal(1),
+    "nghìn": Decimal(10**3),
+    "ngàn": Decimal(10**3),
+    "triệu": Decimal(10**6),
+    "tỷ": Decimal(10**9),
+    "tỉ": Decimal(10**9),
+    "nghìn tỷ": Decimal(10**12),
+    "ngàn tỷ": Decimal(10**12),
+}
+_UNITS: Final = {
+    "USD": "CCY_USD",
+    "đồng": "CCY_VND",
+    "VND": "CCY_VND",
+    "VNĐ": "CCY_VND",
+    "%": "PERCENT",
+    "ha": "HA",
+    "KCN": "NUM",
+}
+_NUMBER: Final = r"\d{1,3}(?:\.\d{3})+(?:,\d+)?|\d+(?:,\d+)?"
+_FIGURE: Final = re.compile(
+    rf"(?<![\d.,])(?P<low>{_NUMBER})(?:\s*[-–]\s*(?P<high>{_NUMBER}))?"
+    rf"\s*(?P<scale>(?:nghìn|ngàn) tỷ|nghìn|ngàn|triệu|tỷ|tỉ|)\s*(?P<unit>{'|'.join(_UNITS)})(?!\w)"
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An amount in a base unit; `low` and `high` differ where the text gives a range."""
+
+    low: Decimal
+    high: Decimal
+    unit: str
+
+
+def read_figures(text: str) -> list[Figure]:
+    """Find every figure that a text states with a unit, in text order.
+
+    "." groups thousands and "," marks decimals; triệu is 10⁶, tỷ is 10⁹. Units are QUDT IRIs.
+    """
+    return [_figure(match) for match in _FIGURE.finditer(text)]
+
+
+def _figure(match: re.Match[str]) -> Figure:
+    scale = _SCALES[match["scale"]]
+    low = _number(match["low"])
+    high = low if match["high"] is None else _number(match["high"])
+    return Figure(low * scale, high * scale, _UNIT + _UNITS[match["unit"]])
+
+
+def _number(text: str) -> Decimal:
+    return Decimal(text.replace(".", "").replace(",", "."))

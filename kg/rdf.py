@@ -1,0 +1,179 @@
+"""Parse, serialise and convert RDF.
+
+Untrusted RDF is read only by pyoxigraph's parsers: they load no external entity, no remote
+JSON-LD context and no owl:imports. rdflib gives canonical Turtle and feeds pySHACL.
+"""
+
+import gzip
+import re
+from collections.abc import Iterable, Iterator
+from typing import IO, Final
+from xml.parsers import expat
+
+import pyoxigraph as ox
+import rdflib
+from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
+from rdflib.namespace import NamespaceManager
+
+from kg.errors import EngineError, RdfSyntaxError
+from kg.formats import JSONLD, NQUADS, NTRIPLES, RDFXML, TRIG, TURTLE, RdfFormat
+from kg.terms import PREFIXES, RDF, XSD, compact
+
+__all__ = [
+    "BlankNode", "DefaultGraph", "Literal", "NamedNode", "Quad", "Resource", "Term", "Triple",
+    "canonical_nquads", "canonical_turtle", "compress", "from_rdflib", "in_graph", "parse",
+    "rdflib_graph", "serialize", "term_text", "term_to_rdflib", "write",
+]  # fmt: skip
+
+Resource = NamedNode | BlankNode
+Term = NamedNode | BlankNode | Literal
+
+RDF_TYPE: Final = NamedNode(RDF + "type")
+XSD_STRING: Final = XSD + "string"
+
+_ENGINE_FORMATS: Final = {
+    TURTLE: ox.RdfFormat.TURTLE,
+    NTRIPLES: ox.RdfFormat.N_TRIPLES,
+    JSONLD: ox.RdfFormat.JSON_LD,
+    RDFXML: ox.RdfFormat.RDF_XML,
+    TRIG: ox.RdfFormat.TRIG,
+    NQUADS: ox.RdfFormat.N_QUADS,
+}
+# Local names of id: hold slashes, which Turtle would escape one by one: the whole IRI reads better.
+_SHORT: Final = {name: iri for name, iri in PREFIXES.items() if name != "id"}
+_POSITION: Final = re.compile(r"^Parser error (?:at|between) .*?line \d+.*?: ", re.DOTALL)
+
+
+def parse(data: bytes, fmt: RdfFormat, base_iri: str | None = None) -> list[Quad]:
+    """Parse a whole payload, with fresh blank nodes, before anything is done with it.
+
+    Raises RdfSyntaxError with the line and column where the parser gives them.
+    """
+    if fmt is RDFXML:
+        _refuse_broken_xml(data)
+    try:
+        return list(ox.parse(data, _ENGINE_FORMATS[fmt], base_iri=base_iri, rename_blank_nodes=True))
+    except SyntaxError as error:
+        raise _located(error, fmt) from None
+    except (ValueError, OSError) as error:
+        raise RdfSyntaxError(f"The {fmt.name} does not parse: {error}") from None
+
+
+def _located(error: SyntaxError, fmt: RdfFormat) -> RdfSyntaxError:
+    if fmt is JSONLD and "LoadDocumentCallback" in error.msg:
+        return RdfSyntaxError("The JSON-LD names a remote context; write the context into the document.")
+    said = _POSITION.sub("", error.msg)
+    return RdfSyntaxError(f"The {fmt.name} does not parse: {said}", error.lineno, error.offset)
+
+
+def _refuse_broken_xml(data: bytes) -> None:
+    """Check that XML is well-formed, resolving nothing: the RDF/XML parser takes a truncated document as complete."""
+    parser = expat.ParserCreate()
+    try:
+        parser.Parse(data, True)
+    except expat.ExpatError as error:
+        reason = expat.errors.messages[error.code]
+        raise RdfSyntaxError(f"The RDF/XML does not parse: {reason}", error.lineno, error.offset + 1) from None
+
+
+def serialize(statements: Iterable[Quad] | Iterable[Triple], fmt: RdfFormat) -> bytes:
+    """Serialise triples or quads, with the project's prefixes where the format has prefixes."""
+    if not fmt.dataset:
+        statements = _triples(statements)
+    data = ox.serialize(statements, format=_ENGINE_FORMATS[fmt], prefixes=_SHORT)
+    if data is None:
+        raise EngineError(f"The engine gave no {fmt.name}.")
+    return data
+
+
+def write(statements: Iterable[Quad] | Iterable[Triple], output: IO[bytes], fmt: RdfFormat) -> None:
+    """Serialise triples or quads into an open binary file, statement by statement."""
+    if not fmt.dataset:
+        statements = _triples(statements)
+    ox.serialize(statements, output, _ENGINE_FORMATS[fmt], prefixes=_SHORT)
+
+
+def _triples(statements: Iterable[Quad] | Iterable[Triple]) -> Iterator[Triple]:
+    for statement in statements:
+        yield statement.triple if isinstance(statement, Quad) else statement
+
+
+def compress(data: bytes) -> bytes:
+    """Gzip without a clock in the header, so that equal input gives equal bytes."""
+    return gzip.compress(data, mtime=0)
+
+
+def in_graph(statements: Iterable[Quad] | Iterable[Triple], graph: NamedNode) -> list[Quad]:
+    """Place statements in a named graph, whatever graph they came from."""
+    return [Quad(item.subject, item.predicate, item.object, graph) for item in statements]
+
+
+def canonical_nquads(quads: Iterable[Quad]) -> bytes:
+    """Serialise quads as sorted N-Quads with blank nodes named by RDFC-1.0: equal datasets give equal bytes."""
+    dataset = ox.Dataset(quads)
+    dataset.canonicalize(ox.CanonicalizationAlgorithm.RDFC_1_0)
+    lines = serialize(dataset, NQUADS).splitlines(keepends=True)
+    return b"".join(sorted(lines))
+
+
+def canonical_turtle(text: str, name: str = "the Turtle") -> str:
+    """Rewrite Turtle in the one form that the project's files keep: sorted, one object a line.
+
+    Prefixes of the text are kept; comments are lost, so explanations belong into triples.
+    Raises RdfSyntaxError when the text does not parse, EngineError if rewriting would change a term.
+    """
+    before = parse(text.encode(), TURTLE)
+    graph = rdflib.Graph(bind_namespaces="none")
+    graph.parse(data=text, format="turtle")
+    written: str = graph.serialize(format="longturtle", canon=True)
+    after = parse(written.encode(), TURTLE)
+    if canonical_nquads(before) != canonical_nquads(after):
+        raise EngineError(f"{name}: the canonical form would change a term; write numbers in their canonical form")
+    return written
+
+
+def rdflib_graph(statements: Iterable[Quad] | Iterable[Triple]) -> rdflib.Graph:
+    """Copy statements into one rdflib graph, keeping every literal's lexical form."""
+    graph = rdflib.Graph(bind_namespaces="none")
+    manager = NamespaceManager(graph, bind_namespaces="none")
+    for name, iri in PREFIXES.items():
+        manager.bind(name, iri)
+    graph.namespace_manager = manager
+    for item in statements:
+        graph.add((term_to_rdflib(item.subject), term_to_rdflib(item.predicate), term_to_rdflib(item.object)))
+    return graph
+
+
+def term_to_rdflib(term: object) -> rdflib.term.Node:
+    """Convert a term of the engine into rdflib's; raises EngineError for a term that rdflib has none for."""
+    match term:
+        case NamedNode():
+            return rdflib.URIRef(term.value)
+        case BlankNode():
+            return rdflib.BNode(term.value)
+        case Literal() if term.language:
+            return rdflib.Literal(term.value, lang=term.language)
+        case Literal() if term.datatype.value == XSD_STRING:
+            return rdflib.Literal(term.value)
+        case Literal():
+            return rdflib.Literal(term.value, datatype=rdflib.URIRef(term.datatype.value), normalize=False)
+    raise EngineError(f"{term} is a term of RDF 1.2 that the validator does not know")
+
+
+def term_text(term: Term) -> str:
+    """Write a term for people: IRIs shortened, literals as in Turtle."""
+    return compact(term.value) if isinstance(term, NamedNode) else str(term)
+
+
+def from_rdflib(node: object) -> Term:
+    """Convert an rdflib term into the engine's; raises EngineError for a term that is none of RDF 1.1."""
+    match node:
+        case rdflib.URIRef():
+            return NamedNode(str(node))
+        case rdflib.BNode():
+            return BlankNode(str(node))
+        case rdflib.Literal() if node.language:
+            return Literal(str(node), language=node.language)
+        case rdflib.Literal():
+            return Literal(str(node), datatype=NamedNode(str(node.datatype or XSD_STRING)))
+    raise EngineError(f"{node!r} is no RDF term")

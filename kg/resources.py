@@ -1,0 +1,91 @@
+"""The only reader of the Turtle and SPARQL files that the packages carry."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from kg.formats import TURTLE
+from kg.rdf import NamedNode, Quad, in_graph, parse
+from kg.terms import graph_iri
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A packaged text: `name` is its path inside the package, such as `sources/dnhn-94474.ttl`."""
+
+    name: str
+    text: str
+
+    @property
+    def stem(self) -> str:
+        """The file's name without folder and suffix."""
+        return self.name.rpartition("/")[2].rpartition(".")[0]
+
+
+def _read(folder: Traversable, suffix: str, under: str = "") -> tuple[TextFile, ...]:
+    found = sorted((item.name, item) for item in folder.iterdir() if item.name.endswith(suffix))
+    return tuple(TextFile(under + name, item.read_text(encoding="utf-8")) for name, item in found)
+
+
+@cache
+def ontology() -> tuple[TextFile, ...]:
+    """The ontology and, one file each, the SKOS vocabularies."""
+    return _read(files("ontology"), ".ttl")
+
+
+@cache
+def shapes() -> tuple[TextFile, ...]:
+    """The SHACL shapes, one file per concern."""
+    return _read(files("shapes"), ".ttl")
+
+
+@cache
+def data() -> tuple[TextFile, ...]:
+    """The curated facts: entities, sources and issues."""
+    folder = files("kg") / "data"
+    return (
+        *_read(folder, ".ttl"),
+        *_read(folder / "sources", ".ttl", "sources/"),
+        *_read(folder / "issues", ".ttl", "issues/"),
+    )
+
+
+@cache
+def rules() -> tuple[TextFile, ...]:
+    """The CONSTRUCT rules; the part of a name before the first hyphen is the graph that a rule fills."""
+    return _read(files("kg") / "rules", ".rq")
+
+
+def _graph_of(file: TextFile) -> NamedNode:
+    if file in shapes():
+        return NamedNode(graph_iri("shapes"))
+    if file in ontology():
+        return NamedNode(graph_iri("ontology" if file.stem == "ontology" else "vocabulary"))
+    if file.name.startswith("sources/"):
+        return NamedNode(graph_iri(f"source/{file.stem}"))
+    if file.name.startswith("issues/"):
+        return NamedNode(graph_iri("issues"))
+    return NamedNode(graph_iri(file.stem))
+
+
+def curated_quads() -> list[Quad]:
+    """Every packaged statement, in the named graph where it belongs."""
+    texts = (*ontology(), *shapes(), *data())
+    return [quad for file in texts for quad in in_graph(parse(file.text.encode(), TURTLE), _graph_of(file))]
+
+
+@cache
+def fingerprint() -> str:
+    """A SHA-256 over all packaged texts and the version: a built dataset with another one is stale."""
+    digest = hashlib.sha256(project_version().encode())
+    for file in (*ontology(), *shapes(), *data(), *rules()):
+        digest.update(f"\0{file.name}\0{file.text}".encode())
+    return digest.hexdigest()
+
+
+def project_version() -> str:
+    """The version of the installed distribution."""
+    return version("haiphong-kg")

@@ -1,0 +1,84 @@
+"""The names of the graph: base IRI, namespaces, prefixes, named graphs and slugs."""
+
+import re
+import unicodedata
+from typing import Final
+
+BASE: Final = "https://w3id.org/hpez/"
+ONTOLOGY: Final = BASE + "ontology"
+SHAPES: Final = BASE + "shapes"
+HPEZ: Final = ONTOLOGY + "#"
+HPSH: Final = SHAPES + "#"
+ID: Final = BASE + "id/"
+GRAPH: Final = BASE + "graph/"
+
+RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+RDFS: Final = "http://www.w3.org/2000/01/rdf-schema#"
+XSD: Final = "http://www.w3.org/2001/XMLSchema#"
+OWL: Final = "http://www.w3.org/2002/07/owl#"
+SH: Final = "http://www.w3.org/ns/shacl#"
+SKOS: Final = "http://www.w3.org/2004/02/skos/core#"
+DCTERMS: Final = "http://purl.org/dc/terms/"
+SCHEMA: Final = "https://schema.org/"
+PROV: Final = "http://www.w3.org/ns/prov#"
+OA: Final = "http://www.w3.org/ns/oa#"
+
+PREFIXES: Final[dict[str, str]] = {
+    "bibo": "http://purl.org/ontology/bibo/",
+    "dcterms": DCTERMS,
+    "geo": "http://www.opengis.net/ont/geosparql#",
+    "hpez": HPEZ,
+    "hpsh": HPSH,
+    "id": ID,
+    "oa": OA,
+    "org": "http://www.w3.org/ns/org#",
+    "owl": OWL,
+    "pav": "http://purl.org/pav/",
+    "prov": PROV,
+    "quantitykind": "http://qudt.org/vocab/quantitykind/",
+    "qudt": "http://qudt.org/schema/qudt/",
+    "rdf": RDF,
+    "rdfs": RDFS,
+    "schema": SCHEMA,
+    "sh": SH,
+    "skos": SKOS,
+    "unit": "http://qudt.org/vocab/unit/",
+    "vann": "http://purl.org/vocab/vann/",
+    "wd": "http://www.wikidata.org/entity/",
+    "wikibase": "http://wikiba.se/ontology#",
+    "xsd": XSD,
+}
+"""The prefixes of every serialisation, page and example of the project."""
+
+SPARQL_PREFIXES: Final = "".join(f"PREFIX {name}: <{iri}>\n" for name, iri in PREFIXES.items())
+
+
+def graph_iri(name: str) -> str:
+    """Return the IRI of a named graph, such as `entities` or `source/dnhn-94474`."""
+    return GRAPH + name
+
+
+def graph_name(iri: str) -> str | None:
+    """Return the name of one of the project's graphs, or None for any other IRI."""
+    return iri.removeprefix(GRAPH) if iri.startswith(GRAPH) and iri != GRAPH else None
+
+
+def slug(label: str) -> str:
+    """Fold a label into an ASCII slug, so that a Vietnamese name gives a readable IRI.
+
+    The letter đ has no decomposition in Unicode and is mapped before NFD takes the marks off.
+    Characters outside ASCII letters and digits become single hyphens; the result may be empty.
+    """
+    mapped = label.replace("đ", "d").replace("Đ", "D")
+    decomposed = unicodedata.normalize("NFD", mapped)
+    bare = "".join(char for char in decomposed if not unicodedata.combining(char))
+    return re.sub(r"[^a-z0-9]+", "-", bare.lower()).strip("-")
+
+
+def compact(iri: str) -> str:
+    """Shorten an IRI with the project's prefixes where one fits, for people to read."""
+    fits = [(len(namespace), name) for name, namespace in PREFIXES.items() if iri.startswith(namespace)]
+    if not fits:
+        return f"<{iri}>"
+    length, name = max(fits)
+    return f"{name}:{iri[length:]}"

@@ -1,0 +1,1 @@
+"""The ontology and its vocabularies, as Turtle files that `kg.resources` reads."""

@@ -1,0 +1,163 @@
+"""The commands as a user types them; in this process, which is faster, with one check of the installed script."""
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from kg import build
+from kg.build import Build
+from kg.cli import main
+from kg.formats import NQUADS, TURTLE
+from kg.rdf import canonical_nquads, parse
+
+SHAPES = Path(__file__).parents[1] / "shapes"
+
+
+@pytest.fixture(scope="module")
+def folder(built: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data")
+    build.save(built, path)
+    return path
+
+
+def hpkg(*arguments: object, text: str | None = None) -> Result:
+    return CliRunner().invoke(main, [str(item) for item in arguments], input=text, catch_exceptions=False)
+
+
+def test_build_reports_and_keeps(tmp_path: Path) -> None:
+    done = hpkg("build", "--data", tmp_path)
+    assert done.exit_code == 0
+    assert "source/dnhn-94474" in done.stdout
+    assert "conforms: 0 violations" in done.stdout
+    assert json.loads((tmp_path / build.MANIFEST).read_text())["graphs"]
+
+
+def test_build_speaks_vietnamese(tmp_path: Path) -> None:
+    vietnamese, english = (hpkg("build", "--data", tmp_path, "--lang", lang).stdout for lang in ("vi", "en"))
+    assert vietnamese != english
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("csv", "zone"), ("tsv", "?zone"), ("json", '{"head"'), ("xml", "<?xml"),
+    ],
+)  # fmt: skip
+def test_query_formats(folder: Path, name: str, start: str) -> None:
+    text = "SELECT ?zone { ?zone a <https://w3id.org/hpez/ontology#Zone> } ORDER BY ?zone"
+    done = hpkg("query", text, "--format", name, "--data", folder)
+    assert done.stdout.startswith(start)
+    assert "dinh-vu-cat-hai" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["ttl", "nt", "jsonld", "rdf", "trig", "nq"])
+def test_query_graph_formats(folder: Path, name: str) -> None:
+    done = hpkg("query", "DESCRIBE <https://w3id.org/hpez/id/org/heza>", "--format", name, "--data", folder)
+    assert done.exit_code == 0
+    assert "heza" in done.stdout
+
+
+def test_query_reads_a_file_and_standard_input(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "ask.rq"
+    file.write_text("ASK { ?s ?p ?o }")
+    assert '"boolean":true' in hpkg("query", file, "--data", folder, "--format", "json").stdout
+    assert '"boolean":true' in hpkg("query", "-", "--data", folder, "--format", "json", text="ASK { ?s ?p ?o }").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["query", "no-such-file.rq"], "There is no query file no-such-file.rq"),
+        (["query", "SELECT * { ?s ?p }"], "line 1, column 18"),
+        (["query", "SELECT * { ?s ?p ?o }", "--format", "docx"], "'docx' is no known format"),
+        (["validate", "no-such-file.ttl"], "does not exist"),
+        (["validate", __file__], "the suffix names no RDF format"),
+        (["dump", "--graph", "no-such"], "There is no graph 'no-such'; known are: "),
+        (["dump", "--format", "csv"], "'csv' is no known format"),
+        (["evidence", "verify", "--text", __file__, "--source", "no-such"], "known are: dnhn-94474"),
+        (["fmt", "no-such-file.ttl"], "does not exist"),
+    ],
+)
+def test_mistakes_are_named_and_exit_with_2(folder: Path, arguments: list[str], said: str) -> None:
+    extra = [] if arguments[0] == "fmt" else ["--data", folder]
+    done = hpkg(*arguments, *extra)
+    assert done.exit_code == 2
+    assert said in " ".join(done.stderr.split())
+
+
+def test_validate_names_file_and_line(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "broken.ttl"
+    file.write_text("@prefix e: <http://e.org/> .\ne:a e:p .\n")
+    done = hpkg("validate", file, "--data", folder)
+    assert done.exit_code == 2
+    assert "line 2" in done.stderr
+    assert "broken.ttl" in done.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--alone"]])
+def test_validate_judges(folder: Path, options: list[str]) -> None:
+    refused = hpkg("validate", *sorted((SHAPES / "Bounds" / "invalid").iterdir())[:1], *options, "--data", folder)
+    assert refused.exit_code == 1
+    assert "hpsh:Bounds" in refused.stdout
+    assert "does not conform" in refused.stdout
+
+
+def test_validate_admits(folder: Path) -> None:
+    done = hpkg("validate", min((SHAPES / "Bounds" / "valid").iterdir()), "--data", folder)
+    assert done.exit_code == 0
+    assert "0 violations" in done.stdout
+
+
+def test_validate_with_other_shapes(tmp_path: Path) -> None:
+    shapes, data = tmp_path / "shapes.ttl", tmp_path / "data.nt"
+    shapes.write_text(
+        "PREFIX sh: <http://www.w3.org/ns/shacl#>\n<http://e.org/S> a sh:NodeShape ; sh:targetNode <http://e.org/a> ;"
+        " sh:property [ sh:path <http://e.org/q> ; sh:minCount 1 ] ."
+    )
+    data.write_text("<http://e.org/a> <http://e.org/p> <http://e.org/b> .\n")
+    assert hpkg("validate", data, "--shapes", shapes).exit_code == 1
+    shapes.write_text(shapes.read_text().replace("minCount", "minCoutn"))
+    assert "sh:minCoutn" in hpkg("validate", data, "--shapes", shapes).stderr
+
+
+def test_dump_is_canonical_and_complete(folder: Path, built: Build, tmp_path: Path) -> None:
+    assert hpkg("dump", "--data", folder).stdout_bytes == canonical_nquads(built.engine.quads())
+    target = tmp_path / "all.nq.gz"
+    hpkg("dump", "--data", folder, "--gzip", "--output", target)
+    assert canonical_nquads(parse(gzip.decompress(target.read_bytes()), NQUADS)) == canonical_nquads(
+        built.engine.quads()
+    )
+
+
+def test_dump_of_one_graph(folder: Path, built: Build) -> None:
+    done = hpkg("dump", "--data", folder, "--graph", "entities", "--format", "ttl")
+    assert len(parse(done.stdout_bytes, TURTLE)) == built.sizes["https://w3id.org/hpez/graph/entities"]
+
+
+def test_fmt(tmp_path: Path) -> None:
+    file = tmp_path / "messy.ttl"
+    file.write_text("@prefix e: <http://e.org/> . e:b e:p 1. e:a e:p 2 .")
+    assert hpkg("fmt", "--check", file).exit_code == 1
+    assert "would rewrite" in hpkg("fmt", "--check", file).stdout
+    assert "rewrote" in hpkg("fmt", file).stdout
+    assert hpkg("fmt", "--check", file).exit_code == 0
+
+
+def test_evidence_verify_names_what_fails(folder: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("Một văn bản khác.")
+    done = hpkg("evidence", "verify", "--text", text, "--source", "dnhn-94474", "--data", folder)
+    assert done.exit_code == 1
+    assert "SHA-256" in done.stdout
+    assert "id:source/dnhn-94474" in done.stdout
+
+
+def test_the_installed_script_runs() -> None:
+    script = Path(sys.executable).with_name("hpkg")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
+    assert "0.1.0" in done.stdout

@@ -1,0 +1,115 @@
+import json
+
+import pytest
+
+from kg.engine.embedded import SPOOL_MEMORY, EmbeddedEngine
+from kg.engine.protocol import Dataset, QueryRequest
+from kg.errors import NotAcceptableError, QuerySyntaxError, ServiceDeniedError, UnknownGraphError
+from kg.formats import CSV, JSON, TRIG, TURTLE
+from kg.query import answer
+from kg.rdf import Literal, NamedNode, parse
+
+DATA = b"""PREFIX e: <http://e.org/>
+e:in-default e:p 0 .
+e:one { e:a e:p 1 }
+e:two { e:a e:p 2 }"""
+
+
+@pytest.fixture(scope="module")
+def engine() -> EmbeddedEngine:
+    return EmbeddedEngine(parse(DATA, TRIG))
+
+
+def values(engine: EmbeddedEngine, text: str, dataset: Dataset) -> list[str]:
+    request = QueryRequest("PREFIX e: <http://e.org/> " + text, dataset, JSON, JSON, TURTLE)
+    with answer(engine, request).body as body:
+        rows = json.load(body)["results"]["bindings"]
+    return sorted(row["o"]["value"] for row in rows)
+
+
+ALL = "SELECT ?o WHERE { ?s ?p ?o }"
+NAMED = "SELECT ?o WHERE { GRAPH ?g { ?s ?p ?o } }"
+
+
+@pytest.mark.parametrize(
+    ("text", "dataset", "expected"),
+    [
+        (ALL, Dataset(), ["0", "1", "2"]),
+        (ALL, Dataset(union=False), ["0"]),
+        (NAMED, Dataset(union=False), ["1", "2"]),
+        (ALL, Dataset(default=("http://e.org/one",)), ["1"]),
+        (NAMED, Dataset(default=("http://e.org/one",)), []),
+        (ALL, Dataset(named=("http://e.org/one",)), []),
+        (NAMED, Dataset(named=("http://e.org/one",)), ["1"]),
+        ("SELECT ?o FROM e:two WHERE { ?s ?p ?o }", Dataset(), ["2"]),
+        ("SELECT ?o FROM NAMED e:two WHERE { GRAPH ?g { ?s ?p ?o } }", Dataset(), ["2"]),
+        ("SELECT ?o FROM e:two WHERE { ?s ?p ?o }", Dataset(default=("http://e.org/one",)), ["1"]),
+    ],
+)
+def test_dataset(engine: EmbeddedEngine, text: str, dataset: Dataset, expected: list[str]) -> None:
+    assert values(engine, text, dataset) == expected
+
+
+def test_unknown_graph(engine: EmbeddedEngine) -> None:
+    for text, dataset in [
+        (ALL, Dataset(default=("http://e.org/no",))),
+        (f"{ALL[:9]} FROM <http://e.org/no> {{}}", Dataset()),
+    ]:
+        with pytest.raises(UnknownGraphError, match=r"http://e\.org/no"):
+            engine.evaluate(QueryRequest(text, dataset, JSON))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "said"),
+    [
+        ("SELECT *\nWHERE { ?s ?p ?o } LIMI 5", 2, 20, "unexpected 'LIMI'"),
+        ("SELECT * WHERE { ?s ?p ", 1, 23, "the end of the query"),
+        ("SELECT ?x (COUNT(?y) AS ?n) WHERE { ?x ?p ?y }", 1, 47, "variable that is unbound"),
+        ("SELCT * WHERE { ?s ?p ?o }", 1, 1, "unexpected 'SELCT'"),
+        ("SELECT * WHERE {\n ?s ?p ?o .FILTRE(?x)}", 2, 12, "unexpected 'FILTRE'"),
+        ("SELECT * WHERE { ?s ?p ?o } # so far\nLIMIT x", 2, 7, "unexpected 'x'"),
+        ("SELECT ?s WHERE { ?s no:such ?o }", 1, 22, "Prefix not found"),
+        ("ASK { ?s ?p ?o } ORDER", 1, 23, "the end of the query"),
+        ("INSERT DATA { <a:a> <a:b> <a:c> }", 1, 1, "unexpected 'INSERT'"),
+    ],
+)
+def test_syntax_error(engine: EmbeddedEngine, text: str, line: int, column: int, said: str) -> None:
+    with pytest.raises(QuerySyntaxError, match=said) as caught:
+        engine.evaluate(QueryRequest(text, Dataset(), JSON))
+    assert (caught.value.line, caught.value.column) == (line, column)
+    assert "\\u{" not in str(caught.value)
+
+
+def test_service_is_denied(engine: EmbeddedEngine) -> None:
+    with pytest.raises(ServiceDeniedError, match="line 2, column 1"):
+        engine.evaluate(QueryRequest("ASK {\nSERVICE <http://127.0.0.1:9/> { ?s ?p ?o } }", Dataset(), JSON, JSON))
+
+
+def test_format_must_fit_the_kind(engine: EmbeddedEngine) -> None:
+    with pytest.raises(NotAcceptableError) as caught:
+        engine.evaluate(QueryRequest("CONSTRUCT WHERE { ?s ?p ?o }", Dataset(), JSON, JSON, None))
+    assert "text/turtle" in caught.value.offered
+
+
+def test_long_results_leave_memory(engine: EmbeddedEngine) -> None:
+    # Spooling is seen from outside: a result beyond the limit has a file behind it.
+    rows = " ".join(f"{number:06}" for number in range(400))
+    text = f"SELECT ?a ?b ?c {{ VALUES ?a {{ {rows} }} VALUES ?b {{ {rows} }} BIND('x' AS ?c) }}"
+    result = engine.evaluate(QueryRequest(text, Dataset(), CSV))
+    with result.body as body:
+        assert result.length > SPOOL_MEMORY
+        assert isinstance(body.fileno(), int)
+        assert len(body.read()) == result.length
+
+
+def test_select_binds_variables(engine: EmbeddedEngine) -> None:
+    rows = engine.select("SELECT ?s ?o { ?s ?p ?o }", {"o": Literal(2)})
+    assert [row["s"] for row in rows] == [NamedNode("http://e.org/a")]
+
+
+def test_generation_grows_with_each_change() -> None:
+    engine = EmbeddedEngine()
+    before = engine.generation
+    engine.extend(parse(DATA, TRIG))
+    assert engine.generation == before + 1
+    assert engine.graph_sizes() == {"http://e.org/one": 1, "http://e.org/two": 1}

@@ -1,0 +1,135 @@
+import pytest
+
+from kg import gate
+from kg.errors import ShapesError
+from kg.formats import TURTLE
+from kg.gate import INFO, VIOLATION, WARNING, Report, Shapes, read_shapes
+from kg.rdf import Quad, parse, rdflib_graph
+
+PREFIXES = """
+PREFIX e: <http://e.org/> PREFIX sh: <http://www.w3.org/ns/shacl#> PREFIX xsd: <http://www.w3.org/2001/XMLSchema#>
+PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#> PREFIX owl: <http://www.w3.org/2002/07/owl#>
+e:prefixes sh:declare [ sh:prefix "e" ; sh:namespace "http://e.org/"^^xsd:anyURI ] .
+"""
+TALL = """
+e:Tall a sh:NodeShape ; sh:targetClass e:Tower ; sh:severity sh:Warning ; sh:message "too low"@en, "thấp quá"@vi ;
+  sh:sparql e:Tall-height .
+e:Tall-height sh:prefixes e:prefixes ; sh:message "{$this}: {?value} is low"@en, "{?value} là thấp"@vi ;
+  sh:select "SELECT $this ?value WHERE { $this e:height ?value FILTER (?value < 100) }" .
+"""
+NAMED = """e:Named a sh:NodeShape ; sh:targetClass e:Tower ; sh:property e:Named-name .
+e:Named-name sh:path e:name ; sh:minCount 1 ."""
+
+
+def shapes(text: str) -> Shapes:
+    return read_shapes(parse((PREFIXES + text).encode(), TURTLE))
+
+
+def data(text: str) -> list[Quad]:
+    return parse(
+        ("PREFIX e: <http://e.org/> PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#> " + text).encode(), TURTLE
+    )
+
+
+def judge(facts: str, text: str) -> Report:
+    return gate.validate(data(facts), shapes(text))
+
+
+def test_core_and_sparql_constraints_together() -> None:
+    report = judge("e:a a e:Tower ; e:height 50 . e:b a e:Tower ; e:height 200 ; e:name 'B' .", TALL + NAMED)
+    assert [(item.severity, item.shape.value, item.focus.value) for item in report.findings] == [
+        (VIOLATION, "http://e.org/Named-name", "http://e.org/a"),
+        (WARNING, "http://e.org/Tall", "http://e.org/a"),
+    ]
+    assert not report.admissible
+
+
+def test_messages_keep_their_language_and_show_the_value() -> None:
+    (finding,) = judge("e:a a e:Tower ; e:height 50 .", TALL).findings
+    assert finding.message("vi") == "50 là thấp"
+    assert finding.message("en") == "<http://e.org/a>: 50 is low"
+    assert finding.message("fr") in {finding.message("vi"), finding.message("en")}
+
+
+def test_instances_of_subclasses_are_targets() -> None:
+    report = judge("e:Mast rdfs:subClassOf e:Tower . e:a a e:Mast ; e:height 1 .", TALL + NAMED)
+    assert len(report.findings) == 2
+
+
+def test_warnings_admit_but_do_not_conform() -> None:
+    report = judge("e:a a e:Tower ; e:height 1 ; e:name 'A' .", TALL + NAMED)
+    assert report.admissible
+    assert not report.conforms
+    assert report.of(INFO) == ()
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "sh:targetNode e:a",
+        "sh:targetSubjectsOf e:height",
+        "sh:targetObjectsOf e:sees",
+        "a rdfs:Class",
+        """sh:target [ a sh:SPARQLTarget ; sh:prefixes e:prefixes ; sh:select "SELECT ?this { ?this e:height ?h }" ]""",
+    ],
+)
+def test_the_engine_finds_what_pyshacl_finds(target: str) -> None:
+    """The same constraint, once where the engine takes it, once in a shape that pySHACL keeps."""
+    facts = "e:a a e:Tall ; e:height 50 . e:b e:sees e:a ; e:sees e:c ."
+    text = TALL.replace("sh:targetClass e:Tower", target)
+    by_engine = judge(facts, text)
+    kept = shapes(text + "e:Never a sh:NodeShape ; sh:targetNode e:none ; sh:node e:Tall .")
+    assert kept.constraints == ()
+    by_pyshacl = gate.validate(data(facts), kept)
+    assert [item.focus for item in by_engine.findings] == [item.focus for item in by_pyshacl.findings]
+    assert len(by_engine.findings) == 1
+
+
+def test_shapes_graph_is_bound_but_not_part_of_the_data() -> None:
+    text = '''e:Known a sh:NodeShape ; sh:targetSubjectsOf e:height ; sh:sparql [ sh:prefixes e:prefixes ; sh:select
+      """SELECT $this WHERE { $this e:height ?h FILTER NOT EXISTS { e:Known ?p ?o }
+         FILTER EXISTS { GRAPH $shapesGraph { e:Known ?p ?o } } }""" ] .'''
+    assert len(judge("e:a e:height 1 .", text).findings) == 1
+
+
+def test_deactivated_constraints_stay_silent() -> None:
+    assert judge("e:a a e:Tower ; e:height 1 .", TALL + "e:Tall sh:deactivated true .").conforms
+
+
+def test_report_as_rdf() -> None:
+    report = judge("e:a a e:Tower ; e:height 50 .", TALL + NAMED)
+    graph = rdflib_graph(report.triples())
+    answer = graph.query(
+        """SELECT ?severity ?path { ?r a sh:ValidationReport ; sh:conforms false ; sh:result ?result .
+           ?result sh:focusNode <http://e.org/a> ; sh:resultSeverity ?severity
+           OPTIONAL { ?result sh:resultPath ?path } }"""
+    )
+    assert len(answer) == 2
+
+
+def test_complex_paths_are_spelled_out() -> None:
+    text = "e:S a sh:NodeShape ; sh:targetNode e:a ; sh:property [ sh:path [ sh:inversePath e:p ] ; sh:minCount 1 ] ."
+    (finding,) = judge("e:b e:q e:c .", text).findings
+    assert [triple.predicate.value.rpartition("#")[2] for triple in finding.path_triples] == ["inversePath"]
+
+
+def test_without_leaves_what_is_new() -> None:
+    before = judge("e:a a e:Tower ; e:height 50 .", NAMED)
+    after = judge("e:a a e:Tower . e:b a e:Tower .", NAMED)
+    assert [item.focus.value for item in after.without(before).findings] == ["http://e.org/b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("e:S a sh:NodeShape ; sh:targetClass e:T ; sh:property [ sh:path e:p ; sh:minCoutn 1 ] .", "sh:minCoutn"),
+        ("<http://e.org/shapes> owl:imports <http://e.org/more> .", "imports"),
+        (
+            'e:S a sh:NodeShape ; sh:targetNode e:a ; sh:sparql [ sh:select "SELECT $this { SERVICE <c:x> {} }" ] .',
+            "SERVICE",
+        ),
+    ],
+)
+def test_unusable_shapes_are_refused(text: str, said: str) -> None:
+    with pytest.raises(ShapesError, match=said):
+        shapes(text)

@@ -1,0 +1,108 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kg.errors import EngineError, RdfSyntaxError
+from kg.formats import JSONLD, NQUADS, NTRIPLES, RDF_FORMATS, RDFXML, TRIG, TURTLE, RdfFormat
+from kg.rdf import (
+    BlankNode,
+    Literal,
+    NamedNode,
+    Quad,
+    canonical_nquads,
+    canonical_turtle,
+    from_rdflib,
+    in_graph,
+    parse,
+    serialize,
+    term_to_rdflib,
+)
+
+A, P, G = NamedNode("http://e.org/a"), NamedNode("http://e.org/p"), NamedNode("http://e.org/g")
+
+languages = st.sampled_from(["vi", "en", "zh-Hant"])
+texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]))
+literals = st.one_of(
+    st.builds(Literal, texts),
+    st.builds(lambda text, language: Literal(text, language=language), texts, languages),
+    st.decimals(allow_nan=False, allow_infinity=False, places=2).map(
+        lambda number: Literal(f"{number:f}", datatype=NamedNode("http://www.w3.org/2001/XMLSchema#decimal"))
+    ),
+)
+nodes = st.integers(0, 4).map(lambda number: NamedNode(f"http://e.org/n{number}"))
+blanks = st.integers(0, 3).map(lambda number: BlankNode(f"b{number}"))
+quads = st.builds(Quad, nodes | blanks, nodes, nodes | blanks | literals, st.just(G))
+
+
+@pytest.mark.parametrize("fmt", RDF_FORMATS)
+@given(statements=st.lists(quads, max_size=12))
+def test_each_format_gives_back_what_was_written(fmt: RdfFormat, statements: list[Quad]) -> None:
+    again = in_graph(parse(serialize(statements, fmt), fmt), G)
+    assert canonical_nquads(again) == canonical_nquads(statements)
+
+
+@given(st.lists(quads, max_size=12), st.randoms(use_true_random=False))
+def test_canonical_nquads_depend_on_the_dataset_alone(statements: list[Quad], random: object) -> None:
+    text = serialize(statements, NQUADS)
+    shuffled = text.splitlines(keepends=True)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert canonical_nquads(parse(b"".join(shuffled), NQUADS)) == canonical_nquads(statements)
+
+
+@given(nodes | blanks | literals)
+def test_rdflib_keeps_terms(term: NamedNode | BlankNode | Literal) -> None:
+    assert from_rdflib(term_to_rdflib(term)) == term
+
+
+def test_rdflib_keeps_lexical_forms() -> None:
+    term = Literal("04.50", datatype=NamedNode("http://www.w3.org/2001/XMLSchema#decimal"))
+    assert from_rdflib(term_to_rdflib(term)) == term
+
+
+@pytest.mark.parametrize(
+    ("fmt", "text", "line"),
+    [
+        (TURTLE, '@prefix e: <http://e.org/> .\ne:a e:p "open .', 2),
+        (NTRIPLES, "<http://e.org/a> <http://e.org/p> .", 1),
+        (JSONLD, '{"@id": "http://e.org/a",\n oops}', 2),
+        (RDFXML, "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>\n<rdf:Description>", 2),
+        (TRIG, "<http://e.org/g> { <http://e.org/a> }", 1),
+        (NQUADS, "\n\nnonsense", 3),
+    ],
+)
+def test_malformed_rdf_names_the_line(fmt: RdfFormat, text: str, line: int) -> None:
+    with pytest.raises(RdfSyntaxError) as caught:
+        parse(text.encode(), fmt)
+    assert caught.value.line == line
+    assert str(caught.value).startswith(f"line {line}")
+
+
+def test_invalid_utf8_is_refused() -> None:
+    with pytest.raises(RdfSyntaxError, match="UTF-8"):
+        parse(b'<http://e.org/a> <http://e.org/p> "\xff" .', TURTLE)
+
+
+def test_remote_context_is_refused() -> None:
+    with pytest.raises(RdfSyntaxError, match="remote context"):
+        parse(b'{"@context": "http://127.0.0.1:9/context", "@id": "http://e.org/a"}', JSONLD)
+
+
+def test_external_entity_is_refused() -> None:
+    text = b"""<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/hostname">]>
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="http://e.org/a"><rdf:value>&x;</rdf:value></rdf:Description></rdf:RDF>"""
+    with pytest.raises(RdfSyntaxError):
+        parse(text, RDFXML)
+
+
+def test_canonical_turtle_is_stable_and_sorted() -> None:
+    text = """@prefix e: <http://e.org/> . e:b e:q 2, 1 ; e:p "y"@vi, "x"@en . e:a e:p [ e:q 4350000000.0 ] ."""
+    once = canonical_turtle(text)
+    assert canonical_turtle(once) == once
+    assert once.index("e:a") < once.index("e:b")
+    assert "4350000000.0" in once
+
+
+def test_canonical_turtle_refuses_to_change_a_term() -> None:
+    with pytest.raises(EngineError, match="would change a term"):
+        canonical_turtle('<http://e.org/a> <http://e.org/p> "04.50"^^<http://www.w3.org/2001/XMLSchema#decimal> .')

@@ -1,0 +1,137 @@
+"""Imports run one way. The order below is the architecture; a module may import only what stands before it."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+ORDER = [
+    "kg.errors",
+    "kg.terms",
+    "kg.formats",
+    "kg.numbers",
+    "kg.rdf",
+    "kg.resources",
+    "kg.engine.tokens",
+    "kg.engine.diagnosis",
+    "kg.engine.protocol",
+    "kg.engine.embedded",
+    "kg.engine.remote",
+    "kg.query",
+    "kg.gate",
+    "kg.materialise",
+    "kg.build",
+    "kg.facts",
+    "kg.describe",
+    "kg.evidence",
+    "kg.cli",
+    "service.settings",
+    "service.negotiation",
+    "service.words",
+    "service.state",
+    "service.body",
+    "service.errors",
+    "service.pages",
+    "service.document",
+    "service.glossary",
+    "service.service_description",
+    "service.sparql",
+    "service.validate",
+    "service.resource",
+    "service.operations",
+    "service",
+]
+ONLY_IMPORTERS = {
+    "pyoxigraph": {"kg.rdf", "kg.engine.embedded"},
+    "pyshacl": {"kg.gate"},
+    "SPARQLWrapper": {"kg.engine.remote"},
+    "importlib.resources": {"kg.resources"},
+    "click": {"kg.cli"},
+    "rich": {"kg.cli"},
+    "granian": {"kg.cli"},
+}
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for package in ("kg", "service"):
+        for path in (ROOT / package).rglob("*.py"):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            found[name] = path
+    return found
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever the import stands; `from a import b` gives a and a.b."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_imports(path: Path) -> set[str]:
+    known = modules()
+    return {name for name in imports(path) if name in known and name not in {"kg", "kg.engine", "service"}}
+
+
+def test_every_module_has_its_place() -> None:
+    packages = {"kg", "kg.engine"}
+    assert set(modules()) - packages == set(ORDER)
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_imports_only_what_stands_before(name: str) -> None:
+    allowed = set(ORDER[: ORDER.index(name)])
+    assert own_imports(modules()[name]) - {name} <= allowed
+
+
+@pytest.mark.parametrize(("library", "importers"), ONLY_IMPORTERS.items())
+def test_only_importers(library: str, importers: set[str]) -> None:
+    users = {
+        name
+        for name, path in modules().items()
+        if any(item == library or item.startswith(f"{library}.") for item in imports(path))
+    }
+    assert users == importers
+
+
+def test_kg_knows_no_http() -> None:
+    web = {"flask", "werkzeug", "jinja2", "http"}
+    users = {
+        (name, item)
+        for name, path in modules().items()
+        if name.startswith("kg")
+        for item in imports(path)
+        if item.split(".")[0] in web
+    }
+    assert users == set()
+
+
+def test_only_settings_reads_the_environment() -> None:
+    readers = {
+        name
+        for name, path in modules().items()
+        if name.startswith("service") and {"os.environ", "os.getenv"} & set(_attributes(path))
+    }
+    assert readers == {"service.settings"}
+
+
+def _attributes(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield f"{node.value.id}.{node.attr}"
+
+
+def test_no_sparql_text_in_the_service() -> None:
+    marked = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "service").rglob("*.py")
+        if any(mark in path.read_text(encoding="utf-8") for mark in ("SELECT ?", "SELECT *", "CONSTRUCT {", "ASK {"))
+    }
+    assert marked == set()
