@@ -1,0 +1,78 @@
+"""Each shape has cases that it accepts and cases that it refuses, and the refusal names that very shape."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from kg import build, gate, resources
+from kg.formats import rdf_format_of_file
+from kg.gate import VIOLATION, Finding, Report
+from kg.rdf import DefaultGraph, NamedNode, Quad, in_graph, parse
+from kg.terms import HPSH, SH, graph_iri
+
+FOLDER = Path(__file__).parent / "shapes"
+CASES = sorted(path for path in FOLDER.rglob("*.*") if path.suffix in {".ttl", ".trig"})
+CONTEXT = {graph_iri(name) for name in ("ontology", "vocabulary", "entities")}
+_shapes = cache(build.own_shapes)
+
+
+def shape_names() -> set[str]:
+    node_shape = NamedNode(SH + "NodeShape")
+    return {
+        quad.subject.value.removeprefix(HPSH)
+        for quad in _shapes().quads
+        if quad.object == node_shape and isinstance(quad.subject, NamedNode)
+    }
+
+
+@cache
+def context() -> tuple[tuple[Quad, ...], Report]:
+    quads = tuple(q for q in resources.curated_quads() if getattr(q.graph_name, "value", "") in CONTEXT)
+    return quads, gate.validate(quads, _shapes())
+
+
+def judge(path: Path) -> Report:
+    quads = parse(path.read_bytes(), rdf_format_of_file(path.name))
+    placed = [
+        in_graph([quad], NamedNode(graph_iri("source/example")))[0]
+        if isinstance(quad.graph_name, DefaultGraph)
+        else quad
+        for quad in quads
+    ]
+    known, before = context()
+    return gate.validate((*known, *placed), _shapes()).without(before)
+
+
+def names_shape(item: Finding, shape: str) -> bool:
+    name = getattr(item.shape, "value", "").removeprefix(HPSH)
+    return name == shape or name.startswith(f"{shape}-")
+
+
+def test_every_shape_has_both_kinds_of_case() -> None:
+    folders = {path.name: {case.parent.name for case in path.rglob("*.*")} for path in FOLDER.iterdir()}
+    assert {name for name, kinds in folders.items() if kinds != {"valid", "invalid"}} == set()
+    covered = {name for name in shape_names() if any(name == f or name.startswith(f"{f}-") for f in folders)}
+    assert covered == shape_names()
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if c.parent.name == "valid"], ids=lambda c: f"{c.parts[-3]}/{c.stem}"
+)
+def test_valid(case: Path) -> None:
+    report = judge(case)
+    shape = case.parts[-3]
+    assert [item for item in report.findings if names_shape(item, shape)] == []
+    assert report.of(VIOLATION) == ()
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if c.parent.name == "invalid"], ids=lambda c: f"{c.parts[-3]}/{c.stem}"
+)
+def test_invalid(case: Path) -> None:
+    found = [item for item in judge(case).findings if names_shape(item, case.parts[-3])]
+    assert found
+    for item in found:
+        assert item.message("vi")
+        assert item.message("en")
+        assert item.message("vi") != item.message("en")
