@@ -1,0 +1,78 @@
+"""What all pages share: the reader's language, words, links to other pages, and RDF instead of a page."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from flask import Flask, Response, request, url_for
+
+from kg.formats import RdfFormat
+from kg.rdf import Triple, serialize
+from kg.terms import BASE, HPEZ, HPSH, ID, compact
+from service.negotiation import LANGUAGES, language
+from service.words import WORDS
+
+_LANGUAGE_NAMES: Final = {"en": "English", "vi": "Tiếng Việt"}
+
+
+def register(app: Flask) -> None:
+    """Give the templates of an app what they share, and keep a language that the reader chose in every link."""
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.context_processor(_context)
+    app.url_defaults(_keep_language)
+
+
+def page_language() -> str:
+    """The language for the current request: `?lang=` if it is one that there is, else by Accept-Language."""
+    return language(request.accept_languages, request.args.get("lang"))
+
+
+def rdf_response(triples: Iterable[Triple], fmt: RdfFormat) -> Response:
+    """Send triples in a format, under its media type."""
+    return Response(serialize(triples, fmt), mimetype=fmt.media_type)
+
+
+def page_response(html: str) -> Response:
+    """Send a page, text/html, with the language that it is in."""
+    response = Response(html, mimetype="text/html")
+    response.content_language.add(page_language())
+    return response
+
+
+def link(iri: str) -> str | None:
+    """Where a page links to for an IRI: a path here for the project's own, none for what is no web address."""
+    if iri.startswith(ID):
+        return url_for("resource.document", name=iri.removeprefix(ID))
+    for endpoint, namespace in (("resource.ontology", HPEZ), ("resource.shapes", HPSH)):
+        if iri.startswith(namespace):
+            return url_for(endpoint, _anchor=iri.removeprefix(namespace))
+    if iri.startswith(BASE):
+        return f"{request.script_root}/{iri.removeprefix(BASE)}"
+    return iri if iri.startswith(("https://", "http://")) else None
+
+
+def in_language(texts: Mapping[str, str], wanted: str) -> str | None:
+    """The text in a language, or in another one where there is none in that."""
+    return texts.get(wanted) or next(iter(texts.values()), None)
+
+
+def other_language(wanted: str) -> str:
+    """The language that a bilingual page shows beneath its own."""
+    return next(name for name in LANGUAGES if name != wanted)
+
+
+def _context() -> dict[str, Any]:
+    chosen = page_language()
+    return {
+        "language": chosen,
+        "other": other_language(chosen),
+        "language_names": _LANGUAGE_NAMES,
+        "words": WORDS[chosen],
+        "link": link,
+        "compact": compact,
+        "in_language": in_language,
+    }
+
+
+def _keep_language(endpoint: str, values: dict[str, Any]) -> None:
+    if request.args.get("lang") in LANGUAGES and endpoint != "static":
+        values.setdefault("lang", request.args["lang"])

@@ -1,0 +1,125 @@
+"""What shows only inside an app: failures of the engine, and pages over hostile data."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from kg.engine.embedded import EmbeddedEngine
+from kg.engine.protocol import QueryRequest, QueryResult
+from kg.errors import ConfigurationError, EngineError, KgError
+from kg.formats import TURTLE
+from kg.rdf import NamedNode, in_graph, parse
+from service import application, create_app, state
+from service.settings import Settings
+from service.words import WORDS
+
+SECRET = "secret words of the engine"  # noqa: S105 - none that opens anything
+HOSTILE = r"""
+PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
+<https://w3id.org/hpez/id/zone/x> rdfs:label "<script>alert(1)</script>" ;
+  rdfs:seeAlso <javascript:alert(1)> , <https://w3id.org/hpez/graph/entities> , <urn:x:y> , <http://example.org/?a="b> ;
+  <urn:p> [ <urn:q> [ <urn:r> [ <urn:s> "deep" ] ] ] , 3 , "ba"@vi .
+""".replace('?a="b', "?a=b&c=d")
+
+
+class FailingEngine(EmbeddedEngine):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    def evaluate(self, request: QueryRequest) -> QueryResult:  # noqa: ARG002
+        raise self._error
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Flask:
+    quads = in_graph(parse(HOSTILE.encode(), TURTLE), NamedNode("https://w3id.org/hpez/graph/entities"))
+    monkeypatch.setattr(state, "open_or_build", lambda _: EmbeddedEngine(quads))
+    return create_app(Settings(tmp_path))
+
+
+@pytest.fixture
+def client(app: Flask) -> Iterator[FlaskClient]:
+    with app.test_client() as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (EngineError(SECRET), "engine"),
+        (KgError(SECRET), "error"),
+        (ConfigurationError(SECRET), "configuration"),
+        (RuntimeError(SECRET), "internal-server-error"),
+    ],
+)
+def test_failures_are_logged_not_told(
+    app: Flask, caplog: pytest.LogCaptureFixture, error: Exception, code: str
+) -> None:
+    app.extensions["kg"].engine = FailingEngine(error)
+    answer = app.test_client().get("/sparql", query_string={"query": "ASK {}"})
+    assert (answer.status_code, answer.content_type) == (500, "application/problem+json")
+    assert answer.json
+    assert answer.json["type"] == f"https://w3id.org/hpez/problem/{code}"
+    assert SECRET not in answer.text
+    assert answer.json["instance"] in caplog.text
+    assert SECRET in caplog.text
+
+
+def test_pages_escape_what_they_show(client: FlaskClient) -> None:
+    page = client.get("/doc/zone/x.html").text
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert 'href="javascript:' not in page
+    assert 'href="/graph/entities"' in page
+    assert 'href="urn:' not in page
+    assert 'href="http://example.org/?a=b&amp;c=d"' in page
+    assert "deep" not in page, "a page follows blank nodes three deep, and no further than the description"
+    assert '<span lang="vi">ba</span>' in page
+    assert "&lt;script&gt;" in client.get("/").text
+
+
+def test_a_label_without_language(client: FlaskClient) -> None:
+    assert "<h1>&lt;script&gt;" in client.get("/doc/zone/x.html?lang=vi").text
+
+
+def test_shapes_are_analysed_once(app: Flask) -> None:
+    served = app.extensions["kg"]
+    assert served.shapes is served.shapes
+
+
+def test_an_extension_of_another_kind(app: Flask) -> None:
+    app.extensions["kg"] = object()
+    with app.app_context(), pytest.raises(TypeError):
+        state.knowledge_graph()
+
+
+def test_application_reads_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(state, "open_or_build", lambda _: EmbeddedEngine())
+    monkeypatch.setenv("HPKG_DATA", str(tmp_path))
+    monkeypatch.setenv("HPKG_MAX_BODY", "5")
+    assert application().extensions["kg"].settings == Settings(tmp_path, max_body=5)
+
+
+def test_application_refuses_bad_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HPKG_MAX_BODY", "many")
+    with pytest.raises(ConfigurationError):
+        application()
+
+
+def test_the_body_must_be_whole(client: FlaskClient) -> None:
+    answer = client.post(
+        "/sparql",
+        data=b"ASK {}",
+        content_type="application/sparql-query",
+        environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": "9"},
+    )
+    assert answer.status_code == 400
+
+
+def test_every_language_has_the_same_words() -> None:
+    assert len({frozenset(words) for words in WORDS.values()}) == 1
+    assert all(text.strip() for words in WORDS.values() for text in words.values())
