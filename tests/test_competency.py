@@ -1,0 +1,29 @@
+"""Questions that the graph must answer, each a folder with a query and its expected rows in order."""
+
+from pathlib import Path
+
+import pytest
+
+from kg.build import Build
+from kg.engine.protocol import QueryRequest
+from kg.formats import TSV
+from kg.query import answer
+from kg.terms import SPARQL_PREFIXES
+
+FOLDER = Path(__file__).parent / "competency"
+QUESTIONS = sorted(path.parent for path in FOLDER.glob("*/query.rq"))
+
+
+def test_there_are_enough_questions_and_each_folder_is_one() -> None:
+    assert len(QUESTIONS) >= 25
+    assert sorted(path for path in FOLDER.iterdir() if path.is_dir()) == QUESTIONS
+
+
+@pytest.mark.parametrize("folder", QUESTIONS, ids=lambda folder: folder.name)
+def test_question(built: Build, folder: Path) -> None:
+    text = (folder / "query.rq").read_text(encoding="utf-8")
+    assert text.startswith("# vi: "), "the question stands first, in Vietnamese"
+    assert "\n# en: " in text, "and in English"
+    with answer(built.engine, QueryRequest(SPARQL_PREFIXES + text, solutions=TSV)).body as body:
+        rows = body.read().decode()
+    assert rows == (folder / "expected.tsv").read_text(encoding="utf-8")

@@ -1,0 +1,126 @@
+"""The examples of the README and of docs/ run, against a real server, and give what they say.
+
+`console` blocks: each `$ ` line is run by bash, and what follows must be its output. `python` blocks are run; `sparql`
+blocks are asked of the graph. What they give must be the `text` or `csv` block after them, if there is one.
+A line `…` stands for any lines.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import requests
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ADDRESS = "http://127.0.0.1:8000"
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+OUTPUTS = {"text", "csv"}
+
+
+@dataclass(frozen=True)
+class Block:
+    document: Path
+    line: int
+    language: str
+    content: str
+    output: str | None
+
+    def __str__(self) -> str:
+        return f"{self.document.name}:{self.line}"
+
+
+def blocks() -> Iterator[Block]:
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        found = list(FENCE.finditer(text))
+        for match, following in pairwise((*found, None)):
+            if match is None:
+                continue
+            output = following[2] if following is not None and following[1] in OUTPUTS else None
+            yield Block(document, text[: match.start()].count("\n") + 1, match[1], match[2], output)
+
+
+BLOCKS = list(blocks())
+
+
+def of(language: str) -> list[Block]:
+    return [block for block in BLOCKS if block.language == language]
+
+
+def assert_shows(actual: str, documented: str) -> None:
+    """The documented output is the actual one, with `…` lines standing for any lines."""
+    wanted = re.escape(documented.strip()).replace("…", ".*").replace(r"\…", ".*")
+    assert re.fullmatch(wanted, actual.strip(), re.DOTALL), f"documented:\n{documented}\nactual:\n{actual}"
+
+
+def run(command: list[str], url: str, data: Path) -> str:
+    environment = os.environ | {
+        "HPKG_DATA": str(data / "data"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "120",
+    }
+    done = subprocess.run(
+        [part.replace(ADDRESS, url) for part in command],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return (done.stdout + done.stderr).replace(url, ADDRESS)
+
+
+def test_there_are_examples_of_each_kind() -> None:
+    assert len(of("console")) >= 5
+    assert len(of("python")) >= 2
+    assert len(of("sparql")) >= 5
+
+
+def test_every_block_says_what_it_is() -> None:
+    known = {"console", "python", "sparql", "turtle", "json", "http", "mermaid", "sh"} | OUTPUTS
+    assert [str(block) for block in BLOCKS if block.language not in known] == []
+
+
+def console_steps() -> Iterator[tuple[Block, str, str]]:
+    for block in of("console"):
+        for step in re.split(r"^\$ ", block.content, flags=re.MULTILINE)[1:]:
+            lines = step.split("\n")
+            end = next((i for i, line in enumerate(lines) if not line.endswith("\\")), 0) + 1
+            yield block, "\n".join(lines[:end]), "\n".join(lines[end:]).strip()
+
+
+@pytest.mark.parametrize(("command", "output"), [pytest.param(*step[1:], id=str(step[0])) for step in console_steps()])
+def test_console(command: str, output: str, server: str, served_folder: Path) -> None:
+    if command.startswith("make "):
+        targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert command.split()[1] in targets
+        return
+    actual = run(["bash", "-c", command], server, served_folder)
+    assert_shows(actual, output or "…")
+
+
+@pytest.mark.parametrize("block", of("python"), ids=str)
+def test_python(block: Block, server: str, served_folder: Path) -> None:
+    assert_shows(run([sys.executable, "-W", "error", "-c", block.content], server, served_folder), block.output or "…")
+
+
+@pytest.mark.parametrize("block", of("sparql"), ids=str)
+def test_sparql(block: Block, server: str) -> None:
+    answer = requests.post(
+        f"{server}/sparql", data={"query": block.content}, headers={"Accept": "text/csv"}, timeout=20
+    )
+    assert answer.status_code == 200, answer.text
+    assert len(answer.text.splitlines()) > 1, "the example finds nothing"
+    if block.output is not None:
+        assert_shows(answer.content.decode("utf-8").replace("\r\n", "\n"), block.output)
+
+
+def test_every_command_is_documented() -> None:
+    help_text = run(["hpkg", "--help"], ADDRESS, Path())
+    commands = re.findall(r"^  (\w[\w-]*)  ", help_text.partition("Commands:")[2], re.MULTILINE)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert commands
+    assert [command for command in commands if f"hpkg {command}" not in readme] == []

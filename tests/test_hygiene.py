@@ -1,0 +1,22 @@
+"""Rules that every statement keeps, one query per file: each row is a failure."""
+
+from pathlib import Path
+
+import pytest
+
+from kg.build import Build
+from kg.terms import SPARQL_PREFIXES
+
+FOLDER = Path(__file__).parent / "hygiene"
+RULES = sorted(FOLDER.glob("*.rq"))
+
+
+def test_there_are_rules_and_data(built: Build) -> None:
+    assert len(RULES) >= 8
+    assert sum(built.sizes.values()) > 1000
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.stem)
+def test_rule(built: Build, rule: Path) -> None:
+    rows = built.engine.select(SPARQL_PREFIXES + rule.read_text(encoding="utf-8"))
+    assert [dict(row) for row in rows] == []
