@@ -1,11 +1,10 @@
 """The command `hpkg`: thin, each command calls kg and prints. Exit codes: 0 good, 1 findings, 2 usage."""
 
+import io
 import os
-import shutil
 import sys
-from collections import Counter
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import click
 from granian import Granian
@@ -20,14 +19,28 @@ from kg import evidence as anchors
 from kg.engine import remote
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Dataset, QueryRequest
-from kg.errors import KgError, RdfSyntaxError, UnknownGraphError
-from kg.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, by_name, rdf_format_of_file
+from kg.errors import KgError, RdfSyntaxError, UnknownGraphError, UnsupportedFormatError
+from kg.formats import (
+    NQUADS,
+    RDF_FORMATS,
+    RESULT_FORMATS,
+    TSV,
+    TURTLE,
+    RdfFormat,
+    ResultFormat,
+    by_name,
+    rdf_format_of_file,
+)
 from kg.gate import Report
 from kg.query import answer
 from kg.rdf import NamedNode, Quad, canonical_nquads, canonical_turtle, compress, parse, serialize, term_text
 from kg.terms import compact, graph_iri, graph_name
 
-_SEVERITIES: Final = {gate.VIOLATION: "violation", gate.WARNING: "warning", gate.INFO: "info"}
+_WORDS: Final = {
+    "en": {gate.VIOLATION: "violation", gate.WARNING: "warning", gate.INFO: "info"},
+    "vi": {gate.VIOLATION: "vi phạm", gate.WARNING: "cảnh báo", gate.INFO: "lưu ý"},
+}
+_VERDICTS: Final = {"en": ("conforms", "does not conform"), "vi": ("hợp lệ", "không hợp lệ")}
 _READABLE_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 _data = click.option(
@@ -101,16 +114,33 @@ def serve(host: str, port: int, default_graph: str, data: Path) -> None:
 def query(query: str, endpoint: str | None, format_name: str | None, data: Path) -> None:
     """Run QUERY: a file, `-` for standard input, or the text itself."""
     text = _query_text(query)
-    rdf_names = {suffix for fmt in RDF_FORMATS for suffix in fmt.suffixes} - {"xml"}
-    graph = by_name(RDF_FORMATS, format_name if format_name in rdf_names and format_name else "ttl")
-    solutions = by_name(RESULT_FORMATS, format_name if format_name and format_name not in rdf_names else "tsv")
+    solutions, graph = _result_formats(format_name)
     if endpoint is not None:
-        sys.stdout.buffer.write(remote.ask(endpoint, text, solutions, graph))
+        _write(io.BytesIO(remote.ask(endpoint, text, solutions, graph)))
         return
     boolean = solutions if solutions.boolean else RESULT_FORMATS[0]
     result = answer(build.open_or_build(data), QueryRequest(text, Dataset(), solutions, boolean, graph))
     with result.body as body:
-        shutil.copyfileobj(body, sys.stdout.buffer)
+        _write(body)
+
+
+def _result_formats(name: str | None) -> tuple[ResultFormat, RdfFormat]:
+    """The formats for solutions and for graphs; a name fixes one of them, and the other stays as it is by default."""
+    results = {fmt.suffixes[-1]: fmt for fmt in RESULT_FORMATS}
+    graphs = {fmt.suffixes[0]: fmt for fmt in RDF_FORMATS}
+    if name is not None and name not in {*results, *graphs}:
+        raise UnsupportedFormatError(f"{name!r} is no known format; choose one of {', '.join((*results, *graphs))}")
+    return results.get(name or "", TSV), graphs.get(name or "", TURTLE)
+
+
+def _write(body: IO[bytes]) -> None:
+    """Copy an answer to standard output, ended by a newline as a terminal expects."""
+    last = b"\n"
+    while chunk := body.read(64 * 1024):
+        sys.stdout.buffer.write(chunk)
+        last = chunk[-1:]
+    if last != b"\n":
+        sys.stdout.buffer.write(b"\n")
 
 
 def _query_text(argument: str) -> str:
@@ -136,8 +166,8 @@ def validate(files: tuple[Path, ...], alone: bool, shape_files: tuple[Path, ...]
         shapes = gate.read_shapes(quad for file in shape_files for quad in _parse_file(file))
         report = gate.validate(payload, shapes)
     else:
-        judge = facts.judge_alone if alone else facts.judge_in_context
-        report = judge(build.open_or_build(data), payload, build.own_shapes())
+        judge = facts.Judge(build.open_or_build(data), build.own_shapes())
+        report = judge.alone(payload) if alone else judge.in_context(payload)
     _print_findings(Console(), report, lang)
     if not report.admissible:
         sys.exit(1)
@@ -227,12 +257,15 @@ def _print_sizes(console: Console, sizes: dict[str, int]) -> None:
 
 
 def _print_findings(console: Console, report: Report, language: str) -> None:
+    words = _WORDS[language]
     for item in report.findings:
-        severity = _SEVERITIES.get(item.severity, item.severity.value)
-        where = " ".join(term_text(term) for term in (item.focus, item.path) if term is not None)
+        where = " ".join(filter(None, (term_text(item.focus), item.path_text)))
         shape = term_text(item.shape)
+        severity = words.get(item.severity, item.severity.value)
         console.print(f"[bold]{severity}[/] {escape(where)}", soft_wrap=True, highlight=False)
         console.print(f"  {escape(item.message(language))} [dim]({escape(shape)})[/]", soft_wrap=True, highlight=False)
-    counts = Counter(_SEVERITIES.get(item.severity, "other") for item in report.findings)
-    summary = ", ".join(f"{counts[name]} {name}s" for name in _SEVERITIES.values())
-    console.print(f"{'conforms' if report.admissible else 'does not conform'}: {summary}", highlight=False)
+    counted = [(len(report.of(severity)), word) for severity, word in words.items()]
+    plural = language == "en"
+    summary = ", ".join(f"{count} {word}{'s' if plural and count != 1 else ''}" for count, word in counted)
+    good, bad = _VERDICTS[language]
+    console.print(f"{good if report.admissible else bad}: {summary}", highlight=False)

@@ -37,8 +37,11 @@ SELECT ?claim ?evidence ?source ?start ?end ?exact {
 _LABELS: Final = (
     SPARQL_PREFIXES
     + """
-SELECT ?node ?label { VALUES ?node { NODES } ?node rdfs:label ?label } ORDER BY ?node ?label"""
+SELECT ?node ?label { VALUES ?node { NODES } { ?node rdfs:label ?label }
+  UNION { ?node oa:hasSelector ?quote . ?quote oa:exact ?label }
+} ORDER BY ?node ?label"""
 )
+_KNOWN: Final = "SELECT ?p { { <IRI> ?p ?o } UNION { ?s ?p <IRI> } } LIMIT 1"
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,17 @@ def describe(engine: Engine, iri: str) -> Description:
     return Description(node, statements, inverse, claims, anchors, labels(engine, mentioned))
 
 
+def is_known(engine: Engine, iri: str) -> bool:
+    """Whether anything is said of an IRI, or with it."""
+    try:
+        node = NamedNode(iri)
+    except ValueError:
+        return False
+    return bool(engine.select(_about(_KNOWN, node)))
+
+
 def labels(engine: Engine, nodes: Iterable[NamedNode]) -> dict[str, dict[str, str]]:
-    """The rdfs:labels of nodes, by IRI and language ("" where a label has none)."""
+    """Name nodes, by IRI and language ("" where a name has none): by label, or by the words that evidence quotes."""
     found = dict[str, dict[str, str]]()
     for row in engine.select(_LABELS.replace("NODES", " ".join(sorted(map(str, nodes))))):
         label = row["label"]

@@ -1,6 +1,7 @@
 """What happens to new facts; for now the dry run that says whether the gate would let them in."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from kg.engine.protocol import Engine
 from kg.gate import Report, Shapes, validate
@@ -8,28 +9,38 @@ from kg.materialise import expanded
 from kg.rdf import DefaultGraph, NamedNode, Quad, in_graph
 from kg.terms import graph_iri
 
-SUBMISSION: NamedNode = NamedNode(graph_iri("submission"))
+SUBMISSION: Final = NamedNode(graph_iri("submission"))
 """Where statements that name no graph are judged."""
 
-_TERMS = (NamedNode(graph_iri("ontology")), NamedNode(graph_iri("vocabulary")))
+_TERMS: Final = (NamedNode(graph_iri("ontology")), NamedNode(graph_iri("vocabulary")))
 
 
-def judge_in_context(engine: Engine, payload: Iterable[Quad], shapes: Shapes) -> Report:
-    """Judge new facts together with all that is known; report only what they bring about."""
-    known = list(engine.quads())
-    before = validate(known, shapes)
-    return _judge(known, payload, shapes).without(before)
+class Judge:
+    """Judges new facts against shapes; what was found before in the known facts is kept for each generation."""
+
+    def __init__(self, engine: Engine, shapes: Shapes) -> None:
+        self._engine = engine
+        self._shapes = shapes
+        self._before = dict[tuple[int, bool], Report]()
+
+    def in_context(self, payload: Iterable[Quad]) -> Report:
+        """Judge new facts together with all that is known; report only what they bring about."""
+        return self._judged(payload, alone=False)
+
+    def alone(self, payload: Iterable[Quad]) -> Report:
+        """Judge new facts by themselves; of what is known they see only the ontology and the vocabularies."""
+        return self._judged(payload, alone=True)
+
+    def _judged(self, payload: Iterable[Quad], *, alone: bool) -> Report:
+        key = (self._engine.generation, alone)
+        graphs = _TERMS if alone else (None,)
+        known = [quad for graph in graphs for quad in self._engine.quads(graph)]
+        if key not in self._before:
+            self._before = {old: report for old, report in self._before.items() if old[0] == key[0]}
+            self._before[key] = validate(known, self._shapes)
+        facts = expanded((*known, *map(_placed, payload)))
+        return validate(facts.quads(), self._shapes).without(self._before[key])
 
 
-def judge_alone(engine: Engine, payload: Iterable[Quad], shapes: Shapes) -> Report:
-    """Judge new facts by themselves; of what is known they see only the ontology and the vocabularies."""
-    terms = [quad for graph in _TERMS for quad in engine.quads(graph)]
-    before = validate(terms, shapes)
-    return _judge(terms, payload, shapes).without(before)
-
-
-def _judge(known: list[Quad], payload: Iterable[Quad], shapes: Shapes) -> Report:
-    placed = [
-        in_graph([quad], SUBMISSION)[0] if isinstance(quad.graph_name, DefaultGraph) else quad for quad in payload
-    ]
-    return validate(expanded((*known, *placed)).quads(), shapes)
+def _placed(quad: Quad) -> Quad:
+    return in_graph([quad], SUBMISSION)[0] if isinstance(quad.graph_name, DefaultGraph) else quad

@@ -44,7 +44,14 @@ SPARQL_COMPONENT: Final = NamedNode(SHACL + "SPARQLConstraintComponent")
 
 _TYPE: Final = NamedNode(str(RDF.type))
 _PLACEHOLDER: Final = re.compile(r"\{[?$](\w+)\}")
+_PATH_OPERATORS: Final = {
+    "inversePath": ("^", ""),
+    "zeroOrMorePath": ("", "*"),
+    "oneOrMorePath": ("", "+"),
+    "zeroOrOnePath": ("", "?"),
+}
 _REFERRING: Final = (SH.property, SH.node, SH["not"], SH.qualifiedValueShape)
+_REFERRING_LISTS: Final = (SH["and"], SH["or"], SH.xone)
 _TARGETS: Final = (SH.targetClass, SH.targetNode, SH.targetSubjectsOf, SH.targetObjectsOf, SH.target)
 _NO_CONSTRAINTS: Final = (*_TARGETS, SH.severity, SH.message, SH.name, SH.description, SH.order, SH.group)
 
@@ -67,6 +74,11 @@ class Finding:
         """The message in a language, or in whichever one there is."""
         texts = {item.language or "": item.value for item in self.messages}
         return texts.get(language) or next(iter(texts.values()), "")
+
+    @property
+    def path_text(self) -> str:
+        """The path as SPARQL writes it, with prefixed names; empty where there is none."""
+        return "" if self.path is None else _path_text(self.path, self.path_triples)
 
 
 @dataclass(frozen=True)
@@ -132,6 +144,7 @@ def read_shapes(quads: Iterable[Quad]) -> Shapes:
     _refuse_imports(graph)
     _refuse_unknown_terms(graph)
     _refuse_service(graph)
+    _refuse_undefined_shapes(graph)
     constraints = tuple(_engine_constraints(graph))
     for item in constraints:
         graph.remove((term_to_rdflib(item.shape), SH.sparql, term_to_rdflib(item.constraint)))
@@ -193,6 +206,35 @@ def _closure(graph: rdflib.Graph, node: rdflib.term.Node | None) -> Iterator[Tri
         for predicate, value in graph.predicate_objects(node):
             yield Triple(_resource(from_rdflib(node)), _named(from_rdflib(predicate)), from_rdflib(value))
             yield from _closure(graph, value)
+
+
+def _path_text(path: object, triples: tuple[Triple, ...]) -> str:
+    """Spell out a property path (SHACL, section 2.3.1)."""
+    if isinstance(path, NamedNode):
+        return compact(path.value)
+    parts = {item.predicate.value: item.object for item in triples if item.subject == path}
+    for name, (before, after) in _PATH_OPERATORS.items():
+        if SHACL + name in parts:
+            return f"{before}{_grouped(parts[SHACL + name], triples)}{after}"
+    if SHACL + "alternativePath" in parts:
+        return f"({'|'.join(_path_list(parts[SHACL + 'alternativePath'], triples))})"
+    return "/".join(_path_list(path, triples))
+
+
+def _grouped(path: object, triples: tuple[Triple, ...]) -> str:
+    """A path to which an operator applies: a sequence needs parentheses."""
+    text = _path_text(path, triples)
+    is_list = any(item.subject == path and item.predicate.value == str(RDF.first) for item in triples)
+    return f"({text})" if is_list else text
+
+
+def _path_list(head: object, triples: tuple[Triple, ...]) -> Iterator[str]:
+    for item in triples:
+        if item.subject == head and item.predicate.value == str(RDF.first):
+            yield _path_text(item.object, triples)
+    for item in triples:
+        if item.subject == head and item.predicate.value == str(RDF.rest):
+            yield from _path_list(item.object, triples)
 
 
 def _judge_sparql(facts: list[Quad], shapes: Shapes) -> Iterator[Finding]:
@@ -319,6 +361,16 @@ def _refuse_unknown_terms(graph: rdflib.Graph) -> None:
     if unknown:
         names = ", ".join("sh:" + term.removeprefix(str(SH)) for term in unknown)
         raise ShapesError(f"SHACL does not define {names}; a misspelt term would constrain nothing.")
+
+
+def _refuse_undefined_shapes(graph: rdflib.Graph) -> None:
+    """A shape that another file defines and that was not sent along would constrain nothing."""
+    heads = [head for predicate in _REFERRING_LISTS for head in graph.objects(None, predicate)]
+    listed = {shape for head in heads for shape in graph.items(head)}
+    named = {shape for predicate in _REFERRING for shape in graph.objects(None, predicate)}
+    undefined = sorted(str(shape) for shape in named | listed if (shape, None, None) not in graph)
+    if undefined:
+        raise ShapesError(f"The shapes graph refers to <{undefined[0]}>, which it does not define.")
 
 
 def _refuse_service(graph: rdflib.Graph) -> None:

@@ -1,19 +1,26 @@
 """The read path: a query text with its limits, answered by an engine."""
 
+from typing import Final
+
 from kg.engine.protocol import Engine, QueryRequest, QueryResult
+from kg.engine.tokens import nesting
 from kg.errors import InputError
 
-MAX_QUERY_LENGTH = 1_000_000
+MAX_QUERY_LENGTH: Final = 1_000_000
 """Code points of query text that are looked at."""
+MAX_NESTING: Final = 128
+"""How deep brackets, or signs such as `!`, may stand within each other: the parser recurses without a limit."""
 
 
 def answer(engine: Engine, request: QueryRequest) -> QueryResult:
     """Evaluate a query and return its complete, serialised result.
 
-    Raises InputError for an empty or overlong text, and what the engine raises.
+    Raises InputError for an empty, overlong or too deeply nested text, and what the engine raises.
     """
     if not request.text.strip():
         raise InputError("The query is empty.")
     if len(request.text) > MAX_QUERY_LENGTH:
         raise InputError(f"The query is longer than {MAX_QUERY_LENGTH} characters.")
+    if nesting(request.text) > MAX_NESTING:
+        raise InputError(f"The query is nested deeper than {MAX_NESTING} levels.")
     return engine.evaluate(request)

@@ -39,6 +39,8 @@ _ENGINE_FORMATS: Final = {
     TRIG: ox.RdfFormat.TRIG,
     NQUADS: ox.RdfFormat.N_QUADS,
 }
+MAX_JSON_NESTING: Final = 200
+_JSON_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 # Local names of id: hold slashes, which Turtle would escape one by one: the whole IRI reads better.
 _SHORT: Final = {name: iri for name, iri in PREFIXES.items() if name != "id"}
 _POSITION: Final = re.compile(r"^Parser error (?:at|between) .*?line \d+.*?: ", re.DOTALL)
@@ -51,6 +53,8 @@ def parse(data: bytes, fmt: RdfFormat, base_iri: str | None = None) -> list[Quad
     """
     if fmt is RDFXML:
         _refuse_broken_xml(data)
+    if fmt is JSONLD:
+        _refuse_deep_json(data)
     try:
         return list(ox.parse(data, _ENGINE_FORMATS[fmt], base_iri=base_iri, rename_blank_nodes=True))
     except SyntaxError as error:
@@ -74,6 +78,16 @@ def _refuse_broken_xml(data: bytes) -> None:
     except expat.ExpatError as error:
         reason = expat.errors.messages[error.code]
         raise RdfSyntaxError(f"The RDF/XML does not parse: {reason}", error.lineno, error.offset + 1) from None
+
+
+def _refuse_deep_json(data: bytes) -> None:
+    """Limit how deep JSON is nested: the time that the JSON-LD parser takes grows with the square of it."""
+    depth = 0
+    for match in _JSON_BRACKET.finditer(data):
+        depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(match[0], 0)
+        if depth > MAX_JSON_NESTING:
+            line = data.count(b"\n", 0, match.start()) + 1
+            raise RdfSyntaxError(f"The JSON-LD is nested deeper than {MAX_JSON_NESTING} levels.", line)
 
 
 def serialize(statements: Iterable[Quad] | Iterable[Triple], fmt: RdfFormat) -> bytes:

@@ -1,6 +1,7 @@
 """The graph over HTTP: SPARQL, validation, linked data and pages. It imports kg, never the reverse."""
 
 from flask import Flask, Response, request
+from flask.json.provider import DefaultJSONProvider
 
 from service import errors, operations, pages, resource, sparql, state, validate
 from service.settings import Settings
@@ -13,6 +14,8 @@ def create_app(settings: Settings) -> Flask:
     """
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1  # service.body says why one more
+    if isinstance(app.json, DefaultJSONProvider):
+        app.json.ensure_ascii = False
     state.attach(app, settings)
     errors.register(app)
     pages.register(app)

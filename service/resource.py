@@ -5,7 +5,7 @@ from typing import Final
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from kg.describe import Description, describe
+from kg.describe import Description, describe, is_known
 from kg.errors import NotFoundError
 from kg.formats import GRAPH_FORMATS, RdfFormat
 from kg.rdf import NamedNode
@@ -35,7 +35,8 @@ def home() -> Response:
 @blueprint.get("/id/<path:name>")
 def identifier(name: str) -> WerkzeugResponse:
     """Redirect (303) from a thing to the document about it; 404 if nothing is said about it."""
-    _describe(name)
+    if not is_known(knowledge_graph().engine, ID + name):
+        raise NotFoundError(f"Nothing is said about <{ID}{name}> here.")
     return redirect(url_for("resource.document", name=name), code=303)
 
 

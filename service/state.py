@@ -1,4 +1,4 @@
-"""What an app keeps while it runs: the engine, the settings, and the project's shapes once somebody needs them."""
+"""What an app keeps while it runs: the engine, the settings, and the judge of new facts once somebody needs it."""
 
 import threading
 from typing import Final
@@ -7,7 +7,7 @@ from flask import Flask, current_app
 
 from kg.build import open_or_build, own_shapes
 from kg.engine.protocol import Engine
-from kg.gate import Shapes
+from kg.facts import Judge
 from service.settings import Settings
 
 _KEY: Final = "kg"
@@ -19,16 +19,16 @@ class KnowledgeGraph:
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self.engine = engine
         self.settings = settings
-        self._shapes: Shapes | None = None
+        self._judge: Judge | None = None
         self._analysing = threading.Lock()
 
     @property
-    def shapes(self) -> Shapes:
-        """The project's shapes, analysed by the first request that asks for them."""
+    def judge(self) -> Judge:
+        """The judge of new facts, whose shapes are analysed by the first request that needs it."""
         with self._analysing:
-            if self._shapes is None:
-                self._shapes = own_shapes()
-            return self._shapes
+            if self._judge is None:
+                self._judge = Judge(self.engine, own_shapes())
+            return self._judge
 
 
 def attach(app: Flask, settings: Settings) -> None:

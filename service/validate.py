@@ -5,7 +5,6 @@ from typing import Any, Final
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest
 
-from kg.facts import judge_alone, judge_in_context
 from kg.formats import RDF_FORMATS
 from kg.gate import INFO, VIOLATION, WARNING, Finding, Report, read_shapes, validate
 from kg.rdf import BlankNode, Literal, NamedNode, Term
@@ -42,8 +41,7 @@ def _of_facts() -> Report:
     if contexts not in ([], ["none"]):
         raise BadRequest("`context` can only be `none`; without it, facts are judged together with what is known.")
     served, facts = knowledge_graph(), body.rdf(request)
-    judged = judge_alone if contexts else judge_in_context
-    return judged(served.engine, facts, served.shapes)
+    return served.judge.alone(facts) if contexts else served.judge.in_context(facts)
 
 
 def _of_form() -> Report:
@@ -67,7 +65,7 @@ def _finding(item: Finding, language: str) -> dict[str, Any]:
     return {
         "severity": item.severity.value.removeprefix(SH).lower(),
         "focusNode": _text(item.focus),
-        "path": _text(item.path),
+        "path": _text(item.path) if isinstance(item.path, NamedNode) else item.path_text or None,
         "value": _text(item.value),
         "shape": _text(item.shape),
         "component": item.component.value,

@@ -36,7 +36,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
     "vi": {
         "site": "Các khu kinh tế Hải Phòng",
         "intro": "Những gì các nguồn nói về các khu kinh tế Hải Phòng, dưới dạng đồ thị tri thức cho thấy bằng chứng "
-        "của từng phát biểu.",
+        "của từng nhận định.",
         "home": "Trang chủ",
         "query": "Truy vấn",
         "ontology": "Bản thể học",
@@ -46,8 +46,8 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "statements": "Thông tin",
         "inverse": "Được nhắc đến ở",
         "of": "của",
-        "claims": "Phát biểu và bằng chứng",
-        "claim": "Phát biểu",
+        "claims": "Nhận định và bằng chứng",
+        "claim": "Nhận định",
         "anchor": "Lời trong nguồn",
         "position": "Vị trí",
         "source": "Nguồn",

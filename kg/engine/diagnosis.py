@@ -20,7 +20,8 @@ LONGEST: Final = 100_000
 
 _PLACE: Final = re.compile(r"^error at (\d+):(\d+): (.*)", re.DOTALL)
 _REASON: Final = re.compile(r"expected (?:one of )?([A-Z][a-z]+(?: \w+)+)")
-_EXPECTED: Final = re.compile(r'"[^"\w]{1,3}"|\b[A-Z]{2,}\b')
+_CLASSES: Final = re.compile(r"\[(?:'[^']*'|\"[^\"]*\"|[^\]'\"])*\]", re.DOTALL)
+_EXPECTED: Final = re.compile(r'"[^"\w\\]{1,3}"|\b[A-Z]{2,}\b')
 _BRACKETS: Final = frozenset("{}()")
 
 
@@ -62,7 +63,7 @@ def _message(detail: str, faulty: Token | None) -> str:
     found = "the end of the query" if faulty is None else repr(faulty.text[:40])
     if reason is not None:
         return f"{reason[1]}, at {found}"
-    wanted = ", ".join(dict.fromkeys(_EXPECTED.findall(detail)))
+    wanted = ", ".join(dict.fromkeys(_EXPECTED.findall(_CLASSES.sub("", detail))))
     return f"unexpected {found}" + (f"; possible here: {wanted}" if wanted else "")
 
 

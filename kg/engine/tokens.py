@@ -25,6 +25,11 @@ _PATTERN: Final = re.compile(
 )
 
 
+_OPENING: Final = frozenset("([{")
+_CLOSING: Final = frozenset(")]}")
+_SIGNS: Final = frozenset("!+-^")
+
+
 @dataclass(frozen=True)
 class Token:
     """A piece of the text: `kind` is iri, string, variable, pname, blank, tag, word or other."""
@@ -86,6 +91,16 @@ def _resolve(token: Token, base: str, prefixes: dict[str, str]) -> str | None:
         namespace = prefixes.get(prefix)
         return None if namespace is None else namespace + re.sub(r"\\(.)", r"\1", local)
     return None
+
+
+def nesting(text: str) -> int:
+    """Measure how deep brackets and prefix signs stand within each other at most."""
+    depth = deepest = signs = 0
+    for token in tokens(text):
+        signs = signs + 1 if token.text in _SIGNS else 0
+        depth += (token.text in _OPENING) - (token.text in _CLOSING)
+        deepest = max(deepest, depth + signs)
+    return deepest
 
 
 def line_and_column(text: str, offset: int) -> tuple[int, int]:

@@ -4,7 +4,7 @@ import pytest
 
 from kg.engine.embedded import SPOOL_MEMORY, EmbeddedEngine
 from kg.engine.protocol import Dataset, QueryRequest
-from kg.errors import NotAcceptableError, QuerySyntaxError, ServiceDeniedError, UnknownGraphError
+from kg.errors import InputError, NotAcceptableError, QuerySyntaxError, ServiceDeniedError, UnknownGraphError
 from kg.formats import CSV, JSON, TRIG, TURTLE
 from kg.query import answer
 from kg.rdf import Literal, NamedNode, parse
@@ -78,6 +78,15 @@ def test_syntax_error(engine: EmbeddedEngine, text: str, line: int, column: int,
         engine.evaluate(QueryRequest(text, Dataset(), JSON))
     assert (caught.value.line, caught.value.column) == (line, column)
     assert "\\u{" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ASK {" + "{" * 5000 + "}" * 5001, "ASK { FILTER(" + "!" * 30000 + "true) }", "ASK { ?s ?p " + "[ ?p " * 1000],
+)
+def test_nesting_is_limited(engine: EmbeddedEngine, text: str) -> None:
+    with pytest.raises(InputError, match="nested deeper"):
+        answer(engine, QueryRequest(text, Dataset(), JSON, JSON))
 
 
 def test_service_is_denied(engine: EmbeddedEngine) -> None:

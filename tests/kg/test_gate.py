@@ -110,7 +110,24 @@ def test_report_as_rdf() -> None:
 def test_complex_paths_are_spelled_out() -> None:
     text = "e:S a sh:NodeShape ; sh:targetNode e:a ; sh:property [ sh:path [ sh:inversePath e:p ] ; sh:minCount 1 ] ."
     (finding,) = judge("e:b e:q e:c .", text).findings
+    assert finding.path_text == "^<http://e.org/p>"
     assert [triple.predicate.value.rpartition("#")[2] for triple in finding.path_triples] == ["inversePath"]
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ("e:p", "<http://e.org/p>"),
+        ("( e:p [ sh:inversePath e:q ] )", "<http://e.org/p>/^<http://e.org/q>"),
+        ("[ sh:alternativePath ( e:p [ sh:zeroOrMorePath e:q ] ) ]", "(<http://e.org/p>|<http://e.org/q>*)"),
+        ("[ sh:oneOrMorePath ( e:p e:q ) ]", "(<http://e.org/p>/<http://e.org/q>)+"),
+        ("[ sh:zeroOrOnePath e:p ]", "<http://e.org/p>?"),
+    ],
+)
+def test_paths_are_written_as_sparql_does(path: str, written: str) -> None:
+    text = f"e:S a sh:NodeShape ; sh:targetNode e:a ; sh:property [ sh:path {path} ; sh:minCount 2 ] ."
+    (finding,) = judge("e:b e:q e:c .", text).findings
+    assert finding.path_text == written
 
 
 def test_without_leaves_what_is_new() -> None:
@@ -123,6 +140,8 @@ def test_without_leaves_what_is_new() -> None:
     ("text", "said"),
     [
         ("e:S a sh:NodeShape ; sh:targetClass e:T ; sh:property [ sh:path e:p ; sh:minCoutn 1 ] .", "sh:minCoutn"),
+        ("e:S a sh:NodeShape ; sh:targetClass e:T ; sh:node e:elsewhere .", "http://e.org/elsewhere"),
+        ("e:S a sh:NodeShape ; sh:targetClass e:T ; sh:or ( e:S e:elsewhere ) .", "http://e.org/elsewhere"),
         ("<http://e.org/shapes> owl:imports <http://e.org/more> .", "imports"),
         (
             'e:S a sh:NodeShape ; sh:targetNode e:a ; sh:sparql [ sh:select "SELECT $this { SERVICE <c:x> {} }" ] .',

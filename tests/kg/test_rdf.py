@@ -87,6 +87,11 @@ def test_remote_context_is_refused() -> None:
         parse(b'{"@context": "http://127.0.0.1:9/context", "@id": "http://e.org/a"}', JSONLD)
 
 
+def test_deeply_nested_json_is_refused() -> None:
+    with pytest.raises(RdfSyntaxError, match="nested deeper"):
+        parse(b'{"@id": "a:a", "a:p": "[[[", "a:q": ' + b"[" * 50_000, JSONLD)
+
+
 def test_external_entity_is_refused() -> None:
     text = b"""<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/hostname">]>
 <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">

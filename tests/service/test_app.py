@@ -86,9 +86,9 @@ def test_a_label_without_language(client: FlaskClient) -> None:
     assert "<h1>&lt;script&gt;" in client.get("/doc/zone/x.html?lang=vi").text
 
 
-def test_shapes_are_analysed_once(app: Flask) -> None:
+def test_the_judge_is_made_once(app: Flask) -> None:
     served = app.extensions["kg"]
-    assert served.shapes is served.shapes
+    assert served.judge is served.judge
 
 
 def test_an_extension_of_another_kind(app: Flask) -> None:

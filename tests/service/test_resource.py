@@ -127,7 +127,7 @@ def test_document_page(server: str, page: ReadPage, header: str | None, query: s
     assert found.text("h1") == [names.pop(language)]
     assert names.popitem()[1] in found.text("p")
     assert "Accept-Language" in answer.headers["Vary"]
-    assert {"en": "Claims and their evidence", "vi": "Phát biểu và bằng chứng"}[language] in found.text("h2")
+    assert {"en": "Claims and their evidence", "vi": "Nhận định và bằng chứng"}[language] in found.text("h2")
 
 
 def test_page_shows_values_inverse_links_and_evidence(server: str, page: ReadPage) -> None:
