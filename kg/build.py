@@ -87,7 +87,7 @@ def load(folder: Path) -> EmbeddedEngine | None:
         return None
     current = manifest.get("fingerprint") == resources.fingerprint()
     whole = manifest.get("sha256") == hashlib.sha256(dataset).hexdigest()
-    return EmbeddedEngine(parse(dataset, NQUADS)) if current and whole else None
+    return EmbeddedEngine(parse(dataset, NQUADS), manifest["sha256"][:16]) if current and whole else None
 
 
 def open_or_build(folder: Path) -> EmbeddedEngine:
@@ -102,4 +102,4 @@ def open_or_build(folder: Path) -> EmbeddedEngine:
     if not result.report.admissible:
         raise ConfigurationError("The packaged graph violates its shapes; `hpkg build` lists the findings.")
     save(result, folder)
-    return result.engine
+    return load(folder) or result.engine

@@ -12,8 +12,18 @@ KgError
 │   └── EvidenceTextError       the text at hand is not the one that the source cites
 ├── NotFoundError               nothing is said about that IRI
 ├── ConfigurationError          a setting or a data folder that cannot be used
+├── LimitError                  a job was stopped so that others go on; `retry_after` says when to try again
+│   ├── DeadlineError           it ran or waited past its deadline
+│   ├── MemoryLimitError        it needed more memory than one job may have
+│   ├── ResultTooLargeError     its result is larger than one result may be
+│   ├── SpoolFullError          the unread results of all clients together fill the spool
+│   ├── QueueFullError          too many jobs were waiting already
+│   ├── CellCrashError          the process that ran it ended unexpectedly
+│   └── UnreachableError        the process that holds the graph does not answer
 └── EngineError                 the engine or the validator failed; nothing was changed
 """
+
+from typing import ClassVar
 
 
 class KgError(Exception):
@@ -110,6 +120,70 @@ class ConfigurationError(KgError):
     """A setting or a data folder that cannot be used."""
 
     code = "configuration"
+
+
+class LimitError(KgError):
+    """A job was stopped so that others go on; `retry_after` is in seconds, None where trying again is no use."""
+
+    code = "limit"
+    text = "The job was stopped."
+    retry_after: ClassVar[int | None] = 5
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.text)
+
+
+class DeadlineError(LimitError):
+    """It ran or waited past its deadline."""
+
+    code = "deadline"
+    text = "The query ran or waited longer than its time limit and was stopped."
+
+
+class MemoryLimitError(LimitError):
+    """It needed more memory than one job may have."""
+
+    code = "memory-limit"
+    text = "The query needed more memory than one query may have and was stopped."
+
+
+class ResultTooLargeError(LimitError):
+    """Its result is larger than one result may be."""
+
+    code = "result-too-large"
+    text = "The result is larger than one result may be; ask for less of it, with LIMIT and OFFSET."
+    retry_after = None
+
+
+class SpoolFullError(LimitError):
+    """The unread results of all clients together fill the spool."""
+
+    code = "spool-full"
+    text = "Too many large results are waiting to be read."
+
+
+class QueueFullError(LimitError):
+    """Too many jobs were waiting already."""
+
+    code = "queue-full"
+    text = "Too many queries are waiting already."
+    retry_after = 2
+
+
+class CellCrashError(LimitError):
+    """The process that ran it ended unexpectedly."""
+
+    code = "crash"
+    text = "The process that ran the query ended unexpectedly; no other query was touched."
+    retry_after = 1
+
+
+class UnreachableError(LimitError):
+    """The process that holds the graph does not answer."""
+
+    code = "unreachable"
+    text = "The graph cannot be reached at this moment."
+    retry_after = 1
 
 
 class EngineError(KgError):

@@ -13,11 +13,13 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from kg.errors import (
     InputError,
     KgError,
+    LimitError,
     NotAcceptableError,
     NotFoundError,
     PositionedError,
     QuerySyntaxError,
     RdfSyntaxError,
+    ResultTooLargeError,
     ServiceDeniedError,
     ShapesError,
     UnknownGraphError,
@@ -47,6 +49,8 @@ _KINDS: Final[dict[type[KgError], _Kind]] = {
     NotAcceptableError: _Kind(HTTPStatus.NOT_ACCEPTABLE, "No acceptable format"),
     ShapesError: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The shapes cannot be used"),
     NotFoundError: _Kind(HTTPStatus.NOT_FOUND, "Nothing is known about that"),
+    LimitError: _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The query was stopped"),
+    ResultTooLargeError: _Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The result is too large"),
 }
 _FAILURE: Final = _Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed")
 _FAILURE_DETAIL: Final = "Nothing was changed. The server's log has the cause under this instance."
@@ -66,11 +70,14 @@ def _of_kg(error: KgError) -> Response:
     if kind is _FAILURE:
         current_app.logger.error("%s: %s", instance, error, exc_info=error)
         detail = _FAILURE_DETAIL
-    return Response(
+    response = Response(
         _body(error.code, kind.title, kind.status, detail, instance, **_extensions(error)),
         status=kind.status,
         content_type=PROBLEM_TYPE,
     )
+    if isinstance(error, LimitError) and error.retry_after is not None:
+        response.retry_after = error.retry_after
+    return response
 
 
 def _of_http(error: HTTPException) -> WerkzeugResponse | HTTPException:

@@ -17,6 +17,12 @@ from pathlib import Path
 import pytest
 import requests
 
+from kg import build
+from kg.build import Build
+from kg.terms import ONTOLOGY, compact
+from service import create_app
+from service.settings import Settings
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ADDRESS = "http://127.0.0.1:8000"
@@ -124,3 +130,42 @@ def test_every_command_is_documented() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert commands
     assert [command for command in commands if f"hpkg {command}" not in readme] == []
+
+
+def documented(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_every_own_term_is_documented(built: Build) -> None:
+    rows = built.engine.select(
+        f"SELECT DISTINCT ?term {{ ?term <http://www.w3.org/2000/01/rdf-schema#isDefinedBy> <{ONTOLOGY}> }}"
+    )
+    text = documented("docs/model.md")
+    assert rows
+    assert [row["term"].value for row in rows if row["term"].value.partition("#")[2] not in text] == []
+
+
+def test_every_shape_is_documented(built: Build) -> None:
+    rows = built.engine.select(
+        """PREFIX sh: <http://www.w3.org/ns/shacl#> SELECT DISTINCT ?shape {
+           ?shape a sh:NodeShape ; sh:targetClass|sh:targetSubjectsOf|sh:targetObjectsOf|sh:target ?target }"""
+    )
+    text = documented("docs/shapes.md")
+    assert rows
+    assert [row["shape"].value for row in rows if f"`{compact(row['shape'].value)}`" not in text] == []
+
+
+def test_every_route_is_documented(built: Build, tmp_path: Path) -> None:
+    build.save(built, tmp_path)
+    routes = {rule.rule.split("<")[0] for rule in create_app(Settings(data=tmp_path)).url_map.iter_rules()}
+    text = documented("docs/http.md")
+    assert [route for route in routes if route != "/static/" and f"`{route.rstrip('.')}" not in text] == []
+
+
+def test_every_setting_is_documented() -> None:
+    code = "".join(
+        path.read_text(encoding="utf-8") for package in ("kg", "service") for path in (ROOT / package).glob("*.py")
+    )
+    settings = set(re.findall(r"HPKG_[A-Z_]+", code))
+    assert settings
+    assert [name for name in sorted(settings) if name not in documented("README.md")] == []

@@ -1,8 +1,10 @@
 """The engine in this process: pyoxigraph's store in memory."""
 
+import errno
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Final
 
 import pyoxigraph as ox
@@ -10,9 +12,16 @@ import pyoxigraph as ox
 from kg.engine import tokens
 from kg.engine.diagnosis import diagnose
 from kg.engine.protocol import UNION, Dataset, QueryRequest, QueryResult, ResultKind, Row
-from kg.errors import EngineError, NotAcceptableError, ServiceDeniedError, UnknownGraphError
-from kg.formats import CSV, JSON, RDF_FORMATS, RESULT_FORMATS, TSV, XML, F
-from kg.rdf import NamedNode, Quad, Term, Triple, write
+from kg.errors import (
+    EngineError,
+    NotAcceptableError,
+    NotFoundError,
+    ResultTooLargeError,
+    ServiceDeniedError,
+    UnknownGraphError,
+)
+from kg.formats import CSV, JSON, RDF_FORMATS, RESULT_FORMATS, TSV, XML, F, RdfFormat
+from kg.rdf import DefaultGraph, NamedNode, Quad, Term, Triple, write
 
 SPOOL_MEMORY: Final = 1024 * 1024
 """Bytes of a result that are kept in memory; what is longer goes into an anonymous file."""
@@ -28,15 +37,21 @@ _RESULT_FORMATS: Final = {
 class EmbeddedEngine:
     """An engine that holds its dataset in memory and evaluates in the calling thread."""
 
-    def __init__(self, quads: Iterable[Quad] = ()) -> None:
+    def __init__(self, quads: Iterable[Quad] = (), digest: str = "") -> None:
+        """Hold quads; `digest` names the dataset that they are, as far as somebody knows it."""
         self._store = ox.Store()
         self._generation = 0
+        self._digest = digest or uuid.uuid4().hex
         self._writing = threading.Lock()
         self._store.extend(quads)
 
     @property
     def generation(self) -> int:
         return self._generation
+
+    @property
+    def version(self) -> str:
+        return f"{self._digest}-{self._generation}"
 
     def extend(self, quads: Iterable[Quad]) -> None:
         with self._writing:
@@ -50,19 +65,43 @@ class EmbeddedEngine:
         counts = self.select("SELECT ?g (COUNT(*) AS ?n) WHERE { GRAPH ?g { ?s ?p ?o } } GROUP BY ?g ORDER BY ?g")
         return {row["g"].value: int(row["n"].value) for row in counts}
 
+    def status(self) -> Mapping[str, object]:
+        return {"generation": self._generation, "triples": len(self._store)}
+
+    def dump(self, graph: NamedNode | DefaultGraph | None, fmt: RdfFormat) -> QueryResult:
+        if isinstance(graph, NamedNode) and not self._store.contains_named_graph(graph):
+            raise NotFoundError(f"There is no graph {graph} here.")
+        return self._spooled(lambda body: self._write(graph, fmt, body))
+
+    def _write(self, graph: NamedNode | DefaultGraph | None, fmt: RdfFormat, body: IO[bytes]) -> QueryResult:
+        quads = self._store.quads_for_pattern(None, None, None, graph)
+        if graph is None:
+            write(quads, body, fmt)
+        else:
+            write((quad.triple for quad in quads), body, fmt)
+        return _finished("graph", fmt.media_type, body)
+
     def evaluate(self, request: QueryRequest) -> QueryResult:
         self._refuse_service(request.text)
         result = self._run(request.text, self._resolve(request))
+        return self._spooled(lambda body: _serialized(result, request, body))
+
+    @staticmethod
+    def _spooled(fill: Callable[[IO[bytes]], QueryResult]) -> QueryResult:
+        """Let an answer be written whole before anything of it is sent."""
         body: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOL_MEMORY)  # noqa: SIM115 - the caller closes it
         try:
-            return _serialized(result, request, body)
+            return fill(body)
         except BaseException as error:
             body.close()
+            if isinstance(error, OSError) and error.errno == errno.EFBIG:
+                raise ResultTooLargeError from error
             if isinstance(error, ValueError | OSError | RuntimeError):
                 raise EngineError(f"The query stopped: {error}") from error
             raise
 
     def select(self, text: str, bindings: Mapping[str, Term] | None = None, dataset: Dataset = UNION) -> list[Row]:
+        """As the protocol says, with variables of the projection bound beforehand and over other graphs if wanted."""
         result = self._run(text, dataset, bindings)
         if not isinstance(result, ox.QuerySolutions):
             raise EngineError("A SELECT query was expected.")

@@ -1,11 +1,11 @@
 """What every engine offers to the rest of kg, whether it runs in this process or elsewhere."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Final, Literal, Protocol
 
 from kg.formats import RdfFormat, ResultFormat
-from kg.rdf import NamedNode, Quad, Term, Triple
+from kg.rdf import DefaultGraph, NamedNode, Quad, Term, Triple
 
 Row = Mapping[str, Term]
 """One solution: variable names without their mark, unbound variables absent."""
@@ -35,13 +35,19 @@ UNION: Final = Dataset()
 
 @dataclass(frozen=True)
 class QueryRequest:
-    """A query with the format wanted for each kind of result; None where none is acceptable."""
+    """A query with the format wanted for each kind of result; None where none is acceptable.
+
+    `timeout` is in seconds and can only shorten what the engine allows; `abandoned` says, while the query
+    waits or runs, whether nobody wants the answer any more.
+    """
 
     text: str
     dataset: Dataset = field(default_factory=Dataset)
     solutions: ResultFormat | None = None
     boolean: ResultFormat | None = None
     graph: RdfFormat | None = None
+    timeout: float | None = None
+    abandoned: Callable[[], bool] | None = None
 
 
 ResultKind = Literal["solutions", "boolean", "graph"]
@@ -64,11 +70,21 @@ class Engine(Protocol):
     def generation(self) -> int:
         """A number that grows with every change of the dataset."""
 
+    @property
+    def version(self) -> str:
+        """A token that differs whenever the dataset does, across restarts too; for ETags."""
+
     def evaluate(self, request: QueryRequest) -> QueryResult:
         """Answer a query in the format that fits its kind."""
 
-    def select(self, text: str, bindings: Mapping[str, Term] | None = None, dataset: Dataset = UNION) -> list[Row]:
-        """Answer one of kg's own SELECT queries, with variables of its projection bound beforehand."""
+    def dump(self, graph: NamedNode | DefaultGraph | None, fmt: RdfFormat) -> QueryResult:
+        """Serialise one graph, or everything where `graph` is None; raises NotFoundError for an unknown graph."""
+
+    def status(self) -> Mapping[str, object]:
+        """What the engine tells an operator: numbers by name, at least `generation` and `triples`."""
+
+    def select(self, text: str) -> list[Row]:
+        """Answer one of kg's own SELECT queries over the union of all graphs."""
 
     def construct(self, text: str) -> list[Triple]:
         """Answer one of kg's own CONSTRUCT queries over the union of all graphs."""
