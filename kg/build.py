@@ -1,7 +1,7 @@
 """Assemble the graph from the packaged files, judge it, and keep it in a data folder.
 
-A data folder holds `dataset.nq`, the canonical N-Quads of everything, and `build.json`, which says
-from which files it was made. Both are replaced as one: the dataset counts only if `build.json` names its digest.
+A data folder holds `dataset.nq`, the canonical N-Quads of everything, `report.json`, the verdict on it, and
+`build.json`, which says from which files it was made: the dataset counts only if `build.json` names its digest.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from kg.rdf import canonical_nquads, parse
 
 DATASET: Final = "dataset.nq"
 MANIFEST: Final = "build.json"
+VERDICT: Final = "report.json"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def save(result: Build, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _replace(folder / DATASET, dataset)
-        _replace(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+        _replace(folder / VERDICT, json.dumps(gate.report_to_json(result.report), ensure_ascii=False).encode())
+        _replace(folder / MANIFEST, (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())
     except OSError as error:
         raise ConfigurationError(f"The data folder {folder} cannot be written: {error.strerror}") from error
     return folder / DATASET
@@ -88,6 +90,14 @@ def load(folder: Path) -> EmbeddedEngine | None:
     current = manifest.get("fingerprint") == resources.fingerprint()
     whole = manifest.get("sha256") == hashlib.sha256(dataset).hexdigest()
     return EmbeddedEngine(parse(dataset, NQUADS), manifest["sha256"][:16]) if current and whole else None
+
+
+def load_report(folder: Path) -> Report | None:
+    """Read the verdict on the graph of a data folder back; None if there is none."""
+    try:
+        return gate.report_from_json(json.loads((folder / VERDICT).read_bytes()))
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def open_or_build(folder: Path) -> EmbeddedEngine:

@@ -1,7 +1,9 @@
 """The command `hpkg`: thin, each command calls kg and prints. Exit codes: 0 good, 1 findings, 2 usage."""
 
+import contextlib
 import io
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import IO, Final
@@ -32,8 +34,10 @@ from kg.formats import (
     rdf_format_of_file,
 )
 from kg.gate import Report
+from kg.host import HostSettings
 from kg.query import answer
 from kg.rdf import NamedNode, Quad, canonical_nquads, canonical_turtle, compress, parse, serialize, term_text
+from kg.supervisor import supervised
 from kg.terms import compact, graph_iri, graph_name
 
 _WORDS: Final = {
@@ -95,14 +99,84 @@ def build_command(data: Path, lang: str) -> None:
     envvar="HPKG_DEFAULT_GRAPH",
     help="What a query without a dataset sees: the union of all graphs, or the unnamed graph only.",
 )
+@click.option(
+    "--timeout", default=10.0, show_default=True, envvar="HPKG_TIMEOUT", help="Seconds that a query may take."
+)
+@click.option(
+    "--memory-limit", default=1024, show_default=True, envvar="HPKG_MEMORY_LIMIT", help="MiB that a query may take."
+)
+@click.option(
+    "--result-limit", default=1024, show_default=True, envvar="HPKG_RESULT_LIMIT", help="MiB that one result may have."
+)
+@click.option(
+    "--spool-limit", default=4096, show_default=True, envvar="HPKG_SPOOL_LIMIT", help="MiB of all unread results."
+)
+@click.option(
+    "--cells",
+    default=max(3, (os.cpu_count() or 1) + 1),
+    show_default=True,
+    envvar="HPKG_CELLS",
+    help="Processes for queries; 0 evaluates in the web server, without limits.",
+)
+@click.option(
+    "--queue", default=64, show_default=True, envvar="HPKG_QUEUE", help="Queries that may wait before some are refused."
+)
+@click.option(
+    "--services", default="", envvar="HPKG_SERVICES", help="Hosts that SERVICE may call, with commas between."
+)
+@click.option("--workers", default=2, show_default=True, envvar="HPKG_WORKERS", help="Processes of the web server.")
 @_data
-def serve(host: str, port: int, default_graph: str, data: Path) -> None:
+def serve(
+    *, host: str, port: int, workers: int, data: Path, timeout: float, default_graph: str, services: str, **limits: int
+) -> None:
     """Serve the graph over HTTP: SPARQL, linked data, validation."""
-    build.open_or_build(data)
-    os.environ.update({"HPKG_DATA": str(data), "HPKG_DEFAULT_GRAPH": default_graph})
-    click.echo(f"Serving on http://{host}:{port}/ from {data}", err=True)
+    _require_free(host, port)
+    environment = {"HPKG_DATA": str(data), "HPKG_DEFAULT_GRAPH": default_graph, "HPKG_TIMEOUT": str(timeout)}
+    os.environ.update({**environment, "HPKG_SERVICES": services})
+    os.environ.pop("HPKG_KEEPER", None)
+    with contextlib.ExitStack() as stack:
+        if limits["cells"] > 0 and sys.platform == "linux":
+            folder = stack.enter_context(supervised(_host_settings(data, services, limits), timeout))
+            os.environ["HPKG_KEEPER"] = str(folder)
+        else:
+            build.open_or_build(data)
+            click.echo("Queries run in the web server: no time limit, no memory limit, no isolation.", err=True)
+        click.echo(f"Serving on http://{host}:{port}/ from {data}", err=True)
+        _serve_web(host, port, workers)
+
+
+def _require_free(host: str, port: int) -> None:
+    """Refuse an address that is taken: the web server's workers would silently share it with the other program."""
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        raise click.UsageError(f"http://{host}:{port}/ cannot be served: {error.strerror}.") from None
+
+
+def _host_settings(data: Path, services: str, limits: dict[str, int]) -> HostSettings:
+    return HostSettings(
+        data=str(data),
+        cells=limits["cells"],
+        memory_mib=limits["memory_limit"],
+        result_mib=limits["result_limit"],
+        spool_mib=limits["spool_limit"],
+        waiting=limits["queue"],
+        services=tuple(host.strip().lower() for host in services.split(",") if host.strip()),
+    )
+
+
+def _serve_web(host: str, port: int, workers: int) -> None:
     Granian(
-        "service:application", host, port, interface=Interfaces.WSGI, factory=True, blocking_threads=8, log_access=False
+        "service.gateway:application",
+        host,
+        port,
+        interface=Interfaces.RSGI,
+        factory=True,
+        workers=workers,
+        respawn_failed_workers=True,
+        respawn_interval=0.1,
+        websockets=False,
+        log_access=False,
     ).serve()
 
 

@@ -1,29 +1,37 @@
 """All that a document shows of one IRI: its own statements, who points at it, its claims with their evidence."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from kg.engine.protocol import Engine
 from kg.errors import NotFoundError
-from kg.rdf import BlankNode, Literal, NamedNode, Triple
+from kg.rdf import BlankNode, Literal, NamedNode, Triple, iri_spellings
 from kg.terms import HPEZ, OA, RDF, RDFS, SPARQL_PREFIXES
 
 INVERSE_LIMIT: Final = 500
-"""How many statements that point at a node a document lists."""
+"""How many statements that point at a node a document lists; what there is of each predicate is always counted."""
+CLAIM_LIMIT: Final = 500
+"""How many claims about a node a document lists with their evidence."""
 
-_OWN: Final = (
-    "CONSTRUCT { <IRI> ?p ?o } WHERE { <IRI> ?p ?o }",
-    "CONSTRUCT { ?a ?p ?o } WHERE { <IRI> ?p1 ?a . FILTER (ISBLANK(?a)) ?a ?p ?o }",
-    "CONSTRUCT { ?b ?p ?o } WHERE { <IRI> ?p1 ?a . FILTER (ISBLANK(?a)) ?a ?p2 ?b . FILTER (ISBLANK(?b)) ?b ?p ?o }",
-)
-_INVERSE: Final = "CONSTRUCT { ?s ?p <IRI> } WHERE { ?s ?p <IRI> FILTER (!ISBLANK(?s)) } ORDER BY ?p ?s LIMIT "
+_OWN: Final = """
+CONSTRUCT { ?s ?p ?o } WHERE {
+  { VALUES ?s { <IRI> } ?s ?p ?o }
+  UNION { <IRI> ?p1 ?s . FILTER (ISBLANK(?s)) ?s ?p ?o }
+  UNION { <IRI> ?p1 ?a . FILTER (ISBLANK(?a)) ?a ?p2 ?s . FILTER (ISBLANK(?s)) ?s ?p ?o }
+}"""
+_INVERSE_SIZES: Final = """
+SELECT ?p (COUNT(DISTINCT ?s) AS ?n) { ?s ?p <IRI> FILTER (!ISBLANK(?s)) } GROUP BY ?p ORDER BY ?p"""
+_INVERSE: Final = "CONSTRUCT { ?s ?p <IRI> } WHERE { ?s ?p <IRI> FILTER (!ISBLANK(?s)) } ORDER BY ?p ?s"
+_INVERSE_SHARE: Final = "CONSTRUCT { ?s <PREDICATE> <IRI> } WHERE { ?s <PREDICATE> <IRI> FILTER (!ISBLANK(?s)) } LIMIT "
 _CLAIMS: Final = (
     SPARQL_PREFIXES
     + """
 SELECT DISTINCT ?claim { { ?claim schema:observationAbout <IRI> } UNION { ?claim rdf:subject <IRI> }
   UNION { ?claim rdf:object <IRI> } UNION { BIND (<IRI> AS ?claim) ?claim hpez:evidence ?any }
-} ORDER BY ?claim"""
+} ORDER BY ?claim LIMIT """
+    + str(CLAIM_LIMIT)
 )
 _EVIDENCE: Final = (
     SPARQL_PREFIXES
@@ -37,8 +45,8 @@ SELECT ?claim ?evidence ?source ?start ?end ?exact {
 _LABELS: Final = (
     SPARQL_PREFIXES
     + """
-SELECT ?node ?label { VALUES ?node { NODES } { ?node rdfs:label ?label }
-  UNION { ?node oa:hasSelector ?quote . ?quote oa:exact ?label }
+SELECT ?node ?label ?quoted { VALUES ?node { NODES } { ?node rdfs:label ?label }
+  UNION { ?node oa:hasSelector ?quote . ?quote oa:exact ?label BIND (true AS ?quoted) }
 } ORDER BY ?node ?label"""
 )
 _KNOWN: Final = "SELECT ?p { { <IRI> ?p ?o } UNION { ?s ?p <IRI> } } LIMIT 1"
@@ -72,20 +80,34 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Description:
-    """What is said of `iri`; `labels` names every IRI that occurs, by IRI and language."""
+    """What is said of `iri`.
+
+    `inverse` are statements that point at it, all or a share of each predicate; `inverse_sizes` counts them all by
+    predicate. `labels` names every IRI that occurs, by IRI and language; `quoted` are those that have no label and are
+    named by the words that they quote.
+    """
 
     iri: NamedNode
     statements: tuple[Triple, ...]
     inverse: tuple[Triple, ...]
+    inverse_sizes: Mapping[str, int]
     claims: tuple[NamedNode, ...]
     anchors: tuple[Anchor, ...]
     labels: Mapping[str, Mapping[str, str]]
+    quoted: frozenset[str]
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The classes that it is said to be in."""
+        found = (triple.object for triple in self.statements if (triple.subject, triple.predicate) == (self.iri, _TYPE))
+        return tuple(term.value for term in found if isinstance(term, NamedNode))
 
     def triples(self) -> list[Triple]:
         """The description as RDF: statements both ways, and the label of every node named."""
         names = [
             Triple(NamedNode(iri), _LABEL, Literal(text, language=language) if language else Literal(text))
             for iri, texts in self.labels.items()
+            if iri not in self.quoted
             for language, text in texts.items()
         ]
         evidence = [triple for anchor in self.anchors for triple in anchor.triples()]
@@ -102,40 +124,91 @@ _TYPE: Final = NamedNode(RDF + "type")
 
 
 def describe(engine: Engine, iri: str) -> Description:
-    """Collect what is said of an IRI; raises NotFoundError if it is neither subject nor object of anything."""
-    try:
-        node = NamedNode(iri)
-    except ValueError:
-        raise NotFoundError(f"Nothing can be said about <{iri}>, which is no IRI.") from None
-    statements = tuple(triple for query in _OWN for triple in engine.construct(_about(query, node)))
-    inverse = tuple(engine.construct(_about(_INVERSE, node) + str(INVERSE_LIMIT)))
-    if not statements and not inverse:
-        raise NotFoundError(f"Nothing is said about <{iri}> here.")
+    """Collect what is said of an IRI; raises NotFoundError if it is neither subject nor object of anything.
+
+    An IRI that comes decoded out of a URL may be held percent-encoded; it is found either way.
+    """
+    for node in iri_spellings(iri):
+        statements = _in_order(engine.construct(_about(_OWN, node)))
+        sizes = _inverse_sizes(engine, node)
+        if statements or sizes:
+            return _described(engine, node, statements, sizes)
+    raise NotFoundError(f"Nothing is said about <{iri}> here.")
+
+
+def _described(
+    engine: Engine, node: NamedNode, statements: tuple[Triple, ...], sizes: Mapping[str, int]
+) -> Description:
+    inverse = _inverse(engine, node, sizes)
     claims = tuple(_iris(row["claim"] for row in engine.select(_about(_CLAIMS, node))))
-    anchors = _anchors(engine, claims)
+    anchors = _anchors(engine, claims) if claims else ()
     mentioned = {node, *claims, *(anchor.source for anchor in anchors)}
     for triple in (*statements, *inverse):
         mentioned.update(_iris((triple.subject, triple.predicate, triple.object)))
-    return Description(node, statements, inverse, claims, anchors, labels(engine, mentioned))
+    named, quoted = labels(engine, mentioned)
+    return Description(node, statements, inverse, sizes, claims, anchors, named, quoted)
 
 
 def is_known(engine: Engine, iri: str) -> bool:
     """Whether anything is said of an IRI, or with it."""
-    try:
-        node = NamedNode(iri)
-    except ValueError:
-        return False
-    return bool(engine.select(_about(_KNOWN, node)))
+    return any(engine.select(_about(_KNOWN, node)) for node in iri_spellings(iri))
 
 
-def labels(engine: Engine, nodes: Iterable[NamedNode]) -> dict[str, dict[str, str]]:
-    """Name nodes, by IRI and language ("" where a name has none): by label, or by the words that evidence quotes."""
-    found = dict[str, dict[str, str]]()
+def labels(engine: Engine, nodes: Iterable[NamedNode]) -> tuple[dict[str, dict[str, str]], frozenset[str]]:
+    """Name nodes, by IRI and language ("" where a name has none): by label, else by the words that evidence quotes.
+
+    Which nodes have no label but such words is the second value.
+    """
+    found, quotes = dict[str, dict[str, str]](), dict[str, dict[str, str]]()
     for row in engine.select(_LABELS.replace("NODES", " ".join(sorted(map(str, nodes))))):
         label = row["label"]
         if isinstance(label, Literal):
-            found.setdefault(row["node"].value, {})[label.language or ""] = label.value
-    return found
+            names = quotes if "quoted" in row else found
+            names.setdefault(row["node"].value, {})[label.language or ""] = label.value
+    return quotes | found, frozenset(quotes.keys() - found.keys())
+
+
+def _in_order(triples: Iterable[Triple]) -> tuple[Triple, ...]:
+    """Order statements, and name blank nodes, by what they say: an engine may do so differently each time.
+
+    So equal data is equal byte for byte, which entity tags promise.
+    """
+    said = defaultdict[object, list[Triple]](list)
+    for triple in triples:
+        said[triple.subject].append(triple)
+
+    def text(term: object, depth: int = 2) -> str:
+        if not isinstance(term, BlankNode) or depth == 0:
+            return "" if isinstance(term, BlankNode) else str(term)
+        return "[" + ";".join(sorted(f"{item.predicate} {text(item.object, depth - 1)}" for item in said[term])) + "]"
+
+    blank = {item.object for items in said.values() for item in items if isinstance(item.object, BlankNode)}
+    names = {node: BlankNode(f"b{number}") for number, node in enumerate(sorted(blank, key=text))}
+    renamed = (_renamed(item, names) for items in said.values() for item in items)
+    return tuple(sorted(renamed, key=lambda item: (isinstance(item.subject, BlankNode), str(item))))
+
+
+def _renamed(triple: Triple, names: Mapping[BlankNode, BlankNode]) -> Triple:
+    subject, value = triple.subject, triple.object
+    return Triple(
+        names[subject] if isinstance(subject, BlankNode) else subject,
+        triple.predicate,
+        names[value] if isinstance(value, BlankNode) else value,
+    )
+
+
+def _inverse_sizes(engine: Engine, node: NamedNode) -> dict[str, int]:
+    rows = engine.select(_about(_INVERSE_SIZES, node))
+    return {row["p"].value: int(row["n"].value) for row in rows if "p" in row}
+
+
+def _inverse(engine: Engine, node: NamedNode, sizes: Mapping[str, int]) -> tuple[Triple, ...]:
+    """All statements that point at a node, or of each predicate a share, so that none hides the others."""
+    if sum(sizes.values()) <= INVERSE_LIMIT:
+        return tuple(engine.construct(_about(_INVERSE, node))) if sizes else ()
+    share = str(max(1, INVERSE_LIMIT // len(sizes)))
+    shares = (_about(_INVERSE_SHARE, node).replace("<PREDICATE>", f"<{predicate}>") for predicate in sizes)
+    return tuple(triple for query in shares for triple in engine.construct(query + share))
 
 
 def _anchors(engine: Engine, claims: tuple[NamedNode, ...]) -> tuple[Anchor, ...]:

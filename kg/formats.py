@@ -6,6 +6,9 @@ from typing import Final, TypeVar
 
 from kg.errors import UnsupportedFormatError
 
+_UNIQUE: Final = "http://www.w3.org/ns/formats/"
+"""Where the W3C names file formats (Unique URIs for File Formats)."""
+
 
 @dataclass(frozen=True)
 class RdfFormat:
@@ -16,6 +19,11 @@ class RdfFormat:
     suffixes: tuple[str, ...]
     dataset: bool = False
     aliases: tuple[str, ...] = ()
+
+    @property
+    def iri(self) -> str:
+        """The format's name among the W3C's unique URIs for file formats."""
+        return _UNIQUE + self.name.replace("/", "_")
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,11 @@ class ResultFormat:
     boolean: bool = True
     aliases: tuple[str, ...] = ()
 
+    @property
+    def iri(self) -> str:
+        """The format's name among the W3C's unique URIs for file formats."""
+        return f"{_UNIQUE}SPARQL_Results_{self.name}"
+
 
 F = TypeVar("F", RdfFormat, ResultFormat)
 
@@ -38,8 +51,12 @@ RDFXML: Final = RdfFormat("RDF/XML", "application/rdf+xml", ("rdf", "owl", "xml"
 TRIG: Final = RdfFormat("TriG", "application/trig", ("trig",), dataset=True, aliases=("application/x-trig",))
 NQUADS: Final = RdfFormat("N-Quads", "application/n-quads", ("nq",), dataset=True)
 
+GZIP: Final = "application/gzip"
+"""The media type of a file that is compressed for keeping, whatever is in it (RFC 6713)."""
+
 RDF_FORMATS: Final = (TURTLE, NTRIPLES, JSONLD, RDFXML, TRIG, NQUADS)
 GRAPH_FORMATS: Final = (TURTLE, NTRIPLES, JSONLD, RDFXML)
+DATASET_FORMATS: Final = (TRIG, NQUADS, JSONLD)
 
 JSON: Final = ResultFormat("JSON", "application/sparql-results+json", ("srj", "json"), aliases=("application/json",))
 XML: Final = ResultFormat(

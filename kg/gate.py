@@ -9,7 +9,7 @@ Whatever does not fit that pattern stays with pySHACL, so nothing goes unchecked
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import rdflib
 from rdflib.namespace import OWL, RDF, RDFS, SH
@@ -29,6 +29,8 @@ from kg.rdf import (
     from_rdflib,
     in_graph,
     rdflib_graph,
+    term_from_json,
+    term_to_json,
     term_to_rdflib,
 )
 from kg.terms import SH as SHACL
@@ -43,6 +45,10 @@ DATA_GRAPH: Final = NamedNode(graph_iri("data"))
 SPARQL_COMPONENT: Final = NamedNode(SHACL + "SPARQLConstraintComponent")
 
 _TYPE: Final = NamedNode(str(RDF.type))
+_TERM_FIELDS: Final = ("focus", "shape", "component", "severity", "path", "value", "constraint")
+_FORBIDDEN: Final = frozenset({"MINUS", "VALUES", "SERVICE"})
+_ASKED: Final = re.compile(r"\bbound\s*\(\s*[?$](shapesGraph|currentShape)\s*\)", re.IGNORECASE)
+_SEEING: Final = frozenset({"EXISTS", "OPTIONAL"})
 _PLACEHOLDER: Final = re.compile(r"\{[?$](\w+)\}")
 _PATH_OPERATORS: Final = {
     "inversePath": ("^", ""),
@@ -155,15 +161,20 @@ def read_shapes(quads: Iterable[Quad]) -> Shapes:
     return Shapes(placed, graph, constraints)
 
 
+def prepare() -> None:
+    """Load pySHACL now, so that processes forked later share it."""
+    import pyshacl  # noqa: F401, PLC0415
+
+
 def validate(data: Iterable[Quad], shapes: Shapes) -> Report:
     """Judge a whole dataset, the union of its graphs, against shapes.
 
     Raises EngineError when the validator fails, so that a caller can only refuse.
     """
     facts = [quad for quad in data if quad.graph_name != SHAPES_GRAPH]
-    found = set(_judge_core(rdflib_graph(facts), shapes.core))
+    found = list(_judge_core(rdflib_graph(facts), shapes.core))
     if shapes.constraints:
-        found.update(_judge_sparql(facts, shapes))
+        found.extend(_judge_sparql(facts, shapes))
     return Report(tuple(sorted(found, key=_order)))
 
 
@@ -173,8 +184,12 @@ def _judge_core(data: rdflib.Graph, shapes: rdflib.Graph) -> Iterator[Finding]:
 
     try:
         _, report, text = pyshacl.validate(data, shacl_graph=shapes, inference="none", advanced=True)
+    except pyshacl.errors.ReportableRuntimeError as error:
+        raise ShapesError(f"The shapes cannot be evaluated: {error.message}") from error
     except Exception as error:
         raise EngineError(f"The validator failed, so nothing is admitted: {error}") from error
+    if isinstance(report, pyshacl.errors.ValidationFailure):
+        raise ShapesError(f"The shapes cannot be evaluated: {report.message}")
     if not isinstance(report, rdflib.Graph):
         raise EngineError(f"The validator gave no report, so nothing is admitted: {text}")
     for result in report.subjects(RDF.type, SH.ValidationResult):
@@ -281,8 +296,54 @@ def _engine_constraints(graph: rdflib.Graph) -> Iterator[SparqlConstraint]:
         select = graph.value(constraint, SH.select)
         apart = focus_queries and not _is_referred_to(graph, shape) and (shape, SH.path, None) not in graph
         active = not {(shape, SH.deactivated), (constraint, SH.deactivated)} & set(graph.subject_predicates())
-        if select is not None and apart and active:
+        if select is not None and apart and active and _joins_alike(str(select)):
             yield _engine_constraint(graph, shape, constraint, str(select), focus_queries)
+
+
+def _joins_alike(select: str) -> bool:
+    """Whether joining $this to the solutions gives what pre-binding it everywhere would (SHACL, section 5.3.1).
+
+    It does where every group that asks for $this in an expression also binds it by a pattern, or sees what the
+    group around it binds. What SHACL forbids (appendix A) is left to pySHACL, which refuses it.
+    """
+    stream = list(tokens.tokens(select))
+    words = ["", *(token.text.upper() for token in stream)]  # so that words[n] stands before stream[n]
+    if not _FORBIDDEN.isdisjoint(words) or words.count("SELECT") != 1:
+        return False
+    groups, calls = list[_Group](), list[str]()
+    for token, before in zip(stream, words, strict=False):
+        if token.text == "{":
+            groups.append(_Group(before in _SEEING, len(calls)))
+        elif token.text == "}" and groups and not groups.pop().sound:
+            return False
+        elif token.text == "(":
+            calls.append(before)
+        elif token.text == ")" and calls:
+            calls.pop()
+        elif groups and token.kind == "variable" and token.text[1:] == "this":
+            if before == "AS" or "BIND" in calls:
+                return False
+            groups[-1].see(within=len(calls))
+    return True
+
+
+@dataclass
+class _Group:
+    """A group of a constraint's query: whether it sees outer variables, and in how many parentheses it stands."""
+
+    sees_outer: bool
+    depth: int
+    asked: bool = False
+    bound: bool = False
+
+    def see(self, within: int) -> None:
+        """Note that $this stands here within so many parentheses: in an expression or in a pattern."""
+        self.asked, self.bound = self.asked or within > self.depth, self.bound or within == self.depth
+
+    @property
+    def sound(self) -> bool:
+        """Whether $this has its value wherever the group asks for it."""
+        return self.sees_outer or self.bound or not self.asked
 
 
 def _engine_constraint(
@@ -323,6 +384,7 @@ def _focus_queries(graph: rdflib.Graph, shape: rdflib.term.Node) -> Iterator[str
 def _with_graph_names(select: str, shape: rdflib.term.Node) -> str:
     """Bind $shapesGraph and $currentShape in the text: they need not be in the projection."""
     bound = {"shapesGraph": f"<{SHAPES_GRAPH.value}>", "currentShape": shape.n3()}
+    select = _ASKED.sub("(true)", select)
     pieces, end = list[str](), 0
     for token in tokens.tokens(select):
         if token.kind == "variable" and token.text[1:] in bound:
@@ -413,6 +475,40 @@ def _report_triples(report: Report) -> Iterator[Triple]:
         ):
             if term is not None:
                 yield Triple(result, NamedNode(SHACL + name), term)
+
+
+def report_to_json(report: Report) -> list[dict[str, Any]]:
+    """A report as plain data, to be kept or to travel between processes."""
+    return [_finding_to_json(item) for item in report.findings]
+
+
+def _finding_to_json(item: Finding) -> dict[str, Any]:
+    terms = {name: getattr(item, name) for name in _TERM_FIELDS}
+    return {
+        **{name: term_to_json(term) for name, term in terms.items() if term is not None},
+        "messages": [term_to_json(message) for message in item.messages],
+        "path_triples": [[term_to_json(term) for term in _terms(triple)] for triple in item.path_triples],
+    }
+
+
+def report_from_json(data: list[dict[str, Any]]) -> Report:
+    """The report that `report_to_json` made plain."""
+    return Report(tuple(_finding_from_json(item) for item in data))
+
+
+def _finding_from_json(item: dict[str, Any]) -> Finding:
+    terms: dict[str, Any] = {name: term_from_json(item[name]) for name in _TERM_FIELDS if name in item}
+    messages = [term_from_json(message) for message in item["messages"]]
+    triples = [[term_from_json(term) for term in triple] for triple in item["path_triples"]]
+    return Finding(
+        **terms,
+        messages=tuple(message for message in messages if isinstance(message, Literal)),
+        path_triples=tuple(Triple(_resource(s), _named(p), o) for s, p, o in triples),
+    )
+
+
+def _terms(triple: Triple) -> tuple[Term, Term, Term]:
+    return from_rdflib(term_to_rdflib(triple.subject)), triple.predicate, from_rdflib(term_to_rdflib(triple.object))
 
 
 def _literals(graph: rdflib.Graph, subject: rdflib.term.Node, predicate: rdflib.URIRef) -> tuple[Literal, ...]:

@@ -1,15 +1,21 @@
-"""The read path: a query text with its limits, answered by an engine."""
+"""The read path: a query text with its limits, answered by an engine; and dumps."""
 
-from typing import Final
+import tempfile
+from dataclasses import replace
+from typing import IO, Final
 
 from kg.engine.protocol import Engine, QueryRequest, QueryResult
 from kg.engine.tokens import nesting
 from kg.errors import InputError
+from kg.formats import GZIP
+from kg.rdf import compress_into
 
 MAX_QUERY_LENGTH: Final = 1_000_000
 """Code points of query text that are looked at."""
 MAX_NESTING: Final = 128
 """How deep brackets, or signs such as `!`, may stand within each other: the parser recurses without a limit."""
+
+_PACKED_MEMORY: Final = 1024 * 1024
 
 
 def answer(engine: Engine, request: QueryRequest) -> QueryResult:
@@ -24,3 +30,17 @@ def answer(engine: Engine, request: QueryRequest) -> QueryResult:
     if nesting(request.text) > MAX_NESTING:
         raise InputError(f"The query is nested deeper than {MAX_NESTING} levels.")
     return engine.evaluate(request)
+
+
+def gzipped(result: QueryResult) -> QueryResult:
+    """A result as a gzip file, in memory if it is short, else in an anonymous file; closes the result."""
+    packed: IO[bytes] = tempfile.SpooledTemporaryFile(_PACKED_MEMORY)  # noqa: SIM115 - the caller closes it
+    with result.body as plain:
+        try:
+            compress_into(plain, packed)
+        except BaseException:
+            packed.close()
+            raise
+    length = packed.tell()
+    packed.seek(0)
+    return replace(result, media_type=GZIP, body=packed, length=length)

@@ -4,10 +4,13 @@ Untrusted RDF is read only by pyoxigraph's parsers: they load no external entity
 JSON-LD context and no owl:imports. rdflib gives canonical Turtle and feeds pySHACL.
 """
 
+import contextlib
 import gzip
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from typing import IO, Final
+from urllib.parse import quote
 from xml.parsers import expat
 
 import pyoxigraph as ox
@@ -21,8 +24,9 @@ from kg.terms import PREFIXES, RDF, XSD, compact
 
 __all__ = [
     "BlankNode", "DefaultGraph", "Literal", "NamedNode", "Quad", "Resource", "Term", "Triple",
-    "canonical_nquads", "canonical_turtle", "compress", "from_rdflib", "in_graph", "parse",
-    "rdflib_graph", "serialize", "term_text", "term_to_rdflib", "write",
+    "canonical_nquads", "canonical_turtle", "compress", "compress_into", "from_rdflib", "in_graph",
+    "iri_spellings", "parse",
+    "rdflib_graph", "serialize", "term_from_json", "term_text", "term_to_json", "term_to_rdflib", "write",
 ]  # fmt: skip
 
 Resource = NamedNode | BlankNode
@@ -39,6 +43,8 @@ _ENGINE_FORMATS: Final = {
     TRIG: ox.RdfFormat.TRIG,
     NQUADS: ox.RdfFormat.N_QUADS,
 }
+_IRI_SIGNS: Final = ":/?#[]@!$&'()*+,;=%"
+"""What stays as it is when an IRI is percent-encoded (RFC 3986, section 2.2)."""
 MAX_JSON_NESTING: Final = 200
 _JSON_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 # Local names of id: hold slashes, which Turtle would escape one by one: the whole IRI reads better.
@@ -117,6 +123,12 @@ def compress(data: bytes) -> bytes:
     return gzip.compress(data, mtime=0)
 
 
+def compress_into(source: IO[bytes], target: IO[bytes]) -> None:
+    """Gzip one open file into another as `compress` does, however long it is."""
+    with gzip.GzipFile(filename="", mode="wb", fileobj=target, mtime=0) as packed:
+        shutil.copyfileobj(source, packed)
+
+
 def in_graph(statements: Iterable[Quad] | Iterable[Triple], graph: NamedNode) -> list[Quad]:
     """Place statements in a named graph, whatever graph they came from."""
     return [Quad(item.subject, item.predicate, item.object, graph) for item in statements]
@@ -174,9 +186,43 @@ def term_to_rdflib(term: object) -> rdflib.term.Node:
     raise EngineError(f"{term} is a term of RDF 1.2 that the validator does not know")
 
 
+def iri_spellings(iri: str) -> list[NamedNode]:
+    """How an IRI that was read from a URL may be held: as it reads, or with percent signs; none if it is no IRI."""
+    found = list[NamedNode]()
+    for text in dict.fromkeys((iri, quote(iri, safe=_IRI_SIGNS))):
+        with contextlib.suppress(ValueError):
+            found.append(NamedNode(text))
+    return found
+
+
 def term_text(term: Term) -> str:
     """Write a term for people: IRIs shortened, literals as in Turtle."""
     return compact(term.value) if isinstance(term, NamedNode) else str(term)
+
+
+def term_to_json(term: Term) -> list[str]:
+    """A term as a list of strings, to travel between processes."""
+    match term:
+        case NamedNode():
+            return ["iri", term.value]
+        case BlankNode():
+            return ["blank", term.value]
+        case Literal():
+            return ["literal", term.value, term.language or "", term.datatype.value]
+
+
+def term_from_json(data: list[str]) -> Term:
+    """The term that `term_to_json` made plain; raises EngineError for anything else."""
+    match data:
+        case ["iri", value]:
+            return NamedNode(value)
+        case ["blank", value]:
+            return BlankNode(value)
+        case ["literal", value, "", datatype]:
+            return Literal(value, datatype=NamedNode(datatype))
+        case ["literal", value, language, _]:
+            return Literal(value, language=language)
+    raise EngineError(f"{data!r} is no RDF term")
 
 
 def from_rdflib(node: object) -> Term:

@@ -22,10 +22,16 @@ DCTERMS: Final = "http://purl.org/dc/terms/"
 SCHEMA: Final = "https://schema.org/"
 PROV: Final = "http://www.w3.org/ns/prov#"
 OA: Final = "http://www.w3.org/ns/oa#"
+VOID: Final = "http://rdfs.org/ns/void#"
+DCAT: Final = "http://www.w3.org/ns/dcat#"
+FOAF: Final = "http://xmlns.com/foaf/0.1/"
+SD: Final = "http://www.w3.org/ns/sparql-service-description#"
 
 PREFIXES: Final[dict[str, str]] = {
     "bibo": "http://purl.org/ontology/bibo/",
+    "dcat": DCAT,
     "dcterms": DCTERMS,
+    "foaf": FOAF,
     "geo": "http://www.opengis.net/ont/geosparql#",
     "hpez": HPEZ,
     "hpsh": HPSH,
@@ -40,10 +46,12 @@ PREFIXES: Final[dict[str, str]] = {
     "rdf": RDF,
     "rdfs": RDFS,
     "schema": SCHEMA,
+    "sd": SD,
     "sh": SH,
     "skos": SKOS,
     "unit": "http://qudt.org/vocab/unit/",
     "vann": "http://purl.org/vocab/vann/",
+    "void": VOID,
     "wd": "http://www.wikidata.org/entity/",
     "wikibase": "http://wikiba.se/ontology#",
     "xsd": XSD,

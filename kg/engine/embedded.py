@@ -1,11 +1,13 @@
 """The engine in this process: pyoxigraph's store in memory."""
 
 import errno
+import re
 import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Final
+from urllib.parse import urlsplit
 
 import pyoxigraph as ox
 
@@ -14,6 +16,7 @@ from kg.engine.diagnosis import diagnose
 from kg.engine.protocol import UNION, Dataset, QueryRequest, QueryResult, ResultKind, Row
 from kg.errors import (
     EngineError,
+    InputError,
     NotAcceptableError,
     NotFoundError,
     ResultTooLargeError,
@@ -22,10 +25,12 @@ from kg.errors import (
 )
 from kg.formats import CSV, JSON, RDF_FORMATS, RESULT_FORMATS, TSV, XML, F, RdfFormat
 from kg.rdf import DefaultGraph, NamedNode, Quad, Term, Triple, write
+from kg.terms import BASE
 
 SPOOL_MEMORY: Final = 1024 * 1024
 """Bytes of a result that are kept in memory; what is longer goes into an anonymous file."""
 
+_UNKNOWN_FUNCTION: Final = re.compile(r"custom function (<.*>) is not supported")
 _RESULT_FORMATS: Final = {
     JSON: ox.QueryResultsFormat.JSON,
     XML: ox.QueryResultsFormat.XML,
@@ -41,7 +46,9 @@ class EmbeddedEngine:
         """Hold quads; `digest` names the dataset that they are, as far as somebody knows it."""
         self._store = ox.Store()
         self._generation = 0
-        self._digest = digest or uuid.uuid4().hex
+        self.services: frozenset[str] = frozenset()
+        """The servers that queries may call with SERVICE, as `host` or `host:port`."""
+        self.digest = digest or uuid.uuid4().hex[:16]
         self._writing = threading.Lock()
         self._store.extend(quads)
 
@@ -51,9 +58,10 @@ class EmbeddedEngine:
 
     @property
     def version(self) -> str:
-        return f"{self._digest}-{self._generation}"
+        return f"{self.digest}-{self._generation}"
 
     def extend(self, quads: Iterable[Quad]) -> None:
+        """Add quads; the generation grows."""
         with self._writing:
             self._store.extend(quads)
             self._generation += 1
@@ -114,20 +122,23 @@ class EmbeddedEngine:
             raise EngineError("A CONSTRUCT query was expected.")
         return list(result)
 
-    @staticmethod
-    def _refuse_service(text: str) -> None:
-        position = tokens.service_position(text)
-        if position is not None:
-            line, column = tokens.line_and_column(text, position)
-            raise ServiceDeniedError(
-                f"line {line}, column {column}: SERVICE would call another server, which is not allowed here."
-            )
+    def _refuse_service(self, text: str) -> None:
+        """Let a query call only the servers that the operator named; which one a variable means cannot be known."""
+        if tokens.service_position(text) is None:
+            return
+        for clause in tokens.clauses(text, "SERVICE", "SILENT", BASE):
+            if clause.iri is None or urlsplit(clause.iri).netloc.lower() not in self.services:
+                line, column = tokens.line_and_column(text, clause.start)
+                target = "a server that only the data name" if clause.iri is None else f"<{clause.iri}>"
+                raise ServiceDeniedError(
+                    f"line {line}, column {column}: SERVICE would call {target}, which is not allowed here."
+                )
 
     def _resolve(self, request: QueryRequest) -> Dataset:
         """Settle which graphs are seen: the caller's, else those of FROM, else the default."""
         dataset = request.dataset
         if not dataset.explicit:
-            clauses = tokens.dataset_clauses(request.text)
+            clauses = tokens.dataset_clauses(request.text, BASE)
             dataset = Dataset(clauses.default, clauses.named, dataset.union)
         for iri in (*dataset.default, *dataset.named):
             if not self._holds(iri):
@@ -147,6 +158,7 @@ class EmbeddedEngine:
         try:
             return self._store.query(
                 text,
+                base_iri=BASE,
                 use_default_graph_as_union=dataset.union and not explicit,
                 default_graph=[NamedNode(iri) for iri in dataset.default] if explicit else None,
                 named_graphs=[NamedNode(iri) for iri in dataset.named] if explicit else None,
@@ -155,7 +167,19 @@ class EmbeddedEngine:
         except SyntaxError as error:
             raise diagnose(text, error.msg, _complaint) from None
         except (ValueError, OSError, RuntimeError) as error:
+            unknown = _UNKNOWN_FUNCTION.search(str(error))
+            if unknown is not None:
+                raise InputError(f"There is no function {unknown[1]} here.") from None
             raise EngineError(f"The query could not be evaluated: {error}") from error
+
+
+def rows_of_json(data: bytes) -> list[Row]:
+    """Read SPARQL Query Results JSON of a SELECT query."""
+    solutions = ox.parse_query_results(data, ox.QueryResultsFormat.JSON)
+    if not isinstance(solutions, ox.QuerySolutions):
+        raise EngineError("Solutions were expected.")
+    names = [variable.value for variable in solutions.variables]
+    return [_row(names, solution) for solution in solutions]
 
 
 def _row(names: list[str], solution: ox.QuerySolution) -> Row:
@@ -201,7 +225,7 @@ def _acceptable(fmt: F | None, kind: str, offered: tuple[F, ...]) -> F:
 def _complaint(text: str) -> str | None:
     """What the parser says against a text, tried on an empty store."""
     try:
-        ox.Store().query(text)
+        ox.Store().query(text, base_iri=BASE)
     except SyntaxError as error:
         return error.msg
     return None

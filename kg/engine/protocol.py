@@ -1,6 +1,6 @@
 """What every engine offers to the rest of kg, whether it runs in this process or elsewhere."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Final, Literal, Protocol
 
@@ -94,6 +94,3 @@ class Engine(Protocol):
 
     def graph_sizes(self) -> dict[str, int]:
         """The number of triples in each named graph, by IRI, in the order of the IRIs."""
-
-    def extend(self, quads: Iterable[Quad]) -> None:
-        """Add quads; the generation grows."""

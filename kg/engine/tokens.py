@@ -64,10 +64,21 @@ def service_position(text: str) -> int | None:
     return next((token.start for token in tokens(text) if token.is_word("SERVICE")), None)
 
 
-def dataset_clauses(text: str) -> DatasetClauses:
-    """Collect the FROM and FROM NAMED clauses, with prefixes and BASE resolved."""
-    base, prefixes = "", dict[str, str]()
-    default, named = list[str](), list[str]()
+@dataclass(frozen=True)
+class Clause:
+    """A keyword that names something by IRI, such as FROM: its offset, whether `modifier` follows it, and the IRI.
+
+    The IRI is None where a variable or an unknown prefix stands.
+    """
+
+    start: int
+    modified: bool
+    iri: str | None
+
+
+def clauses(text: str, keyword: str, modifier: str, base: str = "") -> Iterator[Clause]:
+    """Find a keyword's clauses, with prefixes and BASE resolved; `base` is the text's own base IRI."""
+    prefixes = dict[str, str]()
     stream = list(tokens(text))
     for index, token in enumerate(stream):
         following = stream[index + 1 : index + 3]
@@ -75,12 +86,18 @@ def dataset_clauses(text: str) -> DatasetClauses:
             base = urljoin(base, following[0].text.strip("<>"))
         elif token.is_word("PREFIX") and following[1:]:
             prefixes[following[0].text.removesuffix(":")] = urljoin(base, following[1].text.strip("<>"))
-        elif token.is_word("FROM") and following:
-            is_named = following[0].is_word("NAMED")
-            iri = _resolve(following[-1] if is_named else following[0], base, prefixes)
-            if iri is not None:
-                (named if is_named else default).append(iri)
-    return DatasetClauses(tuple(default), tuple(named))
+        elif token.is_word(keyword) and following:
+            modified = following[0].is_word(modifier)
+            yield Clause(token.start, modified, _resolve(following[-1] if modified else following[0], base, prefixes))
+
+
+def dataset_clauses(text: str, base: str = "") -> DatasetClauses:
+    """Collect the FROM and FROM NAMED clauses."""
+    found = [clause for clause in clauses(text, "FROM", "NAMED", base) if clause.iri is not None]
+    return DatasetClauses(
+        tuple(clause.iri for clause in found if clause.iri is not None and not clause.modified),
+        tuple(clause.iri for clause in found if clause.iri is not None and clause.modified),
+    )
 
 
 def _resolve(token: Token, base: str, prefixes: dict[str, str]) -> str | None:

@@ -94,6 +94,19 @@ def test_service_is_denied(engine: EmbeddedEngine) -> None:
         engine.evaluate(QueryRequest("ASK {\nSERVICE <http://127.0.0.1:9/> { ?s ?p ?o } }", Dataset(), JSON, JSON))
 
 
+@pytest.mark.parametrize("target", ["<http://other.example/>", "?anywhere", "<http://127.0.0.1/>", "e:x"])
+def test_service_reaches_allowed_hosts_only(target: str) -> None:
+    engine = EmbeddedEngine()
+    engine.services = frozenset({"127.0.0.1:9"})
+    text = (
+        f"PREFIX e: <http://e.org/> ASK {{ SERVICE SILENT <http://127.0.0.1:9/> {{ ?s ?p ?o }} SERVICE {target} {{}} }}"
+    )
+    with pytest.raises(ServiceDeniedError):
+        engine.evaluate(QueryRequest(text, Dataset(), JSON, JSON))
+    allowed = text.replace(f"SERVICE {target} {{}}", "")
+    engine.evaluate(QueryRequest(allowed, Dataset(), JSON, JSON)).body.close()
+
+
 def test_format_must_fit_the_kind(engine: EmbeddedEngine) -> None:
     with pytest.raises(NotAcceptableError) as caught:
         engine.evaluate(QueryRequest("CONSTRUCT WHERE { ?s ?p ?o }", Dataset(), JSON, JSON, None))

@@ -1,0 +1,124 @@
+"""Messages between the service, the keeper and its cells: a JSON header, a payload and perhaps one open file.
+
+A message is eight bytes of lengths, the header in UTF-8 and the payload. The peers are processes that one
+operator started on one machine; the permissions of the socket's folder keep others out.
+"""
+
+import json
+import os
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kg import errors
+from kg.errors import EngineError, KgError, NotAcceptableError, PositionedError
+
+Header = dict[str, Any]
+
+MAX_HEADER: Final = 1024 * 1024
+MAX_PAYLOAD: Final = 256 * 1024 * 1024
+
+_LENGTHS: Final = struct.Struct("!II")
+_READ: Final = 256 * 1024
+_ERRORS: Final = {
+    cls.code: cls
+    for cls in vars(errors).values()
+    if isinstance(cls, type) and issubclass(cls, KgError) and "code" in vars(cls)
+}
+
+
+class WireError(Exception):
+    """The peer ended the connection within a message, or sent none of this protocol's."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What one peer tells another; whoever takes a received `file` descriptor closes it."""
+
+    header: Header
+    payload: bytes = b""
+    file: int | None = None
+
+
+def send(connection: socket.socket, message: Message) -> None:
+    """Send a whole message, blocking; an open file travels with its first bytes."""
+    marked = message.header if message.file is None else {**message.header, "file": True}
+    header = json.dumps(marked, ensure_ascii=False, separators=(",", ":")).encode()
+    data = memoryview(_LENGTHS.pack(len(header), len(message.payload)) + header + message.payload)
+    if message.file is not None:
+        data = data[socket.send_fds(connection, [data], [message.file]) :]
+    connection.sendall(data)
+
+
+class Reader:
+    """Cuts the stream of a connection into messages, in whatever pieces it arrives."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._buffer = bytearray()
+        self._files: list[int] = []
+
+    @property
+    def within_message(self) -> bool:
+        """Whether part of a message has been read."""
+        return bool(self._buffer)
+
+    def receive(self) -> Message | None:
+        """Block until a message is whole; None at the end of the stream. Raises WireError within a message."""
+        while (message := self.next()) is None:
+            if not self.fill():
+                if self._buffer:
+                    raise WireError("the stream ended within a message")
+                return None
+        return message
+
+    def fill(self) -> bool:
+        """Read once what has arrived, and say whether the stream goes on."""
+        data, files, _, _ = socket.recv_fds(self._connection, _READ, 1)
+        self._files += files
+        self._buffer += data
+        return bool(data)
+
+    def next(self) -> Message | None:
+        """Take the next whole message out of what was read; raises WireError for an impossible one."""
+        if len(self._buffer) < _LENGTHS.size:
+            return None
+        header_length, payload_length = _LENGTHS.unpack_from(self._buffer)
+        if header_length > MAX_HEADER or payload_length > MAX_PAYLOAD:
+            raise WireError("the message is too large")
+        start = _LENGTHS.size + header_length
+        end = start + payload_length
+        if len(self._buffer) < end:
+            return None
+        header = json.loads(self._buffer[_LENGTHS.size : start])
+        payload = bytes(memoryview(self._buffer)[start:end])
+        del self._buffer[:end]
+        return Message(header, payload, self._files.pop(0) if header.pop("file", False) else None)
+
+    def close(self) -> None:
+        """Close the connection and every file that came and was not taken."""
+        for file in self._files:
+            os.close(file)
+        self._files.clear()
+        self._connection.close()
+
+
+def described(error: KgError) -> Header:
+    """An error as a header, from which `raised` makes it again on the other side."""
+    header: Header = {"code": error.code, "message": error.message}
+    if isinstance(error, PositionedError):
+        header |= {"line": error.line, "column": error.column}
+    if isinstance(error, NotAcceptableError):
+        header |= {"offered": error.offered}
+    return header
+
+
+def raised(header: Header) -> KgError:
+    """The error that a header describes."""
+    cls = _ERRORS.get(header["code"], EngineError)
+    if issubclass(cls, PositionedError):
+        return cls(header["message"], header["line"], header["column"])
+    if issubclass(cls, NotAcceptableError):
+        return cls(header["message"], tuple(header["offered"]))
+    return cls(header["message"])

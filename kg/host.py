@@ -1,0 +1,170 @@
+"""The keeper's side of `hpkg serve`: load the graph, say what cells can do with it, and keep the house.
+
+Run as `python -m kg.host FOLDER` with the settings as JSON on standard input; "ready" on standard output says that
+jobs are taken, any other line why not. It ends when standard input does.
+"""
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from kg import gate
+from kg.build import load_report, open_or_build, own_shapes
+from kg.engine.cell import Answer, Limits, Operation
+from kg.engine.cells import UNNAMED, CellsEngine, VersionFile, listening
+from kg.engine.embedded import EmbeddedEngine
+from kg.engine.keeper import House, Keeper
+from kg.engine.protocol import Dataset, QueryRequest, QueryResult
+from kg.engine.wire import Header
+from kg.errors import KgError
+from kg.facts import Judge
+from kg.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
+from kg.gate import Report
+from kg.query import answer
+from kg.rdf import DefaultGraph, NamedNode, Quad, parse, serialize
+
+MIB: Final = 1024 * 1024
+READY: Final = "ready"
+
+
+@dataclass(frozen=True)
+class HostSettings:
+    """What the keeper is told: the data folder, how many cells, and limits in MiB and jobs."""
+
+    data: str
+    cells: int
+    memory_mib: int
+    result_mib: int
+    spool_mib: int
+    waiting: int
+    services: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """The settings as one line of JSON."""
+        return json.dumps(asdict(self))
+
+
+class HostedJudge:
+    """Judges new facts in a cell, where a shape that runs wild is stopped like any query."""
+
+    def __init__(self, engine: CellsEngine) -> None:
+        self._engine = engine
+
+    def in_context(self, payload: Iterable[Quad]) -> Report:
+        """Judge new facts together with all that is known."""
+        return self._report({"op": "judge", "context": True}, payload)
+
+    def alone(self, payload: Iterable[Quad]) -> Report:
+        """Judge new facts with nothing but the ontology and the vocabularies."""
+        return self._report({"op": "judge", "context": False}, payload)
+
+    def by_shapes(self, payload: Iterable[Quad], shapes: Iterable[Quad]) -> Report:
+        """Judge data by other shapes, without context."""
+        data = serialize(payload, NQUADS)
+        return self._report({"op": "judge-by", "data_length": len(data)}, data + serialize(shapes, NQUADS))
+
+    def _report(self, header: Header, payload: Iterable[Quad] | bytes) -> Report:
+        data = payload if isinstance(payload, bytes) else serialize(payload, NQUADS)
+        _, body = self._engine.call(header, data)
+        with body:
+            return gate.report_from_json(json.load(body))
+
+
+def operations(engine: EmbeddedEngine, judge: Judge) -> Mapping[str, Operation]:
+    """What a cell can do with the graph."""
+
+    def query(header: Header, payload: bytes) -> Answer:
+        formats = header["formats"]
+        dataset = Dataset(tuple(header["default"]), tuple(header["named"]), header["union"])
+        return _answered(
+            answer(
+                engine,
+                QueryRequest(
+                    payload.decode(),
+                    dataset,
+                    _result_format(formats["solutions"]),
+                    _result_format(formats["boolean"]),
+                    _rdf_format(formats["graph"]),
+                ),
+            )
+        )
+
+    def dump(header: Header, _: bytes) -> Answer:
+        name, fmt = header["graph"], _rdf_format(header["format"])
+        graph = DefaultGraph() if name == UNNAMED else None if name is None else NamedNode(name)
+        return _answered(engine.dump(graph, fmt or NQUADS))
+
+    def sizes(_: Header, __: bytes) -> Answer:
+        return Answer({"sizes": engine.graph_sizes()})
+
+    def judge_facts(header: Header, payload: bytes) -> Answer:
+        facts = parse(payload, NQUADS)
+        return _reported(judge.in_context(facts) if header["context"] else judge.alone(facts))
+
+    def judge_by(header: Header, payload: bytes) -> Answer:
+        split = header["data_length"]
+        return _reported(judge.by_shapes(parse(payload[:split], NQUADS), parse(payload[split:], NQUADS)))
+
+    return {"query": query, "dump": dump, "sizes": sizes, "judge": judge_facts, "judge-by": judge_by}
+
+
+def _answered(result: QueryResult) -> Answer:
+    return Answer({"kind": result.kind, "media_type": result.media_type}, result.body, result.length)
+
+
+def _reported(report: Report) -> Answer:
+    data = json.dumps(gate.report_to_json(report)).encode()
+    return Answer({}, io.BytesIO(data), len(data))
+
+
+def _rdf_format(media_type: str | None) -> RdfFormat | None:
+    return next((fmt for fmt in RDF_FORMATS if fmt.media_type == media_type), None)
+
+
+def _result_format(media_type: str | None) -> ResultFormat | None:
+    return next((fmt for fmt in RESULT_FORMATS if fmt.media_type == media_type), None)
+
+
+def keep(folder: Path, settings: HostSettings) -> None:
+    """Load the graph and serve jobs on the socket of a folder until standard input ends."""
+    data = Path(settings.data)
+    engine = open_or_build(data)
+    engine.services = frozenset(settings.services)
+    judge = Judge(engine, own_shapes(), load_report(data))
+    gate.prepare()
+    VersionFile(folder).write(engine.generation, engine.digest)
+    house = House(
+        settings.cells,
+        settings.waiting,
+        settings.spool_mib * MIB,
+        Limits(settings.memory_mib * MIB, settings.result_mib * MIB),
+    )
+    with listening(folder) as listener:
+        keeper = Keeper(listener, operations(engine, judge), house, dict(engine.status()))
+        _say(READY)
+        keeper.run(sys.stdin)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Read the settings, then keep the house; an error of kg is said in one line."""
+    folder = Path(sys.argv[1])
+    given: dict[str, Any] = json.loads(sys.stdin.readline())
+    try:
+        keep(folder, HostSettings(**given))
+    except KgError as error:
+        _say(str(error))
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""Write triples as compact JSON-LD 1.1; pure.
+
+The serialisers at hand do not serve: pyoxigraph's writes expanded JSON-LD only, and rdflib's changes numbers
+("007" becomes 7), never nests blank nodes, and gives other bytes each time, which a strong ETag does not allow.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final
+
+from kg.rdf import RDF_TYPE, XSD_STRING, BlankNode, Literal, NamedNode, Resource, Term, Triple
+from kg.terms import XSD
+
+REFERENCE: Final = "@id"
+LANGUAGE: Final = "@language"
+
+Node = dict[str, object]
+"""A JSON-LD node object."""
+
+_SAFE_DIGITS: Final = 15
+"""Digits of a JSON number that every reader keeps, also one that reads numbers as doubles."""
+_ALIASES: Final = {"id": "@id", "type": "@type"}
+
+
+@dataclass(frozen=True)
+class Name:
+    """What a term of a context stands for.
+
+    `coercion` says which values it takes: REFERENCE for IRIs and blank nodes, LANGUAGE for language-tagged texts
+    (which then stand in an object by language), the IRI of a datatype, or None for any value.
+    """
+
+    iri: str
+    coercion: str | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """The names that a document uses: prefixes and terms by name, neither `id` nor `type`, which mean @id and @type."""
+
+    prefixes: Mapping[str, str]
+    names: Mapping[str, Name]
+
+    @cached_property
+    def by_iri(self) -> Mapping[str, tuple[tuple[str, Name], ...]]:
+        """The terms that stand for an IRI, those with a coercion first."""
+        found = defaultdict[str, list[tuple[str, Name]]](list)
+        for term, name in sorted(self.names.items(), key=lambda item: (item[1].coercion is None, item[0])):
+            found[name.iri].append((term, name))
+        return {iri: tuple(terms) for iri, terms in found.items()}
+
+    def shortened(self, iri: str) -> str:
+        """An IRI with the longest prefix that fits, or as it is."""
+        fits = [(len(start), prefix) for prefix, start in self.prefixes.items() if iri.startswith(start)]
+        if not fits:
+            return iri
+        length, prefix = max(fits)
+        return iri if iri[length:].startswith("//") else f"{prefix}:{iri[length:]}"
+
+    def term(self, iri: str) -> str:
+        """The term for a class or a datatype, else its shortened IRI."""
+        return next((term for term, name in self.by_iri.get(iri, ()) if name.coercion is None), self.shortened(iri))
+
+    def to_json(self) -> Node:
+        """The context as the document that others refer to."""
+        terms = {term: self._definition(name) for term, name in sorted(self.names.items())}
+        return {"@context": {**_ALIASES, **dict(sorted(self.prefixes.items())), **terms}}
+
+    def _definition(self, name: Name) -> str | Node:
+        iri = self.shortened(name.iri)
+        match name.coercion:
+            case None:
+                return iri
+            case "@language":
+                return {"@id": iri, "@container": "@language"}
+            case coercion:
+                return {"@id": iri, "@type": self.shortened(coercion)}
+
+    def without(self, prefixes: Iterable[str]) -> "Context":
+        """This context without some prefixes."""
+        kept = {prefix: iri for prefix, iri in self.prefixes.items() if prefix not in prefixes}
+        return replace(self, prefixes=kept)
+
+
+def document(triples: Iterable[Triple], context: Context, url: str, first: NamedNode | None = None) -> str:
+    """Write triples as a document that refers to the context at a URL, with the node `first` before all others.
+
+    Equal triples give equal bytes, but for blank nodes that several others point at.
+    """
+    known = list(triples)
+    masking = _masking(known, context)
+    nodes = _Compactor(known, context.without(masking)).nodes(first)
+    used: str | list[object] = [url, dict.fromkeys(masking)] if masking else url
+    return json.dumps({"@context": used, "@graph": nodes}, ensure_ascii=False, indent=2) + "\n"
+
+
+def _masking(triples: Iterable[Triple], context: Context) -> list[str]:
+    """The prefixes that are also schemes of IRIs here, as in `geo:20.8,106.7`, which would be taken for the prefix."""
+    terms = (term for triple in triples for term in (triple.subject, triple.predicate, triple.object))
+    schemes = {term.value.partition(":")[0] for term in terms if isinstance(term, NamedNode)}
+    return sorted(schemes & context.prefixes.keys())
+
+
+class _Compactor:
+    def __init__(self, triples: Iterable[Triple], context: Context) -> None:
+        self._context = context
+        self._said = defaultdict[Resource, list[tuple[NamedNode, Term]]](list)
+        self._references = Counter[Term]()
+        self._written = set[Term]()
+        for triple in triples:
+            if isinstance(triple.subject, Resource) and isinstance(triple.object, Term):
+                self._said[triple.subject].append((triple.predicate, triple.object))
+                self._references[triple.object] += 1 if triple.predicate != RDF_TYPE else 2
+
+    def nodes(self, first: NamedNode | None) -> list[Node]:
+        """All nodes: the first, the others by IRI, then blank nodes that are not nested in one of these."""
+        order = sorted(self._said, key=lambda node: (node != first, isinstance(node, BlankNode), node.value))
+        roots = [node for node in order if not self._nests(node)]
+        found = [self._node(node) for node in roots]
+        return found + [self._node(node) for node in order if node not in self._written]  # blank nodes in a ring
+
+    def _nests(self, term: Term) -> bool:
+        return isinstance(term, BlankNode) and self._references[term] == 1
+
+    def _node(self, node: Resource, *, nested: bool = False) -> Node:
+        self._written.add(node)
+        anonymous = isinstance(node, BlankNode) and (nested or not self._references[node])
+        written: Node = {} if anonymous else {"id": _id(node)}
+        values = defaultdict[str, list[object]](list)
+        texts = defaultdict[str, dict[str, list[object]]](lambda: defaultdict(list))
+        for predicate, value in self._said[node]:
+            key, coercion = self._key(predicate, value)
+            if coercion == LANGUAGE and isinstance(value, Literal) and value.language:
+                texts[key][value.language].append(value.value)
+            else:
+                values[key].append(self._value(value, coercion))
+        tables = {key: {tag: _few(found) for tag, found in sorted(by_tag.items())} for key, by_tag in texts.items()}
+        lists = {key: _few(found) for key, found in values.items()}
+        return written | dict(sorted((lists | tables).items(), key=lambda item: (item[0] != "type", item[0])))
+
+    def _key(self, predicate: NamedNode, value: Term) -> tuple[str, str | None]:
+        """The key for a value of a predicate, and how the key is read."""
+        if predicate == RDF_TYPE and isinstance(value, Resource):
+            return "type", "@vocab"
+        for term, name in self._context.by_iri.get(predicate.value, ()):
+            if _takes(name, value):
+                return term, name.coercion
+        return self._context.shortened(predicate.value), None
+
+    def _value(self, value: Term, coercion: str | None) -> object:
+        match value:
+            case Literal():
+                return value.value if coercion else self._literal(value)
+            case NamedNode() if coercion == "@vocab":
+                return self._context.term(value.value)
+            case BlankNode() if self._nests(value) and value in self._said and value not in self._written:
+                return self._node(value, nested=True)
+        return _id(value) if coercion else {"id": _id(value)}
+
+    def _literal(self, literal: Literal) -> object:
+        datatype = literal.datatype.value
+        if literal.language:
+            return {"@value": literal.value, "@language": literal.language}
+        if datatype == XSD_STRING:
+            return literal.value
+        native = _native(literal.value, datatype)
+        return {"@value": literal.value, "@type": self._context.term(datatype)} if native is None else native
+
+
+def _takes(name: Name, value: Term) -> bool:
+    if name.coercion is None:
+        return True
+    if isinstance(value, Literal):
+        return name.coercion == (LANGUAGE if value.language else value.datatype.value)
+    return name.coercion == REFERENCE
+
+
+def _id(node: Resource) -> str:
+    return node.value if isinstance(node, NamedNode) else str(node)
+
+
+def _native(text: str, datatype: str) -> int | bool | None:
+    """A JSON number or boolean that reads back as the very same literal."""
+    if datatype == XSD + "boolean":
+        return {"true": True, "false": False}.get(text)
+    digits = text.removeprefix("-")
+    whole = datatype == XSD + "integer" and digits.isascii() and digits.isdigit() and len(digits) <= _SAFE_DIGITS
+    return int(text) if whole and str(int(text)) == text else None
+
+
+def _few(values: list[object]) -> object:
+    """One value as it is, several as an array in an order of their own."""
+    return values[0] if len(values) == 1 else sorted(values, key=lambda value: json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,105 @@
+from collections.abc import Mapping
+
+import pytest
+
+from kg.build import Build
+from kg.catalog import Census, Counts, Dump, Site, catalogue, current_version, graph_title
+from kg.engine.embedded import EmbeddedEngine
+from kg.engine.protocol import Row
+from kg.errors import DeadlineError, MemoryLimitError, QueueFullError
+from kg.formats import NQUADS, TURTLE
+from kg.rdf import Literal, NamedNode, Quad, Triple, in_graph, parse
+from kg.terms import DCAT, ID, ONTOLOGY, VOID, graph_iri
+
+SITE = Site(
+    home="http://example.org/",
+    description="http://example.org/.well-known/void",
+    endpoint="http://example.org/sparql",
+    dumps=(Dump("http://example.org/graph.nq.gz", NQUADS, gzipped=True),),
+    graphs={"urn:one": (Dump("http://example.org/graph/one.ttl", TURTLE),)},
+)
+DATA = f"""
+<{ID}zone/a> a <urn:Zone> ; <urn:p> 1 . <{ID}zone/b> a <urn:Zone>, <urn:Other> . <urn:c> <urn:p> [ a [] ] .
+"""
+
+
+class CountingEngine(EmbeddedEngine):
+    def __init__(self, error: Exception | None = None) -> None:
+        self.asked = 0
+        self.error = error
+        super().__init__(in_graph(parse(DATA.encode(), TURTLE), NamedNode("urn:one")))
+
+    def select(self, text: str) -> list[Row]:  # type: ignore[override]
+        self.asked += 1
+        if self.error is not None and "DISTINCT" in text:
+            raise self.error
+        return super().select(text)
+
+
+def test_counts() -> None:
+    engine = CountingEngine()
+    engine.extend(in_graph(parse(f"<{ID}zone/a> <urn:p> 1 .".encode(), TURTLE), NamedNode("urn:two")))
+    engine.extend([Quad(NamedNode("urn:c"), NamedNode("urn:p"), Literal(1))])
+    found = Census(engine).counts()
+    assert found.graphs == {"urn:one": 6, "urn:two": 1}
+    assert found.unnamed == 1
+    assert found.triples == 7, "a statement of two graphs counts once, and the graph without a name counts too"
+    assert (found.entities, found.subjects, found.objects) == (2, 4, 5)
+    assert found.properties == {"http://www.w3.org/1999/02/22-rdf-syntax-ns#type": 4, "urn:p": 3}
+    assert found.classes == {"urn:Other": 1, "urn:Zone": 2}
+
+
+def test_counted_once_for_each_version() -> None:
+    engine = CountingEngine()
+    census = Census(engine)
+    first, asked = census.counts(), engine.asked
+    assert census.counts() is first
+    assert engine.asked == asked
+    engine.extend([Quad(NamedNode("urn:x"), NamedNode("urn:p"), Literal(9), NamedNode("urn:one"))])
+    assert census.counts().graphs == {"urn:one": 7}
+
+
+@pytest.mark.parametrize("error", [DeadlineError(), MemoryLimitError()])
+def test_what_takes_too_long_to_count_is_left_out(error: Exception) -> None:
+    counts = Census(CountingEngine(error)).counts()
+    assert (counts.triples, counts.properties, counts.classes) == (None, {}, {})
+    described = values(catalogue(counts, SITE), SITE.dataset)
+    assert VOID + "triples" not in described
+    assert VOID + "properties" not in described
+    assert VOID + "subset" in described
+
+
+def test_other_errors_pass() -> None:
+    with pytest.raises(QueueFullError):
+        Census(CountingEngine(QueueFullError())).counts()
+
+
+def values(triples: list[Triple], subject: str) -> Mapping[str, str]:
+    return {item.predicate.value: item.object.value for item in triples if item.subject == NamedNode(subject)}  # type: ignore[union-attr]
+
+
+def test_catalogue() -> None:
+    described = catalogue(Census(CountingEngine()).counts(), SITE)
+    assert described == catalogue(Census(CountingEngine()).counts(), SITE)
+    dataset = values(described, SITE.dataset)
+    assert dataset[VOID + "triples"] == "6"
+    assert dataset[VOID + "dataDump"] == "http://example.org/graph.nq.gz"
+    assert values(described, "urn:one")[VOID + "triples"] == "6"
+    packed = values(described, "http://example.org/.well-known/void#graph.nq.gz")
+    assert packed[DCAT + "compressFormat"].endswith("application/gzip")
+    assert packed[DCAT + "mediaType"].endswith("application/n-quads")
+
+
+def test_an_empty_dataset_is_described_too() -> None:
+    counts = Counts(0, 0, 0, 0, {}, {}, {}, 0)
+    assert values(catalogue(counts, SITE), SITE.dataset)[VOID + "triples"] == "0"
+
+
+def test_every_graph_of_the_project_has_a_title(built: Build) -> None:
+    assert {iri for iri in built.sizes if set(graph_title(iri)) != {"en", "vi"}} == set()
+    assert graph_title("urn:x") == {}
+
+
+def test_current_version(built: Build) -> None:
+    assert current_version(built.engine, ONTOLOGY) == f"{ONTOLOGY}/0.1.0"
+    assert current_version(built.engine, graph_iri("entities")) is None

@@ -1,0 +1,85 @@
+import pytest
+
+from kg import describe as module
+from kg.build import Build
+from kg.describe import describe, is_known
+from kg.engine.embedded import EmbeddedEngine
+from kg.errors import NotFoundError
+from kg.formats import TURTLE
+from kg.rdf import BlankNode, NamedNode, Triple, in_graph, parse
+from kg.terms import ID, RDFS
+
+GRAPH = NamedNode("urn:graph")
+LABEL = NamedNode(RDFS + "label")
+
+
+def engine(turtle: str) -> EmbeddedEngine:
+    return EmbeddedEngine(in_graph(parse(turtle.encode(), TURTLE), GRAPH))
+
+
+def test_inverse_is_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "INVERSE_LIMIT", 6)
+    held = engine("".join(f"<urn:s{n}> <urn:many> <urn:o> ." for n in range(20)) + "<urn:s> <urn:one> <urn:o> .")
+    found = describe(held, "urn:o")
+    assert found.inverse_sizes == {"urn:many": 20, "urn:one": 1}
+    assert [triple.predicate.value for triple in found.inverse].count("urn:many") == 3
+    assert [triple.predicate.value for triple in found.inverse].count("urn:one") == 1, "the many do not hide the one"
+
+
+def test_a_statement_in_two_graphs_counts_once() -> None:
+    held = engine("<urn:s> <urn:p> <urn:o> .")
+    held.extend(in_graph(parse(b"<urn:s> <urn:p> <urn:o> .", TURTLE), NamedNode("urn:other")))
+    assert describe(held, "urn:o").inverse_sizes == {"urn:p": 1}
+
+
+def test_blank_nodes_are_described_two_deep_under_stable_names() -> None:
+    turtle = "<urn:a> <urn:p> [ <urn:q> [ <urn:r> [ <urn:s> 1 ] ] ] ."
+    first, second = (describe(engine(turtle), "urn:a").statements for _ in range(2))
+    assert first == second
+    assert [triple.predicate.value for triple in first] == ["urn:p", "urn:q", "urn:r"]
+    assert first[0].object == first[1].subject == BlankNode("b0")
+
+
+@pytest.mark.parametrize("held", ["https://w3id.org/hpez/id/zone/a%20b", "https://w3id.org/hpez/id/zone/%C4%91"])
+def test_percent_encoded_iris_are_found_decoded(held: str) -> None:
+    decoded = held.replace("%20", " ").replace("%C4%91", "đ")
+    store = engine(f"<{held}> <urn:p> 1 .")
+    assert is_known(store, decoded)
+    assert describe(store, decoded).iri.value == held
+
+
+def test_an_iri_that_is_held_as_it_reads_goes_first() -> None:
+    store = engine("<urn:đ> <urn:p> 1 . <urn:%C4%91> <urn:p> 2 .")
+    assert describe(store, "urn:đ").iri.value == "urn:đ"
+
+
+@pytest.mark.parametrize("iri", ["urn:nothing", "no iri", "", "urn:a> ?p ?o } #"])
+def test_nothing_said(iri: str) -> None:
+    store = engine("<urn:a> <urn:p> 1 .")
+    assert not is_known(store, iri)
+    with pytest.raises(NotFoundError):
+        describe(store, iri)
+
+
+def test_every_statement_is_one_of_the_graph(built: Build) -> None:
+    """Evidence is quoted anew with blank nodes of the description; all else, labels too, is what the graph says."""
+    known = {quad.triple for quad in built.engine.quads()}
+    for name in ("org/heza", "claim/dnhn-94474/fdi-2024", "source/dnhn-94474", "indicator/fdi-attracted"):
+        said = describe(built.engine, ID + name).triples()
+        assert {triple for triple in said if not _has_blank(triple)} <= known
+
+
+def _has_blank(triple: Triple) -> bool:
+    return isinstance(triple.subject, BlankNode) or isinstance(triple.object, BlankNode)
+
+
+def test_evidence_is_named_by_its_words_but_not_labelled(built: Build) -> None:
+    claim = describe(built.engine, ID + "claim/dnhn-94474/fdi-2024")
+    evidence = ID + "evidence/dnhn-94474/1884-1895"
+    assert claim.label(evidence, "en") == "4,35 tỷ USD"
+    assert evidence in claim.quoted
+    assert not [triple for triple in claim.triples() if triple.subject.value == evidence and triple.predicate == LABEL]
+
+
+def test_types(built: Build) -> None:
+    assert describe(built.engine, ID + "zone/deep-c").types == ("https://w3id.org/hpez/ontology#Zone",)

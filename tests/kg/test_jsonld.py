@@ -1,0 +1,144 @@
+import json
+from typing import Any
+
+import pyoxigraph as ox
+import pytest
+import rdflib
+from rdflib.compare import isomorphic
+
+from kg.build import Build
+from kg.context import project_context
+from kg.describe import describe
+from kg.formats import JSONLD, TURTLE
+from kg.jsonld import LANGUAGE, REFERENCE, Context, Name, document
+from kg.rdf import NamedNode, Quad, Triple, canonical_nquads, parse, rdflib_graph
+from kg.terms import ID, PREFIXES
+
+URL = "https://example.org/context.jsonld"
+CONTEXT = Context(
+    {"ex": "http://example.org/", "geo": "http://www.opengis.net/ont/geosparql#", "xsd": PREFIXES["xsd"]},
+    {
+        "label": Name("http://example.org/label", LANGUAGE),
+        "knows": Name("http://example.org/knows", REFERENCE),
+        "born": Name("http://example.org/born", PREFIXES["xsd"] + "date"),
+        "age": Name("http://example.org/age"),
+        "Person": Name("http://example.org/Person"),
+    },
+)
+HARD = """
+PREFIX ex: <http://example.org/> PREFIX xsd: <http://www.w3.org/2001/XMLSchema#>
+PREFIX geo: <http://www.opengis.net/ont/geosparql#>
+ex:a ex:age 007, 7, -7, -0, 1.0, 1e0, true, "1"^^xsd:boolean, 99999999999999999999, "x", "x"@en, "x"^^ex:own, ex:b .
+ex:a ex:label "no language", "one"@en, "two"@en, "một"@vi, "British"@en-GB ; ex:born "2024-01-01"^^xsd:date, "2024" .
+ex:a ex:knows "nobody", ex:b, [ ex:age 1 ; ex:knows [ ex:age 2 ] ], [], _:shared . ex:b ex:knows _:shared .
+_:shared ex:age 3 . _:x ex:knows _:y . _:y ex:knows _:x . _:self ex:knows _:self . [] ex:age 4 .
+ex:a a ex:Person, ex:Other, [ ex:age 5 ] ; <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> "no class" .
+ex:a ex:list ( 1 ( 2 ) ) ; ex:place <geo:20.8,106.7> ; geo:sfTouches ex:b . <http://example.org///c> ex:age 6 .
+"""
+
+
+def triples(turtle: str) -> list[Triple]:
+    return [quad.triple for quad in parse(turtle.encode(), TURTLE)]
+
+
+def inlined(text: str, context: Context) -> bytes:
+    """The document with the context in the place of its URL."""
+    data: Any = json.loads(text)
+    used = data["@context"] if isinstance(data["@context"], list) else [data["@context"]]
+    assert used[0] == URL
+    data["@context"] = [context.to_json()["@context"], *used[1:]]
+    return json.dumps(data).encode()
+
+
+def assert_same(statements: list[Triple], text: str, context: Context) -> None:
+    quads = [Quad(item.subject, item.predicate, item.object) for item in statements]
+    assert canonical_nquads(parse(inlined(text, context), JSONLD)) == canonical_nquads(quads)
+
+
+def test_everything_reads_back() -> None:
+    statements = triples(HARD)
+    assert_same(statements, document(statements, CONTEXT, URL), CONTEXT)
+
+
+def test_rdflib_reads_the_same() -> None:
+    statements = triples(HARD.replace("007, 7, -7, -0, 1.0, 1e0, true, ", "7, true, ").replace('"1"^^xsd:boolean,', ""))
+    read = rdflib.Graph().parse(data=inlined(document(statements, CONTEXT, URL), CONTEXT), format="json-ld")
+    assert isomorphic(read, rdflib_graph(statements))
+
+
+@pytest.mark.parametrize(
+    ("turtle", "node"),
+    [
+        ('<urn:a> ex:label "one"@en, "một"@vi', {"label": {"en": "one", "vi": "một"}}),
+        ('<urn:a> ex:label "one"@en, "two"@en', {"label": {"en": ["one", "two"]}}),
+        ('<urn:a> ex:label "one"', {"ex:label": "one"}),
+        ("<urn:a> ex:knows <urn:b>", {"knows": "urn:b"}),
+        ("<urn:a> ex:knows [ ex:age 1 ]", {"knows": {"age": 1}}),
+        ("<urn:a> ex:age 1, 02", {"age": [1, {"@value": "02", "@type": "xsd:integer"}]}),
+        ("<urn:a> ex:age true, 1.5", {"age": [True, {"@value": "1.5", "@type": "xsd:decimal"}]}),
+        ('<urn:a> ex:born "2024-01-01"^^xsd:date', {"born": "2024-01-01"}),
+        ('<urn:a> ex:born "soon"', {"ex:born": "soon"}),
+        ("<urn:a> a ex:Person", {"type": "Person"}),
+        ("<urn:a> a ex:Person, ex:Other", {"type": ["Person", "ex:Other"]}),
+        ("<urn:a> <urn:p> ex:Person", {"urn:p": {"id": "http://example.org/Person"}}),
+    ],
+)
+def test_form_of_values(turtle: str, node: dict[str, object]) -> None:
+    prefixes = f"PREFIX ex: <http://example.org/> PREFIX xsd: <{PREFIXES['xsd']}> "
+    written = json.loads(document(triples(prefixes + turtle + " ."), CONTEXT, URL))
+    assert written == {"@context": URL, "@graph": [{"id": "urn:a", **node}]}
+
+
+def test_schemes_that_look_like_prefixes_are_taken_out_of_the_context() -> None:
+    statements = triples("<urn:a> <urn:p> <geo:20.8,106.7> .")
+    text = document(statements, CONTEXT, URL)
+    assert json.loads(text)["@context"] == [URL, {"geo": None}]
+    assert_same(statements, text, CONTEXT)
+
+
+def test_the_node_that_it_is_about_comes_first() -> None:
+    nodes = json.loads(document(triples("<urn:a> <urn:p> 1 . <urn:b> <urn:p> 2 ."), CONTEXT, URL, NamedNode("urn:b")))
+    assert [node["id"] for node in nodes["@graph"]] == ["urn:b", "urn:a"]
+
+
+def test_equal_triples_give_equal_bytes() -> None:
+    turtle = "<urn:a> <urn:p> [ <urn:q> 2, 1 ], [ <urn:q> 3 ], 'x' ; <urn:o> <urn:c>, <urn:b> . <urn:b> <urn:p> 1 ."
+    statements = triples(turtle)
+    assert document(statements, CONTEXT, URL) == document(triples(turtle)[::-1], CONTEXT, URL)
+
+
+def test_nothing() -> None:
+    assert json.loads(document([], CONTEXT, URL)) == {"@context": URL, "@graph": []}
+
+
+# --- the project's context
+
+
+def test_every_document_reads_back(built: Build) -> None:
+    context = project_context()
+    entities = {quad.subject.value for quad in built.engine.quads() if isinstance(quad.subject, NamedNode)}
+    entities = {iri for iri in entities if iri.startswith(ID)}
+    assert len(entities) > 200
+    for iri in entities:
+        statements = describe(built.engine, iri).triples()
+        assert_same(statements, document(statements, context, URL, NamedNode(iri)), context)
+
+
+def test_terms_of_the_ontology_have_their_names() -> None:
+    names = project_context().names
+    assert names["Observation"] == Name(PREFIXES["hpez"] + "Observation")
+    assert names["evidence"] == Name(PREFIXES["hpez"] + "evidence", REFERENCE)
+    assert names["label"] == Name(PREFIXES["rdfs"] + "label", LANGUAGE)
+
+
+def test_names_stand_for_one_thing_each() -> None:
+    context = project_context()
+    assert not {"id", "type", *context.prefixes} & context.names.keys()
+    iris = [name.iri for name in context.names.values()]
+    assert len(iris) == len(set(iris))
+
+
+def test_readers_take_the_context() -> None:
+    text = json.dumps({**project_context().to_json(), "id": "urn:a", "label": {"vi": "khu"}, "type": "Zone"})
+    assert len(list(ox.parse(text.encode(), ox.RdfFormat.JSON_LD))) == 2
+    assert len(rdflib.Graph().parse(data=text, format="json-ld")) == 2

@@ -1,0 +1,89 @@
+import os
+import socket
+import struct
+import tempfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kg import errors
+from kg.engine.wire import Message, Reader, WireError, described, raised, send
+from kg.errors import KgError, NotAcceptableError, PositionedError, QuerySyntaxError
+
+headers = st.dictionaries(st.text(max_size=10).filter(lambda key: key != "file"), st.text() | st.integers(), max_size=4)
+messages = st.builds(Message, headers, st.binary(max_size=3000))
+
+
+@given(st.lists(messages, max_size=5), st.integers(1, 50))
+def test_messages_arrive_whole_in_whatever_pieces(sent: list[Message], size: int) -> None:
+    near, far = socket.socketpair()
+    there, here = socket.socketpair()
+    with near, far, there, here:
+        data = b""
+        for message in sent:
+            send(near, message)
+            data += far.recv(1 << 20)
+        reader, received = Reader(here), []
+        for start in range(0, len(data), size):
+            there.sendall(data[start : start + size])
+            reader.fill()
+            while (message := reader.next()) is not None:
+                received.append(message)
+        assert received == sent
+        assert not reader.within_message
+
+
+def test_a_file_travels_along() -> None:
+    near, far = socket.socketpair()
+    with near, far, tempfile.TemporaryFile() as file:
+        file.write(b"content")
+        file.flush()
+        send(near, Message({"op": "x"}, file=file.fileno()))
+        message = Reader(far).receive()
+        assert message is not None
+        assert message.file is not None
+        assert os.pread(message.file, 10, 0) == b"content"
+        os.close(message.file)
+
+
+def test_the_end_within_a_message_is_an_error() -> None:
+    near, far = socket.socketpair()
+    with far:
+        with near:
+            near.sendall(struct.pack("!II", 10, 0) + b"{")
+        with pytest.raises(WireError):
+            Reader(far).receive()
+
+
+def test_an_impossible_length_is_an_error() -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        near.sendall(struct.pack("!II", 2**31, 0))
+        with pytest.raises(WireError):
+            Reader(far).receive()
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        cls
+        for cls in vars(errors).values()
+        if isinstance(cls, type) and issubclass(cls, KgError) and "code" in vars(cls)
+    ],
+)
+def test_every_error_crosses_the_wire(cls: type[KgError]) -> None:
+    match cls:
+        case _ if issubclass(cls, PositionedError):
+            error: KgError = cls("said", 3, 4)
+        case _ if issubclass(cls, NotAcceptableError):
+            error = cls("said", ("text/turtle",))
+        case _:
+            error = cls("said")
+    again = raised(described(error))
+    assert type(again).code == cls.code
+    assert vars(again) == vars(error)
+
+
+def test_codes_are_unique_where_they_matter() -> None:
+    assert type(raised(described(QuerySyntaxError("x", 1, 2)))) is QuerySyntaxError
