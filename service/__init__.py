@@ -1,10 +1,39 @@
 """The graph over HTTP: SPARQL, validation, linked data and pages. It imports kg, never the reverse."""
 
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
 from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
 
-from service import errors, operations, pages, resource, sparql, state, validate
+from kg.engine.protocol import Engine
+from service import (
+    caching,
+    catalog,
+    errors,
+    graph_store,
+    observability,
+    operations,
+    pages,
+    resource,
+    sparql,
+    state,
+    validate,
+)
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_VARY: Final = "Accept, Accept-Encoding, Accept-Language"
+_EXPOSED: Final = "Allow, Cache-Status, Content-Length, ETag, Link, Location, Retry-After, Server-Timing, X-Request-ID"
+_COMMON: Final = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Expose-Headers", _EXPOSED),
+)
+_TAKEN: Final = "Accept, Accept-Language, Authorization, Content-Type, If-None-Match, X-Request-ID"
 
 
 def create_app(settings: Settings) -> Flask:
@@ -19,25 +48,47 @@ def create_app(settings: Settings) -> Flask:
     state.attach(app, settings)
     errors.register(app)
     pages.register(app)
-    for module in (sparql, validate, resource, operations):
+    for module in (sparql, graph_store, catalog, validate, resource, operations):
         app.register_blueprint(module.blueprint)
-    app.after_request(_common_headers)
+    app.after_request(_finish)
+    _surround(app, settings)
     return app
 
 
-def application() -> Flask:
-    """Make the app from the environment; the factory that the web server calls."""
-    return create_app(Settings.from_environment())
+def _surround(app: Flask, settings: Settings) -> None:
+    """Put the cache before the app, and the eyes of the operator before both."""
+
+    def engine() -> Engine:
+        return state.served_by(app).engine
+
+    caches = caching.attach(app, settings)
+    metrics = observability.Metrics(engine, caches.sizes)
+    operations.attach(app, metrics)
+    front = caching.Front(_with_common_headers(app.wsgi_app), caches.answers, lambda: engine().version)
+    log = observability.access_logger() if settings.access_log else None
+    app.wsgi_app = observability.Observer(front, metrics, log)  # type: ignore[method-assign] # as Flask says to
 
 
-def _common_headers(response: Response) -> Response:
-    """Say what a representation depends on, and let pages of other origins read it (CORS)."""
-    response.vary.update(("Accept", "Accept-Language"))
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Access-Control-Allow-Origin"] = "*"
-    response.headers["Access-Control-Expose-Headers"] = "Allow, Content-Length, Location"
+def _finish(response: Response) -> Response:
+    """Complete an answer of the app: what it depends on, how long it holds, and what OPTIONS tells (CORS)."""
+    observability.exchange().endpoint = request.endpoint or "none"
+    response.headers["Vary"] = _VARY
     if request.method == "OPTIONS":
         response.headers["Access-Control-Allow-Methods"] = ", ".join(sorted(response.allow))
-        response.headers["Access-Control-Allow-Headers"] = "Accept, Accept-Language, Content-Type"
+        response.headers["Access-Control-Allow-Headers"] = _TAKEN
         response.headers["Access-Control-Max-Age"] = "86400"
-    return response
+    return caching.finish(response)
+
+
+def _with_common_headers(app: "WSGIApplication") -> "WSGIApplication":
+    """Let pages of other origins read every answer (CORS), and nobody guess at its media type."""
+
+    def surrounded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        def start(
+            status: str, headers: list[tuple[str, str]], failure: "OptExcInfo | None" = None
+        ) -> Callable[[bytes], object]:
+            return start_response(status, [*headers, *_COMMON], failure)
+
+        return app(environ, start)
+
+    return surrounded

@@ -1,7 +1,7 @@
 """Arrange a description for a page in one language; pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from kg.describe import Anchor, Description
@@ -25,10 +25,11 @@ class Value:
 
 @dataclass(frozen=True)
 class Row:
-    """All values of one predicate."""
+    """The values of one predicate; `of` counts them all where only some are here."""
 
     predicate: Value
     values: tuple[Value, ...]
+    of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,11 @@ class _Arranger:
         for triple in self._description.inverse:
             if isinstance(triple.subject, NamedNode):
                 subjects.setdefault(triple.predicate, []).append(triple.subject)
-        return self._grouped(subjects, 0)
+        return tuple(self._counted(row) for row in self._grouped(subjects, 0))
+
+    def _counted(self, row: Row) -> Row:
+        size = self._description.inverse_sizes.get(row.predicate.iri or "", 0)
+        return replace(row, of=size) if size > len(row.values) else row
 
     def _claim(self, claim: NamedNode) -> ClaimRow:
         anchors = (anchor for anchor in self._description.anchors if anchor.claim == claim)

@@ -1,12 +1,11 @@
-"""Turn errors into problem details, application/problem+json (RFC 9457)."""
+"""Turn errors into problem details, application/problem+json (RFC 9457); for browsers, a page where nothing is."""
 
 import json
-import uuid
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from flask import Flask, Response, current_app
+from flask import Flask, Response, current_app, render_template, request
 from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -25,10 +24,15 @@ from kg.errors import (
     UnknownGraphError,
     UnsupportedFormatError,
 )
+from kg.formats import RDF_FORMATS, RESULT_FORMATS
 from kg.terms import BASE, slug
+from service.negotiation import HTML, MediaType, best
+from service.observability import exchange
+from service.pages import page_response
 from service.state import knowledge_graph
 
 PROBLEM_TYPE: Final = "application/problem+json"
+_PROBLEM: Final = MediaType(PROBLEM_TYPE)
 PROBLEMS: Final = BASE + "problem/"
 """Where the types of problems are named; a type is this and the error's code."""
 
@@ -65,7 +69,7 @@ def register(app: Flask) -> None:
 def _of_kg(error: KgError) -> Response:
     """An error of kg: its own message if the caller is at fault, else only where the log has the cause."""
     kind = next((_KINDS[cls] for cls in type(error).__mro__ if cls in _KINDS), _FAILURE)
-    instance = _instance()
+    instance = _instance(error.code)
     detail = error.message
     if kind is _FAILURE:
         current_app.logger.error("%s: %s", instance, error, exc_info=error)
@@ -75,6 +79,8 @@ def _of_kg(error: KgError) -> Response:
         status=kind.status,
         content_type=PROBLEM_TYPE,
     )
+    if kind.status == HTTPStatus.NOT_FOUND and _reads_pages():
+        return _not_found_page()
     if isinstance(error, LimitError) and error.retry_after is not None:
         response.retry_after = error.retry_after
     return response
@@ -87,13 +93,27 @@ def _of_http(error: HTTPException) -> WerkzeugResponse | HTTPException:
     """
     if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
         return error
-    instance = _instance()
+    instance = _instance(slug(error.name))
     original = getattr(error, "original_exception", None)
     if original is not None:
         current_app.logger.error("%s: %s", instance, type(original).__name__)
+    if error.code == HTTPStatus.NOT_FOUND and _reads_pages():
+        return _not_found_page()
     response = error.get_response()
     response.set_data(_body(slug(error.name), error.name, error.code, _http_detail(error), instance))
     response.content_type = PROBLEM_TYPE
+    return response
+
+
+def _reads_pages() -> bool:
+    """Whether the client would rather have a page than problem details, or any data."""
+    return best(request.accept_mimetypes, (_PROBLEM, *RDF_FORMATS, *RESULT_FORMATS, HTML)) is HTML
+
+
+def _not_found_page() -> Response:
+    """Say in both languages, text/html, that there is nothing here."""
+    response = page_response(render_template("errors/not-found.html", path=request.path))
+    response.status_code = HTTPStatus.NOT_FOUND
     return response
 
 
@@ -118,5 +138,8 @@ def _body(code: str, title: str, status: int, detail: str | None, instance: str,
     return json.dumps({**problem, **extensions}, ensure_ascii=False) + "\n"
 
 
-def _instance() -> str:
-    return uuid.uuid4().urn
+def _instance(code: str) -> str:
+    """Name this occurrence by the request's id, and note its kind for the access log."""
+    current = exchange()
+    current.error = code
+    return current.instance

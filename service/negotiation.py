@@ -1,6 +1,6 @@
 """Choose what to send from what a client accepts (RFC 9110, section 12.5); pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
@@ -84,6 +84,12 @@ def language(accept: LanguageAccept, wanted: str | None = None) -> str:
     primary = LanguageAccept([(value.split("-")[0], quality) for value, quality in accept])
     weighed = [(primary.quality(name), name) for name in LANGUAGES]
     return max(weighed, key=lambda item: item[0])[1]
+
+
+def by_suffix(name: str, forms: Mapping[str, Representation]) -> tuple[str, Representation | None]:
+    """Split a URL's last suffix off its name if it is one of the forms, which are by suffix."""
+    stem, _, suffix = name.rpartition(".")
+    return (stem, forms[suffix]) if stem and suffix in forms else (name, None)
 
 
 def _quality(ranges: MIMEAccept, offer: Offer) -> float:

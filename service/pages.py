@@ -1,13 +1,18 @@
 """What all pages share: the reader's language, words, links to other pages, and RDF instead of a page."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from flask import Flask, Response, request, url_for
+from werkzeug.http import dump_options_header
+from werkzeug.urls import iri_to_uri
 
-from kg.formats import RdfFormat
-from kg.rdf import Triple, serialize
-from kg.terms import BASE, HPEZ, HPSH, ID, compact
+from kg.context import project_context
+from kg.formats import JSONLD, RdfFormat
+from kg.jsonld import document
+from kg.rdf import NamedNode, Triple, serialize
+from kg.terms import BASE, HPEZ, HPSH, ID, VOID, compact
 from service.negotiation import LANGUAGES, language
 from service.words import WORDS
 
@@ -31,11 +36,43 @@ def rdf_response(triples: Iterable[Triple], fmt: RdfFormat) -> Response:
     return Response(serialize(triples, fmt), mimetype=fmt.media_type)
 
 
+def compact_response(triples: Iterable[Triple], fmt: RdfFormat, about: NamedNode) -> Response:
+    """Send a document about a node: as `rdf_response` does, but JSON-LD compact, by reference to the context here."""
+    if fmt is not JSONLD:
+        return rdf_response(triples, fmt)
+    context = url_for("catalog.context", _external=True, lang=None)
+    return Response(document(triples, project_context(), context, about), mimetype=fmt.media_type)
+
+
 def page_response(html: str) -> Response:
-    """Send a page, text/html, with the language that it is in."""
+    """Send a page, text/html, with the language that it is in and a link to the dataset that it shows."""
     response = Response(html, mimetype="text/html")
     response.content_language.add(page_language())
+    add_links(response, dataset_link())
     return response
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link from a response to something (RFC 8288); `media_type` is a hint at what is there."""
+
+    target: str
+    relation: str
+    media_type: str | None = None
+
+    def __str__(self) -> str:
+        parameters = {"rel": self.relation, "type": self.media_type}
+        return dump_options_header(f"<{iri_to_uri(self.target)}>", parameters)
+
+
+def add_links(response: Response, *links: Link) -> None:
+    """Add links to a response's header `Link`."""
+    response.headers["Link"] = ", ".join((*response.headers.get_all("Link"), *map(str, links)))
+
+
+def dataset_link() -> Link:
+    """The link from what is said here to the dataset that it is part of (VoID, section 7.1)."""
+    return Link(url_for("catalog.void", lang=None) + "#dataset", VOID + "inDataset")
 
 
 def link(iri: str) -> str | None:
@@ -67,6 +104,7 @@ def _context() -> dict[str, Any]:
         "other": other_language(chosen),
         "language_names": _LANGUAGE_NAMES,
         "words": WORDS[chosen],
+        "other_words": WORDS[other_language(chosen)],
         "link": link,
         "compact": compact,
         "in_language": in_language,

@@ -5,15 +5,26 @@ from typing import Final
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from kg.catalog import current_version
 from kg.describe import Description, describe, is_known
 from kg.errors import NotFoundError
 from kg.formats import GRAPH_FORMATS, RdfFormat
 from kg.rdf import NamedNode
-from kg.terms import HPEZ, HPSH, ID, graph_iri
+from kg.terms import BASE, HPEZ, HPSH, ID, graph_iri
+from service.caching import result_response, revalidated
 from service.document import arrange
 from service.glossary import Entry, entries
-from service.negotiation import HTML, Representation, required
-from service.pages import other_language, page_language, page_response, rdf_response
+from service.negotiation import HTML, Representation, by_suffix, required
+from service.observability import engine_time
+from service.pages import (
+    Link,
+    add_links,
+    compact_response,
+    dataset_link,
+    other_language,
+    page_language,
+    page_response,
+)
 from service.state import knowledge_graph
 
 blueprint: Final = Blueprint("resource", __name__)
@@ -26,6 +37,7 @@ _REPRESENTATIONS: Final[dict[str, Representation]] = {"html": HTML, **{fmt.suffi
 def home() -> Response:
     """The start page, text/html: what is here, and everything that the graph describes."""
     required(request.accept_mimetypes, (HTML,))
+    revalidated(HTML.media_type, page_language())
     described = _entries("entities", ID)
     kinds = sorted({entry.name.partition("/")[0] for entry in described})
     groups = {kind: [entry for entry in described if entry.name.startswith(f"{kind}/")] for kind in kinds}
@@ -42,52 +54,73 @@ def identifier(name: str) -> WerkzeugResponse:
 
 @blueprint.get("/doc/<path:name>")
 def document(name: str) -> Response:
-    """The document about a thing as text/html or RDF, by the suffix of the URL or else by Accept."""
+    """The document about a thing as text/html or RDF, by the suffix of the URL or else by Accept.
+
+    JSON-LD is compact, by reference to /context.jsonld. Links (RFC 8288) lead to the other forms (alternate), the
+    classes of the thing (type), the thing (describes, RFC 6892) and the dataset.
+    """
     name, representation = _representation(name)
-    description = _describe(name)
+    revalidated(*_negotiated_as(representation))
+    with engine_time():
+        description = describe(knowledge_graph().engine, ID + name)
+    path = url_for(".document", name=name, lang=None)
     if isinstance(representation, RdfFormat):
-        return rdf_response(description.triples(), representation)
+        response = compact_response(description.triples(), representation, description.iri)
+        add_links(response, dataset_link())
+    else:
+        response = _document_page(description, path)
+    types = (Link(iri, "type") for iri in description.types)
+    add_links(response, Link(description.iri.value, "describes"), *types, *_links(path, representation))
+    return response
+
+
+def _document_page(description: Description, path: str) -> Response:
     language = page_language()
-    page = render_template(
-        "resource/document.html",
-        document=arrange(description, language, other_language(language)),
-        formats=_alternates(url_for(".document", name=name, lang=None)),
-    )
+    arranged = arrange(description, language, other_language(language))
+    page = render_template("resource/document.html", document=arranged, formats=_alternates(path))
     return page_response(page)
 
 
 @blueprint.get("/ontology")
 @blueprint.get("/ontology.<suffix>")
-def ontology(suffix: str = "") -> Response:
-    """The ontology as RDF, or as text/html with every term at its own anchor."""
-    return _vocabulary("ontology", HPEZ, suffix)
+@blueprint.get("/ontology/<version>")
+def ontology(suffix: str = "", version: str = "") -> Response:
+    """The ontology as RDF, or as text/html with every term at its own anchor; at its version IRI only that version."""
+    return _vocabulary("ontology", HPEZ, suffix, version)
 
 
 @blueprint.get("/shapes")
 @blueprint.get("/shapes.<suffix>")
-def shapes(suffix: str = "") -> Response:
-    """The shapes as RDF, or as text/html with every shape at its own anchor."""
-    return _vocabulary("shapes", HPSH, suffix)
+@blueprint.get("/shapes/<version>")
+def shapes(suffix: str = "", version: str = "") -> Response:
+    """The shapes as RDF, or as text/html with every shape at its own anchor; at their version IRI only that version."""
+    return _vocabulary("shapes", HPSH, suffix, version)
 
 
-def _vocabulary(graph: str, namespace: str, suffix: str) -> Response:
-    representation = _REPRESENTATIONS.get(suffix) if suffix else _negotiated()
-    if representation is None:
+def _vocabulary(graph: str, namespace: str, suffix: str, version: str) -> Response:
+    plain = f"{graph}/{version}" if version else graph
+    name, representation = _representation(f"{plain}.{suffix}" if suffix else plain)
+    if suffix and name != graph:
         raise NotFoundError(f"There is no form .{suffix} of this; there are {', '.join(_REPRESENTATIONS)}.")
+    revalidated(*_negotiated_as(representation))
+    if version and current_version(knowledge_graph().engine, BASE + graph) != BASE + name:
+        raise NotFoundError(f"There is no version <{BASE}{name}> here.")
+    path = url_for(f".{graph}", lang=None)
     if isinstance(representation, RdfFormat):
-        quads = knowledge_graph().engine.quads(NamedNode(graph_iri(graph)))
-        return rdf_response((quad.triple for quad in quads), representation)
+        result = knowledge_graph().engine.dump(NamedNode(graph_iri(graph)), representation)
+        response = result_response(result, representation.media_type)
+        add_links(response, dataset_link())
+    else:
+        response = _terms_page(graph, namespace, path)
+    add_links(response, Link(BASE + graph, "describes"), *_links(path, representation))
+    return response
+
+
+def _terms_page(graph: str, namespace: str, path: str) -> Response:
     page = render_template(
-        "resource/terms.html",
-        graph=graph,
-        entries=_entries(graph, namespace),
-        formats=_alternates(url_for(f".{graph}", lang=None)),
+        "resource/terms.html", graph=graph, entries=_entries(graph, namespace), formats=_alternates(path)
     )
     return page_response(page)
-
-
-def _describe(name: str) -> Description:
-    return describe(knowledge_graph().engine, ID + name)
 
 
 def _entries(graph: str, namespace: str) -> list[Entry]:
@@ -95,14 +128,20 @@ def _entries(graph: str, namespace: str) -> list[Entry]:
 
 
 def _representation(name: str) -> tuple[str, Representation]:
-    stem, _, suffix = name.rpartition(".")
-    if stem and suffix in _REPRESENTATIONS:
-        return stem, _REPRESENTATIONS[suffix]
-    return name, _negotiated()
+    stem, representation = by_suffix(name, _REPRESENTATIONS)
+    return stem, representation or required(request.accept_mimetypes, tuple(_REPRESENTATIONS.values()))
 
 
-def _negotiated() -> Representation:
-    return required(request.accept_mimetypes, tuple(_REPRESENTATIONS.values()))
+def _negotiated_as(representation: Representation) -> tuple[str, ...]:
+    """All that was negotiated for a representation: its media type, and the language of a page."""
+    media_type = representation.media_type
+    return (media_type,) if isinstance(representation, RdfFormat) else (media_type, page_language())
+
+
+def _links(path: str, representation: Representation) -> list[Link]:
+    """The other representations of the document at a path."""
+    others = ((suffix, other) for suffix, other in _REPRESENTATIONS.items() if other is not representation)
+    return [Link(f"{path}.{suffix}", "alternate", other.media_type) for suffix, other in others]
 
 
 def _alternates(path: str) -> list[tuple[RdfFormat, str]]:

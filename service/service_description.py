@@ -1,50 +1,56 @@
 """The endpoint's description of itself (SPARQL 1.1 Service Description), as triples; pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
+from kg.catalog import Counts, Site
+from kg.formats import RDF_FORMATS, RESULT_FORMATS
 from kg.rdf import RDF_TYPE, BlankNode, Literal, NamedNode, Triple
+from kg.terms import SD, VOID
 from service.settings import DefaultGraph
 
-_SD: Final = "http://www.w3.org/ns/sparql-service-description#"
-_FORMATS: Final = "http://www.w3.org/ns/formats/"
-_TRIPLES: Final = NamedNode("http://rdfs.org/ns/void#triples")
-_FORMAT_NAMES: Final = (
-    "SPARQL_Results_JSON", "SPARQL_Results_XML", "SPARQL_Results_CSV", "SPARQL_Results_TSV",
-    "Turtle", "N-Triples", "JSON-LD", "RDF_XML", "TriG", "N-Quads",
-)  # fmt: skip
+_TRIPLES: Final = NamedNode(VOID + "triples")
+_SIMPLE: Final = NamedNode("http://www.w3.org/ns/entailment/Simple")
 
 
-def service_description(endpoint: str, default_graph: DefaultGraph, sizes: Mapping[str, int]) -> list[Triple]:
-    """Describe the service at an endpoint's URL; `sizes` counts the triples of each named graph by IRI."""
-    service, dataset = BlankNode(), BlankNode()
+def service_description(site: Site, default_graph: DefaultGraph, counts: Counts) -> list[Triple]:
+    """Describe the endpoint of a site and its default dataset, which is the dataset of the site's VoID description.
+
+    There are no input formats, extension functions, or federation to tell of. Blank nodes have the same names each
+    time, so that equal descriptions are equal byte for byte.
+    """
+    service, dataset = BlankNode("service"), NamedNode(site.dataset)
     return [
         Triple(service, RDF_TYPE, _sd("Service")),
-        Triple(service, _sd("endpoint"), NamedNode(endpoint)),
+        Triple(service, _sd("endpoint"), NamedNode(site.endpoint)),
         Triple(service, _sd("supportedLanguage"), _sd("SPARQL11Query")),
-        *(Triple(service, _sd("resultFormat"), NamedNode(_FORMATS + name)) for name in _FORMAT_NAMES),
+        *(Triple(service, _sd("resultFormat"), NamedNode(fmt.iri)) for fmt in (*RESULT_FORMATS, *RDF_FORMATS)),
         *([Triple(service, _sd("feature"), _sd("UnionDefaultGraph"))] if default_graph == "union" else []),
+        Triple(service, _sd("defaultEntailmentRegime"), _SIMPLE),
         Triple(service, _sd("defaultDataset"), dataset),
-        *_dataset(dataset, default_graph, sizes),
+        *_dataset(dataset, default_graph, counts),
     ]
 
 
-def _dataset(dataset: BlankNode, default_graph: DefaultGraph, sizes: Mapping[str, int]) -> Iterator[Triple]:
-    default = BlankNode()
+def _dataset(dataset: NamedNode, default_graph: DefaultGraph, counts: Counts) -> Iterator[Triple]:
     yield Triple(dataset, RDF_TYPE, _sd("Dataset"))
+    default, size = BlankNode("default"), counts.triples if default_graph == "union" else counts.unnamed
     yield Triple(dataset, _sd("defaultGraph"), default)
-    yield Triple(default, RDF_TYPE, _sd("Graph"))
-    if default_graph == "union":
-        yield Triple(default, _TRIPLES, Literal(sum(sizes.values())))
-    for iri, size in sizes.items():
-        named, graph = BlankNode(), BlankNode()
+    yield from _graph(default, size)
+    for number, (iri, named_size) in enumerate(counts.graphs.items()):
+        named, graph = BlankNode(f"named{number}"), BlankNode(f"graph{number}")
         yield Triple(dataset, _sd("namedGraph"), named)
         yield Triple(named, RDF_TYPE, _sd("NamedGraph"))
         yield Triple(named, _sd("name"), NamedNode(iri))
         yield Triple(named, _sd("graph"), graph)
-        yield Triple(graph, RDF_TYPE, _sd("Graph"))
+        yield from _graph(graph, named_size)
+
+
+def _graph(graph: BlankNode, size: int | None) -> Iterator[Triple]:
+    yield Triple(graph, RDF_TYPE, _sd("Graph"))
+    if size is not None:
         yield Triple(graph, _TRIPLES, Literal(size))
 
 
 def _sd(name: str) -> NamedNode:
-    return NamedNode(_SD + name)
+    return NamedNode(SD + name)

@@ -1,6 +1,7 @@
 """The service's settings, and the only place that reads the environment."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +17,34 @@ DEFAULT_MAX_BODY: Final = 10 * 1024 * 1024
 """Bytes of a request body that are accepted unless the operator says otherwise."""
 
 
+DEFAULT_TIMEOUT: Final = 10.0
+"""Seconds that a query may wait and run unless the operator says otherwise."""
+
+DEFAULT_CACHE: Final = 64 * 1024 * 1024
+"""Bytes of answers that a worker keeps unless the operator says otherwise."""
+
+_HOST: Final = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+
+
 @dataclass(frozen=True)
 class Settings:
     """How one instance of the service runs.
 
     `data` is the data folder; `default_graph` says what a query without a dataset sees: the union of
-    all graphs, or the unnamed graph only; `max_body` is the longest accepted request body in bytes.
+    all graphs, or the unnamed graph only; `max_body` is the longest accepted request body in bytes;
+    `cache_bytes` are kept of answers, none if 0; `max_age` is how many seconds others may reuse an answer
+    without asking again. `services` are the hosts, `host` or `host:port`, that queries may call with SERVICE.
     """
 
     data: Path
     default_graph: DefaultGraph = "union"
     max_body: int = DEFAULT_MAX_BODY
+    timeout: float = DEFAULT_TIMEOUT
+    keeper: Path | None = None
+    cache_bytes: int = DEFAULT_CACHE
+    max_age: int = 0
+    access_log: bool = True
+    services: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -35,6 +53,12 @@ class Settings:
             data=_data_folder(os.environ),
             default_graph=_default_graph(os.environ),
             max_body=_max_body(os.environ),
+            timeout=_timeout(os.environ),
+            keeper=Path(os.environ["HPKG_KEEPER"]) if os.environ.get("HPKG_KEEPER") else None,
+            cache_bytes=_whole_number(os.environ, "HPKG_CACHE", DEFAULT_CACHE),
+            max_age=_whole_number(os.environ, "HPKG_MAX_AGE", 0),
+            access_log=_access_log(os.environ),
+            services=_services(os.environ),
         )
 
 
@@ -61,3 +85,39 @@ def _max_body(environment: Mapping[str, str]) -> int:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise ConfigurationError(f"HPKG_MAX_BODY must be a positive number of bytes, not {text!r}.")
     return int(text)
+
+
+def _timeout(environment: Mapping[str, str]) -> float:
+    text = environment.get("HPKG_TIMEOUT", str(DEFAULT_TIMEOUT))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ConfigurationError(f"HPKG_TIMEOUT must be a positive number of seconds, not {text!r}.")
+    return seconds
+
+
+def _whole_number(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, str(default))
+    if not (text.isascii() and text.isdigit()):
+        raise ConfigurationError(f"{name} must be a whole number, 0 or more, not {text!r}.")
+    return int(text)
+
+
+def _services(environment: Mapping[str, str]) -> tuple[str, ...]:
+    hosts = [host.strip().lower() for host in environment.get("HPKG_SERVICES", "").split(",") if host.strip()]
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise ConfigurationError(f"HPKG_SERVICES must be hosts with or without a port, not {host!r}.")
+    return tuple(dict.fromkeys(hosts))
+
+
+def _access_log(environment: Mapping[str, str]) -> bool:
+    match environment.get("HPKG_ACCESS_LOG", "on"):
+        case "on":
+            return True
+        case "off":
+            return False
+        case other:
+            raise ConfigurationError(f"HPKG_ACCESS_LOG must be on or off, not {other!r}.")

@@ -1,20 +1,25 @@
 """SPARQL 1.1 Protocol for queries, and what `/sparql` says about itself."""
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from flask import Blueprint, Response, render_template, request
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import MIMEAccept, MultiDict
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
-from werkzeug.wsgi import wrap_file
+from werkzeug.http import parse_accept_header
 
-from kg.engine.protocol import Dataset, QueryRequest, QueryResult
-from kg.formats import RDF_FORMATS, RESULT_FORMATS
-from kg.query import answer
+from kg.engine.protocol import Dataset, QueryRequest, ResultKind
+from kg.formats import RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from service import body
-from service.negotiation import HTML, MediaType, Representation, best, required, spelled
-from service.pages import rdf_response
+from service.caching import answered, result_response, revalidated
+from service.catalog import site
+from service.negotiation import HTML, MediaType, Offer, Representation, best, required, spelled
+from service.pages import page_language, page_response, rdf_response
 from service.service_description import service_description
-from service.state import knowledge_graph
+from service.state import ABANDONED, knowledge_graph
 
 blueprint: Final = Blueprint("sparql", __name__)
 
@@ -22,7 +27,8 @@ FORM: Final = "application/x-www-form-urlencoded"
 DIRECT: Final = "application/sparql-query"
 _BOOLEAN_FORMATS: Final = tuple(fmt for fmt in RESULT_FORMATS if fmt.boolean)
 _DESCRIPTIONS: Final[tuple[Representation, ...]] = (*RDF_FORMATS, HTML)
-_CHUNK: Final = 64 * 1024
+_OF_UPDATES: Final = {"using-graph-uri", "using-named-graph-uri"}
+_SECONDS: Final = re.compile(r"[0-9]+(\.[0-9]+)?|\.[0-9]+")
 
 
 @blueprint.get("/sparql")
@@ -34,8 +40,13 @@ def get() -> Response:
 
 @blueprint.post("/sparql")
 def post() -> Response:
-    """Answer a query that is sent as a form or directly (sections 2.1.2 and 2.1.3); other types are a 415."""
+    """Answer a query that is sent as a form or directly (sections 2.1.2 and 2.1.3); other types are a 415.
+
+    The query is in the body; a query in the URL as well, or there alone, is a 400.
+    """
     sent = body.parameters(request.query_string)
+    if "query" in sent:
+        raise BadRequest("There must be exactly one query; a POST has it in the body, so the URL may not have one.")
     if request.mimetype not in {FORM, DIRECT}:
         raise UnsupportedMediaType(f"{request.mimetype or 'A body without type'} is not read; send {FORM} or {DIRECT}.")
     body.require_utf8(request.mimetype_params)
@@ -47,12 +58,32 @@ def post() -> Response:
 
 
 def _answer(sent: MultiDict[str, str]) -> Response:
-    query = _query_request(sent)
-    return _result_response(query, answer(knowledge_graph().engine, query))
+    formats = _negotiated(request.headers.get("Accept", ""))
+    result = answered(_query_request(sent, formats), *formats.sent_as.values())
+    return result_response(result, formats.sent_as[result.kind])
 
 
-def _query_request(sent: MultiDict[str, str]) -> QueryRequest:
-    accept = request.accept_mimetypes
+@dataclass(frozen=True)
+class _Formats:
+    """What each kind of result is sent as, and the media types as the client spells them; "" where none fits."""
+
+    solutions: ResultFormat | None
+    boolean: ResultFormat | None
+    graph: RdfFormat | None
+    sent_as: Mapping[ResultKind, str]
+
+
+@lru_cache(maxsize=256)
+def _negotiated(header: str) -> _Formats:
+    """Choose formats by an Accept header, of which few differ."""
+    accept = parse_accept_header(header, MIMEAccept)
+    solutions, boolean, graph = best(accept, RESULT_FORMATS), best(accept, _BOOLEAN_FORMATS), best(accept, RDF_FORMATS)
+    kinds: dict[ResultKind, Offer | None] = {"solutions": solutions, "boolean": boolean, "graph": graph}
+    sent_as = {kind: "" if fmt is None else spelled(accept, fmt) for kind, fmt in kinds.items()}
+    return _Formats(solutions, boolean, graph, sent_as)
+
+
+def _query_request(sent: MultiDict[str, str], formats: "_Formats") -> QueryRequest:
     return QueryRequest(
         text=_only_query(sent),
         dataset=Dataset(
@@ -60,35 +91,40 @@ def _query_request(sent: MultiDict[str, str]) -> QueryRequest:
             named=tuple(sent.getlist("named-graph-uri")),
             union=knowledge_graph().settings.default_graph == "union",
         ),
-        solutions=best(accept, RESULT_FORMATS),
-        boolean=best(accept, _BOOLEAN_FORMATS),
-        graph=best(accept, RDF_FORMATS),
+        timeout=_timeout(sent),
+        solutions=formats.solutions,
+        boolean=formats.boolean,
+        graph=formats.graph,
+        abandoned=request.environ.get(ABANDONED),
     )
 
 
 def _only_query(sent: MultiDict[str, str]) -> str:
     if "update" in sent:
         raise BadRequest("Updates are not taken here; send one query.")
+    if misplaced := sorted(_OF_UPDATES & sent.keys()):
+        raise BadRequest(f"{misplaced[0]} is a parameter of updates; a query has default-graph-uri, named-graph-uri.")
     queries = sent.getlist("query")
     if len(queries) != 1:
         raise BadRequest(f"There must be exactly one query, in the URL or in the body; there are {len(queries)}.")
     return queries[0]
 
 
-def _result_response(query: QueryRequest, result: QueryResult) -> Response:
-    """Send a spooled result in chunks, under the media type that the client asked for."""
-    sent_as = {"solutions": query.solutions, "boolean": query.boolean, "graph": query.graph}[result.kind]
-    mimetype = spelled(request.accept_mimetypes, sent_as or MediaType(result.media_type))
-    chunks = wrap_file(request.environ, result.body, _CHUNK)
-    response = Response(chunks, mimetype=mimetype, direct_passthrough=True)
-    response.content_length = result.length
-    return response
+def _timeout(sent: MultiDict[str, str]) -> float | None:
+    """The seconds that the client gives the query; those of the settings where it gives more, None for as many."""
+    wanted = sent.getlist("timeout")
+    if not wanted:
+        return None
+    if len(wanted) > 1 or not _SECONDS.fullmatch(wanted[0]) or float(wanted[0]) == 0:
+        raise BadRequest("`timeout` must be one positive number of seconds, such as 2 or 0.5.")
+    return min(float(wanted[0]), knowledge_graph().settings.timeout)
 
 
 def _about_itself() -> Response:
     offer = required(request.accept_mimetypes, _DESCRIPTIONS)
-    if isinstance(offer, MediaType):
-        return Response(render_template("sparql/form.html"), mimetype=offer.media_type)
     served = knowledge_graph()
-    sizes = served.engine.graph_sizes()
-    return rdf_response(service_description(request.base_url, served.settings.default_graph, sizes), offer)
+    revalidated(offer.media_type, page_language(), served.settings.default_graph)
+    if isinstance(offer, MediaType):
+        return page_response(render_template("sparql/form.html"))
+    described = service_description(site(), served.settings.default_graph, served.census.counts())
+    return rdf_response(described, offer)

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest
 
 from kg.formats import RDF_FORMATS
-from kg.gate import INFO, VIOLATION, WARNING, Finding, Report, read_shapes, validate
+from kg.gate import INFO, VIOLATION, WARNING, Finding, Report
 from kg.rdf import BlankNode, Literal, NamedNode, Term
 from kg.terms import SH
 from service import body
@@ -49,7 +49,7 @@ def _of_form() -> Report:
     if sorted(part.name for part in parts) != ["data", "shapes"]:
         raise BadRequest("The form must have exactly one part `data` and one part `shapes`.")
     data, shapes = sorted(parts, key=lambda part: part.name)
-    return validate(body.rdf_of_part(data), read_shapes(body.rdf_of_part(shapes)))
+    return knowledge_graph().judge.by_shapes(body.rdf_of_part(data), body.rdf_of_part(shapes))
 
 
 def _as_json(report: Report, language: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from kg.engine.protocol import QueryRequest, QueryResult
 from kg.errors import ConfigurationError, EngineError, KgError
 from kg.formats import TURTLE
 from kg.rdf import NamedNode, in_graph, parse
-from service import application, create_app, state
+from service import create_app, gateway, state
 from service.settings import Settings
 from service.words import WORDS
 
@@ -98,16 +98,15 @@ def test_an_extension_of_another_kind(app: Flask) -> None:
 
 
 def test_application_reads_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(state, "open_or_build", lambda _: EmbeddedEngine())
     monkeypatch.setenv("HPKG_DATA", str(tmp_path))
     monkeypatch.setenv("HPKG_MAX_BODY", "5")
-    assert application().extensions["kg"].settings == Settings(tmp_path, max_body=5)
+    assert Settings.from_environment() == Settings(tmp_path, max_body=5)
 
 
 def test_application_refuses_bad_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HPKG_MAX_BODY", "many")
     with pytest.raises(ConfigurationError):
-        application()
+        gateway.application()
 
 
 def test_the_body_must_be_whole(client: FlaskClient) -> None:

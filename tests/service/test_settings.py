@@ -1,28 +1,36 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from kg.errors import ConfigurationError
-from service.settings import DEFAULT_MAX_BODY, Settings
+from service.settings import DEFAULT_CACHE, DEFAULT_MAX_BODY, Settings
 
 
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HPKG_DATA", "HPKG_DEFAULT_GRAPH", "HPKG_MAX_BODY"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("HPKG_")]:
+        monkeypatch.delenv(name)
 
 
 def test_defaults() -> None:
     settings = Settings.from_environment()
     assert settings.data.name == "haiphong-kg"
     assert (settings.default_graph, settings.max_body) == ("union", DEFAULT_MAX_BODY)
+    assert (settings.cache_bytes, settings.max_age, settings.access_log) == (DEFAULT_CACHE, 0, True)
 
 
 def test_from_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HPKG_DATA", str(tmp_path))
     monkeypatch.setenv("HPKG_DEFAULT_GRAPH", "strict")
     monkeypatch.setenv("HPKG_MAX_BODY", "1000")
-    assert Settings.from_environment() == Settings(tmp_path, "strict", 1000)
+    monkeypatch.setenv("HPKG_CACHE", "0")
+    monkeypatch.setenv("HPKG_MAX_AGE", "60")
+    monkeypatch.setenv("HPKG_ACCESS_LOG", "off")
+    monkeypatch.setenv("HPKG_SERVICES", "query.wikidata.org, Example.org:8443,,[::1]:80, example.org:8443")
+    services = ("query.wikidata.org", "example.org:8443", "[::1]:80")
+    expected = Settings(tmp_path, "strict", 1000, cache_bytes=0, max_age=60, access_log=False, services=services)
+    assert Settings.from_environment() == expected
 
 
 @pytest.mark.parametrize(
@@ -35,6 +43,13 @@ def test_from_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
         ("HPKG_MAX_BODY", "-1"),
         ("HPKG_MAX_BODY", "10 MiB"),
         ("HPKG_MAX_BODY", "²"),
+        ("HPKG_CACHE", "-1"),
+        ("HPKG_CACHE", "64 MiB"),
+        ("HPKG_MAX_AGE", "1.5"),
+        ("HPKG_MAX_AGE", ""),
+        ("HPKG_ACCESS_LOG", "yes"),
+        ("HPKG_SERVICES", "https://query.wikidata.org/sparql"),
+        ("HPKG_SERVICES", "example.org:port"),
     ],
 )
 def test_bad_values_are_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

@@ -278,6 +278,32 @@ def test_exactly_one_query(server: str, problem: Problem) -> None:
         assert "exactly one query" in str(problem(answer, 400, "bad-request")["detail"])
 
 
+@pytest.mark.parametrize("parameter", ["using-graph-uri", "using-named-graph-uri"])
+def test_parameters_of_updates_are_refused(server: str, problem: Problem, parameter: str) -> None:
+    found = problem(get(server, "ASK {}", **{parameter: ENTITIES}), 400, "bad-request")
+    assert parameter in str(found["detail"])
+
+
+def test_a_post_has_its_query_in_the_body(server: str, problem: Problem) -> None:
+    url = f"{server}/sparql"
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    problem(requests.post(url, params={"query": "ASK {}"}, data="", headers=form, timeout=30), 400, "bad-request")
+    problem(requests.post(url, params={"query": "ASK {}"}, data="", headers=QUERY, timeout=30), 400, "bad-request")
+
+
+@pytest.mark.parametrize("seconds", ["1", "0.5", ".5", "5.25", "100000"])
+def test_timeout_in_seconds(server: str, seconds: str) -> None:
+    assert get(server, "ASK {}", timeout=seconds).status_code == 200
+    form = requests.post(f"{server}/sparql", data={"query": "ASK {}", "timeout": seconds}, timeout=30)
+    posted = requests.post(f"{server}/sparql", params={"timeout": seconds}, data="ASK {}", headers=QUERY, timeout=30)
+    assert (form.status_code, posted.status_code) == (200, 200)
+
+
+@pytest.mark.parametrize("seconds", ["0", "0.0", "-1", "", "one", "1e3", "inf", "nan", "1_0", " 1", "١", ["1", "2"]])
+def test_bad_timeout(server: str, problem: Problem, seconds: str | list[str]) -> None:
+    assert "timeout" in str(problem(get(server, "ASK {}", timeout=seconds), 400, "bad-request")["detail"])
+
+
 @pytest.mark.parametrize("extra", [{}, {"query": "ASK {}"}])
 def test_update_is_refused(server: str, problem: Problem, extra: dict[str, str]) -> None:
     update = {"update": "CLEAR ALL", **extra}
@@ -355,6 +381,7 @@ def test_cors(server: str) -> None:
     assert preflight.headers["Access-Control-Allow-Origin"] == "*"
     assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
     assert "Content-Type" in preflight.headers["Access-Control-Allow-Headers"]
+    assert int(preflight.headers["Access-Control-Max-Age"]) >= 3600
     assert get(server, "ASK {}").headers["Access-Control-Allow-Origin"] == "*"
     assert get(server, "nonsense").headers["Access-Control-Allow-Origin"] == "*"
 
@@ -370,16 +397,35 @@ def test_cors(server: str) -> None:
         ("application/rdf+xml", "xml"),
         ("application/ld+json", "json-ld"),
         ("application/n-triples", "nt"),
+        ("application/trig", "trig"),
+        ("application/n-quads", "nquads"),
     ],
 )
 def test_service_description(server: str, accept: str | None, parser: str) -> None:
     answer = requests.get(f"{server}/sparql", headers={"Accept": accept}, timeout=30)
-    graph = rdflib.Graph().parse(data=answer.content, format=parser)
+    graph = rdflib.Dataset(default_union=True).parse(data=answer.content, format=parser)
     service = graph.value(predicate=rdflib.RDF.type, object=SD.Service)
     assert graph.value(service, SD.endpoint) == rdflib.URIRef(f"{server}/sparql")
     assert (service, SD.supportedLanguage, SD.SPARQL11Query) in graph
     assert (service, SD.feature, SD.UnionDefaultGraph) in graph
-    assert len(list(graph.objects(service, SD.resultFormat))) == 10
+    formats = {
+        str(iri).removeprefix("http://www.w3.org/ns/formats/") for iri in graph.objects(service, SD.resultFormat)
+    }
+    assert formats == {
+        "SPARQL_Results_JSON", "SPARQL_Results_XML", "SPARQL_Results_CSV", "SPARQL_Results_TSV",
+        "Turtle", "N-Triples", "JSON-LD", "RDF_XML", "TriG", "N-Quads",
+    }  # fmt: skip
+    absent = (SD.inputFormat, SD.extensionFunction, SD.extensionAggregate)
+    assert [term for term in absent if (None, term, None) in graph] == []
+    assert (service, SD.feature, SD.BasicFederatedQuery) not in graph
+
+
+def test_service_description_counts_the_default_graph(server: str, small_strict_server: str) -> None:
+    triples = rdflib.URIRef("http://rdfs.org/ns/void#triples")
+    for url in (server, small_strict_server):
+        graph = rdflib.Graph().parse(data=requests.get(f"{url}/sparql", timeout=30).content)
+        default = graph.value(graph.value(predicate=rdflib.RDF.type, object=SD.Dataset), SD.defaultGraph)
+        assert graph.value(default, triples) == rdflib.Literal(count(get(url, COUNT)))
 
 
 def test_service_description_counts_its_graphs(server: str) -> None:

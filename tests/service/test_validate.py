@@ -82,10 +82,15 @@ def test_context_knows_what_the_payload_names(server: str) -> None:
     assert len(alone["findings"]) >= len(together["findings"])
 
 
+def state(server: str) -> dict[str, object]:
+    told = requests.get(f"{server}/health", timeout=30).json()
+    return {name: told[name] for name in ("generation", "triples", "version")}
+
+
 def test_validating_changes_nothing(server: str) -> None:
-    before = requests.get(f"{server}/health", timeout=30).json()
+    before = state(server)
     report(validate(server, VALID))
-    assert requests.get(f"{server}/health", timeout=30).json() == before
+    assert state(server) == before
 
 
 @pytest.mark.parametrize("language", ["en", "vi"])

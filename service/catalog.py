@@ -1,0 +1,65 @@
+"""The dataset described for harvesters: `/.well-known/void` (VoID, DCAT 3), and the context of the JSON-LD here."""
+
+import json
+from typing import Final
+
+from flask import Blueprint, Response, request, url_for
+
+from kg.catalog import Dump, Site, catalogue
+from kg.context import project_context
+from kg.formats import DATASET_FORMATS, GRAPH_FORMATS, JSONLD, NQUADS, RDF_FORMATS, TURTLE, RdfFormat
+from kg.rdf import NamedNode
+from kg.terms import graph_name
+from service.caching import revalidated
+from service.negotiation import required
+from service.pages import compact_response
+from service.state import knowledge_graph
+
+blueprint: Final = Blueprint("catalog", __name__)
+
+
+@blueprint.get("/.well-known/void")
+def void() -> Response:
+    """What there is, how much, under which licence and where (VoID section 7.2, DCAT 3), in any RDF format."""
+    fmt = required(request.accept_mimetypes, RDF_FORMATS)
+    revalidated(fmt.media_type)
+    here = site()
+    return compact_response(catalogue(knowledge_graph().census.counts(), here), fmt, NamedNode(here.dataset))
+
+
+@blueprint.get("/context.jsonld")
+def context() -> Response:
+    """The JSON-LD 1.1 context that documents refer to, application/ld+json."""
+    revalidated(JSONLD.media_type)
+    text = json.dumps(project_context().to_json(), indent=2) + "\n"
+    return Response(text, mimetype=JSONLD.media_type)
+
+
+def site() -> Site:
+    """The absolute URLs of this service, as the client reaches it."""
+    return Site(
+        home=_url("resource.home"),
+        description=_url("catalog.void"),
+        endpoint=_url("sparql.get"),
+        dumps=dumps(None),
+        graphs={iri: dumps(iri) for iri in knowledge_graph().census.graphs()},
+    )
+
+
+def dumps(graph: str | None) -> tuple[Dump, ...]:
+    """The files that hold a graph, or everything where `graph` is None, at absolute URLs."""
+    if graph is None:
+        return _files(_url("graph_store.graphs"), DATASET_FORMATS, NQUADS)
+    name = graph_name(graph)
+    if name is None:  # whose IRI is not under this service's base
+        return (Dump(_url("graph_store.data", graph=graph), TURTLE),)
+    return _files(_url("graph_store.graph", name=name), GRAPH_FORMATS, TURTLE)
+
+
+def _files(path: str, formats: tuple[RdfFormat, ...], packed: RdfFormat) -> tuple[Dump, ...]:
+    plain = (Dump(f"{path}.{fmt.suffixes[0]}", fmt) for fmt in formats)
+    return (*plain, Dump(f"{path}.{packed.suffixes[0]}.gz", packed, gzipped=True))
+
+
+def _url(endpoint: str, **values: str) -> str:
+    return url_for(endpoint, _external=True, lang=None, **values)

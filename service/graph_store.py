@@ -1,0 +1,150 @@
+"""Whole graphs: the read side of the Graph Store HTTP Protocol at `/data`, and dumps at `/graph`."""
+
+import re
+from typing import Final
+from urllib.parse import urljoin
+
+from flask import Blueprint, Response, render_template, request, url_for
+from werkzeug.exceptions import BadRequest
+
+from kg.catalog import graph_title
+from kg.errors import NotFoundError
+from kg.formats import DATASET_FORMATS, GZIP, RDF_FORMATS, RdfFormat
+from kg.query import gzipped
+from kg.rdf import DefaultGraph, NamedNode, iri_spellings
+from kg.terms import graph_iri, graph_name
+from service import body
+from service.caching import result_response, revalidated
+from service.catalog import dumps
+from service.negotiation import HTML, Representation, by_suffix, required, spelled
+from service.observability import engine_time
+from service.pages import Link, add_links, dataset_link, page_language, page_response
+from service.state import knowledge_graph
+
+blueprint: Final = Blueprint("graph_store", __name__)
+
+_GRAPH: Final[dict[str, Representation]] = {"html": HTML, **{fmt.suffixes[0]: fmt for fmt in RDF_FORMATS}}
+_EVERYTHING: Final[dict[str, Representation]] = {"html": HTML, **{fmt.suffixes[0]: fmt for fmt in DATASET_FORMATS}}
+"""What one graph, and all graphs with their names, can be had as, by the suffix of the URL."""
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+@blueprint.get("/data")
+def data() -> Response:
+    """The graph that `?graph=IRI` names, or with `?default` the one without a name (Graph Store Protocol, 5.2).
+
+    Any RDF format, Turtle unless another is asked for. Errors: 400 unless exactly one graph is named, 404 for a
+    graph that is not held.
+    """
+    graph = _named(body.parameters(request.query_string).to_dict(flat=False))
+    fmt = required(request.accept_mimetypes, RDF_FORMATS)
+    return _dump(graph, fmt, spelled(request.accept_mimetypes, fmt))
+
+
+@blueprint.get("/graph")
+@blueprint.get("/graph.<suffix>")
+def graphs(suffix: str = "") -> Response:
+    """A list of all graphs as text/html, or everything as TriG, N-Quads or JSON-LD, also gzipped (`.nq.gz`)."""
+    stem, representation, packed = _chosen(f"graph.{suffix}" if suffix else "graph", _EVERYTHING)
+    if stem != "graph":
+        raise NotFoundError(f"There is no form .{suffix} of this; there are {', '.join(_EVERYTHING)}, also with .gz.")
+    if isinstance(representation, RdfFormat):
+        return _file(None, representation, "everything", packed=packed)
+    revalidated(HTML.media_type, page_language())
+    sizes = knowledge_graph().census.graphs()
+    page = render_template(
+        "graph_store/graphs.html",
+        sizes=sizes,
+        files=dumps(None),
+        graph_link=_link,
+        graph_name=graph_name,
+        graph_title=graph_title,
+    )
+    return page_response(page)
+
+
+@blueprint.get("/graph/<path:name>")
+def graph(name: str) -> Response:
+    """One graph of the project as RDF, also gzipped (`.ttl.gz`), or as text/html what it is; 404 if there is none."""
+    name, representation, packed = _chosen(name, _GRAPH)
+    node = _held(graph_iri(name))
+    iri = node.value
+    if isinstance(representation, RdfFormat):
+        response = _file(node, representation, name.replace("/", "-"), packed=packed)
+    else:
+        revalidated(HTML.media_type, page_language())
+        response = _page(iri, name)
+    others = (Link(file.url, "alternate", GZIP if file.gzipped else file.fmt.media_type) for file in dumps(iri))
+    add_links(response, Link(iri, "describes"), *others)
+    return response
+
+
+def _page(iri: str, name: str) -> Response:
+    size = knowledge_graph().census.graphs().get(iri)
+    if size is None:
+        raise NotFoundError(f"There is no graph <{iri}> here.")
+    page = render_template(
+        "graph_store/graph.html", iri=iri, name=name, size=size, files=dumps(iri), graph_title=graph_title
+    )
+    return page_response(page)
+
+
+def _held(iri: str) -> NamedNode:
+    """The graph that a URL means, which may be held percent-encoded."""
+    nodes, sizes = iri_spellings(iri), knowledge_graph().census.graphs()
+    found = next((node for node in nodes if node.value in sizes), next(iter(nodes), None))
+    if found is None:
+        raise NotFoundError(f"There is no graph <{iri}> here.")
+    return found
+
+
+def _named(sent: dict[str, list[str]]) -> NamedNode | DefaultGraph:
+    """The graph that a request means (section 4.2); a relative IRI is resolved against the request's URL."""
+    named, default = sent.get("graph", []), sent.get("default", [])
+    if len(named) + len(default) != 1:
+        raise BadRequest("Name exactly one graph, with ?graph=IRI or ?default; /graph has all of them.")
+    if default:
+        return DefaultGraph()
+    iri = named[0] if _SCHEME.match(named[0]) else urljoin(request.base_url, named[0])
+    try:
+        return NamedNode(iri)
+    except ValueError:
+        raise BadRequest(f"<{iri}> is no IRI.") from None
+
+
+def _chosen(name: str, forms: dict[str, Representation]) -> tuple[str, Representation, bool]:
+    """Split a URL's suffixes off: what remains, the representation, and whether it is to be gzipped."""
+    plain = name.removesuffix(".gz")
+    stem, representation = by_suffix(plain, forms)
+    packed = plain != name and isinstance(representation, RdfFormat)
+    if representation is not None and packed == (plain != name):
+        return stem, representation, packed
+    return name, required(request.accept_mimetypes, tuple(forms.values())), False
+
+
+def _file(graph: NamedNode | None, fmt: RdfFormat, name: str, *, packed: bool) -> Response:
+    if not packed:
+        return _dump(graph, fmt, fmt.media_type)
+    revalidated(GZIP, fmt.media_type)
+    with engine_time():
+        result = knowledge_graph().engine.dump(graph, fmt)
+    response = result_response(gzipped(result), GZIP)
+    response.headers.set("Content-Disposition", "attachment", filename=f"{name}.{fmt.suffixes[0]}.gz")
+    add_links(response, dataset_link())
+    return response
+
+
+def _dump(graph: NamedNode | DefaultGraph | None, fmt: RdfFormat, media_type: str) -> Response:
+    revalidated(media_type)
+    with engine_time():
+        result = knowledge_graph().engine.dump(graph, fmt)
+    response = result_response(result, media_type)
+    add_links(response, dataset_link())
+    return response
+
+
+def _link(iri: str) -> str:
+    name = graph_name(iri)
+    return (
+        url_for("graph_store.data", graph=iri, lang=None) if name is None else url_for("graph_store.graph", name=name)
+    )
