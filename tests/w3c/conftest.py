@@ -1,0 +1,45 @@
+"""One server in strict mode for all suites, with the data of all of them."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+import requests
+
+from kg.build import Build, save
+from kg.engine.embedded import EmbeddedEngine
+from kg.formats import TURTLE
+from kg.gate import Report
+from kg.rdf import DefaultGraph, NamedNode, Quad, parse
+from w3c.exchanges import DATA0, graph_store_reads, protocol_tests
+from w3c.manifests import quads, query_tests
+
+
+@pytest.fixture(scope="session")
+def http() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def w3c_server(serve: Callable[..., Iterator[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The base URL of a server that holds each data file of the suites as a graph named by the file's IRI."""
+    folder = tmp_path_factory.mktemp("w3c")
+    engine = EmbeddedEngine(_held())
+    save(Build(engine, Report(()), engine.graph_sizes()), folder / "data")
+    yield from serve(folder, HPKG_DEFAULT_GRAPH="strict")
+
+
+def _held() -> Iterator[Quad]:
+    for iri in {iri for test in query_tests() for iri in (*test.data, *test.graph_data)}:
+        yield from _placed(quads(iri), NamedNode(iri))
+    for graph, iri in {pair for test in protocol_tests() for pair in test.data}:
+        yield from _placed(quads(iri), NamedNode(graph))
+    yield Quad(NamedNode(DATA0), NamedNode("urn:w3c:is"), NamedNode("urn:w3c:held"), NamedNode(DATA0))
+    for read in graph_store_reads():
+        if read.content is not None and read.reason_to_skip is None:
+            graph = read.exchange.graph
+            yield from _placed(parse(read.content.encode(), TURTLE), NamedNode(graph) if graph else DefaultGraph())
+
+
+def _placed(statements: Iterable[Quad], graph: NamedNode | DefaultGraph) -> Iterator[Quad]:
+    return (Quad(item.subject, item.predicate, item.object, graph) for item in statements)

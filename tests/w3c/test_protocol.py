@@ -1,0 +1,40 @@
+"""SPARQL 1.1 Protocol: the manifest's exchanges, repeated."""
+
+import pytest
+import requests
+
+from kg.formats import RDF_FORMATS, RESULT_FORMATS
+from w3c.exchanges import Exchange, ProtocolTest, protocol_tests
+from w3c.manifests import NEEDS_W3C
+from w3c.results import from_response
+
+pytestmark = NEEDS_W3C
+
+MEDIA_TYPES = {
+    "boolean": {fmt.media_type for fmt in RESULT_FORMATS if fmt.boolean},
+    "tabular": {fmt.media_type for fmt in RESULT_FORMATS},
+    "RDF": {fmt.media_type for fmt in RDF_FORMATS},
+}
+
+
+def case(test: ProtocolTest) -> object:
+    later = pytest.mark.skip(reason="updates belong to the issue of the write path")
+    return pytest.param(test, id=test.id, marks=[later] if "update" in test.id else [])
+
+
+@pytest.mark.parametrize("test", [case(test) for test in protocol_tests()])
+def test_protocol(http: requests.Session, w3c_server: str, test: ProtocolTest) -> None:
+    for exchange in test.exchanges:
+        response = exchange.send(http, w3c_server + exchange.path.replace("/sparql/", "/sparql", 1))
+        assert response.status_code in exchange.statuses, response.text
+        check_content(exchange, response)
+
+
+def check_content(exchange: Exchange, response: requests.Response) -> None:
+    if exchange.kind is None:
+        return
+    content_type = response.headers["Content-Type"]
+    assert content_type.partition(";")[0] in MEDIA_TYPES[exchange.kind]
+    found = from_response(content_type, response.content, ordered=False)
+    if exchange.boolean is not None:
+        assert found is exchange.boolean

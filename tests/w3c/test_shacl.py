@@ -1,0 +1,75 @@
+"""SHACL core and SHACL-SPARQL through `/validate` with the parts `data` and `shapes`."""
+
+import pyshacl
+import pytest
+import rdflib
+import requests
+from rdflib.namespace import RDF, SH
+
+from kg.formats import TURTLE
+from kg.rdf import Triple, from_rdflib, parse, rdflib_graph
+from w3c.deviations import PYSHACL, REFUSED
+from w3c.manifests import NEEDS_W3C, ShaclTest, file_of, params, shacl_tests
+from w3c.results import differences, same_graph
+
+pytestmark = NEEDS_W3C
+
+TESTS = shacl_tests()
+COMPARED = (
+    SH.focusNode,
+    SH.value,
+    SH.sourceShape,
+    SH.sourceConstraintComponent,
+    SH.resultSeverity,
+)
+
+
+def part(iri: str) -> tuple[str, str, str]:
+    """A file as part of a form, with the base that a payload does not have."""
+    file = file_of(iri)
+    return file.name, f"@base <{iri}> .\n{file.read_text('utf-8')}", TURTLE.media_type
+
+
+def essence(graph: rdflib.Graph, report: rdflib.term.Node | None = None) -> tuple[Triple, ...]:
+    """What counts in a report: its verdict, and its results by the properties that the suite compares."""
+    report = report or graph.value(None, RDF.type, SH.ValidationReport)
+    kept = [(report, SH.conforms, rdflib.Literal(str(graph.value(report, SH.conforms))))]
+    for result in graph.objects(report, SH.result):
+        kept.append((report, SH.result, result))
+        kept += [(result, name, value) for name in COMPARED for value in graph.objects(result, name)]
+        kept += [(result, SH.resultPath, path_text(graph, path)) for path in graph.objects(result, SH.resultPath)]
+    return tuple(Triple(*map(from_rdflib, triple)) for triple in kept)
+
+
+def path_text(graph: rdflib.Graph, path: rdflib.term.Node) -> rdflib.Literal:
+    """A path by its structure: the blank nodes that spell it out may be shared between results or not."""
+    if isinstance(path, rdflib.URIRef):
+        return rdflib.Literal(path.n3())
+    parts = ((predicate.n3(), path_text(graph, value)) for predicate, value in graph.predicate_objects(path))
+    return rdflib.Literal(f"[{' ; '.join(sorted(f'{name} {value}' for name, value in parts))}]")
+
+
+@pytest.mark.parametrize("test", params(TESTS, {**PYSHACL, **REFUSED}))
+def test_shacl(http: requests.Session, w3c_server: str, test: ShaclTest) -> None:
+    response = http.post(
+        f"{w3c_server}/validate",
+        files={"data": part(test.data), "shapes": part(test.shapes)},
+        headers={"Accept": TURTLE.media_type},
+        timeout=60,
+    )
+    if test.fails:
+        assert 400 <= response.status_code < 500, response.text
+        return
+    assert response.status_code == 200, response.text
+    found, wanted = essence(rdflib_graph(parse(response.content, TURTLE))), essence(test.graph, test.report)
+    assert same_graph(found, wanted), differences(found, wanted)
+
+
+@pytest.mark.parametrize("test", params([test for test in TESTS if test.id in PYSHACL], {}))
+def test_deviation_is_pyshacls(test: ShaclTest) -> None:
+    """pySHACL deviates all the same with everything read by rdflib."""
+    data, shapes = (
+        rdflib.Graph().parse(file_of(iri), format="turtle", publicID=iri) for iri in (test.data, test.shapes)
+    )
+    _, report, _ = pyshacl.validate(data, shacl_graph=shapes, inference="none", advanced=True)
+    assert not same_graph(essence(report), essence(test.graph, test.report))
