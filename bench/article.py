@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from bench.processes import HPKG, serving
+from bench.report import Row
 
 RUNS = 5
 
@@ -17,7 +18,7 @@ def build_seconds(data: Path) -> float:
     return time.perf_counter() - began
 
 
-def measure() -> list[tuple[str, str, str]]:
+def measure() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         builds = [build_seconds(data) for _ in range(RUNS)]
@@ -30,9 +31,14 @@ def measure() -> list[tuple[str, str, str]]:
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as server:
         from_nothing = server.seconds_to_answer
     return [
-        ("hpkg build, with validation (median)", f"{statistics.median(builds):.2f} s", "3 s"),
-        ("hpkg serve to the first answer, graph built (median)", f"{statistics.median(starts):.2f} s", "2 s"),
-        ("hpkg serve to the first answer, from nothing", f"{from_nothing:.2f} s", "2 s"),
-        ("resident memory, all processes (PSS)", f"{memory:.0f} MiB", "200 MiB"),
-        ("resident memory, largest process (RSS)", f"{largest:.0f} MiB", "200 MiB"),
+        _row("hpkg build, with validation (median)", statistics.median(builds), 3, "s"),
+        _row("hpkg serve to the first answer, graph built (median)", statistics.median(starts), 2, "s"),
+        _row("hpkg serve to the first answer, from nothing", from_nothing, 2, "s"),
+        _row("resident memory, all processes (PSS)", memory, 200, "MiB"),
+        _row("resident memory, largest process (RSS)", largest, 200, "MiB"),
     ]
+
+
+def _row(what: str, value: float, budget: float, unit: str) -> Row:
+    shown = f"{value:.2f} {unit}" if unit == "s" else f"{value:.0f} {unit}"
+    return Row(what, shown, budget=f"≤ {budget} {unit}", met=value <= budget)

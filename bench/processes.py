@@ -1,37 +1,57 @@
-"""Start the service as a user does, and look at its processes from outside."""
+"""Start servers as a user does, and look at their processes from outside."""
 
+import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import psutil
 import requests
 
-HPKG = Path(sys.executable).with_name("hpkg")
+HPKG: Final = Path(sys.executable).with_name("hpkg")
+PATIENCE: Final = 300.0
+"""Seconds within which a server must have answered once."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running service: its address, its first process and the seconds until it first answered."""
+    """A running server: its SPARQL endpoint, its first process and the seconds until it first answered."""
 
-    url: str
+    name: str
+    endpoint: str
     process: psutil.Process
     seconds_to_answer: float
 
+    def family(self) -> list[psutil.Process]:
+        """Its first process and all that descend from it."""
+        return [self.process, *self.process.children(recursive=True)]
+
     def resident_mib(self) -> float:
         """The unshared memory of all its processes plus the shared pages once (PSS), in MiB."""
-        family = [self.process, *self.process.children(recursive=True)]
-        return sum(member.memory_full_info().pss for member in family) / 2**20
+        return sum(_pss(member) for member in self.family()) / 2**20
 
     def resident_mib_largest(self) -> float:
         """The resident set of its largest process, in MiB."""
-        family = [self.process, *self.process.children(recursive=True)]
-        return max(member.memory_info().rss for member in family) / 2**20
+        return max(member.memory_info().rss for member in self.family()) / 2**20
+
+    def processor_seconds(self) -> float:
+        """The processor time that its living processes have used so far."""
+        return sum(sum(member.cpu_times()[:2]) for member in self.family())
+
+
+def _pss(process: psutil.Process) -> int:
+    """The proportional set of a process in bytes; 0 if it ended meanwhile."""
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def free_port() -> int:
@@ -43,28 +63,54 @@ def free_port() -> int:
 
 @contextmanager
 def serving(data: Path, *options: str) -> Iterator[Server]:
-    """Run `hpkg serve` until the block ends; it is ready when it has answered one query."""
+    """Run `hpkg serve` until the block ends."""
     port = free_port()
+    command = [HPKG, "serve", "--data", data, "--port", str(port), *options]
+    with running("hpkg serve", command, f"http://127.0.0.1:{port}/sparql") as server:
+        yield server
+
+
+@contextmanager
+def running(
+    name: str, command: Sequence[str | Path], endpoint: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Run a server until the block ends; it is ready when it has answered one query.
+
+    Raises RuntimeError with the end of what it said if it stops before.
+    """
     began = time.perf_counter()
-    with subprocess.Popen(
-        [HPKG, "serve", "--data", data, "--port", str(port), *options],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as running:
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **(environment or {})})
+        server = psutil.Process(process.pid)
         try:
-            url = f"http://127.0.0.1:{port}"
-            _first_answer(url, running)
-            yield Server(url, psutil.Process(running.pid), time.perf_counter() - began)
+            if not _answered(endpoint, process, began + PATIENCE):
+                log.seek(0)
+                said = log.read().decode(errors="replace")[-2000:]
+                raise RuntimeError(f"{name} did not start ({process.poll()}): {said}")
+            yield Server(name, endpoint, server, time.perf_counter() - began)
         finally:
-            running.terminate()
+            _stop(process, server)
 
 
-def _first_answer(url: str, running: subprocess.Popen[bytes]) -> None:
+def _answered(endpoint: str, process: subprocess.Popen[bytes], until: float) -> bool:
     query = {"query": "ASK { ?s ?p ?o }"}
-    while running.poll() is None:
+    while process.poll() is None and time.perf_counter() < until:
         try:
-            if requests.get(f"{url}/sparql", params=query, timeout=5).ok:
-                return
+            if requests.get(endpoint, params=query, timeout=60).ok:
+                return True
         except requests.ConnectionError:
             time.sleep(0.01)
-    raise RuntimeError(f"the service ended with {running.returncode}")
+    return False
+
+
+def _stop(process: subprocess.Popen[bytes], server: psutil.Process) -> None:
+    """End a server, and what of its descendants outlives it."""
+    family = server.children(recursive=True) if process.poll() is None else []
+    process.terminate()
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for member in psutil.wait_procs(family, 5)[1]:
+        member.kill()

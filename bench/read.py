@@ -1,0 +1,409 @@
+"""The read side's budgets (DESIGN §6): each function measures some rows over one dataset.
+
+What is compared is measured in turns, round by round, so that both meet the same neighbours on the machine; a
+figure is the median of the rounds. Every query that must not come from a cache of answers has a text of its own.
+"""
+
+import itertools
+import math
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Self
+
+import psutil
+
+from bench import load, peers, queries
+from bench.generate import SIZES, Dataset
+from bench.load import Connection, Herd, Load
+from bench.own import OwnEngine
+from bench.processes import HPKG, Server, serving
+from bench.report import Row, at_least, at_most, milliseconds, skipped
+
+SLOW: Final = 2.0
+"""Seconds of a query that is not worth a second run."""
+DEADLINE: Final = 2.0
+"""Seconds that a query may take where runaways are measured."""
+PATIENT: Final = 120
+"""Seconds that a query may take everywhere else."""
+MEMORY_LIMIT_MIB: Final = 1024
+RDFLIB_TRIPLES: Final = 200_000
+"""Above this, rdflib needs more than a minute to load and is left out."""
+
+_fresh = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is done for one figure: rounds, seconds of load in each, runs of one query."""
+
+    rounds: int
+    seconds: float
+    runs: int
+
+
+THOROUGH: Final = Effort(rounds=3, seconds=3.0, runs=9)
+QUICK: Final = Effort(rounds=1, seconds=1.0, runs=3)
+
+
+class Bench:
+    """One dataset with the servers over it, each started when first asked for; a context that ends them all."""
+
+    def __init__(self, dataset: Dataset, effort: Effort) -> None:
+        self.dataset = dataset
+        self.effort = effort
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @cached_property
+    def options(self) -> frozenset[str]:
+        """What `hpkg serve --help` offers, so that rows about a missing option are skipped, not failed."""
+        said = subprocess.run([HPKG, "serve", "--help"], check=True, capture_output=True, text=True).stdout
+        return frozenset(word.strip(",") for word in said.split() if word.startswith("--"))
+
+    @cached_property
+    def hpkg(self) -> Server:
+        """Our service with long deadlines, since slow queries are measured too."""
+        options = ("--timeout", str(PATIENT)) if "--timeout" in self.options else ()
+        return self._stack.enter_context(serving(self.dataset.folder, *options))
+
+    @cached_property
+    def own(self) -> OwnEngine:
+        return self._stack.enter_context(OwnEngine(self.dataset.dataset))
+
+    @cached_property
+    def bare(self) -> Server:
+        return self._stack.enter_context(peers.bare_flask(self.dataset, 1))
+
+    @cached_property
+    def oxigraph(self) -> Server:
+        return self._stack.enter_context(peers.oxigraph(self.dataset))
+
+    @cached_property
+    def rdflib(self) -> Server | None:
+        if self.dataset.triples > RDFLIB_TRIPLES:
+            return None
+        return self._stack.enter_context(peers.rdflib_endpoint(self.dataset))
+
+    @cached_property
+    def virtuoso(self) -> Server | None:
+        try:
+            return self._stack.enter_context(peers.virtuoso(self.dataset))
+        except peers.UnavailableError:
+            return None
+
+
+def lookup(bench: Bench) -> Iterator[Row]:
+    """Point lookups over 8 connections, beside Flask + pyoxigraph, rdflib-endpoint and `oxigraph serve`."""
+    what = "point lookup, 8 connections"
+    with peers.bare_flask(bench.dataset, 2) as twice:
+        peer_servers = (bench.bare, twice, bench.oxigraph, bench.rdflib)
+        servers = [bench.hpkg, *(server for server in peer_servers if server is not None)]
+        loads = _in_turns(bench.effort, {server.name: _lookups(bench, server) for server in servers})
+    rates = {name: statistics.median(load.rate for load in done) for name, done in loads.items()}
+    ours, bare = rates[bench.hpkg.name], bench.bare.name
+    yield at_least(what, ours, rates[bare], 0.7, bare)
+    if bench.rdflib is None:
+        yield skipped(f"{what}, beside rdflib-endpoint", f"it loads more than {RDFLIB_TRIPLES:,} triples too slowly")
+    else:
+        yield at_least(what, ours, rates[bench.rdflib.name], 10, bench.rdflib.name)
+    for name in (twice.name, bench.oxigraph.name):
+        yield at_least(what, ours, rates[name], None, name)
+    yield Row("point lookup, p50 · p95", _latencies(loads[bench.hpkg.name]), f"{_latencies(loads[bare])} ({bare})")
+
+
+def cached(bench: Bench) -> Iterator[Row]:
+    """The same question again: from the cache of answers, and as 304 by its ETag; beside lookups that are new."""
+    query = queries.lookup(bench.dataset, next(_fresh))
+    endpoint, again = bench.hpkg.endpoint, load.get(bench.hpkg.endpoint, query)
+    connection = Connection(endpoint)
+    _require(connection.ask(again), 200)
+    etag = connection.header("ETag")
+    connection.close()
+    ways: dict[str, Callable[[float], Load]] = {
+        "new": _lookups(bench, bench.hpkg),
+        "again": lambda seconds: load.saturate(endpoint, load.endless([again]), seconds).require(200),
+    }
+    if etag is not None:
+        known = load.get(endpoint, query, If_None_Match=etag)
+        ways["304"] = lambda seconds: load.saturate(endpoint, load.endless([known]), seconds).require(304)
+    loads = _in_turns(bench.effort, ways)
+    rates = {name: statistics.median(load.rate for load in done) for name, done in loads.items()}
+    yield at_least("the same lookup again, from the cache", rates["again"], rates["new"], 1.5, "new lookups")
+    if etag is None:
+        yield skipped("304 by If-None-Match", "the answer has no ETag")
+    else:
+        yield at_least("304 by If-None-Match", rates["304"], rates["new"], 1.5, "new lookups")
+
+
+def aggregate(bench: Bench) -> Iterator[Row]:
+    """Sums over all figures by indicator and period, over HTTP, beside the engine's own time."""
+    served, own = [], []
+    with _asking(bench.hpkg) as ask:
+        for _ in range(bench.effort.runs):
+            text = queries.numbered(queries.AGGREGATE, next(_fresh))
+            own.append(bench.own.seconds(text))
+            served.append(ask(text))
+    yield at_most(
+        "aggregate over everything, over HTTP", statistics.median(served), statistics.median(own), 1.15, "pyoxigraph"
+    )
+
+
+def planning(bench: Bench) -> Iterator[Row]:
+    """Queries that the engine plans badly, beside Virtuoso and `oxigraph serve`."""
+    kinds = (
+        ("NOT EXISTS", queries.NOT_EXISTS, 1.5),
+        ("OPTIONAL + GROUP BY", queries.OPTIONAL_GROUP, 1.5),
+        ("nested OPTIONAL", queries.NESTED_OPTIONAL, None),
+        ("top ten by a sum", queries.TOP_TEN, None),
+    )
+    with peers.oxigraph(bench.dataset, PATIENT) as oxigraph:
+        for what, query, budget in kinds:
+            ours, theirs = (_median(server, query, bench.effort) for server in (bench.hpkg, oxigraph))
+            if bench.virtuoso is None:
+                yield skipped(f"{what}, beside Virtuoso", "virtuoso-t is not installed (Debian: virtuoso-opensource)")
+            else:
+                columns = _median(bench.virtuoso, query, bench.effort)
+                yield at_most(what, ours, columns, budget, bench.virtuoso.name)
+            yield at_most(what, ours, theirs, None, oxigraph.name)
+
+
+def runaway(bench: Bench) -> Iterator[Row]:
+    """Queries that never end: when their clients hear of it, and what others notice meanwhile."""
+    if not {"--timeout", "--memory-limit", "--cells"} <= bench.options:
+        yield skipped("runaway queries", "hpkg serve has no --timeout, --memory-limit, --cells")
+        return
+    cells = psutil.cpu_count() or 1
+    options = ("--timeout", f"{DEADLINE:g}", "--memory-limit", str(MEMORY_LIMIT_MIB), "--cells", str(cells))
+    with serving(bench.dataset.folder, *options) as server:
+        seconds = bench.effort.seconds * 3
+        alone = _trivial(bench, server, seconds)
+        before = server.resident_mib()
+        for clients in (2, 200):
+            yield from _beside(bench, server, clients, alone, (before, cells))
+        yield _left_running(server)
+
+
+def _beside(bench: Bench, server: Server, clients: int, alone: Load, house: tuple[float, int]) -> Iterator[Row]:
+    """The rows about so many runaways at once; `house` is the memory in MiB before, and the number of cells."""
+    before, cells = house
+    with Herd(server.endpoint, lambda number: load.get(server.endpoint, queries.runaway(number)), clients) as herd:
+        time.sleep(0.5)
+        beside = _trivial(bench, server, bench.effort.seconds * 3)
+        with _PeakMemory(server) as peak:
+            time.sleep(DEADLINE * 2)
+    late = max(herd.load.latencies) - DEADLINE
+    yield Row(
+        f"{clients} runaways: worst answer after the deadline",
+        f"{late:+.2f} s",
+        _outcomes(herd.load),
+        budget="≤ 0.5 s",
+        met=late <= 0.5,
+    )
+    yield at_most(
+        f"{clients} runaways: p95 of a trivial ASK beside them", beside.percentile(95), alone.percentile(95), 2, "alone"
+    )
+    yield Row(
+        f"{clients} runaways: worst trivial ASK beside them",
+        milliseconds(max(beside.latencies)),
+        _outcomes(beside),
+        budget="< 1 s",
+        met=max(beside.latencies) < 1 and set(beside.outcomes) == {"200"},
+    )
+    grown, allowed = peak.mib - before, MEMORY_LIMIT_MIB * cells + 200
+    yield Row(
+        f"{clients} runaways: memory, above that before",
+        f"{grown:,.0f} MiB",
+        budget=f"≤ {allowed:,} MiB",
+        met=grown <= allowed,
+    )
+
+
+def _left_running(server: Server) -> Row:
+    """What the server still does a second after its runaway clients went away."""
+    time.sleep(1)
+    before = server.processor_seconds()
+    time.sleep(1)
+    busy = server.processor_seconds() - before
+    return Row(
+        "after the runaways: processor time in a second", f"{busy:.2f} s", budget="≤ 0.05 s", met=abs(busy) <= 0.05
+    )
+
+
+class _PeakMemory:
+    """The largest PSS of a server's processes, looked at five times a second while the block runs."""
+
+    def __init__(self, server: Server) -> None:
+        self.mib = 0.0
+        self._server = server
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.2):
+            self.mib = max(self.mib, self._server.resident_mib())
+
+
+def memory(bench: Bench) -> Iterator[Row]:
+    """Memory for a triple, for one more cell at light and at heavy work, and how fast a data folder is loaded."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([HPKG, "build", "--data", folder], check=True, stdout=subprocess.DEVNULL)
+        with serving(Path(folder), *_cells(bench, 1)) as server:
+            bare_start = server.seconds_to_answer
+    with serving(bench.dataset.folder, *_cells(bench, 1)) as server:
+        seconds = server.seconds_to_answer - bare_start
+        one = _memory_at_work(bench, server)
+    yield _per_triple(bench, one[0])
+    if "--cells" in bench.options:
+        with serving(bench.dataset.folder, *_cells(bench, 3)) as server:
+            three = _memory_at_work(bench, server)
+        for work, less, more in zip(("lookups", "scans of everything"), one, three, strict=True):
+            yield _one_more_cell(bench, work, (more - less) / 2, one[0])
+    else:
+        yield skipped("one more cell", "hpkg serve has no --cells")
+    rate, own = bench.dataset.triples / max(seconds, 1e-3), bench.dataset.triples / bench.own.load_seconds
+    yield Row(
+        "load, triples a second, without the bare start",
+        f"{rate:,.0f}/s",
+        f"{own:,.0f}/s (pyoxigraph's bulk loader)",
+        f"{rate / own:.2f}",
+        "≥ 300,000/s",
+        _judged(bench, rate >= 300_000),
+    )
+
+
+def _one_more_cell(bench: Bench, work: str, extra: float, all_of_it: float) -> Row:
+    """Memory in MiB that another cell adds while it does some work, beside all memory with one cell."""
+    return Row(
+        f"one more cell, after {work}" if work == "lookups" else f"one more cell, at {work}",
+        f"{extra:.0f} MiB",
+        f"{all_of_it:.0f} MiB (all, with one)",
+        f"{extra / all_of_it:.3f}",
+        "≤ 0.1 ×",
+        _judged(bench, extra / all_of_it <= 0.1),
+    )
+
+
+def _cells(bench: Bench, cells: int) -> tuple[str, ...]:
+    return ("--cells", str(cells)) if "--cells" in bench.options else ()
+
+
+def _memory_at_work(bench: Bench, server: Server) -> tuple[float, float]:
+    """The PSS in MiB after lookups in every process, and its peak while every cell sums over everything.
+
+    The store counts references to what it reads, so a cell that reads a page writes to it, and shares it no more.
+    """
+    _lookups(bench, server)(bench.effort.seconds)
+    light = server.resident_mib()
+    scans = (load.get(server.endpoint, queries.numbered(queries.AGGREGATE, number)) for number in _fresh)
+    with _PeakMemory(server) as peak:
+        load.saturate(server.endpoint, scans, bench.effort.seconds).require(200)
+    return light, peak.mib
+
+
+def _per_triple(bench: Bench, mib: float) -> Row:
+    """Memory of all processes by the number of triples, in thousands of bytes."""
+    value, peer = (size * 2**20 / 1000 / bench.dataset.triples for size in (mib, bench.oxigraph.resident_mib()))
+    return Row(
+        "memory for a triple, all processes (PSS)",
+        f"{value:.2f} kB",
+        f"{peer:.2f} kB ({bench.oxigraph.name})",
+        f"{value / peer:.2f}",
+        "≤ 0.7 kB",
+        _judged(bench, value <= 0.7),
+    )
+
+
+def _judged(bench: Bench, met: bool) -> bool | None:
+    """A verdict where the graph is large enough that Python itself does not decide it."""
+    return met if bench.dataset.triples >= SIZES["1M"] else None
+
+
+def _lookups(bench: Bench, server: Server) -> Callable[[float], Load]:
+    """A load of point lookups, each with a text that no server has seen."""
+    made = (load.get(server.endpoint, queries.lookup(bench.dataset, number)) for number in _fresh)
+    return lambda seconds: load.saturate(server.endpoint, made, seconds).require(200)
+
+
+def _trivial(bench: Bench, server: Server, seconds: float) -> Load:
+    """Trivial questions one after another, some eighty a second, for so many seconds."""
+    made = (load.get(server.endpoint, queries.trivial(bench.dataset, number)) for number in _fresh)
+    return load.paced(server.endpoint, made, seconds, pause=0.01)
+
+
+def _in_turns(effort: Effort, ways: dict[str, Callable[[float], Load]]) -> dict[str, list[Load]]:
+    """Measure every way once in each round, after a short warm-up."""
+    done: dict[str, list[Load]] = {name: [] for name in ways}
+    for measure in ways.values():
+        measure(effort.seconds / 4)
+    for _ in range(effort.rounds):
+        for name, measure in ways.items():
+            done[name].append(measure(effort.seconds))
+    return done
+
+
+@contextmanager
+def _asking(server: Server) -> Iterator[Callable[[str], float]]:
+    """A way to ask over one connection that tells the seconds of each answer; infinite for anything but a 200."""
+    connection = Connection(server.endpoint)
+
+    def ask(query: str) -> float:
+        status = connection.ask(load.get(server.endpoint, query))
+        return time.perf_counter() - connection.began if status == 200 else math.inf
+
+    yield ask
+    connection.close()
+
+
+def _median(server: Server, query: str, effort: Effort) -> float:
+    """The median time of a query over HTTP, each run with a text of its own; a slow one is run once."""
+    times = list[float]()
+    with _asking(server) as ask:
+        while len(times) < effort.runs and max(times, default=0) < SLOW:
+            times.append(ask(queries.numbered(query, next(_fresh))))
+    return statistics.median(times)
+
+
+def _latencies(done: list[Load]) -> str:
+    halves = (statistics.median(load.percentile(percent) for load in done) for percent in (50, 95))
+    return " · ".join(map(milliseconds, halves))
+
+
+def _outcomes(done: Load) -> str:
+    return ", ".join(f"{outcome} ×{count:,}" for outcome, count in sorted(done.outcomes.items()))
+
+
+def _require(status: int, wanted: int) -> None:
+    if status != wanted:
+        raise RuntimeError(f"{status} where {wanted} was expected")
+
+
+ROWS: Final[dict[str, Callable[[Bench], Iterator[Row]]]] = {
+    "lookup": lookup,
+    "cached": cached,
+    "aggregate": aggregate,
+    "planning": planning,
+    "runaway": runaway,
+    "memory": memory,
+}
+"""What can be asked for by `--only`."""
