@@ -25,7 +25,6 @@ from kg.errors import KgError
 from kg.facts import Judge
 from kg.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from kg.gate import Report
-from kg.query import answer
 from kg.rdf import DefaultGraph, NamedNode, Quad, parse, serialize
 
 MIB: Final = 1024 * 1024
@@ -81,18 +80,14 @@ def operations(engine: EmbeddedEngine, judge: Judge) -> Mapping[str, Operation]:
     def query(header: Header, payload: bytes) -> Answer:
         formats = header["formats"]
         dataset = Dataset(tuple(header["default"]), tuple(header["named"]), header["union"])
-        return _answered(
-            answer(
-                engine,
-                QueryRequest(
-                    payload.decode(),
-                    dataset,
-                    _result_format(formats["solutions"]),
-                    _result_format(formats["boolean"]),
-                    _rdf_format(formats["graph"]),
-                ),
-            )
+        request = QueryRequest(
+            payload.decode(),
+            dataset,
+            _result_format(formats["solutions"]),
+            _result_format(formats["boolean"]),
+            _rdf_format(formats["graph"]),
         )
+        return _answered(engine.evaluate(request))
 
     def dump(header: Header, _: bytes) -> Answer:
         name, fmt = header["graph"], _rdf_format(header["format"])

@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import socket
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,11 @@ from kg.errors import EngineError, KgError, MemoryLimitError
 
 INLINE: Final = 1024 * 1024
 """Bytes of an answer that travel within the message; a longer answer goes as an open file."""
+
+LONG: Final = 0.02
+"""Seconds from which a job may have left the cell fat."""
+LOOK_EVERY: Final = 64
+"""Jobs after which a cell looks at its size even if they were all short."""
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -48,10 +54,13 @@ def live(channel: socket.socket, delivering: mmap.mmap, operations: Mapping[str,
     while it does the byte `delivering` is set: a cell that is stopped then would leave half an answer.
     """
     fat = _confine(limits)
-    reader = Reader(channel)
+    reader, done = Reader(channel), 0
     while (job := reader.receive()) is not None:
+        began = time.monotonic()
         report = _perform(job, channel, delivering, operations, limits)
-        leaves = _address_space() > fat
+        done += 1
+        took_long = time.monotonic() - began > LONG
+        leaves = (took_long or done % LOOK_EVERY == 0) and _address_space() > fat
         send(channel, Message({**report, "leaves": leaves}))
         if leaves:
             break

@@ -163,9 +163,7 @@ class Keeper:
                 self._reply(client, self._status())
             case "release":
                 pass
-            case _ if client.job is not None:
-                raise WireError("a client has one job at a time")
-            case _:
+            case _:  # a job before it may be answered already, while its cell's word of that is still on the way
                 client.job = Job(message, client, time.monotonic() + float(message.header["timeout"]))
                 self._fresh.append(client.job)
                 if len(self._fresh) > self._house.waiting:
@@ -173,8 +171,9 @@ class Keeper:
 
     def _refuse(self, job: Job, cause: KgError) -> None:
         self._counts.outcomes[cause.code] += 1
-        job.client.job = None
-        self._reply(job.client, {"error": described(cause)})
+        if job.client.job is job:
+            job.client.job = None
+            self._reply(job.client, {"error": described(cause)})
 
     def _reply(self, client: Client, header: Header) -> None:
         try:
@@ -252,7 +251,7 @@ class Keeper:
         """
         job, cell.job = cell.job, None
         self._counts.outcomes[report["outcome"]] += 1
-        if job is not None:
+        if job is not None and job.client.job is job:
             job.client.job = None
         return bool(report["leaves"]) or (job is not None and job.slow)
 
@@ -282,7 +281,7 @@ class Keeper:
             return
         cause = MemoryLimitError() if by_signal == signal.SIGABRT else CellCrashError()
         self._counts.killed[cause.code] += 1
-        if cell.delivering[0]:
+        if cell.delivering[0] and job.client.job is job:
             job.client.job = None
             self._counts.outcomes[cause.code] += 1
             self._forget(job.client)

@@ -28,6 +28,9 @@ _PATTERN: Final = re.compile(
 _OPENING: Final = frozenset("([{")
 _CLOSING: Final = frozenset(")]}")
 _SIGNS: Final = frozenset("!+-^")
+_DEEPENING: Final = (*_OPENING, *_SIGNS)
+SHALLOW: Final = 64
+"""So many brackets and signs cannot nest deep, wherever they stand."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ def tokens(text: str) -> Iterator[Token]:
 
 def service_position(text: str) -> int | None:
     """Return the offset of the first SERVICE keyword, or None."""
+    if not contains(text, "SERVICE"):
+        return None
     return next((token.start for token in tokens(text) if token.is_word("SERVICE")), None)
 
 
@@ -93,6 +98,8 @@ def clauses(text: str, keyword: str, modifier: str, base: str = "") -> Iterator[
 
 def dataset_clauses(text: str, base: str = "") -> DatasetClauses:
     """Collect the FROM and FROM NAMED clauses."""
+    if not contains(text, "FROM"):
+        return DatasetClauses((), ())
     found = [clause for clause in clauses(text, "FROM", "NAMED", base) if clause.iri is not None]
     return DatasetClauses(
         tuple(clause.iri for clause in found if clause.iri is not None and not clause.modified),
@@ -110,8 +117,16 @@ def _resolve(token: Token, base: str, prefixes: dict[str, str]) -> str | None:
     return None
 
 
+def contains(text: str, word: str) -> bool:
+    """Whether a word, in capitals, stands anywhere in a text; if not, no token is that keyword."""
+    return word in text.upper()
+
+
 def nesting(text: str) -> int:
-    """Measure how deep brackets and prefix signs stand within each other at most."""
+    """Measure how deep brackets and prefix signs stand within each other at most; a bound where that is small."""
+    bound = sum(map(text.count, _DEEPENING))
+    if bound <= SHALLOW:
+        return bound
     depth = deepest = signs = 0
     for token in tokens(text):
         signs = signs + 1 if token.text in _SIGNS else 0

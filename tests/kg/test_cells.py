@@ -233,6 +233,7 @@ def test_many_threads(engine: CellsEngine) -> None:
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda number: call(engine, "echo", b"%d" % number)[1], range(400)))
     assert answers == [b"%d" % number for number in range(400)]
+    assert engine.status()["killed"] == {}
 
 
 def test_killed_cells_are_replaced() -> None:
