@@ -63,7 +63,7 @@ class Job:
     client: Client
     deadline: float
     slow: bool = False
-    retried: bool = False
+    retries: int = 0
 
 
 @dataclass(eq=False)
@@ -270,13 +270,14 @@ class Keeper:
     def _fail(self, cell: Cell, by_signal: int) -> None:
         """Answer for a cell that died; if half an answer may be on its way, cut the connection.
 
-        A cell that somebody killed from outside may have died before it began: its job is tried once more.
+        A cell that somebody killed from outside may have died before it began, and the next one with it: its job is
+        tried again, as often as there are cells.
         """
         job, cell.job = cell.job, None
         if job is None:
             return
-        if by_signal == signal.SIGKILL and not cell.delivering[0] and not job.retried:
-            job.retried = True
+        if by_signal == signal.SIGKILL and not cell.delivering[0] and job.retries < self._house.cells:
+            job.retries += 1
             (self._slow if job.slow else self._fresh).appendleft(job)
             return
         cause = MemoryLimitError() if by_signal == signal.SIGABRT else CellCrashError()
