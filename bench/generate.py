@@ -90,7 +90,7 @@ def write_folder(folder: Path, triples: int) -> Dataset:
 
 def _write_manifest(folder: Path, sha256: str) -> None:
     """Say that the dataset is whole, made from the present files, and judged: the keeper would judge it again."""
-    manifest = {"fingerprint": resources.fingerprint(), "sha256": sha256, "graphs": {}, "findings": []}
+    manifest = {"fingerprint": resources.fingerprint(), "sha256": sha256}
     (folder / build.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
 
 

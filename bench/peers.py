@@ -31,18 +31,20 @@ class UnavailableError(Exception):
 
 
 @contextmanager
-def bare_flask(dataset: Dataset, processes: int) -> Iterator[Server]:
+def bare_flask(dataset: Dataset, processes: int, threads: int = 1) -> Iterator[Server]:
     """Flask around pyoxigraph on granian, each process with its own copy of the data.
 
-    One thread in a process is fastest: with eight, they hand the interpreter's lock about and halve the rate.
+    One thread in a process is fastest, but then one slow query stops all others; eight hand the interpreter's lock
+    about.
     """
     port = free_port()
     command = [
         _BIN / "granian", "--interface", "wsgi", "--factory", "--host", "127.0.0.1", "--port", str(port),
-        "--workers", str(processes), "--blocking-threads", "1", "bench.bare:application",
+        "--workers", str(processes), "--blocking-threads", str(threads), "bench.bare:application",
     ]  # fmt: skip
     endpoint, environment = f"http://127.0.0.1:{port}/sparql", {bare.DATASET: str(dataset.dataset)}
-    with running(f"Flask + pyoxigraph, {processes} ×", command, endpoint, environment) as server:
+    name = f"Flask + pyoxigraph, {processes} × {threads} thread{'s' if threads > 1 else ''}"
+    with running(name, command, endpoint, environment) as server:
         yield server
 
 

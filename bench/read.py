@@ -108,8 +108,8 @@ class Bench:
 def lookup(bench: Bench) -> Iterator[Row]:
     """Point lookups over 8 connections, beside Flask + pyoxigraph, rdflib-endpoint and `oxigraph serve`."""
     what = "point lookup, 8 connections"
-    with peers.bare_flask(bench.dataset, 2) as twice:
-        peer_servers = (bench.bare, twice, bench.oxigraph, bench.rdflib)
+    with peers.bare_flask(bench.dataset, 2) as twice, peers.bare_flask(bench.dataset, 1, 8) as threaded:
+        peer_servers = (bench.bare, twice, threaded, bench.oxigraph, bench.rdflib)
         servers = [bench.hpkg, *(server for server in peer_servers if server is not None)]
         loads = _in_turns(bench.effort, {server.name: _lookups(bench, server) for server in servers})
     rates = {name: statistics.median(load.rate for load in done) for name, done in loads.items()}
@@ -119,7 +119,7 @@ def lookup(bench: Bench) -> Iterator[Row]:
         yield skipped(f"{what}, beside rdflib-endpoint", f"it loads more than {RDFLIB_TRIPLES:,} triples too slowly")
     else:
         yield at_least(what, ours, rates[bench.rdflib.name], 10, bench.rdflib.name)
-    for name in (twice.name, bench.oxigraph.name):
+    for name in (threaded.name, twice.name, bench.oxigraph.name):
         yield at_least(what, ours, rates[name], None, name)
     yield Row("point lookup, p50 · p95", _latencies(loads[bench.hpkg.name]), f"{_latencies(loads[bare])} ({bare})")
 

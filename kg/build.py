@@ -1,7 +1,8 @@
 """Assemble the graph from the packaged files, judge it, and keep it in a data folder.
 
 A data folder holds `dataset.nq`, the canonical N-Quads of everything, `report.json`, the verdict on it, and
-`build.json`, which says from which files it was made: the dataset counts only if `build.json` names its digest.
+`build.json`, which says from which files it was made and how much it holds: both count only if `build.json` names
+the dataset's digest.
 """
 
 import hashlib
@@ -9,15 +10,17 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from kg import gate, resources
+from kg.counts import count, counts_from_json, counts_to_json
 from kg.engine.embedded import EmbeddedEngine
+from kg.engine.protocol import Counts
 from kg.errors import ConfigurationError
 from kg.formats import NQUADS
 from kg.gate import SHAPES_GRAPH, Report, Shapes
 from kg.materialise import expanded
-from kg.rdf import canonical_nquads, parse
+from kg.rdf import canonical_nquads, read
 
 DATASET: Final = "dataset.nq"
 MANIFEST: Final = "build.json"
@@ -26,11 +29,16 @@ VERDICT: Final = "report.json"
 
 @dataclass(frozen=True)
 class Build:
-    """An assembled graph with the verdict on it; `sizes` counts triples by graph IRI."""
+    """An assembled graph with the verdict on it and what it holds."""
 
     engine: EmbeddedEngine
     report: Report
-    sizes: dict[str, int]
+    counts: Counts
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of triples in each graph, by IRI."""
+        return dict(self.counts.graphs)
 
 
 def own_shapes() -> Shapes:
@@ -47,7 +55,7 @@ def build() -> Build:
     """Assemble the graph and judge all of it."""
     engine = assemble()
     report = gate.validate(engine.quads(), own_shapes())
-    return Build(engine, report, engine.graph_sizes())
+    return Build(engine, report, count(engine))
 
 
 def save(result: Build, folder: Path) -> Path:
@@ -59,7 +67,7 @@ def save(result: Build, folder: Path) -> Path:
     manifest = {
         "fingerprint": resources.fingerprint(),
         "sha256": hashlib.sha256(dataset).hexdigest(),
-        "graphs": result.sizes,
+        "counts": counts_to_json(result.counts),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,12 +92,23 @@ def load(folder: Path) -> EmbeddedEngine | None:
     """Read a built graph back; None if there is none, it is damaged, or other files made it."""
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
-        dataset = (folder / DATASET).read_bytes()
+        if manifest.get("fingerprint") != resources.fingerprint():
+            return None
+        with (folder / DATASET).open("rb") as dataset:
+            if manifest.get("sha256") != hashlib.file_digest(dataset, "sha256").hexdigest():
+                return None
+            dataset.seek(0)
+            return EmbeddedEngine(read(dataset, NQUADS), manifest["sha256"][:16], _counts_of(manifest))
     except (OSError, ValueError):
         return None
-    current = manifest.get("fingerprint") == resources.fingerprint()
-    whole = manifest.get("sha256") == hashlib.sha256(dataset).hexdigest()
-    return EmbeddedEngine(parse(dataset, NQUADS), manifest["sha256"][:16]) if current and whole else None
+
+
+def _counts_of(manifest: dict[str, Any]) -> Counts | None:
+    """What a manifest says that the dataset holds; None if it says nothing that can be read."""
+    try:
+        return counts_from_json(manifest["counts"])
+    except (KeyError, TypeError, AttributeError):
+        return None
 
 
 def load_report(folder: Path) -> Report | None:

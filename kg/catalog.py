@@ -5,21 +5,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from kg.engine.protocol import Engine
-from kg.errors import DeadlineError, MemoryLimitError
+from kg.counts import count, counts_from_json
+from kg.engine.cells import CellsEngine
+from kg.engine.embedded import EmbeddedEngine
+from kg.engine.protocol import Counts, Engine, PropertyCounts
 from kg.formats import GZIP, RDF_FORMATS, RdfFormat
 from kg.rdf import RDF_TYPE, BlankNode, Literal, NamedNode, Resource, Term, Triple
 from kg.resources import project_version
 from kg.terms import DCAT, DCTERMS, FOAF, ID, PREFIXES, SPARQL_PREFIXES, VOID, graph_name
 
-_TRIPLES: Final = "SELECT (COUNT(*) AS ?n) { SELECT DISTINCT ?s ?p ?o { ?s ?p ?o } }"
-_SUBJECTS: Final = "SELECT (COUNT(DISTINCT ?s) AS ?n) { ?s ?p ?o }"
-_OBJECTS: Final = "SELECT (COUNT(DISTINCT ?o) AS ?n) { ?s ?p ?o }"
-_ENTITIES: Final = f'SELECT (COUNT(DISTINCT ?s) AS ?n) {{ ?s ?p ?o FILTER (ISIRI(?s) && STRSTARTS(STR(?s), "{ID}")) }}'
-_PROPERTIES: Final = """
-SELECT (?p AS ?part) (COUNT(*) AS ?n) { SELECT DISTINCT ?s ?p ?o { ?s ?p ?o } } GROUP BY ?p ORDER BY ?part"""
-_CLASSES: Final = """
-SELECT (?c AS ?part) (COUNT(DISTINCT ?s) AS ?n) { ?s a ?c FILTER (ISIRI(?c)) } GROUP BY ?c ORDER BY ?part"""
 _VERSION: Final = SPARQL_PREFIXES + "SELECT ?version { <IRI> owl:versionIRI ?version }"
 
 _LICENCE: Final = "https://creativecommons.org/licenses/by/4.0/"
@@ -27,6 +21,8 @@ _MEDIA_TYPES: Final = "https://www.iana.org/assignments/media-types/"
 _PUBLISHER: Final = ID + "org/hpez-project"
 _PROTOCOL: Final = "https://www.w3.org/TR/sparql11-protocol/"
 _LANGUAGES: Final = "http://publications.europa.eu/resource/authority/language/"
+
+__all__ = ["Census", "Counts", "Dump", "Site", "Texts", "catalogue", "current_version", "graph_title"]
 
 T = TypeVar("T")
 
@@ -66,24 +62,6 @@ def current_version(engine: Engine, iri: str) -> str | None:
     return next((row["version"].value for row in rows), None)
 
 
-@dataclass(frozen=True)
-class Counts:
-    """How much there is in the union of all graphs, where a statement counts once, and in each named graph.
-
-    A number is None, and a partition empty, where counting would take longer or more memory than a query may.
-    """
-
-    triples: int | None
-    entities: int | None
-    subjects: int | None
-    objects: int | None
-    properties: Mapping[str, int]
-    classes: Mapping[str, int]
-    graphs: Mapping[str, int]
-    unnamed: int
-    """Triples of the graph without a name."""
-
-
 class _Kept(Generic[T]):
     """A value that depends on nothing but the dataset, made once for each version of it; thread-safe."""
 
@@ -103,12 +81,11 @@ class _Kept(Generic[T]):
 
 
 class Census:
-    """Counts an engine's dataset, once for each version of it."""
+    """Knows how much an engine's dataset holds, and counts it where the engine does not, once for each version."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
         self._graphs = _Kept(engine, engine.graph_sizes)
-        self._counts = _Kept(engine, self._count)
+        self._counts = _Kept(engine, lambda: _known(engine) or count(engine))
 
     def graphs(self) -> Mapping[str, int]:
         """The triples of each named graph, by IRI."""
@@ -118,31 +95,16 @@ class Census:
         """All numbers."""
         return self._counts.now()
 
-    def _count(self) -> Counts:
-        graphs = self.graphs()
-        everything = self._engine.status()["triples"]
-        return Counts(
-            triples=self._number(_TRIPLES),
-            entities=self._number(_ENTITIES),
-            subjects=self._number(_SUBJECTS),
-            objects=self._number(_OBJECTS),
-            properties=self._partition(_PROPERTIES),
-            classes=self._partition(_CLASSES),
-            graphs=graphs,
-            unnamed=everything - sum(graphs.values()) if isinstance(everything, int) else 0,
-        )
 
-    def _number(self, query: str) -> int | None:
-        try:
-            return int(self._engine.select(query)[0]["n"].value)
-        except (DeadlineError, MemoryLimitError):
-            return None
-
-    def _partition(self, query: str) -> dict[str, int]:
-        try:
-            return {row["part"].value: int(row["n"].value) for row in self._engine.select(query) if "part" in row}
-        except (DeadlineError, MemoryLimitError):
-            return {}
+def _known(engine: Engine) -> Counts | None:
+    """What an engine says without counting, in this process or in a cell."""
+    if isinstance(engine, EmbeddedEngine):
+        return engine.counts
+    if not isinstance(engine, CellsEngine):
+        return None
+    header, body = engine.call({"op": "counts"})
+    body.close()
+    return None if header["counts"] is None else counts_from_json(header["counts"])
 
 
 @dataclass(frozen=True)
@@ -220,20 +182,27 @@ def _statistics(dataset: NamedNode, counts: Counts) -> Iterator[Triple]:
     for name, number in numbers.items():
         if number is not None:
             yield Triple(dataset, _iri(VOID, name), Literal(number))
-    yield from _partitions(dataset, "property", "triples", counts.properties)
-    yield from _partitions(dataset, "class", "entities", counts.classes)
+    properties = {iri: _of_property(numbers) for iri, numbers in counts.properties.items()}
+    yield from _partitions(dataset, "property", properties)
+    yield from _partitions(dataset, "class", {iri: {"entities": size} for iri, size in counts.classes.items()})
     used = (*counts.properties, *counts.classes)
     for namespace in sorted(set(PREFIXES.values())):
         if any(iri.startswith(namespace) for iri in used):
             yield Triple(dataset, _iri(VOID, "vocabulary"), NamedNode(namespace))
 
 
-def _partitions(dataset: NamedNode, kind: str, unit: str, sizes: Mapping[str, int]) -> Iterator[Triple]:
-    for number, (iri, size) in enumerate(sizes.items()):
+def _of_property(counts: PropertyCounts) -> dict[str, int]:
+    """The numbers of a property by their names in VoID."""
+    return {"triples": counts.triples, "distinctSubjects": counts.subjects, "distinctObjects": counts.objects}
+
+
+def _partitions(dataset: NamedNode, kind: str, parts: Mapping[str, Mapping[str, int]]) -> Iterator[Triple]:
+    for number, (iri, sizes) in enumerate(parts.items()):
         part = BlankNode(f"{kind}{number}")
         yield Triple(dataset, _iri(VOID, f"{kind}Partition"), part)
         yield Triple(part, _iri(VOID, kind), NamedNode(iri))
-        yield Triple(part, _iri(VOID, unit), Literal(size))
+        for unit, size in sizes.items():
+            yield Triple(part, _iri(VOID, unit), Literal(size))
 
 
 def _subset(dataset: NamedNode, iri: str, size: int, site: Site) -> Iterator[Triple]:

@@ -23,8 +23,6 @@ KgError
 └── EngineError                 the engine or the validator failed; nothing was changed
 """
 
-from typing import ClassVar
-
 
 class KgError(Exception):
     """Root of the tree; `code` names the kind of error for machines and never changes."""
@@ -127,10 +125,12 @@ class LimitError(KgError):
 
     code = "limit"
     text = "The job was stopped."
-    retry_after: ClassVar[int | None] = 5
+    retry_after: int | None = 5
 
-    def __init__(self, message: str | None = None) -> None:
+    def __init__(self, message: str | None = None, retry_after: int | None = None) -> None:
         super().__init__(message or self.text)
+        if retry_after not in {None, self.retry_after}:
+            self.retry_after = retry_after
 
 
 class DeadlineError(LimitError):

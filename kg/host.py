@@ -4,6 +4,7 @@ Run as `python -m kg.host FOLDER` with the settings as JSON on standard input; "
 jobs are taken, any other line why not. It ends when standard input does.
 """
 
+import gc
 import io
 import json
 import os
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 from kg import gate
 from kg.build import load_report, open_or_build, own_shapes
+from kg.counts import counts_to_json
 from kg.engine.cell import Answer, Limits, Operation
 from kg.engine.cells import UNNAMED, CellsEngine, VersionFile, listening
 from kg.engine.embedded import EmbeddedEngine
@@ -97,6 +99,10 @@ def operations(engine: EmbeddedEngine, judge: Judge) -> Mapping[str, Operation]:
     def sizes(_: Header, __: bytes) -> Answer:
         return Answer({"sizes": engine.graph_sizes()})
 
+    def counts(_: Header, __: bytes) -> Answer:
+        known = engine.counts
+        return Answer({"counts": None if known is None else counts_to_json(known)})
+
     def judge_facts(header: Header, payload: bytes) -> Answer:
         facts = parse(payload, NQUADS)
         return _reported(judge.in_context(facts) if header["context"] else judge.alone(facts))
@@ -105,7 +111,7 @@ def operations(engine: EmbeddedEngine, judge: Judge) -> Mapping[str, Operation]:
         split = header["data_length"]
         return _reported(judge.by_shapes(parse(payload[:split], NQUADS), parse(payload[split:], NQUADS)))
 
-    return {"query": query, "dump": dump, "sizes": sizes, "judge": judge_facts, "judge-by": judge_by}
+    return {"query": query, "dump": dump, "sizes": sizes, "counts": counts, "judge": judge_facts, "judge-by": judge_by}
 
 
 def _answered(result: QueryResult) -> Answer:
@@ -132,6 +138,8 @@ def keep(folder: Path, settings: HostSettings) -> None:
     engine.services = frozenset(settings.services)
     judge = Judge(engine, own_shapes(), load_report(data))
     gate.prepare()
+    gc.collect()
+    gc.freeze()  # a cell's collector would write to every object that it inherits, and so copy it
     VersionFile(folder).write(engine.generation, engine.digest)
     house = House(
         settings.cells,

@@ -1,16 +1,19 @@
-"""Write triples as compact JSON-LD 1.1; pure.
+"""Write triples as compact JSON-LD 1.1, and let the parser read it back without fetching its context; pure.
 
 The serialisers at hand do not serve: pyoxigraph's writes expanded JSON-LD only, and rdflib's changes numbers
 ("007" becomes 7), never nests blank nodes, and gives other bytes each time, which a strong ETag does not allow.
 """
 
 import json
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from textwrap import shorten
 from typing import Final
 
+from kg.errors import RdfSyntaxError
 from kg.rdf import RDF_TYPE, XSD_STRING, BlankNode, Literal, NamedNode, Resource, Term, Triple
 from kg.terms import XSD
 
@@ -23,6 +26,11 @@ Node = dict[str, object]
 _SAFE_DIGITS: Final = 15
 """Digits of a JSON number that every reader keeps, also one that reads numbers as doubles."""
 _ALIASES: Final = {"id": "@id", "type": "@type"}
+_JSON: Final = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+("|\\?\Z))(\s*+:)?|[\[\]{}]', re.DOTALL)
+"""A string of JSON with its end, which is empty or a backslash if nothing closes it, and the colon that makes it a key;
+or a bracket. No part gives back what it took, so that looking at any text takes time in proportion to it."""
+MAX_REFERENCES: Final = 1000
+"""How often a document may name the project's context, since each time costs as much as the context is long."""
 
 
 @dataclass(frozen=True)
@@ -194,3 +202,62 @@ def _native(text: str, datatype: str) -> int | bool | None:
 def _few(values: list[object]) -> object:
     """One value as it is, several as an array in an order of their own."""
     return values[0] if len(values) == 1 else sorted(values, key=lambda value: json.dumps(value, ensure_ascii=False))
+
+
+def with_context(data: bytes, context: Context, urls: Collection[str]) -> bytes:
+    """Put a context into JSON-LD wherever the document names it by one of its URLs; the rest stays byte for byte.
+
+    So nothing is fetched. Raises RdfSyntaxError for a context of any other URL, and for too many references. What is
+    not JSON is left to the parser.
+    """
+    written = json.dumps(context.to_json()["@context"], separators=(",", ":")).encode()
+    pieces, end = list[bytes](), 0
+    for number, match in enumerate(_references(data)):
+        refused = _refusal(_decoded(match[1]), number, urls)
+        if refused is not None:
+            raise RdfSyntaxError(refused, _line(data, match))
+        pieces += [data[end : match.start()], written]
+        end = match.end()
+    return b"".join((*pieces, data[end:]))
+
+
+def _refusal(url: str, number: int, urls: Collection[str]) -> str | None:
+    """Why a reference to a context, the first one being number 0, is not taken; None if it is."""
+    if url not in urls:
+        return (
+            f"The JSON-LD names a remote context, {shorten(url, 200)}, and nothing is fetched. Write the context into "
+            f"the document, or name {' or '.join(urls)}."
+        )
+    return f"The JSON-LD names its context more than {MAX_REFERENCES} times." if number >= MAX_REFERENCES else None
+
+
+def _references(data: bytes) -> Iterator[re.Match[bytes]]:
+    """The strings that name a context: values of `@context`, alone or in an array (JSON-LD 1.1, section 9.15).
+
+    Raises RdfSyntaxError for a string without end, over which the parser's own checks would take very long.
+    """
+    keys = [""]  # of all that is open, the innermost last; an array stands under the key of its object
+    for match in _JSON.finditer(data):
+        if match[0] in b"{[":
+            keys.append(keys[-1] if match[0] == b"[" else "")
+        elif match[0] in b"}]":
+            if len(keys) > 1:
+                keys.pop()
+        elif match[2] != b'"':
+            raise RdfSyntaxError("The JSON-LD does not parse: a string has no end.", _line(data, match))
+        elif match[3]:
+            keys[-1] = _decoded(match[1])
+        elif keys[-1] == "@context" and "@value" not in keys:
+            yield match
+
+
+def _line(data: bytes, match: re.Match[bytes]) -> int:
+    return data.count(b"\n", 0, match.start()) + 1
+
+
+def _decoded(text: bytes) -> str:
+    """The text of a JSON string, with replacement characters for what is no text."""
+    try:
+        return str(json.loads(text, strict=False)).encode("utf-8", "replace").decode()
+    except ValueError:
+        return text.decode("utf-8", "replace")

@@ -19,17 +19,19 @@ _PACKED_MEMORY: Final = 1024 * 1024
 
 
 def answer(engine: Engine, request: QueryRequest) -> QueryResult:
-    """Evaluate a query and return its complete, serialised result.
+    """Evaluate a query and return its complete, serialised result. Raises what `check` and the engine raise."""
+    check(request)
+    return engine.evaluate(request)
 
-    Raises InputError for an empty, overlong or too deeply nested text, and what the engine raises.
-    """
+
+def check(request: QueryRequest) -> None:
+    """Raise InputError for an empty, overlong or too deeply nested text."""
     if not request.text.strip():
         raise InputError("The query is empty.")
     if len(request.text) > MAX_QUERY_LENGTH:
         raise InputError(f"The query is longer than {MAX_QUERY_LENGTH} characters.")
     if nesting(request.text) > MAX_NESTING:
         raise InputError(f"The query is nested deeper than {MAX_NESTING} levels.")
-    return engine.evaluate(request)
 
 
 def gzipped(result: QueryResult) -> QueryResult:

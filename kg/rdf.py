@@ -26,7 +26,7 @@ __all__ = [
     "BlankNode", "DefaultGraph", "Literal", "NamedNode", "Quad", "Resource", "Term", "Triple",
     "canonical_nquads", "canonical_turtle", "compress", "compress_into", "from_rdflib", "in_graph",
     "iri_spellings", "parse",
-    "rdflib_graph", "serialize", "term_from_json", "term_text", "term_to_json", "term_to_rdflib", "write",
+    "rdflib_graph", "read", "serialize", "term_from_json", "term_text", "term_to_json", "term_to_rdflib", "write",
 ]  # fmt: skip
 
 Resource = NamedNode | BlankNode
@@ -67,6 +67,17 @@ def parse(data: bytes, fmt: RdfFormat, base_iri: str | None = None) -> list[Quad
         raise _located(error, fmt) from None
     except (ValueError, OSError) as error:
         raise RdfSyntaxError(f"The {fmt.name} does not parse: {error}") from None
+
+
+def read(source: IO[bytes], fmt: RdfFormat) -> Iterator[Quad]:
+    """Parse an open file of the project's own, quad by quad, with its blank nodes named as they stand there.
+
+    Raises RdfSyntaxError like `parse`, after the quads that precede the error.
+    """
+    try:
+        yield from ox.parse(source, _ENGINE_FORMATS[fmt])
+    except SyntaxError as error:
+        raise _located(error, fmt) from None
 
 
 def _located(error: SyntaxError, fmt: RdfFormat) -> RdfSyntaxError:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Final
 from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
 
+from kg.engine.cells import CellsEngine
 from kg.engine.protocol import Engine
 from service import (
     caching,
     catalog,
     errors,
+    express,
     graph_store,
     observability,
     operations,
@@ -26,14 +28,20 @@ if TYPE_CHECKING:
     from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+EXPRESS: Final = "hpkg.express"
+"""The key of an app's extensions under which its short way stands, if the graph is in cells."""
+
 _VARY: Final = "Accept, Accept-Encoding, Accept-Language"
-_EXPOSED: Final = "Allow, Cache-Status, Content-Length, ETag, Link, Location, Retry-After, Server-Timing, X-Request-ID"
+_EXPOSED: Final = (
+    "Allow, Cache-Status, Content-Length, Content-Location, ETag, Link, Location, Retry-After, Server-Timing, "
+    "X-Request-ID"
+)
 _COMMON: Final = (
     ("X-Content-Type-Options", "nosniff"),
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Expose-Headers", _EXPOSED),
 )
-_TAKEN: Final = "Accept, Accept-Language, Authorization, Content-Type, If-None-Match, X-Request-ID"
+_TAKEN: Final = "Accept, Accept-Language, Authorization, Content-Type, If-Match, If-None-Match, X-Request-ID"
 
 
 def create_app(settings: Settings) -> Flask:
@@ -66,7 +74,12 @@ def _surround(app: Flask, settings: Settings) -> None:
     operations.attach(app, metrics)
     front = caching.Front(_with_common_headers(app.wsgi_app), caches.answers, lambda: engine().version)
     log = observability.access_logger() if settings.access_log else None
-    app.wsgi_app = observability.Observer(front, metrics, log)  # type: ignore[method-assign] # as Flask says to
+    observer = observability.Observer(front, metrics, log)
+    app.wsgi_app = observer  # type: ignore[method-assign] # as Flask says to
+    cells = engine()
+    if isinstance(cells, CellsEngine):
+        parts = express.Parts(settings, caches, front, observer, [("Vary", _VARY), *_COMMON])
+        app.extensions[EXPRESS] = express.Express(cells, parts)
 
 
 def _finish(response: Response) -> Response:

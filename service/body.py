@@ -11,12 +11,20 @@ from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityToo
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder
 
-from kg.formats import TURTLE, RdfFormat, rdf_format, rdf_format_of_file
+from kg.context import project_context
+from kg.formats import JSONLD, TURTLE, RdfFormat, rdf_format, rdf_format_of_file
+from kg.jsonld import with_context
 from kg.rdf import Quad, parse
+from kg.terms import BASE
+from service.pages import context_url
 from service.state import knowledge_graph
 
 _SAYS_NOTHING: Final = {"", "application/octet-stream", "text/plain"}
 """Media types that form encoders write for lack of a better one."""
+
+
+CONTEXT: Final = BASE + "context.jsonld"
+"""The IRI of the project's JSON-LD context."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +41,10 @@ def whole(request: Request) -> bytes:
     """Read a body to its end; raises a 413 if it is longer than the settings allow and a 400 if it stops early.
 
     Werkzeug's stream ends at the limit without a word when no length was announced (chunked transfer),
-    so the app lets it read one byte more than is taken.
+    so the app lets it read one byte more than is taken. A compressed body is a 415 (RFC 9110, section 15.5.16).
     """
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedMediaType("A body with a content coding is not read here; send it as it is.")
     data = request.get_data()
     if len(data) > knowledge_graph().settings.max_body:
         raise RequestEntityTooLarge
@@ -76,14 +86,21 @@ def rdf(request: Request) -> list[Quad]:
     """
     fmt = rdf_format(request.mimetype)
     require_utf8(request.mimetype_params)
-    return parse(whole(request), fmt)
+    return _parsed(whole(request), fmt)
 
 
 def rdf_of_part(part: Part) -> list[Quad]:
     """Parse the RDF of a form's part by its content type, else by its file name, else as Turtle."""
     media_type, options = parse_options_header(part.content_type)
     require_utf8(options)
-    return parse(part.data, _format_of_part(media_type, part.file_name))
+    return _parsed(part.data, _format_of_part(media_type, part.file_name))
+
+
+def _parsed(data: bytes, fmt: RdfFormat) -> list[Quad]:
+    """Parse RDF; JSON-LD may name the project's own context, by its IRI or by the URL that documents here name."""
+    if fmt is JSONLD:
+        data = with_context(data, project_context(), (context_url(), CONTEXT))
+    return parse(data, fmt)
 
 
 def _format_of_part(media_type: str, file_name: str) -> RdfFormat:

@@ -8,7 +8,6 @@ compressed, by the request as it stands, which are sent before the application p
 
 import hashlib
 import io
-import re
 import threading
 from base64 import urlsafe_b64encode
 from collections import OrderedDict
@@ -22,12 +21,13 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from flask import Flask, Response, abort, current_app, request
 from flask_compress import Compress
 from werkzeug.datastructures import Accept, ETags
+from werkzeug.exceptions import PreconditionFailed
 from werkzeug.http import parse_accept_header, parse_etags, quote_etag, remove_entity_headers
 from werkzeug.wsgi import wrap_file
 
 import kg
 from kg.engine.protocol import QueryRequest, QueryResult, ResultKind
-from kg.engine.tokens import tokens
+from kg.engine.tokens import contains, tokens
 from kg.errors import KgError
 from kg.formats import RDF_FORMATS, RESULT_FORMATS
 from kg.query import answer
@@ -50,15 +50,14 @@ _KEY: Final = "hpkg.caching"
 _VALIDATOR: Final = "hpkg.validator"
 _KEEPABLE: Final = "hpkg.keepable"
 _VALID: Final = frozenset({HTTPStatus.OK, HTTPStatus.NOT_MODIFIED})
-_MIN_COMPRESSED: Final = 500
+MIN_COMPRESSED: Final = 500
 """Bytes of a body from which on a content coding makes it shorter."""
-_SAFE: Final = frozenset({"GET", "HEAD"})
+SAFE: Final = frozenset({"GET", "HEAD"})
 _CHUNK: Final = 64 * 1024
 _OVERHEAD: Final = 1024
 """Bytes that an entry is taken to need besides its body and its key."""
 _VOLATILE: Final = frozenset({"NOW", "RAND", "UUID", "STRUUID", "BNODE", "SERVICE"})
 """Words of SPARQL whose results differ each time, or depend on another server."""
-_SUSPECT: Final = re.compile("|".join(sorted(_VOLATILE)), re.IGNORECASE)
 _COMPRESSED: Final = (
     "text/html", "text/css", "application/json",
     *(name for fmt in (*RDF_FORMATS, *RESULT_FORMATS) for name in (fmt.media_type, *fmt.aliases)),
@@ -129,11 +128,25 @@ class KeptAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Keepable:
+class Keepable:
     """What the application says about an answer that may be kept; its headers follow with the answer itself."""
 
     validator: Validator
     body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete answer; `status` is code and phrase, as WSGI has it."""
+
+    status: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def code(self) -> int:
+        """The status code."""
+        return int(self.status[:3])
 
 
 class Caching:
@@ -144,6 +157,10 @@ class Caching:
         self.answers = Bounded[KeptAnswer](settings.cache_bytes // 2)
         self.policy = f"public, max-age={settings.max_age}, must-revalidate"
         self.compress = Compress()
+
+    def keep(self, validator: Validator, result: KeptResult) -> None:
+        """Keep the result of a query."""
+        self.results.put(validator.tag, result, len(result.body) + _OVERHEAD)
 
     def sizes(self) -> Mapping[str, int]:
         """The bytes that each cache holds."""
@@ -160,25 +177,36 @@ class Front:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request (PEP 3333), with one content coding settled in its Accept-Encoding."""
-        environ["HTTP_ACCEPT_ENCODING"] = coding(environ.get("HTTP_ACCEPT_ENCODING", ""))
-        if environ["REQUEST_METHOD"] not in _SAFE:
+        prepare(environ)
+        if environ["REQUEST_METHOD"] not in SAFE:
             return self._app(environ, start_response)
-        signature = _signature(environ)
-        kept = self._answers.get(signature)
-        if kept is not None and self._is_current(kept):
-            replied = _reply(kept, environ, start_response)
-            if replied is not None:
-                return replied
+        kept = self.reply(environ)
+        if kept is not None:
+            start_response(kept.status, kept.headers)
+            return [kept.body] if kept.body else []
 
         def start(
             status: str, headers: list[tuple[str, str]], failure: "OptExcInfo | None" = None
         ) -> Callable[[bytes], object]:
             keepable = environ.get(_KEEPABLE)
-            if isinstance(keepable, _Keepable):
-                self._keep(signature, keepable, exchange_of(environ).endpoint, headers)
+            if isinstance(keepable, Keepable):
+                self.keep(environ, keepable, headers)
             return start_response(status, headers, failure)
 
         return self._app(environ, start)
+
+    def reply(self, environ: "WSGIEnvironment") -> Reply | None:
+        """What a prepared GET or HEAD is answered without the application: what is kept, or that nothing changed."""
+        if "HTTP_IF_MATCH" in environ:
+            return None
+        kept = self._answers.get(_signature(environ))
+        return _reply(kept, environ) if kept is not None and self._is_current(kept) else None
+
+    def keep(self, environ: "WSGIEnvironment", keepable: Keepable, headers: list[tuple[str, str]]) -> None:
+        """Keep what a prepared request was answered."""
+        signature = _signature(environ)
+        kept = KeptAnswer(keepable.validator, exchange_of(environ).endpoint, headers, keepable.body)
+        self._answers.put(signature, kept, len(keepable.body or b"") + sum(map(len, signature)) + _OVERHEAD)
 
     def _is_current(self, kept: KeptAnswer) -> bool:
         try:
@@ -186,15 +214,14 @@ class Front:
         except KgError:  # the application itself will meet it, and tell
             return False
 
-    def _keep(
-        self, signature: tuple[str, ...], keepable: _Keepable, endpoint: str, headers: list[tuple[str, str]]
-    ) -> None:
-        kept = KeptAnswer(keepable.validator, endpoint, headers, keepable.body)
-        self._answers.put(signature, kept, len(keepable.body or b"") + sum(map(len, signature)) + _OVERHEAD)
+
+def prepare(environ: "WSGIEnvironment") -> None:
+    """Settle on one content coding, which then stands in the Accept-Encoding of the request."""
+    environ["HTTP_ACCEPT_ENCODING"] = coding(environ.get("HTTP_ACCEPT_ENCODING", ""))
 
 
-def _reply(kept: KeptAnswer, environ: "WSGIEnvironment", start_response: "StartResponse") -> list[bytes] | None:
-    """Send a kept answer, or that it is unchanged; None where neither can be."""
+def _reply(kept: KeptAnswer, environ: "WSGIEnvironment") -> Reply | None:
+    """A kept answer, or that it is unchanged; None where neither can be told."""
     sent = environ.get("HTTP_IF_NONE_MATCH")
     matches = sent is not None and parse_etags(sent).contains_weak(kept.validator.tag)
     if kept.body is None and not matches:
@@ -205,10 +232,8 @@ def _reply(kept: KeptAnswer, environ: "WSGIEnvironment", start_response: "StartR
     if matches or kept.body is None:
         headers = list(kept.headers)
         remove_entity_headers(headers)
-        start_response("304 NOT MODIFIED", headers)
-        return []
-    start_response("200 OK", kept.headers)
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [kept.body]
+        return Reply("304 NOT MODIFIED", headers, b"")
+    return Reply("200 OK", kept.headers, b"" if environ["REQUEST_METHOD"] == "HEAD" else kept.body)
 
 
 def _signature(environ: "WSGIEnvironment") -> tuple[str, ...]:
@@ -241,7 +266,7 @@ def attach(app: Flask, settings: Settings) -> Caching:
         COMPRESS_STREAMS=False,  # a long body keeps its Content-Length, so that a broken one shows
         COMPRESS_EVALUATE_CONDITIONAL_REQUEST=False,
         COMPRESS_ALGORITHM=list(CODINGS),
-        COMPRESS_MIN_SIZE=_MIN_COMPRESSED,
+        COMPRESS_MIN_SIZE=MIN_COMPRESSED,
         COMPRESS_MIMETYPES=list(_COMPRESSED),
     )
     caching.compress.init_app(app)
@@ -258,7 +283,7 @@ def _caching() -> Caching:
 
 def repeatable(query: str) -> bool:
     """Whether a query's result depends on nothing but the dataset."""
-    if _SUSPECT.search(query) is None:
+    if not any(contains(query, word) for word in _VOLATILE):
         return True
     return not any(token.kind == "word" and token.text.upper() in _VOLATILE for token in tokens(query))
 
@@ -272,19 +297,30 @@ def revalidated(*parts: str) -> Validator:
     return _settled(request.url_root, request.full_path, *parts)
 
 
+def validator_of(version: str, *parts: str) -> Validator:
+    """What the validity of an answer hangs on: a version of the dataset, this software, and all that was asked."""
+    return Validator(version, _tag(_software(), version, *parts))
+
+
 def _settled(*parts: str) -> Validator:
-    version = knowledge_graph().engine.version
-    validator = Validator(version, _tag(_software(), version, *parts))
+    validator = validator_of(knowledge_graph().engine.version, *parts)
     environ = request.environ
     environ[_VALIDATOR] = validator
     current = exchange_of(environ)
     current.cache = "miss"
-    if environ["REQUEST_METHOD"] in _SAFE and "HTTP_IF_NONE_MATCH" in environ:
+    if "HTTP_IF_MATCH" in environ and not _matches(request.if_match, validator.tag, environ["HTTP_ACCEPT_ENCODING"]):
+        raise PreconditionFailed
+    if environ["REQUEST_METHOD"] in SAFE and "HTTP_IF_NONE_MATCH" in environ:
         tag = _held(request.if_none_match, validator.tag, environ["HTTP_ACCEPT_ENCODING"])
         if tag is not None:
             current.cache = "revalidated"
             abort(Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": quote_etag(tag)}))
     return validator
+
+
+def _matches(sent: ETags, tag: str, content_coding: str) -> bool:
+    """Whether the answer is one of those that were sent, compared strongly (RFC 9110, section 13.1.1)."""
+    return sent.star_tag or any(sent.is_strong(name) for name in (tag, f"{tag}:{content_coding}"))
 
 
 def _held(sent: ETags, tag: str, content_coding: str) -> str | None:
@@ -312,7 +348,7 @@ def _software() -> str:
     return digest.hexdigest()
 
 
-def answered(query: QueryRequest, *media_types: str) -> QueryResult:
+def answered(query: QueryRequest, media_types: tuple[str, ...]) -> QueryResult:
     """Answer a query, from the cache if it is there; `media_types` are those under which each kind would be sent.
 
     May end the request with 304, as `revalidated` does. A short result is complete in memory.
@@ -320,7 +356,7 @@ def answered(query: QueryRequest, *media_types: str) -> QueryResult:
     if not repeatable(query.text):
         exchange().cache = "bypass"
         return _asked(query)
-    validator = _settled(*_meaning(query), *media_types)
+    validator = _settled(*meaning(query, media_types))
     results = _caching().results
     kept = results.get(validator.tag)
     if kept is not None:
@@ -332,7 +368,7 @@ def answered(query: QueryRequest, *media_types: str) -> QueryResult:
     with result.body as spooled:
         body = spooled.read()
     if knowledge_graph().engine.version == validator.version:
-        results.put(validator.tag, KeptResult(result.kind, result.media_type, body), len(body) + _OVERHEAD)
+        _caching().keep(validator, KeptResult(result.kind, result.media_type, body))
     return QueryResult(result.kind, result.media_type, io.BytesIO(body), len(body))
 
 
@@ -341,11 +377,11 @@ def _asked(query: QueryRequest) -> QueryResult:
         return answer(knowledge_graph().engine, query)
 
 
-def _meaning(query: QueryRequest) -> tuple[str, ...]:
-    """All of a query that its result depends on."""
+def meaning(query: QueryRequest, media_types: tuple[str, ...]) -> tuple[str, ...]:
+    """All of a query that its answer depends on."""
     formats = (query.solutions, query.boolean, query.graph)
     names = (fmt.name if fmt is not None else "" for fmt in formats)
-    return "sparql", query.text, repr(query.dataset), *names
+    return "sparql", query.text, repr(query.dataset), *names, *media_types
 
 
 def result_response(result: QueryResult, media_type: str) -> Response:
@@ -367,7 +403,7 @@ def finish(response: Response) -> Response:
         response.headers.setdefault("Cache-Control", _caching().policy if redirects else "no-store")
     else:
         response.headers["Cache-Control"] = _caching().policy
-        if environ["REQUEST_METHOD"] in _SAFE:
+        if environ["REQUEST_METHOD"] in SAFE:
             _validate(response, validator, environ)
     return response
 
@@ -384,11 +420,11 @@ def _validate(response: Response, validator: Validator, environ: "WSGIEnvironmen
     if environ.get("HTTP_IF_NONE_MATCH") == "*":
         response.status_code = HTTPStatus.NOT_MODIFIED
     else:
-        environ[_KEEPABLE] = _Keepable(Validator(validator.version, tag or ""), _keepable_body(response))
+        environ[_KEEPABLE] = Keepable(Validator(validator.version, tag or ""), _keepable_body(response))
 
 
 def _is_worth_compressing(response: Response) -> bool:
-    return not response.is_streamed and (response.content_length or 0) >= _MIN_COMPRESSED
+    return not response.is_streamed and (response.content_length or 0) >= MIN_COMPRESSED
 
 
 def _keepable_body(response: Response) -> bytes | None:

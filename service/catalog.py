@@ -3,7 +3,7 @@
 import json
 from typing import Final
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, request
 
 from kg.catalog import Dump, Site, catalogue
 from kg.context import project_context
@@ -12,7 +12,7 @@ from kg.rdf import NamedNode
 from kg.terms import graph_name
 from service.caching import revalidated
 from service.negotiation import required
-from service.pages import compact_response
+from service.pages import absolute_url, compact_response, url_name
 from service.state import knowledge_graph
 
 blueprint: Final = Blueprint("catalog", __name__)
@@ -21,7 +21,11 @@ blueprint: Final = Blueprint("catalog", __name__)
 @blueprint.get("/.well-known/void")
 def void() -> Response:
     """What there is, how much, under which licence and where (VoID section 7.2, DCAT 3), in any RDF format."""
-    fmt = required(request.accept_mimetypes, RDF_FORMATS)
+    return described(required(request.accept_mimetypes, RDF_FORMATS))
+
+
+def described(fmt: RdfFormat) -> Response:
+    """The description of the dataset in a format."""
     revalidated(fmt.media_type)
     here = site()
     return compact_response(catalogue(knowledge_graph().census.counts(), here), fmt, NamedNode(here.dataset))
@@ -38,9 +42,9 @@ def context() -> Response:
 def site() -> Site:
     """The absolute URLs of this service, as the client reaches it."""
     return Site(
-        home=_url("resource.home"),
-        description=_url("catalog.void"),
-        endpoint=_url("sparql.get"),
+        home=absolute_url("resource.home"),
+        description=absolute_url("catalog.void"),
+        endpoint=absolute_url("sparql.get"),
         dumps=dumps(None),
         graphs={iri: dumps(iri) for iri in knowledge_graph().census.graphs()},
     )
@@ -49,17 +53,13 @@ def site() -> Site:
 def dumps(graph: str | None) -> tuple[Dump, ...]:
     """The files that hold a graph, or everything where `graph` is None, at absolute URLs."""
     if graph is None:
-        return _files(_url("graph_store.graphs"), DATASET_FORMATS, NQUADS)
+        return _files(absolute_url("graph_store.graphs"), DATASET_FORMATS, NQUADS)
     name = graph_name(graph)
     if name is None:  # whose IRI is not under this service's base
-        return (Dump(_url("graph_store.data", graph=graph), TURTLE),)
-    return _files(_url("graph_store.graph", name=name), GRAPH_FORMATS, TURTLE)
+        return (Dump(absolute_url("graph_store.data", graph=graph), TURTLE),)
+    return _files(absolute_url("graph_store.graph", name=url_name(name)), GRAPH_FORMATS, TURTLE)
 
 
 def _files(path: str, formats: tuple[RdfFormat, ...], packed: RdfFormat) -> tuple[Dump, ...]:
     plain = (Dump(f"{path}.{fmt.suffixes[0]}", fmt) for fmt in formats)
     return (*plain, Dump(f"{path}.{packed.suffixes[0]}.gz", packed, gzipped=True))
-
-
-def _url(endpoint: str, **values: str) -> str:
-    return url_for(endpoint, _external=True, lang=None, **values)

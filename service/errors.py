@@ -1,89 +1,58 @@
 """Turn errors into problem details, application/problem+json (RFC 9457); for browsers, a page where nothing is."""
 
 import json
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from flask import Flask, Response, current_app, render_template, request
+from flask import Flask, Response, current_app, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from kg.errors import (
-    InputError,
-    KgError,
-    LimitError,
-    NotAcceptableError,
-    NotFoundError,
-    PositionedError,
-    QuerySyntaxError,
-    RdfSyntaxError,
-    ResultTooLargeError,
-    ServiceDeniedError,
-    ShapesError,
-    UnknownGraphError,
-    UnsupportedFormatError,
-)
+from kg.errors import KgError, LimitError, NotAcceptableError, PositionedError
 from kg.formats import RDF_FORMATS, RESULT_FORMATS
-from kg.terms import BASE, slug
+from kg.terms import slug
 from service.negotiation import HTML, MediaType, best
 from service.observability import exchange
-from service.pages import page_response
+from service.pages import Link, add_links, page_language, page_response
+from service.problem_types import PROBLEMS, TYPES, ProblemType
+from service.problems import blueprint
 from service.state import knowledge_graph
 
 PROBLEM_TYPE: Final = "application/problem+json"
 _PROBLEM: Final = MediaType(PROBLEM_TYPE)
-PROBLEMS: Final = BASE + "problem/"
-"""Where the types of problems are named; a type is this and the error's code."""
-
-
-@dataclass(frozen=True)
-class _Kind:
-    status: HTTPStatus
-    title: str
-
-
-_KINDS: Final[dict[type[KgError], _Kind]] = {
-    InputError: _Kind(HTTPStatus.BAD_REQUEST, "The request cannot be used"),
-    RdfSyntaxError: _Kind(HTTPStatus.BAD_REQUEST, "The RDF does not parse"),
-    QuerySyntaxError: _Kind(HTTPStatus.BAD_REQUEST, "The query does not parse"),
-    UnknownGraphError: _Kind(HTTPStatus.BAD_REQUEST, "There is no such graph"),
-    ServiceDeniedError: _Kind(HTTPStatus.FORBIDDEN, "SERVICE is not allowed"),
-    UnsupportedFormatError: _Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The format is not supported"),
-    NotAcceptableError: _Kind(HTTPStatus.NOT_ACCEPTABLE, "No acceptable format"),
-    ShapesError: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The shapes cannot be used"),
-    NotFoundError: _Kind(HTTPStatus.NOT_FOUND, "Nothing is known about that"),
-    LimitError: _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The query was stopped"),
-    ResultTooLargeError: _Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The result is too large"),
-}
-_FAILURE: Final = _Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed")
 _FAILURE_DETAIL: Final = "Nothing was changed. The server's log has the cause under this instance."
 
 
 def register(app: Flask) -> None:
-    """Let every error of an app end as problem details."""
+    """Let every error of an app end as problem details, and show what their types mean."""
+    app.register_blueprint(blueprint)
     app.register_error_handler(KgError, _of_kg)
     app.register_error_handler(HTTPException, _of_http)
 
 
 def _of_kg(error: KgError) -> Response:
     """An error of kg: its own message if the caller is at fault, else only where the log has the cause."""
-    kind = next((_KINDS[cls] for cls in type(error).__mro__ if cls in _KINDS), _FAILURE)
+    kind = _type_of(error)
     instance = _instance(error.code)
-    detail = error.message
-    if kind is _FAILURE:
+    detail: str | None = error.message
+    if kind.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         current_app.logger.error("%s: %s", instance, error, exc_info=error)
         detail = _FAILURE_DETAIL
-    response = Response(
-        _body(error.code, kind.title, kind.status, detail, instance, **_extensions(error)),
-        status=kind.status,
-        content_type=PROBLEM_TYPE,
-    )
     if kind.status == HTTPStatus.NOT_FOUND and _reads_pages():
         return _not_found_page()
+    response = Response(
+        _body(error.code, kind, detail, instance, **_extensions(error)), status=kind.status, content_type=PROBLEM_TYPE
+    )
+    add_links(response, _help(error.code))
     if isinstance(error, LimitError) and error.retry_after is not None:
         response.retry_after = error.retry_after
     return response
+
+
+def _type_of(error: KgError) -> ProblemType:
+    """The type of an error, or of what it is a kind of."""
+    codes = (cls.code for cls in type(error).__mro__ if issubclass(cls, KgError))
+    return next(TYPES[code] for code in codes if code in TYPES)
 
 
 def _of_http(error: HTTPException) -> WerkzeugResponse | HTTPException:
@@ -93,15 +62,20 @@ def _of_http(error: HTTPException) -> WerkzeugResponse | HTTPException:
     """
     if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
         return error
-    instance = _instance(slug(error.name))
+    code = slug(error.name)
+    instance = _instance(code)
     original = getattr(error, "original_exception", None)
     if original is not None:
         current_app.logger.error("%s: %s", instance, type(original).__name__)
     if error.code == HTTPStatus.NOT_FOUND and _reads_pages():
         return _not_found_page()
     response = error.get_response()
-    response.set_data(_body(slug(error.name), error.name, error.code, _http_detail(error), instance))
     response.content_type = PROBLEM_TYPE
+    if code in TYPES:
+        response.set_data(_body(code, TYPES[code], _http_detail(error), instance))
+        add_links(response, _help(code))
+    else:
+        response.set_data(_untyped(error.name, error.code, _http_detail(error), instance))
     return response
 
 
@@ -133,9 +107,21 @@ def _extensions(error: KgError) -> dict[str, object]:
     return {"offered": error.offered} if isinstance(error, NotAcceptableError) else {}
 
 
-def _body(code: str, title: str, status: int, detail: str | None, instance: str, **extensions: object) -> str:
-    problem = {"type": PROBLEMS + code, "title": title, "status": status, "detail": detail, "instance": instance}
+def _body(code: str, kind: ProblemType, detail: str | None, instance: str, **extensions: object) -> str:
+    title = kind.words(page_language()).title
+    problem = {"type": PROBLEMS + code, "title": title, "status": kind.status, "detail": detail, "instance": instance}
     return json.dumps({**problem, **extensions}, ensure_ascii=False) + "\n"
+
+
+def _untyped(title: str, status: int, detail: str | None, instance: str) -> str:
+    """A problem that says no more than its status does (RFC 9457, section 4.2.1)."""
+    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail, "instance": instance}
+    return json.dumps(problem, ensure_ascii=False) + "\n"
+
+
+def _help(code: str) -> Link:
+    """Where this service says what a type means, which the type's own address may not lead to."""
+    return Link(url_for("problems.problem", name=code, lang=None), "help")
 
 
 def _instance(code: str) -> str:

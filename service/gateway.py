@@ -1,8 +1,8 @@
 """Run the WSGI app under granian's RSGI, which tells when a client goes away; WSGI itself cannot.
 
-Each request is handled by a thread, as under any WSGI server. The environ's `hpkg.abandoned` says whether the
-client has gone since. Thread and memory needs are bounded: bodies beyond the limit are not read, long answers are
-sent in pieces as the client takes them.
+What has a short way takes it; every other request is handled by a thread, as under any WSGI server. The environ's
+`hpkg.abandoned` says whether the client has gone since. Thread and memory needs are bounded: bodies beyond the limit
+are not read, long answers are sent in pieces as the client takes them.
 """
 
 import asyncio
@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from urllib.parse import unquote_to_bytes
 
-from service import create_app
+from service import EXPRESS, create_app
+from service.express import Express
 from service.settings import Settings
-from service.state import ABANDONED
+from service.state import ABANDONED, BEGUN
 
 WATCH_AFTER: Final = 0.3
 """Seconds after which a request is worth watching for its client's leaving."""
@@ -67,6 +68,8 @@ class Scope(Protocol):
     @property
     def server(self) -> str: ...
     @property
+    def authority(self) -> str | None: ...
+    @property
     def headers(self) -> Headers: ...
 
 
@@ -100,9 +103,10 @@ class _Exchange:
 class Gateway:
     """An RSGI application around a WSGI one."""
 
-    def __init__(self, make_app: Callable[[], WsgiApp], max_body: int, threads: int = THREADS) -> None:
-        """Make the app once, in the worker; a body is read to one byte past `max_body`, so that the app refuses it."""
-        self._app = make_app()
+    def __init__(self, app: WsgiApp, express: Express | None, max_body: int, threads: int = THREADS) -> None:
+        """Run an app, and its short way; a body is read to one byte past `max_body`, so that the app refuses it."""
+        self._app = app
+        self._express = express
         self._max_body = max_body
         self._jobs: queue.SimpleQueue[_Exchange] = queue.SimpleQueue()
         self._threads = threads
@@ -113,8 +117,13 @@ class Gateway:
     async def __rsgi__(self, scope: Scope, protocol: HttpProtocol) -> None:
         """Answer one request."""
         body = b"" if scope.method in {"GET", "HEAD", "OPTIONS"} else await self._body(protocol)
+        environ = _environ(scope, body)
+        reply = None if self._express is None else await self._express.answer(environ)
+        if reply is not None:
+            protocol.response_bytes(reply.code, reply.headers, reply.body)
+            return
         loop = asyncio.get_running_loop()
-        exchange = _Exchange(_environ(scope, body), protocol, loop, loop.create_future())
+        exchange = _Exchange(environ, protocol, loop, loop.create_future())
         exchange.environ[ABANDONED] = exchange.gone.is_set
         watch = loop.call_later(WATCH_AFTER, self._watch, exchange)
         self._jobs.put(exchange)
@@ -159,6 +168,8 @@ class Gateway:
             except Exception:  # noqa: BLE001 - whatever it is, the thread must live on
                 _LOG.exception("a request could not be answered")
             finally:
+                if BEGUN in exchange.environ:
+                    exchange.environ[BEGUN].close()
                 exchange.loop.call_soon_threadsafe(_finish, exchange.done)
             with self._lock:
                 self._idle += 1
@@ -220,14 +231,15 @@ async def _sent(transport: Transport, piece: bytes) -> None:
 
 def _environ(scope: Scope, body: bytes) -> Environ:
     """The WSGI environ of a request (PEP 3333): paths decoded, text in ISO 8859-1 clothes."""
+    path, query = scope.path, scope.query_string
     host, _, port = scope.server.rpartition(":")
     client, _, client_port = scope.client.rpartition(":")
     environ = {
         **_BASE,
         "REQUEST_METHOD": scope.method,
-        "PATH_INFO": unquote_to_bytes(scope.path).decode("latin-1"),
-        "REQUEST_URI": scope.path,
-        "QUERY_STRING": scope.query_string.encode().decode("latin-1"),
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1") if "%" in path or not path.isascii() else path,
+        "REQUEST_URI": path,
+        "QUERY_STRING": query if query.isascii() else query.encode().decode("latin-1"),
         "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
         "SERVER_NAME": host,
         "SERVER_PORT": port,
@@ -240,10 +252,13 @@ def _environ(scope: Scope, body: bytes) -> Environ:
         key = name.upper().replace("-", "_")
         key = key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"
         environ[key] = f"{environ[key]},{value}" if key in environ else value
+    if scope.authority is not None:
+        environ.setdefault("HTTP_HOST", scope.authority)
     return environ
 
 
 def application() -> Gateway:
     """Make the gateway from the environment; the factory that the web server calls in each worker."""
     settings = Settings.from_environment()
-    return Gateway(lambda: create_app(settings), settings.max_body)
+    app = create_app(settings)
+    return Gateway(app, app.extensions.get(EXPRESS), settings.max_body)

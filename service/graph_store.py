@@ -2,7 +2,7 @@
 
 import re
 from typing import Final
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 from flask import Blueprint, Response, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
@@ -12,18 +12,18 @@ from kg.errors import NotFoundError
 from kg.formats import DATASET_FORMATS, GZIP, RDF_FORMATS, RdfFormat
 from kg.query import gzipped
 from kg.rdf import DefaultGraph, NamedNode, iri_spellings
-from kg.terms import graph_iri, graph_name
+from kg.terms import graph_iri, graph_name, slug
 from service import body
 from service.caching import result_response, revalidated
 from service.catalog import dumps
 from service.negotiation import HTML, Representation, by_suffix, required, spelled
 from service.observability import engine_time
-from service.pages import Link, add_links, dataset_link, page_language, page_response
+from service.pages import Link, add_links, content_location, dataset_link, page_language, page_response, url_name
 from service.state import knowledge_graph
 
 blueprint: Final = Blueprint("graph_store", __name__)
 
-_GRAPH: Final[dict[str, Representation]] = {"html": HTML, **{fmt.suffixes[0]: fmt for fmt in RDF_FORMATS}}
+_GRAPH: Final[dict[str, Representation]] = {**{fmt.suffixes[0]: fmt for fmt in RDF_FORMATS}, "html": HTML}
 _EVERYTHING: Final[dict[str, Representation]] = {"html": HTML, **{fmt.suffixes[0]: fmt for fmt in DATASET_FORMATS}}
 """What one graph, and all graphs with their names, can be had as, by the suffix of the URL."""
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -60,23 +60,34 @@ def graphs(suffix: str = "") -> Response:
         graph_name=graph_name,
         graph_title=graph_title,
     )
-    return page_response(page)
+    response = page_response(page)
+    add_links(response, *_alternates(None))
+    return response
 
 
 @blueprint.get("/graph/<path:name>")
 def graph(name: str) -> Response:
-    """One graph of the project as RDF, also gzipped (`.ttl.gz`), or as text/html what it is; 404 if there is none."""
-    name, representation, packed = _chosen(name, _GRAPH)
+    """One graph of the project as RDF, also gzipped (`.ttl.gz`), or as text/html what it is; 404 if there is none.
+
+    This is the Graph Store Protocol's direct identification (section 4.1), so RDF goes before the page.
+    """
+    sent, (name, representation, packed) = name, _chosen(name, _GRAPH)
     node = _held(graph_iri(name))
+    if isinstance(representation, RdfFormat) and name == sent:
+        content_location(url_for(".graph", name=f"{name}.{representation.suffixes[0]}", lang=None))
     iri = node.value
     if isinstance(representation, RdfFormat):
         response = _file(node, representation, name.replace("/", "-"), packed=packed)
     else:
         revalidated(HTML.media_type, page_language())
         response = _page(iri, name)
-    others = (Link(file.url, "alternate", GZIP if file.gzipped else file.fmt.media_type) for file in dumps(iri))
-    add_links(response, Link(iri, "describes"), *others)
+    add_links(response, Link(iri, "describes"), *_alternates(iri))
     return response
+
+
+def _alternates(iri: str | None) -> list[Link]:
+    """The files that hold a graph, or everything, as links."""
+    return [Link(file.url, "alternate", GZIP if file.gzipped else file.fmt.media_type) for file in dumps(iri)]
 
 
 def _page(iri: str, name: str) -> Response:
@@ -105,11 +116,10 @@ def _named(sent: dict[str, list[str]]) -> NamedNode | DefaultGraph:
         raise BadRequest("Name exactly one graph, with ?graph=IRI or ?default; /graph has all of them.")
     if default:
         return DefaultGraph()
-    iri = named[0] if _SCHEME.match(named[0]) else urljoin(request.base_url, named[0])
     try:
-        return NamedNode(iri)
+        return NamedNode(named[0] if _SCHEME.match(named[0]) else urljoin(request.base_url, named[0]))
     except ValueError:
-        raise BadRequest(f"<{iri}> is no IRI.") from None
+        raise BadRequest(f"<{named[0]}> is no IRI.") from None
 
 
 def _chosen(name: str, forms: dict[str, Representation]) -> tuple[str, Representation, bool]:
@@ -129,9 +139,16 @@ def _file(graph: NamedNode | None, fmt: RdfFormat, name: str, *, packed: bool) -
     with engine_time():
         result = knowledge_graph().engine.dump(graph, fmt)
     response = result_response(gzipped(result), GZIP)
-    response.headers.set("Content-Disposition", "attachment", filename=f"{name}.{fmt.suffixes[0]}.gz")
+    response.headers.set("Content-Disposition", "attachment", **_file_names(name, f".{fmt.suffixes[0]}.gz"))
     add_links(response, dataset_link())
     return response
+
+
+def _file_names(name: str, suffix: str) -> dict[str, str]:
+    """A file's name for Content-Disposition, with another in ASCII where it has other letters (RFC 6266, section 5)."""
+    if name.isascii():
+        return {"filename": name + suffix}
+    return {"filename": slug(name) + suffix, "filename*": f"UTF-8''{quote(name + suffix, safe='')}"}
 
 
 def _dump(graph: NamedNode | DefaultGraph | None, fmt: RdfFormat, media_type: str) -> Response:
@@ -146,5 +163,7 @@ def _dump(graph: NamedNode | DefaultGraph | None, fmt: RdfFormat, media_type: st
 def _link(iri: str) -> str:
     name = graph_name(iri)
     return (
-        url_for("graph_store.data", graph=iri, lang=None) if name is None else url_for("graph_store.graph", name=name)
+        url_for("graph_store.data", graph=iri, lang=None)
+        if name is None
+        else url_for("graph_store.graph", name=url_name(name))
     )

@@ -246,22 +246,32 @@ class Observer:
         def start(
             status: str, headers: list[tuple[str, str]], failure: "OptExcInfo | None" = None
         ) -> Callable[[bytes], object]:
-            _note(current, status, headers)
-            return start_response(status, [*headers, *_own_headers(current)], failure)
+            return start_response(status, self.completed(current, status, headers), failure)
+
+        def finish() -> None:
+            self._metrics.in_flight.dec()
+            self.finished(environ, current)
 
         try:
             body = self._app(environ, start)
         except BaseException:
-            self._finish(environ, current)
+            finish()
             raise
-        return ClosingIterator(body, lambda: self._finish(environ, current))
+        return ClosingIterator(body, finish)
 
-    def _finish(self, environ: "WSGIEnvironment", done: Exchange) -> None:
+    @staticmethod
+    def completed(current: Exchange, status: str, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """An answer's headers with those that tell of the exchange, which notes the answer."""
+        _note(current, status, headers)
+        return [*headers, *_own_headers(current)]
+
+    def finished(self, environ: "WSGIEnvironment", done: Exchange) -> None:
+        """Count and log a request that was answered."""
         seconds = time.perf_counter() - done.started
-        self._metrics.in_flight.dec()
         self._metrics.count(done, seconds)
         if self._log is not None:
-            self._log.info(_line(environ, done, seconds))
+            log = self._log  # without the search for the caller, which nobody reads
+            log.handle(log.makeRecord(log.name, logging.INFO, "", 0, _line(environ, done, seconds), (), None))
 
 
 def _note(current: Exchange, status: str, headers: list[tuple[str, str]]) -> None:

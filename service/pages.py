@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
-from flask import Flask, Response, request, url_for
+from flask import Flask, Response, after_this_request, request, url_for
+from werkzeug.exceptions import BadRequest
 from werkzeug.http import dump_options_header
 from werkzeug.urls import iri_to_uri
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from kg.context import project_context
 from kg.formats import JSONLD, RdfFormat
@@ -16,6 +20,8 @@ from kg.terms import BASE, HPEZ, HPSH, ID, VOID, compact
 from service.negotiation import LANGUAGES, language
 from service.words import WORDS
 
+_PATH_SIGNS: Final = "!$&'()*+,/:;=@"
+"""What stays as it is in the path of a URL (RFC 3986, section 3.3)."""
 _LANGUAGE_NAMES: Final = {"en": "English", "vi": "Tiếng Việt"}
 
 
@@ -40,8 +46,33 @@ def compact_response(triples: Iterable[Triple], fmt: RdfFormat, about: NamedNode
     """Send a document about a node: as `rdf_response` does, but JSON-LD compact, by reference to the context here."""
     if fmt is not JSONLD:
         return rdf_response(triples, fmt)
-    context = url_for("catalog.context", _external=True, lang=None)
-    return Response(document(triples, project_context(), context, about), mimetype=fmt.media_type)
+    return Response(document(triples, project_context(), context_url(), about), mimetype=fmt.media_type)
+
+
+def context_url() -> str:
+    """Where the JSON-LD context of the documents is, as the client reaches it."""
+    return absolute_url("catalog.context")
+
+
+def absolute_url(endpoint: str, **values: str) -> str:
+    """The URL of an endpoint as the client reaches it, in no chosen language.
+
+    Raises BadRequest (400) if the request names no host that a URL can be made of (RFC 9112, section 3.2).
+    """
+    if not request.host:
+        raise BadRequest("The header Host must be a name of letters, digits, dots and hyphens, or an IP address.")
+    return url_for(endpoint, _external=True, lang=None, **values)
+
+
+def content_location(url: str) -> None:
+    """Say at which URL the representation that was negotiated is alone (RFC 9110, section 8.7), also with a 304."""
+
+    def located(response: Response) -> Response:
+        if response.status_code in {HTTPStatus.OK, HTTPStatus.NOT_MODIFIED}:
+            response.headers["Content-Location"] = url
+        return response
+
+    after_this_request(located)
 
 
 def page_response(html: str) -> Response:
@@ -65,7 +96,7 @@ class Link:
         return dump_options_header(f"<{iri_to_uri(self.target)}>", parameters)
 
 
-def add_links(response: Response, *links: Link) -> None:
+def add_links(response: WerkzeugResponse, *links: Link) -> None:
     """Add links to a response's header `Link`."""
     response.headers["Link"] = ", ".join((*response.headers.get_all("Link"), *map(str, links)))
 
@@ -78,13 +109,19 @@ def dataset_link() -> Link:
 def link(iri: str) -> str | None:
     """Where a page links to for an IRI: a path here for the project's own, none for what is no web address."""
     if iri.startswith(ID):
-        return url_for("resource.document", name=iri.removeprefix(ID))
+        return url_for("resource.document", name=url_name(iri.removeprefix(ID)))
     for endpoint, namespace in (("resource.ontology", HPEZ), ("resource.shapes", HPSH)):
         if iri.startswith(namespace):
             return url_for(endpoint, _anchor=iri.removeprefix(namespace))
     if iri.startswith(BASE):
         return f"{request.script_root}/{iri.removeprefix(BASE)}"
     return iri if iri.startswith(("https://", "http://")) else None
+
+
+def url_name(name: str) -> str:
+    """What of an IRI to build a URL of: a name that is held percent-encoded is decoded, not to be encoded twice."""
+    decoded = unquote(name)
+    return decoded if quote(decoded, safe=_PATH_SIGNS) == name else name
 
 
 def in_language(texts: Mapping[str, str], wanted: str) -> str | None:

@@ -1,17 +1,19 @@
 """Linked data: entities and their documents, the ontology, the shapes, and the page where to start."""
 
+import unicodedata
+from http import HTTPStatus
 from typing import Final
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
-from werkzeug.wrappers import Response as WerkzeugResponse
+from flask import Blueprint, Response, render_template, request, url_for
 
 from kg.catalog import current_version
 from kg.describe import Description, describe, is_known
 from kg.errors import NotFoundError
-from kg.formats import GRAPH_FORMATS, RdfFormat
+from kg.formats import GRAPH_FORMATS, RDF_FORMATS, RdfFormat
 from kg.rdf import NamedNode
 from kg.terms import BASE, HPEZ, HPSH, ID, graph_iri
 from service.caching import result_response, revalidated
+from service.catalog import described
 from service.document import arrange
 from service.glossary import Entry, entries
 from service.negotiation import HTML, Representation, by_suffix, required
@@ -20,6 +22,7 @@ from service.pages import (
     Link,
     add_links,
     compact_response,
+    content_location,
     dataset_link,
     other_language,
     page_language,
@@ -35,21 +38,56 @@ _REPRESENTATIONS: Final[dict[str, Representation]] = {"html": HTML, **{fmt.suffi
 
 @blueprint.get("/")
 def home() -> Response:
-    """The start page, text/html: what is here, and everything that the graph describes."""
-    required(request.accept_mimetypes, (HTML,))
+    """The start page, text/html: what is here, and everything that the graph describes; or as RDF the dataset.
+
+    The RDF is that of /.well-known/void, which Content-Location says; links lead there and to the endpoint (RFC 8631).
+    """
+    representation = required(request.accept_mimetypes, (HTML, *RDF_FORMATS))
+    description = url_for("catalog.void", lang=None)
+    if isinstance(representation, RdfFormat):
+        content_location(description)
+        response = described(representation)
+        add_links(response, dataset_link(), Link(url_for(".home", lang=None), "alternate", HTML.media_type))
+    else:
+        response = _home_page()
+        add_links(response, *(Link(description, "alternate", fmt.media_type) for fmt in RDF_FORMATS))
+    add_links(response, Link(description, "describedby"), Link(url_for("sparql.get", lang=None), "service-desc"))
+    return response
+
+
+def _home_page() -> Response:
     revalidated(HTML.media_type, page_language())
-    described = _entries("entities", ID)
-    kinds = sorted({entry.name.partition("/")[0] for entry in described})
-    groups = {kind: [entry for entry in described if entry.name.startswith(f"{kind}/")] for kind in kinds}
+    found = _entries("entities", ID)
+    kinds = sorted({entry.name.partition("/")[0] for entry in found})
+    groups = {kind: [entry for entry in found if entry.name.startswith(f"{kind}/")] for kind in kinds}
     return page_response(render_template("resource/home.html", groups=groups))
 
 
 @blueprint.get("/id/<path:name>")
-def identifier(name: str) -> WerkzeugResponse:
-    """Redirect (303) from a thing to the document about it; 404 if nothing is said about it."""
-    if not is_known(knowledge_graph().engine, ID + name):
+def identifier(name: str) -> Response:
+    """Redirect (303) from a thing to the document about it; 404 if nothing is said about it.
+
+    A redirect has no entity tag: conditions hold for answers of 2xx only (RFC 9110, section 13.2.1).
+    """
+    known = next((spelling for spelling in _spellings(name) if is_known(knowledge_graph().engine, ID + spelling)), None)
+    if known is None:
         raise NotFoundError(f"Nothing is said about <{ID}{name}> here.")
-    return redirect(url_for("resource.document", name=name), code=303)
+    response = _redirect(url_for(".document", name=known), HTTPStatus.SEE_OTHER)
+    add_links(response, Link(url_for(".document", name=known, lang=None), "describedby"))
+    return response
+
+
+def _redirect(location: str, status: HTTPStatus) -> Response:
+    """Lead to another path, with a note in the reader's language."""
+    response = page_response(render_template("resource/redirect.html", location=location))
+    response.status_code = status
+    response.location = location
+    return response
+
+
+def _spellings(name: str) -> tuple[str, ...]:
+    """A name as it was sent and, where it is decomposed Unicode (NFD), composed (NFC), as Vietnamese is kept here."""
+    return tuple(dict.fromkeys((name, unicodedata.normalize("NFC", name))))
 
 
 @blueprint.get("/doc/<path:name>")
@@ -59,11 +97,16 @@ def document(name: str) -> Response:
     JSON-LD is compact, by reference to /context.jsonld. Links (RFC 8288) lead to the other forms (alternate), the
     classes of the thing (type), the thing (describes, RFC 6892) and the dataset.
     """
-    name, representation = _representation(name)
-    revalidated(*_negotiated_as(representation))
-    with engine_time():
-        description = describe(knowledge_graph().engine, ID + name)
+    sent, (name, representation) = name, _representation(name)
     path = url_for(".document", name=name, lang=None)
+    if isinstance(representation, RdfFormat) and name == sent:
+        content_location(f"{path}.{representation.suffixes[0]}")
+    revalidated(*_negotiated_as(representation))
+    try:
+        with engine_time():
+            description = describe(knowledge_graph().engine, ID + name)
+    except NotFoundError:
+        return _at_other_spelling(sent, name)
     if isinstance(representation, RdfFormat):
         response = compact_response(description.triples(), representation, description.iri)
         add_links(response, dataset_link())
@@ -72,6 +115,14 @@ def document(name: str) -> Response:
     types = (Link(iri, "type") for iri in description.types)
     add_links(response, Link(description.iri.value, "describes"), *types, *_links(path, representation))
     return response
+
+
+def _at_other_spelling(sent: str, name: str) -> Response:
+    """Lead on (308) to the document at a name's other spelling; raises NotFoundError if there is none."""
+    other = _spellings(name)[-1]
+    if other == name or not is_known(knowledge_graph().engine, ID + other):
+        raise NotFoundError(f"Nothing is said about <{ID}{name}> here.")
+    return _redirect(url_for(".document", name=other + sent.removeprefix(name)), HTTPStatus.PERMANENT_REDIRECT)
 
 
 def _document_page(description: Description, path: str) -> Response:
@@ -102,6 +153,8 @@ def _vocabulary(graph: str, namespace: str, suffix: str, version: str) -> Respon
     name, representation = _representation(f"{plain}.{suffix}" if suffix else plain)
     if suffix and name != graph:
         raise NotFoundError(f"There is no form .{suffix} of this; there are {', '.join(_REPRESENTATIONS)}.")
+    if isinstance(representation, RdfFormat) and not suffix and name == plain:
+        content_location(f"{request.script_root}/{name}.{representation.suffixes[0]}")
     revalidated(*_negotiated_as(representation))
     if version and current_version(knowledge_graph().engine, BASE + graph) != BASE + name:
         raise NotFoundError(f"There is no version <{BASE}{name}> here.")

@@ -1,4 +1,4 @@
-"""The endpoint's description of itself (SPARQL 1.1 Service Description), as triples; pure."""
+"""The endpoint's description of itself (SPARQL 1.1 Service Description), as triples."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -8,6 +8,7 @@ from kg.formats import RDF_FORMATS, RESULT_FORMATS
 from kg.rdf import RDF_TYPE, BlankNode, Literal, NamedNode, Triple
 from kg.terms import SD, VOID
 from service.settings import DefaultGraph
+from service.state import knowledge_graph
 
 _TRIPLES: Final = NamedNode(VOID + "triples")
 _SIMPLE: Final = NamedNode("http://www.w3.org/ns/entailment/Simple")
@@ -16,16 +17,20 @@ _SIMPLE: Final = NamedNode("http://www.w3.org/ns/entailment/Simple")
 def service_description(site: Site, default_graph: DefaultGraph, counts: Counts) -> list[Triple]:
     """Describe the endpoint of a site and its default dataset, which is the dataset of the site's VoID description.
 
-    There are no input formats, extension functions, or federation to tell of. Blank nodes have the same names each
-    time, so that equal descriptions are equal byte for byte.
+    Queries may be federated if the operator allows any host. There are no input formats or extension functions to tell
+    of. Blank nodes have the same names each time, so that equal descriptions are equal byte for byte.
     """
+    features = {
+        "UnionDefaultGraph": default_graph == "union",
+        "BasicFederatedQuery": bool(knowledge_graph().settings.services),
+    }
     service, dataset = BlankNode("service"), NamedNode(site.dataset)
     return [
         Triple(service, RDF_TYPE, _sd("Service")),
         Triple(service, _sd("endpoint"), NamedNode(site.endpoint)),
         Triple(service, _sd("supportedLanguage"), _sd("SPARQL11Query")),
         *(Triple(service, _sd("resultFormat"), NamedNode(fmt.iri)) for fmt in (*RESULT_FORMATS, *RDF_FORMATS)),
-        *([Triple(service, _sd("feature"), _sd("UnionDefaultGraph"))] if default_graph == "union" else []),
+        *(Triple(service, _sd("feature"), _sd(name)) for name, there in features.items() if there),
         Triple(service, _sd("defaultEntailmentRegime"), _SIMPLE),
         Triple(service, _sd("defaultDataset"), dataset),
         *_dataset(dataset, default_graph, counts),

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, render_template, request, url_for
 from werkzeug.datastructures import MIMEAccept, MultiDict
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from werkzeug.http import parse_accept_header
@@ -17,9 +17,10 @@ from service import body
 from service.caching import answered, result_response, revalidated
 from service.catalog import site
 from service.negotiation import HTML, MediaType, Offer, Representation, best, required, spelled
-from service.pages import page_language, page_response, rdf_response
+from service.pages import Link, add_links, dataset_link, page_language, page_response, rdf_response
 from service.service_description import service_description
-from service.state import ABANDONED, knowledge_graph
+from service.settings import Settings
+from service.state import ABANDONED, BEGUN, knowledge_graph
 
 blueprint: Final = Blueprint("sparql", __name__)
 
@@ -58,13 +59,15 @@ def post() -> Response:
 
 
 def _answer(sent: MultiDict[str, str]) -> Response:
-    formats = _negotiated(request.headers.get("Accept", ""))
-    result = answered(_query_request(sent, formats), *formats.sent_as.values())
+    formats = negotiated(request.headers.get("Accept", ""))
+    query = query_request(sent, formats, knowledge_graph().settings)
+    environ = request.environ
+    result = answered(replace(query, abandoned=environ.get(ABANDONED), begun=environ.get(BEGUN)), formats.media_types)
     return result_response(result, formats.sent_as[result.kind])
 
 
 @dataclass(frozen=True)
-class _Formats:
+class Formats:
     """What each kind of result is sent as, and the media types as the client spells them; "" where none fits."""
 
     solutions: ResultFormat | None
@@ -72,30 +75,35 @@ class _Formats:
     graph: RdfFormat | None
     sent_as: Mapping[ResultKind, str]
 
+    @property
+    def media_types(self) -> tuple[str, ...]:
+        """Those under which each kind would be sent."""
+        return tuple(self.sent_as.values())
+
 
 @lru_cache(maxsize=256)
-def _negotiated(header: str) -> _Formats:
+def negotiated(header: str) -> Formats:
     """Choose formats by an Accept header, of which few differ."""
     accept = parse_accept_header(header, MIMEAccept)
     solutions, boolean, graph = best(accept, RESULT_FORMATS), best(accept, _BOOLEAN_FORMATS), best(accept, RDF_FORMATS)
     kinds: dict[ResultKind, Offer | None] = {"solutions": solutions, "boolean": boolean, "graph": graph}
     sent_as = {kind: "" if fmt is None else spelled(accept, fmt) for kind, fmt in kinds.items()}
-    return _Formats(solutions, boolean, graph, sent_as)
+    return Formats(solutions, boolean, graph, sent_as)
 
 
-def _query_request(sent: MultiDict[str, str], formats: "_Formats") -> QueryRequest:
+def query_request(sent: MultiDict[str, str], formats: Formats, settings: Settings) -> QueryRequest:
+    """What a client asks for by the parameters it sent; raises BadRequest (400) for what is missing or misplaced."""
     return QueryRequest(
         text=_only_query(sent),
         dataset=Dataset(
             default=tuple(sent.getlist("default-graph-uri")),
             named=tuple(sent.getlist("named-graph-uri")),
-            union=knowledge_graph().settings.default_graph == "union",
+            union=settings.default_graph == "union",
         ),
-        timeout=_timeout(sent),
+        timeout=_timeout(sent, settings.timeout),
         solutions=formats.solutions,
         boolean=formats.boolean,
         graph=formats.graph,
-        abandoned=request.environ.get(ABANDONED),
     )
 
 
@@ -110,21 +118,24 @@ def _only_query(sent: MultiDict[str, str]) -> str:
     return queries[0]
 
 
-def _timeout(sent: MultiDict[str, str]) -> float | None:
-    """The seconds that the client gives the query; those of the settings where it gives more, None for as many."""
+def _timeout(sent: MultiDict[str, str], longest: float) -> float | None:
+    """The seconds that the client gives the query; the longest time where it gives more, None for as many."""
     wanted = sent.getlist("timeout")
     if not wanted:
         return None
     if len(wanted) > 1 or not _SECONDS.fullmatch(wanted[0]) or float(wanted[0]) == 0:
         raise BadRequest("`timeout` must be one positive number of seconds, such as 2 or 0.5.")
-    return min(float(wanted[0]), knowledge_graph().settings.timeout)
+    return min(float(wanted[0]), longest)
 
 
 def _about_itself() -> Response:
     offer = required(request.accept_mimetypes, _DESCRIPTIONS)
     served = knowledge_graph()
-    revalidated(offer.media_type, page_language(), served.settings.default_graph)
+    settings = served.settings
+    revalidated(offer.media_type, page_language(), settings.default_graph, *settings.services)
     if isinstance(offer, MediaType):
         return page_response(render_template("sparql/form.html"))
-    described = service_description(site(), served.settings.default_graph, served.census.counts())
-    return rdf_response(described, offer)
+    described = service_description(site(), settings.default_graph, served.census.counts())
+    response = rdf_response(described, offer)
+    add_links(response, dataset_link(), Link(url_for("catalog.void", lang=None), "describedby"))
+    return response

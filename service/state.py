@@ -17,6 +17,9 @@ from service.settings import Settings
 ABANDONED: Final = "hpkg.abandoned"
 """The WSGI environ's key of a callable that says whether the client has gone, where the server can tell."""
 
+BEGUN: Final = "hpkg.begun"
+"""The WSGI environ's key of an evaluation of the request's query that was begun before the app saw the request."""
+
 _KEY: Final = "kg"
 
 

@@ -43,6 +43,13 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "not_found": "There is nothing here",
         "not_found_help": "Nothing is known under this address:",
         "to_home": "Go to the start page",
+        "see_other": "The document about this is at",
+        "problems": "Types of problems",
+        "problems_help": "An error is answered with problem details (RFC 9457), whose type is one of these.",
+        "problem": "Problem",
+        "status": "Status",
+        "meaning": "What it means",
+        "advice": "What to do",
     },
     "vi": {
         "site": "Các khu kinh tế Hải Phòng",
@@ -84,6 +91,13 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "not_found": "Không có gì ở đây",
         "not_found_help": "Không có gì được biết dưới địa chỉ này:",
         "to_home": "Về trang chủ",
+        "see_other": "Tài liệu về đối tượng này ở",
+        "problems": "Các loại lỗi",
+        "problems_help": "Lỗi được trả lời bằng chi tiết sự cố (RFC 9457), thuộc một trong các loại sau.",
+        "problem": "Lỗi",
+        "status": "Mã trạng thái",
+        "meaning": "Ý nghĩa",
+        "advice": "Nên làm gì",
     },
 }
 """Words by language and name; every language has the same names."""

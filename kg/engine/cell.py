@@ -1,9 +1,13 @@
-"""A cell: a forked process that holds a copy of the keeper's store and performs one job at a time under limits."""
+"""A cell: a forked process that holds a copy of the keeper's store and performs one job at a time under limits.
+
+Jobs come from the keeper, each with the connection of the client that waits; or, while the cell is leased, straight
+from the lessee, over a connection of its own.
+"""
 
 import ctypes
-import mmap
 import os
 import resource
+import select
 import signal
 import socket
 import time
@@ -12,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from kg.engine.board import Board
 from kg.engine.wire import Header, Message, Reader, described, send
 from kg.errors import EngineError, KgError, MemoryLimitError
 
@@ -47,24 +52,127 @@ class Limits:
     result: int
 
 
-def live(channel: socket.socket, delivering: mmap.mmap, operations: Mapping[str, Operation], limits: Limits) -> None:
-    """Perform jobs until the keeper is gone or the cell has grown fat; the process then ends.
+class Resident:
+    """The life of a cell, in its own process.
 
-    A job's message brings the connection of the client that waits, as an open file. The answer goes there, and
-    while it does the byte `delivering` is set: a cell that is stopped then would leave half an answer.
+    To the keeper it says {"spools"} before a file of so many bytes goes to a client, {"leaves"} after each of the
+    keeper's jobs, and {"leaves"} when a lease is over; if that is true it ends.
     """
-    fat = _confine(limits)
-    reader, done = Reader(channel), 0
-    while (job := reader.receive()) is not None:
+
+    def __init__(
+        self, channel: socket.socket, board: Board, operations: Mapping[str, Operation], limits: Limits
+    ) -> None:
+        self._channel = channel
+        self._orders = Reader(channel)
+        self._board = board
+        self._operations = operations
+        self._limits = limits
+        self._lease: socket.socket | None = None
+        self._wishes: Reader | None = None
+        self._poll = select.poll()
+        self._poll.register(channel, select.POLLIN)
+        self._fat = 0
+        self._done = 0
+
+    def live(self) -> None:
+        """Perform jobs until the keeper is gone or the cell has grown fat; the process then ends."""
+        self._fat = _confine(self._limits)
+        while True:
+            ready = {file for file, _ in self._poll.poll()}
+            if self._channel.fileno() in ready:
+                self._obey()
+            elif self._wishes is not None:
+                self._serve(self._wishes)
+
+    def _obey(self) -> None:
+        """Do what the keeper says: perform a job, take a lessee, leave the lessee."""
+        if not self._orders.fill():
+            os._exit(0)
+        while (order := self._orders.next()) is not None:
+            match order.header["op"]:
+                case "lease":
+                    self._take_lessee(order)
+                case "recall":
+                    if self._lease is not None:
+                        self._leave_lessee(leaves=False)
+                case _:
+                    self._report(self._perform_for_keeper(order))
+
+    def _take_lessee(self, order: Message) -> None:
+        if order.file is None:
+            raise RuntimeError("a lease came without its lessee")
+        self._limit_file(order)
+        self._board.clear()
+        self._lease = socket.socket(fileno=order.file)
+        self._wishes = Reader(self._lease)
+        self._poll.register(self._lease, select.POLLIN)
+
+    def _leave_lessee(self, *, leaves: bool) -> None:
+        if self._lease is not None:
+            self._poll.unregister(self._lease)
+            self._lease.close()
+        self._lease = self._wishes = None
+        self._report(leaves)
+
+    def _serve(self, wishes: Reader) -> None:
+        """Do what the lessee wants, unless it is gone."""
+        try:
+            alive = wishes.fill()
+        except OSError:
+            alive = False
+        if not alive:
+            self._leave_lessee(leaves=False)
+            return
+        while self._lease is not None and (job := wishes.next()) is not None:
+            self._board.delivering = False
+            self._board.begin(self._board.begun + 1)
+            leaves = self._perform(job, self._lease)
+            self._board.end()
+            if leaves:
+                self._leave_lessee(leaves=True)
+
+    def _perform_for_keeper(self, job: Message) -> bool:
+        if job.file is None:
+            raise RuntimeError("a job came without its client")
+        self._limit_file(job)
+        with socket.socket(fileno=job.file) as client:
+            return self._perform(job, client)
+
+    def _limit_file(self, order: Message) -> None:
+        allowed = min(self._limits.result, int(order.header["spool_left"]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (allowed, resource.RLIM_INFINITY))
+
+    def _perform(self, job: Message, client: socket.socket) -> bool:
+        """Do a job, and say whether it left the cell fat."""
         began = time.monotonic()
-        report = _perform(job, channel, delivering, operations, limits)
-        done += 1
+        self._board.count(self._answer(job, client))
+        self._done += 1
         took_long = time.monotonic() - began > LONG
-        leaves = (took_long or done % LOOK_EVERY == 0) and _address_space() > fat
-        send(channel, Message({**report, "leaves": leaves}))
+        return (took_long or self._done % LOOK_EVERY == 0) and _address_space() > self._fat
+
+    def _answer(self, job: Message, client: socket.socket) -> str:
+        """Send a job's answer to the client; what goes wrong within the job is an answer too.
+
+        The keeper hears of a file before the client does, so that it counts it before the client's next job.
+        """
+        answer = _result(job, self._operations)
+        try:
+            message = _message(answer, job.header.get("id"))
+            if message.file is not None:
+                send(self._channel, Message({"spools": answer.length}))
+            self._board.delivering = True
+            send(client, message)
+        except OSError:
+            return "abandoned"
+        finally:
+            if answer.body is not None:
+                answer.body.close()
+        return str(answer.header["error"]["code"]) if "error" in answer.header else "answered"
+
+    def _report(self, leaves: bool) -> None:
+        send(self._channel, Message({"leaves": leaves}))
         if leaves:
-            break
-    os._exit(0)
+            os._exit(0)
 
 
 def _confine(limits: Limits) -> int:
@@ -82,35 +190,7 @@ def _confine(limits: Limits) -> int:
     return inherited + limits.memory // 4
 
 
-def _perform(
-    job: Message, channel: socket.socket, delivering: mmap.mmap, operations: Mapping[str, Operation], limits: Limits
-) -> Header:
-    """Do a job and send its answer to the client; what goes wrong within it is an answer too.
-
-    The keeper hears of a file before the client does, so that it counts it before the client's next job.
-    """
-    if job.file is None:
-        raise RuntimeError("a job came without its client")
-    allowed = min(limits.result, int(job.header["spool_left"]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (allowed, resource.RLIM_INFINITY))
-    with socket.socket(fileno=job.file) as client:
-        answer = _answer(job, operations)
-        try:
-            message = _message(answer)
-            if message.file is not None:
-                send(channel, Message({"spools": answer.length}))
-            delivering[0] = 1
-            send(client, message)
-        except OSError:
-            return {"outcome": "abandoned"}
-        finally:
-            delivering[0] = 0
-            if answer.body is not None:
-                answer.body.close()
-    return {"outcome": answer.header.get("error", {}).get("code", "answered")}
-
-
-def _answer(job: Message, operations: Mapping[str, Operation]) -> Answer:
+def _result(job: Message, operations: Mapping[str, Operation]) -> Answer:
     try:
         return operations[job.header["op"]](job.header, job.payload)
     except MemoryError:
@@ -121,12 +201,14 @@ def _answer(job: Message, operations: Mapping[str, Operation]) -> Answer:
         return Answer({"error": described(EngineError(f"{type(error).__name__}: {error}"))})
 
 
-def _message(answer: Answer) -> Message:
+def _message(answer: Answer, job: int | None) -> Message:
+    """An answer as it is sent; it names the job, if that has a name."""
+    header = answer.header if job is None else {**answer.header, "id": job}
     if answer.body is None:
-        return Message(answer.header)
+        return Message(header)
     if answer.length <= INLINE:
-        return Message(answer.header, answer.body.read())
-    return Message({**answer.header, "length": answer.length}, file=answer.body.fileno())
+        return Message(header, answer.body.read())
+    return Message({**header, "length": answer.length}, file=answer.body.fileno())
 
 
 def _address_space() -> int:

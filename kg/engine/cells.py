@@ -12,14 +12,17 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Final
 
 from kg.engine.embedded import rows_of_json
-from kg.engine.protocol import QueryRequest, QueryResult, Row
-from kg.engine.wire import Header, Message, Reader, WireError, raised, send
+from kg.engine.protocol import Dataset, QueryRequest, QueryResult, Row
+from kg.engine.tokens import shape
+from kg.engine.wire import Header, Message, Reader, WireError, encoded, post, raised, send
 from kg.errors import CellCrashError, EngineError, UnreachableError
 from kg.formats import JSON, NQUADS, NTRIPLES, RdfFormat, ResultFormat
 from kg.rdf import DefaultGraph, NamedNode, Quad, Triple, in_graph, parse
@@ -69,6 +72,7 @@ class _Connection:
             self.socket.close()
             raise
         self.reader = Reader(self.socket)
+        self.jobs = 0
         self.pending = select.poll()
         self.pending.register(self.socket, select.POLLIN)
 
@@ -80,17 +84,46 @@ class _Connection:
 class _Spooled(io.BufferedReader):
     """The file of a long answer; when it is closed, the keeper learns that its bytes are free again."""
 
-    def __init__(self, file: int, pool: "CellsEngine", connection: _Connection) -> None:
+    def __init__(self, file: int, length: int, release: Callable[[int], None]) -> None:
         super().__init__(io.FileIO(file, "rb"))
         self.seek(0)
-        self._release: tuple[CellsEngine, _Connection] | None = (pool, connection)
+        self._length = length
+        self._release: Callable[[int], None] | None = release
 
     def close(self) -> None:
         super().close()
         if self._release is not None:
-            pool, connection = self._release
-            self._release = None
-            pool.release(connection)
+            release, self._release = self._release, None
+            release(self._length)
+
+
+class Lease:
+    """A cell that this process may talk to directly, a job at a time, until it is recalled.
+
+    `channel` leads to the cell, `connection` to the keeper; what arrives on the channel is read with `reader`.
+    """
+
+    def __init__(self, connection: _Connection, cell: int, file: int) -> None:
+        self.connection = connection
+        self.cell = cell
+        self.channel = socket.socket(fileno=file)
+        self.reader = Reader(self.channel)
+        self.jobs = 0
+
+    def begin(self, request: QueryRequest) -> None:
+        """Begin a job; raises OSError when the lease is over."""
+        self.jobs += 1
+        post(self.channel, _encoded_header(request.dataset, *_formats(request)), request.text.encode())
+
+    def release(self, length: int) -> None:
+        """Tell the keeper that an answer's file is gone."""
+        with suppress(OSError):
+            send(self.connection.socket, Message({"op": "release", "bytes": length}))
+
+    def close(self) -> None:
+        """Give the cell back."""
+        self.reader.close()
+        self.connection.reader.close()
 
 
 class CellsEngine:
@@ -113,15 +146,9 @@ class CellsEngine:
         return f"{digest}-{generation}"
 
     def evaluate(self, request: QueryRequest) -> QueryResult:
-        formats = {"solutions": request.solutions, "boolean": request.boolean, "graph": request.graph}
-        header = {
-            "op": "query",
-            "default": request.dataset.default,
-            "named": request.dataset.named,
-            "union": request.dataset.union,
-            "formats": {kind: None if fmt is None else fmt.media_type for kind, fmt in formats.items()},
-        }
-        return self._result(*self.call(header, request.text.encode(), request))
+        if request.begun is not None:
+            return request.begun(request)
+        return self._result(*self.call(*job_of(request), request))
 
     def dump(self, graph: NamedNode | DefaultGraph | None, fmt: RdfFormat) -> QueryResult:
         name = graph.value if isinstance(graph, NamedNode) else None if graph is None else UNNAMED
@@ -154,17 +181,66 @@ class CellsEngine:
         self, header: Header, payload: bytes = b"", request: QueryRequest | None = None
     ) -> tuple[Header, IO[bytes]]:
         """Have a job done: its answer's header and body, which the caller closes. Raises what the job raised."""
-        wanted = None if request is None else request.timeout
-        timeout = self._timeout if wanted is None else min(wanted, self._timeout)
+        timeout = self.time_for(request)
         message = Message({**header, "timeout": timeout}, payload)
-        connection, answer = self._exchange(message, timeout + _GRACE, request)
-        if "error" in answer.header:
-            self._idle.put(connection)
-            raise raised(answer.header["error"])
+        return self._settled(*self._exchange(message, timeout + _GRACE, request))
+
+    def time_for(self, request: QueryRequest | None) -> float:
+        """The seconds that a job may take."""
+        wanted = None if request is None else request.timeout
+        return self._timeout if wanted is None else min(wanted, self._timeout)
+
+    def _settled(self, connection: _Connection, answer: Message) -> tuple[Header, IO[bytes]]:
+        """Put the connection back, at once or when the answer's file is read, and raise what the job raised."""
         if answer.file is not None:
-            return answer.header, _Spooled(answer.file, self, connection)
+            return answer.header, _Spooled(
+                answer.file, answer.header["length"], lambda length: self._release(connection, length)
+            )
         self._idle.put(connection)
+        if "error" in answer.header:
+            raise raised(answer.header["error"])
         return answer.header, io.BytesIO(answer.payload)
+
+    def lease(self) -> Lease | None:
+        """Have a cell leased, if one can be spared. Raises OSError while the keeper is away."""
+        connection = _Connection(self._path)
+        try:
+            send(connection.socket, Message({"op": "lease"}))
+            answer = _awaited(connection, _GRACE, None)
+        except BaseException:
+            connection.reader.close()
+            raise
+        if answer.file is None:
+            connection.reader.close()
+            return None
+        return Lease(connection, answer.header["cell"], answer.file)
+
+    def answered(self, lease: Lease, answer: Message) -> QueryResult:
+        """The result that came over a lease; raises what the job raised."""
+        if "error" in answer.header:
+            raise raised(answer.header["error"])
+        if answer.file is None:
+            return self._result(answer.header, io.BytesIO(answer.payload))
+        return self._result(answer.header, _Spooled(answer.file, answer.header["length"], lease.release))
+
+    def adopted(self, lease: Lease, request: QueryRequest, left: float) -> QueryResult:
+        """Let the keeper take over the lease's last job, which has `left` seconds, and await its answer.
+
+        The lease is over then.
+        """
+        header, payload = job_of(request)
+        order = {"op": "adopt", "cell": lease.cell, "number": lease.jobs, "job": {**header, "timeout": left}}
+        try:
+            send(lease.connection.socket, Message(order, payload))
+            answer = _adopted(lease, left + _GRACE, request)
+        except (ConnectionError, WireError):
+            lease.close()
+            return self._result(*self.call(header, payload, replace(request, timeout=max(left, 0.001))))
+        except BaseException:
+            lease.close()
+            raise
+        lease.reader.close()
+        return self._result(*self._settled(lease.connection, answer))
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -172,10 +248,10 @@ class CellsEngine:
             while True:
                 self._idle.get_nowait().reader.close()
 
-    def release(self, connection: _Connection) -> None:
+    def _release(self, connection: _Connection, length: int) -> None:
         """Tell the keeper that the file of the last answer is gone, and keep the connection for the next job."""
         with suppress(OSError):
-            send(connection.socket, Message({"op": "release"}))
+            send(connection.socket, Message({"op": "release", "bytes": length}))
             self._idle.put(connection)
 
     def _evaluated(self, text: str, solutions: ResultFormat | None = None, graph: RdfFormat | None = None) -> IO[bytes]:
@@ -196,7 +272,8 @@ class CellsEngine:
             connection = None
             try:
                 connection = self._connection()
-                send(connection.socket, message)
+                connection.jobs += 1
+                send(connection.socket, replace(message, header={**message.header, "id": connection.jobs}))
                 return connection, _awaited(connection, patience, request)
             except (ConnectionError, FileNotFoundError) as error:
                 if connection is not None:
@@ -216,25 +293,94 @@ class CellsEngine:
             return _Connection(self._path)
 
 
+def job_of(request: QueryRequest) -> tuple[Header, bytes]:
+    """A query as the header and the payload of a job for the keeper."""
+    header = _header(request.dataset, *_formats(request))
+    return {**header, "shape": shape(request.text)}, request.text.encode()
+
+
+Formats = tuple[ResultFormat | None, ResultFormat | None, RdfFormat | None]
+
+
+def _formats(request: QueryRequest) -> Formats:
+    return request.solutions, request.boolean, request.graph
+
+
+def _header(
+    dataset: Dataset, solutions: ResultFormat | None, boolean: ResultFormat | None, graph: RdfFormat | None
+) -> Header:
+    formats = {"solutions": solutions, "boolean": boolean, "graph": graph}
+    return {
+        "op": "query",
+        "default": dataset.default,
+        "named": dataset.named,
+        "union": dataset.union,
+        "formats": {kind: None if fmt is None else fmt.media_type for kind, fmt in formats.items()},
+    }
+
+
+@lru_cache(maxsize=256)
+def _encoded_header(
+    dataset: Dataset, solutions: ResultFormat | None, boolean: ResultFormat | None, graph: RdfFormat | None
+) -> bytes:
+    """The header of a query as it is sent; few differ."""
+    return encoded(_header(dataset, solutions, boolean, graph))
+
+
+def _adopted(lease: Lease, patience: float, request: QueryRequest) -> Message:
+    """Wait for the keeper's last word about an adopted job: its answer, if it had to begin anew, or that it is done.
+
+    Then the answer comes from the cell. Raises as `_awaited` does.
+    """
+    keeper, cell = lease.connection.reader, lease.reader
+    pending = select.poll()
+    pending.register(lease.connection.socket, select.POLLIN)
+    pending.register(lease.channel, select.POLLIN)
+    end = time.monotonic() + patience
+    while (word := keeper.next()) is None:
+        _look(request, end)
+        for file, _ in pending.poll(_LOOK * 1000):
+            if file == lease.channel.fileno():
+                if not cell.fill():
+                    pending.unregister(lease.channel)
+            elif not keeper.fill():
+                raise CellCrashError if cell.within_message else ConnectionResetError
+    return word if "done" not in word.header else _rest(cell)
+
+
+def _rest(reader: Reader) -> Message:
+    """An answer that was sent whole, unless its cell died within it."""
+    while (answer := reader.next()) is None:
+        if not reader.fill():
+            raise CellCrashError
+    return answer
+
+
+def _look(request: QueryRequest | None, end: float) -> None:
+    """Raise UnreachableError if nobody wants the answer any more, or the keeper should have given it by now."""
+    if request is not None and request.abandoned is not None and request.abandoned():
+        raise UnreachableError("The client went away.")
+    if time.monotonic() > end:
+        raise UnreachableError
+
+
 def _awaited(connection: _Connection, patience: float, request: QueryRequest | None) -> Message:
     """Wait for an answer, now and then looking whether anybody still wants it.
 
     Raises ConnectionError if the keeper died before it began to answer, CellCrashError if the answer broke off.
     """
-    abandoned = None if request is None else request.abandoned
     end = time.monotonic() + patience
     try:
         while (answer := connection.reader.next()) is None:
-            if abandoned is not None and abandoned():
-                raise UnreachableError("The client went away.")
-            if time.monotonic() > end:
-                raise UnreachableError
+            _look(request, end)
             if connection.wait(_LOOK) and not connection.reader.fill():
                 if connection.reader.within_message:
                     raise CellCrashError
                 raise ConnectionResetError
     except (WireError, ValueError) as error:
         raise EngineError(f"The keeper's answer cannot be read: {error}") from error
+    if answer.header.get("id", connection.jobs) != connection.jobs:
+        raise EngineError("The keeper's answer is none to this question.")
     return answer
 
 

@@ -6,14 +6,15 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import attrgetter
 from typing import IO, Final
 from urllib.parse import urlsplit
 
 import pyoxigraph as ox
 
-from kg.engine import tokens
+from kg.engine import tally, tokens
 from kg.engine.diagnosis import diagnose
-from kg.engine.protocol import UNION, Dataset, QueryRequest, QueryResult, ResultKind, Row
+from kg.engine.protocol import UNION, Counts, Dataset, QueryRequest, QueryResult, ResultKind, Row
 from kg.errors import (
     EngineError,
     InputError,
@@ -24,12 +25,13 @@ from kg.errors import (
     UnknownGraphError,
 )
 from kg.formats import CSV, JSON, RDF_FORMATS, RESULT_FORMATS, TSV, XML, F, RdfFormat
-from kg.rdf import DefaultGraph, NamedNode, Quad, Term, Triple, write
+from kg.rdf import DefaultGraph, NamedNode, Quad, Resource, Term, Triple, write
 from kg.terms import BASE
 
 SPOOL_MEMORY: Final = 1024 * 1024
 """Bytes of a result that are kept in memory; what is longer goes into an anonymous file."""
 
+_GRAPH_VARIABLE: Final = re.compile(r"\bGRAPH\s*[?$]", re.IGNORECASE)
 _UNKNOWN_FUNCTION: Final = re.compile(r"custom function (<.*>) is not supported")
 _RESULT_FORMATS: Final = {
     JSON: ox.QueryResultsFormat.JSON,
@@ -42,15 +44,26 @@ _RESULT_FORMATS: Final = {
 class EmbeddedEngine:
     """An engine that holds its dataset in memory and evaluates in the calling thread."""
 
-    def __init__(self, quads: Iterable[Quad] = (), digest: str = "") -> None:
-        """Hold quads; `digest` names the dataset that they are, as far as somebody knows it."""
+    def __init__(self, quads: Iterable[Quad] = (), digest: str = "", counts: Counts | None = None) -> None:
+        """Hold quads; `digest` names the dataset that they are and `counts` is true of it, as far as known.
+
+        They are added one by one: then neighbours lie side by side in memory, so that a forked cell, which writes to
+        what it reads, copies few pages, and no second copy is needed meanwhile. A bulk load does neither.
+        """
         self._store = ox.Store()
         self._generation = 0
         self.services: frozenset[str] = frozenset()
         """The servers that queries may call with SERVICE, as `host` or `host:port`."""
         self.digest = digest or uuid.uuid4().hex[:16]
         self._writing = threading.Lock()
-        self._store.extend(quads)
+        self._counts = counts
+        for quad in quads:
+            self._store.add(quad)
+
+    @property
+    def counts(self) -> Counts | None:
+        """How much there is, by predicate too; None if nobody has counted the dataset."""
+        return self._counts
 
     @property
     def generation(self) -> int:
@@ -63,18 +76,39 @@ class EmbeddedEngine:
     def extend(self, quads: Iterable[Quad]) -> None:
         """Add quads; the generation grows."""
         with self._writing:
-            self._store.extend(quads)
+            if self._counts is None:
+                self._store.extend(quads)
+            else:
+                added = self._new(quads)
+                counts = tally.grown(self._counts, added, self._holds_any)
+                self._store.extend(added)
+                self._counts = counts
             self._generation += 1
+
+    def _new(self, quads: Iterable[Quad]) -> list[Quad]:
+        """What is not held of some quads, each once and as the store spells it."""
+        spelt = ox.Store()
+        spelt.extend(quads)
+        return [quad for quad in spelt if quad not in self._store]
+
+    def _holds_any(
+        self, subject: Resource | Triple | None, predicate: NamedNode | None, object_: Term | Triple | None
+    ) -> bool:
+        return any(True for _ in self._store.quads_for_pattern(subject, predicate, object_))
 
     def quads(self, graph: NamedNode | None = None) -> Iterator[Quad]:
         return self._store.quads_for_pattern(None, None, None, graph)
 
     def graph_sizes(self) -> dict[str, int]:
+        if self._counts is not None:
+            return dict(self._counts.graphs)
         counts = self.select("SELECT ?g (COUNT(*) AS ?n) WHERE { GRAPH ?g { ?s ?p ?o } } GROUP BY ?g ORDER BY ?g")
         return {row["g"].value: int(row["n"].value) for row in counts}
 
     def status(self) -> Mapping[str, object]:
-        return {"generation": self._generation, "triples": len(self._store)}
+        counts = self._counts
+        triples = len(self._store) if counts is None else counts.unnamed + sum(counts.graphs.values())
+        return {"generation": self._generation, "triples": triples}
 
     def dump(self, graph: NamedNode | DefaultGraph | None, fmt: RdfFormat) -> QueryResult:
         if isinstance(graph, NamedNode) and not self._store.contains_named_graph(graph):
@@ -91,7 +125,7 @@ class EmbeddedEngine:
 
     def evaluate(self, request: QueryRequest) -> QueryResult:
         self._refuse_service(request.text)
-        result = self._run(request.text, self._resolve(request))
+        result = self._run(request.text, self._resolve(request), graphs=self._graphs_in_order(request.text))
         return self._spooled(lambda body: _serialized(result, request, body))
 
     @staticmethod
@@ -145,6 +179,12 @@ class EmbeddedEngine:
                 raise UnknownGraphError(f"There is no graph <{iri}> here.")
         return dataset
 
+    def _graphs_in_order(self, text: str) -> list[Resource] | None:
+        """The named graphs for a query with `GRAPH ?variable`: the store's own order of them differs at each start."""
+        if _GRAPH_VARIABLE.search(text) is None:
+            return None
+        return sorted(self._store.named_graphs(), key=attrgetter("value"))
+
     def _holds(self, graph: str) -> bool:
         try:
             return self._store.contains_named_graph(NamedNode(graph))
@@ -152,16 +192,21 @@ class EmbeddedEngine:
             return False
 
     def _run(
-        self, text: str, dataset: Dataset, bindings: Mapping[str, Term] | None = None
+        self,
+        text: str,
+        dataset: Dataset,
+        bindings: Mapping[str, Term] | None = None,
+        graphs: list[Resource] | None = None,
     ) -> ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples:
         explicit = dataset.explicit
         try:
+            named: list[Resource] = [NamedNode(iri) for iri in dataset.named]
             return self._store.query(
                 text,
                 base_iri=BASE,
                 use_default_graph_as_union=dataset.union and not explicit,
                 default_graph=[NamedNode(iri) for iri in dataset.default] if explicit else None,
-                named_graphs=[NamedNode(iri) for iri in dataset.named] if explicit else None,
+                named_graphs=named if explicit else graphs,
                 substitutions={ox.Variable(name): term for name, term in (bindings or {}).items()} or None,
             )
         except SyntaxError as error:

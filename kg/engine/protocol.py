@@ -38,7 +38,7 @@ class QueryRequest:
     """A query with the format wanted for each kind of result; None where none is acceptable.
 
     `timeout` is in seconds and can only shorten what the engine allows; `abandoned` says, while the query
-    waits or runs, whether nobody wants the answer any more.
+    waits or runs, whether nobody wants the answer any more. `begun` finishes an evaluation that was begun before.
     """
 
     text: str
@@ -48,6 +48,35 @@ class QueryRequest:
     graph: RdfFormat | None = None
     timeout: float | None = None
     abandoned: Callable[[], bool] | None = None
+    begun: "Callable[[QueryRequest], QueryResult] | None" = None
+
+
+@dataclass(frozen=True)
+class PropertyCounts:
+    """How many triples have a predicate, and how many different subjects and objects they have."""
+
+    triples: int
+    subjects: int
+    objects: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much there is in the union of all graphs, where a statement counts once, and in each named graph.
+
+    Properties, classes and graphs are keyed by IRI, in its order. A number is None, and a partition empty, where
+    counting would take longer or more memory than a query may.
+    """
+
+    triples: int | None
+    entities: int | None
+    subjects: int | None
+    objects: int | None
+    properties: Mapping[str, PropertyCounts]
+    classes: Mapping[str, int]
+    graphs: Mapping[str, int]
+    unnamed: int
+    """Triples of the graph without a name."""
 
 
 ResultKind = Literal["solutions", "boolean", "graph"]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final
 from urllib.parse import urljoin
 
@@ -24,7 +25,12 @@ _PATTERN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-
+_VARYING: Final = re.compile(
+    r"""(?P<i><[^<>"{}|^`\\\x00-\x20]*>) | (?P<s>"(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*') | \#[^\n]* | (?P<n>\d+)""",
+    re.VERBOSE,
+)
+_SHAPED: Final = 8192
+"""Code points of a text that make its shape."""
 _OPENING: Final = frozenset("([{")
 _CLOSING: Final = frozenset(")]}")
 _SIGNS: Final = frozenset("!+-^")
@@ -133,6 +139,12 @@ def nesting(text: str) -> int:
         depth += (token.text in _OPENING) - (token.text in _CLOSING)
         deepest = max(deepest, depth + signs)
     return deepest
+
+
+def shape(text: str) -> str:
+    """Name what a text has in common with others that differ in IRIs, literals, numbers, comments and white space."""
+    skeleton = _VARYING.sub(lambda match: match.lastgroup or "", text[:_SHAPED])
+    return blake2b(" ".join(skeleton.split()).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def line_and_column(text: str, offset: int) -> tuple[int, int]:

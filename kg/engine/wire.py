@@ -1,6 +1,7 @@
 """Messages between the service, the keeper and its cells: a JSON header, a payload and perhaps one open file.
 
-A message is eight bytes of lengths, the header in UTF-8 and the payload. The peers are processes that one
+A message is eight bytes of lengths, the header in UTF-8 and the payload; the highest bit of the header's length says
+that a file comes with it. The peers are processes that one
 operator started on one machine; the permissions of the socket's folder keep others out.
 """
 
@@ -8,24 +9,31 @@ import json
 import os
 import socket
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from kg import errors
-from kg.errors import EngineError, KgError, NotAcceptableError, PositionedError
+from kg.errors import EngineError, KgError, LimitError, NotAcceptableError, PositionedError
 
-Header = dict[str, Any]
+Header = Mapping[str, Any]
 
 MAX_HEADER: Final = 1024 * 1024
 MAX_PAYLOAD: Final = 256 * 1024 * 1024
 
 _LENGTHS: Final = struct.Struct("!II")
-_READ: Final = 256 * 1024
+_FILE: Final = 1 << 31
+_READ: Final = 64 * 1024
+"""Bytes that are read at once: few enough that the buffer for them comes from the heap."""
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _ERRORS: Final = {
     cls.code: cls
     for cls in vars(errors).values()
     if isinstance(cls, type) and issubclass(cls, KgError) and "code" in vars(cls)
 }
+ERROR_CODES: Final = frozenset(_ERRORS)
+"""The codes of the errors that a job may end with."""
 
 
 class WireError(Exception):
@@ -41,14 +49,29 @@ class Message:
     file: int | None = None
 
 
+def encoded(header: Header) -> bytes:
+    """A header as it is sent."""
+    return _encode(header).encode()
+
+
 def send(connection: socket.socket, message: Message) -> None:
     """Send a whole message, blocking; an open file travels with its first bytes."""
-    marked = message.header if message.file is None else {**message.header, "file": True}
-    header = json.dumps(marked, ensure_ascii=False, separators=(",", ":")).encode()
-    data = memoryview(_LENGTHS.pack(len(header), len(message.payload)) + header + message.payload)
-    if message.file is not None:
-        data = data[socket.send_fds(connection, [data], [message.file]) :]
-    connection.sendall(data)
+    post(connection, encoded(message.header), message.payload, message.file)
+
+
+def post(connection: socket.socket, header: bytes, payload: bytes, file: int | None = None) -> None:
+    """Send a message whose header is encoded already."""
+    flag = 0 if file is None else _FILE
+    data = b"".join((_LENGTHS.pack(len(header) | flag, len(payload)), header, payload))
+    sent = 0 if file is None else socket.send_fds(connection, [data], [file])
+    connection.sendall(memoryview(data)[sent:] if sent else data)
+
+
+@lru_cache(maxsize=1024)
+def _decoded(header: bytes) -> Header:
+    """Read a header; most are alike, and nobody changes one."""
+    found: Header = json.loads(header.decode())
+    return found
 
 
 class Reader:
@@ -84,17 +107,18 @@ class Reader:
         """Take the next whole message out of what was read; raises WireError for an impossible one."""
         if len(self._buffer) < _LENGTHS.size:
             return None
-        header_length, payload_length = _LENGTHS.unpack_from(self._buffer)
+        marked, payload_length = _LENGTHS.unpack_from(self._buffer)
+        header_length = marked & ~_FILE
         if header_length > MAX_HEADER or payload_length > MAX_PAYLOAD:
             raise WireError("the message is too large")
         start = _LENGTHS.size + header_length
         end = start + payload_length
         if len(self._buffer) < end:
             return None
-        header = json.loads(self._buffer[_LENGTHS.size : start])
-        payload = bytes(memoryview(self._buffer)[start:end])
+        header = _decoded(bytes(self._buffer[_LENGTHS.size : start]))
+        payload = bytes(self._buffer[start:end])
         del self._buffer[:end]
-        return Message(header, payload, self._files.pop(0) if header.pop("file", False) else None)
+        return Message(header, payload, self._files.pop(0) if marked & _FILE else None)
 
     def close(self) -> None:
         """Close the connection and every file that came and was not taken."""
@@ -106,11 +130,13 @@ class Reader:
 
 def described(error: KgError) -> Header:
     """An error as a header, from which `raised` makes it again on the other side."""
-    header: Header = {"code": error.code, "message": error.message}
+    header: dict[str, Any] = {"code": error.code, "message": error.message}
     if isinstance(error, PositionedError):
         header |= {"line": error.line, "column": error.column}
     if isinstance(error, NotAcceptableError):
         header |= {"offered": error.offered}
+    if isinstance(error, LimitError):
+        header |= {"retry_after": error.retry_after}
     return header
 
 
@@ -121,4 +147,6 @@ def raised(header: Header) -> KgError:
         return cls(header["message"], header["line"], header["column"])
     if issubclass(cls, NotAcceptableError):
         return cls(header["message"], tuple(header["offered"]))
+    if issubclass(cls, LimitError):
+        return cls(header["message"], header["retry_after"])
     return cls(header["message"])

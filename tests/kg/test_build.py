@@ -1,4 +1,5 @@
 import hashlib
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -6,11 +7,13 @@ import pytest
 
 from kg import build, resources
 from kg.build import Build
-from kg.errors import ConfigurationError
-from kg.formats import TRIG, TURTLE
+from kg.counts import count
+from kg.engine.embedded import EmbeddedEngine
+from kg.errors import ConfigurationError, RdfSyntaxError
+from kg.formats import NQUADS, TRIG, TURTLE
 from kg.gate import VIOLATION, WARNING
 from kg.materialise import expanded, target_graph
-from kg.rdf import Literal, canonical_nquads, canonical_turtle, parse
+from kg.rdf import Literal, canonical_nquads, canonical_turtle, parse, serialize
 from kg.terms import SPARQL_PREFIXES
 
 
@@ -62,6 +65,52 @@ def test_a_saved_build_is_read_back(built: Build, tmp_path: Path) -> None:
     loaded = build.load(tmp_path)
     assert loaded is not None
     assert canonical_nquads(loaded.quads()) == canonical_nquads(built.engine.quads())
+
+
+def test_blank_nodes_keep_their_names(built: Build, tmp_path: Path) -> None:
+    dataset = build.save(built, tmp_path)
+    first, second = build.load(tmp_path), build.load(tmp_path)
+    assert first is not None
+    assert second is not None
+    assert list(first.quads()) == list(second.quads())
+    assert sorted(serialize(first.quads(), NQUADS).splitlines()) == sorted(dataset.read_bytes().splitlines())
+
+
+def test_loading_leaves_no_thread_behind(built: Build, tmp_path: Path) -> None:
+    build.save(built, tmp_path)
+    before = len(list(Path("/proc/self/task").iterdir()))
+    assert build.load(tmp_path) is not None
+    assert len(list(Path("/proc/self/task").iterdir())) == before, "the keeper forks after it has loaded"
+
+
+def test_a_loaded_graph_knows_its_counts(built: Build, tmp_path: Path) -> None:
+    build.save(built, tmp_path)
+    loaded = build.load(tmp_path)
+    assert loaded is not None
+    assert loaded.counts == count(EmbeddedEngine(loaded.quads()))
+
+
+@pytest.mark.parametrize("kept", [None, [], {"properties": 1}, {"properties": {}}])
+def test_a_graph_without_counts_is_loaded_all_the_same(built: Build, tmp_path: Path, kept: object) -> None:
+    build.save(built, tmp_path)
+    manifest = json.loads((tmp_path / build.MANIFEST).read_text())
+    (tmp_path / build.MANIFEST).write_text(json.dumps({**manifest, "counts": kept}))
+    loaded = build.load(tmp_path)
+    assert loaded is not None
+    assert loaded.counts is None
+    assert loaded.graph_sizes() == built.sizes
+
+
+def test_a_dataset_that_was_kept_broken_is_said_to_be(built: Build, tmp_path: Path) -> None:
+    dataset = build.save(built, tmp_path)
+    broken = dataset.read_bytes() + b"<urn:a> <urn:b> .\n"
+    dataset.write_bytes(broken)
+    manifest = json.loads((tmp_path / build.MANIFEST).read_text())
+    manifest["sha256"] = hashlib.sha256(broken).hexdigest()
+    (tmp_path / build.MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(RdfSyntaxError) as caught:
+        build.load(tmp_path)
+    assert caught.value.line == broken.count(b"\n")
 
 
 @pytest.mark.parametrize("damage", ["truncate", "manifest", "stale"])

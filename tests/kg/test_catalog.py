@@ -1,13 +1,21 @@
+import io
+import json
 from collections.abc import Mapping
+from typing import IO
 
 import pytest
 
-from kg.build import Build
+from kg.build import Build, own_shapes
 from kg.catalog import Census, Counts, Dump, Site, catalogue, current_version, graph_title
+from kg.counts import count
+from kg.engine.cells import CellsEngine
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Row
+from kg.engine.protocol import PropertyCounts, QueryRequest, Row
+from kg.engine.wire import Header
 from kg.errors import DeadlineError, MemoryLimitError, QueueFullError
+from kg.facts import Judge
 from kg.formats import NQUADS, TURTLE
+from kg.host import operations
 from kg.rdf import Literal, NamedNode, Quad, Triple, in_graph, parse
 from kg.terms import DCAT, ID, ONTOLOGY, VOID, graph_iri
 
@@ -45,7 +53,10 @@ def test_counts() -> None:
     assert found.unnamed == 1
     assert found.triples == 7, "a statement of two graphs counts once, and the graph without a name counts too"
     assert (found.entities, found.subjects, found.objects) == (2, 4, 5)
-    assert found.properties == {"http://www.w3.org/1999/02/22-rdf-syntax-ns#type": 4, "urn:p": 3}
+    assert found.properties == {
+        "http://www.w3.org/1999/02/22-rdf-syntax-ns#type": PropertyCounts(4, 3, 3),
+        "urn:p": PropertyCounts(3, 2, 2),
+    }
     assert found.classes == {"urn:Other": 1, "urn:Zone": 2}
 
 
@@ -57,6 +68,57 @@ def test_counted_once_for_each_version() -> None:
     assert engine.asked == asked
     engine.extend([Quad(NamedNode("urn:x"), NamedNode("urn:p"), Literal(9), NamedNode("urn:one"))])
     assert census.counts().graphs == {"urn:one": 7}
+
+
+def test_what_an_engine_knows_is_not_counted() -> None:
+    known = Counts(1, 2, 3, 4, {"urn:p": PropertyCounts(5, 6, 7)}, {"urn:c": 8}, {"urn:g": 9}, 10)
+    census = Census(EmbeddedEngine(counts=known))
+    assert census.counts() is known
+    assert census.graphs() == {"urn:g": 9}
+    parts = [item for item in catalogue(known, SITE) if str(item.subject) == "_:property0"]
+    numbers = {item.predicate.value: item.object.value for item in parts}  # type: ignore[union-attr]
+    assert [numbers[VOID + name] for name in ("triples", "distinctSubjects", "distinctObjects")] == ["5", "6", "7"]
+
+
+class AnsweringEngine(CellsEngine):
+    """Has jobs done by the operations of a cell, in this process."""
+
+    def __init__(self, engine: EmbeddedEngine) -> None:
+        self.engine = engine
+        self.operations = operations(engine, Judge(engine, own_shapes()))
+        self.asked = list[str]()
+
+    @property
+    def version(self) -> str:
+        return self.engine.version
+
+    def call(
+        self,
+        header: Header,
+        payload: bytes = b"",
+        request: QueryRequest | None = None,  # noqa: ARG002 - the engine's own signature
+    ) -> tuple[Header, IO[bytes]]:
+        self.asked.append(header["op"])
+        answer = self.operations[header["op"]](header, payload)
+        return json.loads(json.dumps(answer.header)), answer.body or io.BytesIO()
+
+    def status(self) -> Mapping[str, object]:
+        return self.engine.status()
+
+
+def test_what_a_cell_knows_is_asked_for_once() -> None:
+    known = Counts(1, 2, 3, 4, {"urn:p": PropertyCounts(5, 6, 7)}, {"urn:c": 8}, {"urn:g": 9}, 10)
+    engine = AnsweringEngine(EmbeddedEngine(counts=known))
+    census = Census(engine)
+    assert [census.counts(), census.counts()] == [known, known]
+    assert engine.asked == ["counts"]
+
+
+def test_what_a_cell_does_not_know_is_counted() -> None:
+    counted = CountingEngine()
+    engine = AnsweringEngine(counted)
+    assert Census(engine).counts() == count(counted)
+    assert {"counts", "query"} <= set(engine.asked)
 
 
 @pytest.mark.parametrize("error", [DeadlineError(), MemoryLimitError()])

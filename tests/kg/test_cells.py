@@ -1,25 +1,23 @@
 """The keeper and its cells with jobs of the test's own: limits, fairness, and deaths of every kind."""
 
-import faulthandler
-import io
 import os
 import signal
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from house import HOUSE, MIB, children, keeping, until
 
-from kg.engine.cell import Answer, Limits
-from kg.engine.cells import CellsEngine, VersionFile, listening
-from kg.engine.keeper import House, Keeper
+from kg.engine.cells import CellsEngine
+from kg.engine.keeper import SHORT_SLICE, SLICE
 from kg.engine.protocol import QueryRequest
+from kg.engine.wire import Message, send
 from kg.errors import (
     CellCrashError,
     DeadlineError,
@@ -33,85 +31,6 @@ from kg.errors import (
 )
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="cells need Linux")
-MIB = 1024 * 1024
-
-
-def sleep(header: dict[str, Any], _: bytes) -> Answer:
-    time.sleep(header["seconds"])
-    return Answer({"pid": os.getpid()})
-
-
-def allocate(_: dict[str, Any], __: bytes) -> Answer:
-    pieces = []
-    while True:
-        pieces.append(bytearray(8 * MIB))
-
-
-def abort(_: dict[str, Any], __: bytes) -> Answer:
-    os.abort()
-
-
-def crash(_: dict[str, Any], __: bytes) -> Answer:
-    os.kill(os.getpid(), signal.SIGSEGV)
-    return Answer({})
-
-
-def refuse(_: dict[str, Any], __: bytes) -> Answer:
-    raise InputError("not like that")
-
-
-def fail(_: dict[str, Any], __: bytes) -> Answer:
-    raise KeyError("oops")
-
-
-def large(header: dict[str, Any], _: bytes) -> Answer:
-    body = tempfile.TemporaryFile()  # noqa: SIM115 - the cell closes it
-    try:
-        for _number in range(header["mib"]):
-            body.write(b"x" * MIB)
-        body.flush()
-    except OSError as error:
-        raise ResultTooLargeError from error
-    body.seek(0)
-    return Answer({}, body, header["mib"] * MIB)
-
-
-def echo(_: dict[str, Any], payload: bytes) -> Answer:
-    return Answer({"pid": os.getpid()}, io.BytesIO(payload), len(payload))
-
-
-OPERATIONS = {
-    "sleep": sleep, "allocate": allocate, "abort": abort, "crash": crash, "refuse": refuse, "fail": fail,
-    "large": large, "echo": echo,
-}  # fmt: skip
-HOUSE = House(cells=2, waiting=4, spool=12 * MIB, limits=Limits(memory=200 * MIB, result=5 * MIB))
-
-
-@contextmanager
-def keeping(house: House = HOUSE, timeout: float = 2.0) -> Iterator[tuple[CellsEngine, int]]:
-    """A keeper in a process of its own, and an engine that reaches it."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        VersionFile(folder).write(7, "abc")
-        read, write = os.pipe()
-        listener = listening(folder)
-        pid = os.fork()
-        if pid == 0:
-            faulthandler.disable()
-            os.close(write)
-            try:
-                Keeper(listener, OPERATIONS, house, {"triples": 0}).run(os.fdopen(read))
-            finally:
-                os._exit(0)
-        os.close(read)
-        listener.close()
-        engine = CellsEngine(folder, timeout)
-        try:
-            yield engine, pid
-        finally:
-            engine.close()
-            os.close(write)
-            os.waitpid(pid, 0)
 
 
 @pytest.fixture
@@ -180,6 +99,32 @@ def test_a_cheap_job_passes_expensive_ones(engine: CellsEngine) -> None:
     assert engine.status()["killed"]["requeued"] >= 1  # type: ignore[index]
 
 
+def test_queries_of_a_shape_that_was_slow_do_not_push_in() -> None:
+    """Once one was slow, the others of its shape wait for the places of the slow, and the rest is free at once."""
+    with keeping(replace(HOUSE, waiting=64), timeout=1.5) as (engine, _), ThreadPoolExecutor(32) as pool:
+        with pytest.raises(DeadlineError):
+            call(engine, "sleep", seconds=60, shape="wild")
+        wild = [pool.submit(call, engine, "sleep", seconds=60, shape="wild") for _ in range(30)]
+        time.sleep(0.1)
+        for _ in range(20):
+            began = time.monotonic()
+            assert echoes(engine)
+            assert time.monotonic() - began < 1, "it waited for a slice of each of the others"
+        assert all(isinstance(job.exception(), DeadlineError) for job in wild)
+        assert "requeued" not in engine.status()["killed"]  # type: ignore[operator]
+
+
+def test_a_shape_is_fast_again_once_it_was() -> None:
+    with keeping(timeout=1.5) as (engine, _):
+        call(engine, "sleep", seconds=0.4, shape="moody")
+        call(engine, "sleep", seconds=0, shape="moody")
+        with ThreadPoolExecutor(8) as pool:
+            wild = [pool.submit(call, engine, "sleep", seconds=60) for _ in range(2)]
+            time.sleep(0.5)
+            assert call(engine, "sleep", seconds=0, shape="moody")[0]["pid"]
+            assert all(isinstance(job.exception(), DeadlineError) for job in wild)
+
+
 def test_a_job_that_was_stopped_for_others_is_done_later(engine: CellsEngine) -> None:
     with ThreadPoolExecutor(4) as pool:
         jobs = [pool.submit(call, engine, "sleep", seconds=0.5) for _ in range(3)]
@@ -236,6 +181,30 @@ def test_many_threads(engine: CellsEngine) -> None:
     assert engine.status()["killed"] == {}
 
 
+def test_answers_at_the_end_of_a_slice_go_to_whom_they_belong() -> None:
+    """A job that is done in the moment in which it would be stopped is answered once."""
+    lengths = [end + step / 1000 for end in (SHORT_SLICE, SLICE) for step in range(-4, 5)]
+
+    def one(number: int) -> bool:
+        seconds = lengths[number % len(lengths)]
+        return call(engine, "nap", b"%d" % number, seconds=seconds)[1] == b"%d" % number
+
+    with keeping(replace(HOUSE, cells=3, waiting=64), timeout=20) as (engine, _), ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(one, range(160)))
+
+
+def test_an_answer_to_something_else_is_refused() -> None:
+    with keeping() as (engine, _):
+        assert echoes(engine)
+        connection = engine._idle.get()
+        connection.jobs += 1
+        engine._idle.put(connection)
+        send(connection.socket, Message({"op": "echo", "timeout": 1, "id": connection.jobs}, b"stale"))
+        with pytest.raises(EngineError, match="none to this question"):
+            echoes(engine)
+        assert echoes(engine)
+
+
 def test_killed_cells_are_replaced() -> None:
     with keeping() as (engine, keeper):
         for _ in range(5):
@@ -267,15 +236,3 @@ def test_the_version_needs_no_message() -> None:
         os.kill(keeper, signal.SIGSTOP)
         assert (engine.version, engine.generation) == ("abc-7", 7)
         os.kill(keeper, signal.SIGCONT)
-
-
-def children(pid: int) -> list[int]:
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(part) for part in text.split()]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)

@@ -34,7 +34,7 @@ def test_build_reports_and_keeps(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "source/dnhn-94474" in done.stdout
     assert "conforms: 0 violations" in done.stdout
-    assert json.loads((tmp_path / build.MANIFEST).read_text())["graphs"]
+    assert json.loads((tmp_path / build.MANIFEST).read_text())["counts"]["graphs"]
 
 
 def test_build_speaks_vietnamese(tmp_path: Path) -> None:

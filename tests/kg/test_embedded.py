@@ -37,6 +37,8 @@ NAMED = "SELECT ?o WHERE { GRAPH ?g { ?s ?p ?o } }"
         (ALL, Dataset(), ["0", "1", "2"]),
         (ALL, Dataset(union=False), ["0"]),
         (NAMED, Dataset(union=False), ["1", "2"]),
+        ("SELECT ?o WHERE { ?s ?p ?o GRAPH ?g {} }", Dataset(union=False), ["0", "0"]),
+        ("SELECT ?o WHERE { ?s ?p ?o GRAPH ?g {} FILTER(?o = 2) }", Dataset(), ["2", "2"]),
         (ALL, Dataset(default=("http://e.org/one",)), ["1"]),
         (NAMED, Dataset(default=("http://e.org/one",)), []),
         (ALL, Dataset(named=("http://e.org/one",)), []),
@@ -48,6 +50,18 @@ NAMED = "SELECT ?o WHERE { GRAPH ?g { ?s ?p ?o } }"
 )
 def test_dataset(engine: EmbeddedEngine, text: str, dataset: Dataset, expected: list[str]) -> None:
     assert values(engine, text, dataset) == expected
+
+
+@pytest.mark.parametrize("text", ["SELECT ?g { GRAPH ?g {} }", "select $g { graph $g { ?x <http://e.org/q>* 1 } }"])
+def test_graphs_are_tried_in_one_order(text: str) -> None:
+    names = [f"http://e.org/{number:02}" for number in range(40)]
+    quads = parse("".join(f"<{name}> {{ <http://e.org/a> <http://e.org/p> 1 }}" for name in names).encode(), TRIG)
+    found = set[bytes]()
+    for _ in range(5):
+        with answer(EmbeddedEngine(quads), QueryRequest(text, Dataset(), CSV)).body as body:
+            found.add(body.read())
+    assert len(found) == 1
+    assert sorted(found.pop().decode().split()[1:]) == names
 
 
 def test_unknown_graph(engine: EmbeddedEngine) -> None:

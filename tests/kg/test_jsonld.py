@@ -9,8 +9,9 @@ from rdflib.compare import isomorphic
 from kg.build import Build
 from kg.context import project_context
 from kg.describe import describe
+from kg.errors import RdfSyntaxError
 from kg.formats import JSONLD, TURTLE
-from kg.jsonld import LANGUAGE, REFERENCE, Context, Name, document
+from kg.jsonld import LANGUAGE, MAX_REFERENCES, REFERENCE, Context, Name, document, with_context
 from kg.rdf import NamedNode, Quad, Triple, canonical_nquads, parse, rdflib_graph
 from kg.terms import ID, PREFIXES
 
@@ -142,3 +143,78 @@ def test_readers_take_the_context() -> None:
     text = json.dumps({**project_context().to_json(), "id": "urn:a", "label": {"vi": "khu"}, "type": "Zone"})
     assert len(list(ox.parse(text.encode(), ox.RdfFormat.JSON_LD))) == 2
     assert len(rdflib.Graph().parse(data=text, format="json-ld")) == 2
+
+
+# --- reading what refers to the context
+
+
+WRITTEN = json.dumps(CONTEXT.to_json()["@context"], separators=(",", ":"))
+
+
+def put_in(text: str) -> str:
+    return with_context(text.encode(), CONTEXT, (URL,)).decode()
+
+
+def test_what_was_written_reads_back_without_fetching() -> None:
+    statements = triples(HARD)
+    read = parse(put_in(document(statements, CONTEXT, URL)).encode(), JSONLD)
+    quads = [Quad(item.subject, item.predicate, item.object) for item in statements]
+    assert canonical_nquads(read) == canonical_nquads(quads)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"@context": URL}',
+        '{ "@context"\n:\n[ URL , {"a": null} ] , "a": 1.50 }',
+        '[{"@context": URL}, {"a": {"@context": URL, "b": 1e400}}]',
+        '{"@context": {"a": {"@id": "urn:a", "@context": URL}}}',
+        '{"\\u0040context": URL}',
+        '{"@context": "https:\\/\\/example.org\\/context.jsonld"}',
+    ],
+)
+def test_every_reference_is_replaced_and_nothing_else(text: str) -> None:
+    quoted = json.dumps(URL)
+    wanted = text.replace("URL", WRITTEN).replace('"https:\\/\\/example.org\\/context.jsonld"', WRITTEN)
+    assert put_in(text.replace("URL", quoted)) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": URL}', '{"@context": {"a": URL}}', '{"@context": {"@vocab": URL}}', '{"@context": null, "a": URL}',
+        '{"a": {"@type": "@json", "@value": {"@context": "http://example.org/other", "b": [URL]}}}',
+        '["@context", URL]', '{"a": "\\"@context\\": "}', "}]", '"@context": ', "", '{"@context" "x": 1}',
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_a_reference_stays(text: str) -> None:
+    text = text.replace("URL", json.dumps(URL))
+    assert put_in(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ('{"@context":\n\n "http://example.org/other"}', 3, "http://example.org/other"),
+        ('{"@context": ["https://example.org/context.jsonld", "http://example.org/other"]}', 1, "example.org/other"),
+        ('{"a": {"@context": "other"}}', 1, "other"),
+        ('{"@context": "\\ud800"}', 1, "?"),
+        ('{"@context": "' + "a " * 5000 + '"}', 1, "[...]"),
+        ('{"@context":\n"https://example.org/context.jsonld', 2, "no end"),
+        ('{"a": "\\"', 1, "no end"),
+    ],
+)
+def test_other_contexts_are_refused(text: str, line: int, words: str) -> None:
+    with pytest.raises(RdfSyntaxError) as raised:
+        put_in(text)
+    assert raised.value.line == line
+    assert words in raised.value.message
+    assert len(raised.value.message.encode()) < 500
+
+
+def test_references_are_counted() -> None:
+    """A short text that names a long context many times would become a very long one."""
+    one = f'{{"@context": "{URL}"}}'
+    assert put_in("[" + ",".join([one] * MAX_REFERENCES) + "]").count(WRITTEN) == MAX_REFERENCES
+    with pytest.raises(RdfSyntaxError, match="more than"):
+        put_in("[" + ",".join([one] * (MAX_REFERENCES + 1)) + "]")

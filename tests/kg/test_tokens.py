@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.engine.tokens import dataset_clauses, line_and_column, service_position, tokens
+from kg.engine.tokens import dataset_clauses, line_and_column, service_position, shape, tokens
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,17 @@ def test_tokens_cover_the_text_in_order(text: str) -> None:
         assert token.start >= end
         assert text[token.start : token.start + len(token.text)] == token.text
         end = token.start + len(token.text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("ASK { <a> ?p 1 }", "ASK  { <b#c> ?p 23 } # 'note\n", True),
+        ('SELECT * { ?s ?p "x" }', "SELECT *\n{ ?s ?p '' }", True),
+        ("SELECT * { ?s <p> ?o }", "SELECT * { ?s ?p ?o }", False),
+        ("SELECT * { ?s ?p 1 }", 'SELECT * { ?s ?p "1" }', False),
+        ("ASK { ?s <p#q> ?o }", "ASK { ?s <p", False),
+    ],
+)
+def test_the_shape_of_a_query(one: str, other: str, alike: bool) -> None:
+    assert (shape(one) == shape(other)) is alike

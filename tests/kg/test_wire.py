@@ -59,7 +59,7 @@ def test_the_end_within_a_message_is_an_error() -> None:
 def test_an_impossible_length_is_an_error() -> None:
     near, far = socket.socketpair()
     with near, far:
-        near.sendall(struct.pack("!II", 2**31, 0))
+        near.sendall(struct.pack("!II", 2**30, 0))
         with pytest.raises(WireError):
             Reader(far).receive()
 

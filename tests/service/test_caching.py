@@ -429,3 +429,17 @@ def test_pages_and_styles(server: str) -> None:
     again = requests.get(f"{server}/static/style.css", headers={"If-None-Match": style.headers["ETag"]}, timeout=30)
     assert (style.status_code, again.status_code) == (200, 304)
     assert style.headers["Cache-Control"] == "no-cache"
+
+
+def test_if_match(server: str) -> None:
+    def get(query: str, tag: str) -> requests.Response:
+        return requests.get(f"{server}/sparql", {"query": query}, headers={"If-Match": tag}, timeout=20)
+
+    query = "SELECT (1 AS ?matched) {}"
+    tag = requests.get(f"{server}/sparql", {"query": query}, timeout=20).headers["ETag"]
+    assert get(query, f'"other", {tag}').status_code == 200
+    assert get(query, "*").status_code == 200
+    for refused in ('"other"', f"W/{tag}"):
+        problem = get(query, refused)
+        assert problem.status_code == 412
+        assert problem.headers["Content-Type"] == "application/problem+json"

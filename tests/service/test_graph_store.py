@@ -101,7 +101,7 @@ def test_relative_iri_is_resolved_against_the_request(server: str, problem: Prob
     assert f"<{server}/graph/entities>" in str(found["detail"])
 
 
-@pytest.mark.parametrize("iri", ["urn:a b", "http://example.org/<", "a b\nc"])
+@pytest.mark.parametrize("iri", ["urn:a b", "http://example.org/<", "a b\nc", "//[", "//[::1", "http://["])
 def test_what_is_no_iri(server: str, problem: Problem, iri: str) -> None:
     problem(get(f"{server}/data", graph=iri), 400, "bad-request")
 
@@ -109,6 +109,20 @@ def test_what_is_no_iri(server: str, problem: Problem, iri: str) -> None:
 def test_not_acceptable(server: str, problem: Problem) -> None:
     found = problem(get(f"{server}/data", "text/html", graph=ENTITIES), 406, "not-acceptable")
     assert set(found["offered"]) == {media_type for media_type, _, _ in FORMATS}  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("application/n-triples;q=0.3, application/trig;q=0.7", "application/trig"),
+        ("text/turtle;q=0.5, application/*;q=0.2", "text/turtle"),
+        ("*/*;q=0.1, text/turtle;q=0", "application/n-triples"),
+        ("text/turtle;q=0.2, application/rdf+xml;q=0.9, text/html;q=0.1", "application/rdf+xml"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/graph/entities", f"/data?graph={quote(ENTITIES)}"])
+def test_q_values(server: str, path: str, accept: str, media_type: str) -> None:
+    assert get(server + path, accept).headers["Content-Type"].partition(";")[0] == media_type
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH"])
@@ -125,6 +139,37 @@ def test_options(server: str) -> None:
 
 
 # --- /graph: dumps
+
+
+@pytest.mark.parametrize("accept", [None, "*/*", FIREFOX])
+def test_a_graph_is_identified_directly(server: str, accept: str | None) -> None:
+    """Graph Store Protocol, section 4.1: a GET of the graph's own IRI, of which the base leads here."""
+    answer = get(f"{server}/graph/entities", accept)
+    if accept == FIREFOX:
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        return
+    assert answer.headers["Content-Type"] == "text/turtle; charset=utf-8"
+    assert answer.headers["Content-Location"] == "/graph/entities.ttl"
+    assert get(f"{server}/graph/entities.ttl", "image/png").content == answer.content
+    assert size_of(answer, "turtle") == size_of(get(f"{server}/data", "text/turtle", graph=ENTITIES), "turtle")
+
+
+def test_head_of_a_graph(server: str) -> None:
+    plain = {"Accept-Encoding": "identity"}
+    for name in ("entities", "entities.nt", "entities.nq.gz", "source%2Fdnhn-94474"):
+        url = f"{server}/graph/{name}"
+        head, whole = (requests.request(method, url, headers=plain, timeout=30) for method in ("HEAD", "GET"))
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["Content-Length"] == str(len(whole.content))
+        assert head.headers["ETag"] == whole.headers["ETag"]
+    assert requests.head(f"{server}/graph/nowhere", timeout=30).status_code == 404
+
+
+def test_the_list_of_graphs_leads_to_everything(server: str) -> None:
+    links = requests.utils.parse_header_links(get(f"{server}/graph", FIREFOX).headers["Link"])
+    files = {link["url"].rpartition("/")[2]: link["type"] for link in links if link["rel"] == "alternate"}
+    assert files["graph.trig"] == "application/trig"
+    assert files["graph.nq.gz"] == "application/gzip"
 
 
 @pytest.mark.parametrize(("media_type", "suffix", "parser"), FORMATS)

@@ -73,6 +73,57 @@ def test_all_formats_say_the_same(server: str) -> None:
     assert all(isomorphic(first, other) for other in others)
 
 
+@pytest.mark.parametrize("condition", ["*", '"x"', 'W/"x", "y"'])
+def test_a_redirect_is_made_under_any_condition(server: str, condition: str) -> None:
+    for method in ("GET", "HEAD"):
+        answer = requests.request(
+            method, f"{server}/id/org/heza", headers={"If-None-Match": condition}, timeout=30, allow_redirects=False
+        )
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/doc/org/heza")
+        assert "ETag" not in answer.headers
+        assert answer.headers["Cache-Control"] == "public, max-age=0, must-revalidate"
+        assert answer.headers["Vary"] == "Accept, Accept-Encoding, Accept-Language"
+
+
+def test_head_and_options_of_an_identifier(server: str) -> None:
+    url = f"{server}/id/org/heza"
+    head = requests.head(url, headers={"Accept-Encoding": "identity"}, timeout=30, allow_redirects=False)
+    assert (head.content, head.headers["Content-Length"]) == (b"", str(len(get(url).content)))
+    options = requests.options(url, headers={"Origin": "https://example.org"}, timeout=30)
+    assert options.status_code == 200
+    assert set(options.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+    assert requests.head(f"{server}/id/org/nobody", timeout=30, allow_redirects=False).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "The document about this is at"), ("vi", "Tài liệu về đối tượng này ở")]
+)
+def test_a_redirect_says_where_to(server: str, page: ReadPage, language: str, words: str) -> None:
+    answer = get(f"{server}/id/org/heza", FIREFOX, language)
+    assert answer.links["describedby"]["url"] == "/doc/org/heza"
+    assert answer.headers["Content-Language"] == language
+    answer.status_code = 200
+    found = page(answer)
+    assert (found.links, found.language) == (["/doc/org/heza"], language)
+    assert found.text("p") == [f"{words} /doc/org/heza"]
+
+
+@pytest.mark.parametrize(("accept", "suffix", "_parser"), FORMATS)
+@pytest.mark.parametrize("path", ["/doc/org/heza", "/ontology", "/ontology/0.1.0", "/shapes"])
+def test_what_was_negotiated_has_a_url_of_its_own(
+    server: str, path: str, accept: str, suffix: str, _parser: str
+) -> None:
+    answer = get(server + path, accept)
+    assert answer.headers["Content-Location"] == f"{path}.{suffix}"
+    alone = get(f"{server}{path}.{suffix}", "image/png")
+    assert alone.content == answer.content
+    assert "Content-Location" not in alone.headers
+    headers = {"Accept": accept, "If-None-Match": answer.headers["ETag"], "Accept-Encoding": "identity"}
+    again = requests.get(server + path, headers=headers, timeout=30)
+    assert (again.status_code, again.headers["Content-Location"]) == (304, f"{path}.{suffix}")
+    assert "Content-Location" not in get(server + path, FIREFOX).headers
+
+
 def test_percent_encoded_path(server: str) -> None:
     assert get(f"{server}/id/org%2Fheza").headers["Location"] == "/doc/org/heza"
     assert get(f"{server}/doc/zone/dinh%2Dvu%2Dcat%2Dhai.ttl").status_code == 200
@@ -186,11 +237,45 @@ def test_every_entity_has_its_page(server: str, page: ReadPage) -> None:
 @pytest.mark.parametrize(
     ("language", "title"), [("en", "Economic zones of Hải Phòng"), ("vi", "Các khu kinh tế Hải Phòng")]
 )
-def test_start_page(server: str, page: ReadPage, problem: Problem, language: str, title: str) -> None:
+def test_start_page(server: str, page: ReadPage, language: str, title: str) -> None:
     found = page(get(f"{server}/", FIREFOX, language))
     assert found.text("h1") == [title]
     assert {"/sparql", "/ontology", "/shapes", "/health", "/doc/org/heza"} <= set(found.links)
-    problem(get(f"{server}/", "text/turtle"), 406, "not-acceptable")
+
+
+@pytest.mark.parametrize("accept", [None, "*/*", FIREFOX, "text/html, text/turtle"])
+def test_the_start_page_goes_before_rdf(server: str, accept: str | None) -> None:
+    answer = get(f"{server}/", accept)
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "Content-Location" not in answer.headers
+    links = requests.utils.parse_header_links(answer.headers["Link"])
+    alternates = {link["type"]: link["url"] for link in links if link["rel"] == "alternate"}
+    assert set(alternates) == {*(media_type for media_type, _, _ in FORMATS), "application/trig", "application/n-quads"}
+    for media_type, url in alternates.items():
+        assert get(server + url, media_type).headers["Content-Type"].partition(";")[0] == media_type
+
+
+@pytest.mark.parametrize(("accept", "_suffix", "parser"), FORMATS)
+def test_start_for_programs(server: str, accept: str, _suffix: str, parser: str) -> None:
+    answer = get(f"{server}/", f"{accept}, text/html;q=0.5")
+    assert (answer.status_code, answer.headers["Content-Location"]) == (200, "/.well-known/void")
+    assert answer.headers["Content-Type"].partition(";")[0] == accept
+    assert answer.content == get(f"{server}/.well-known/void", accept).content
+    assert answer.links["describedby"]["url"] == "/.well-known/void"
+    assert answer.links["service-desc"]["url"] == "/sparql"
+    dataset = rdflib.URIRef(f"{server}/.well-known/void#dataset")
+    graph = rdflib.Graph().parse(data=answer.content, format=parser)
+    assert (dataset, rdflib.RDF.type, rdflib.URIRef("http://rdfs.org/ns/void#Dataset")) in graph
+    again = requests.get(
+        f"{server}/",
+        headers={"Accept": accept, "Accept-Encoding": "identity", "If-None-Match": get(server, accept).headers["ETag"]},
+        timeout=30,
+    )
+    assert (again.status_code, again.headers["Content-Location"]) == (304, "/.well-known/void")
+
+
+def test_start_not_acceptable(server: str, problem: Problem) -> None:
+    assert "text/html" in problem(get(f"{server}/", "image/png"), 406, "not-acceptable")["offered"]  # type: ignore[operator]
 
 
 def test_stylesheet(server: str) -> None:

@@ -1,3 +1,4 @@
+import gzip
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,6 +32,10 @@ PREFIX sh: <http://www.w3.org/ns/shacl#>
 <urn:AgeShape> sh:path <urn:age> ; sh:minInclusive 0 ; sh:severity sh:Warning ;
   sh:message "An age is not negative."@en , "Tuổi không âm."@vi .
 """
+INVALID_JSONLD = """{
+  "@context": "CONTEXT",
+  "@graph": [{"id": "https://w3id.org/hpez/id/zone/new", "type": "Zone", "label": {"vi": "khu mới"}}]
+}"""
 
 NTRIPLES = rdflib.Graph().parse(data=DATA).serialize(format="nt")
 TRIG_SHAPES = SHAPES.replace("<urn:PersonShape> a", "<urn:graph> { <urn:PersonShape> a") + "}"
@@ -290,10 +295,71 @@ def test_invalid_utf8(server: str, problem: Problem, media_type: str, before: st
     assert found["line"] == 1
 
 
+def test_a_compressed_body_is_not_taken_for_text(server: str, problem: Problem) -> None:
+    for coding in ("gzip", "x"):
+        answer = validate(server, gzip.compress(VALID), Content_Encoding=coding)
+        assert "content coding" in str(problem(answer, 415, "unsupported-media-type")["detail"])
+    assert report(validate(server, VALID, Content_Encoding="Identity"))["admissible"]
+
+
 def test_remote_context_is_not_fetched(server: str, problem: Problem) -> None:
     document = '{"@context": "http://127.0.0.1:1/context.jsonld", "@id": "urn:a", "name": "x"}'
     found = problem(validate(server, document, "application/ld+json"), 400, "rdf-syntax")
-    assert "remote context" in str(found["detail"])
+    assert "remote context, http://127.0.0.1:1/context.jsonld, and nothing is fetched" in str(found["detail"])
+    assert f"{server}/context.jsonld" in str(found["detail"])
+    assert found["line"] == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/doc/org/heza", "/doc/claim/dnhn-94474/fdi-2024", "/doc/evidence/dnhn-94474/1884-1895", "/.well-known/void"],
+)
+@pytest.mark.parametrize("query", ["", "?context=none"])
+def test_documents_can_be_sent_back(server: str, path: str, query: str) -> None:
+    """JSON-LD that the service writes names the context here, which is known without being fetched."""
+    document = requests.get(server + path, headers={"Accept": "application/ld+json"}, timeout=30)
+    turtle = requests.get(server + path, headers={"Accept": "text/turtle"}, timeout=30)
+    assert document.json()["@context"] == f"{server}/context.jsonld"
+    found, wanted = (
+        report(validate(server, answer.content, answer.headers["Content-Type"], query)) for answer in (document, turtle)
+    )
+    assert found["counts"] == wanted["counts"]
+
+
+@pytest.mark.parametrize("context", ["https://w3id.org/hpez/context.jsonld", "HERE", "HERE with slashes escaped"])
+def test_the_own_context_is_known(server: str, context: str) -> None:
+    url = context.partition(" ")[0].replace("HERE", f"{server}/context.jsonld")
+    document = INVALID_JSONLD.replace("CONTEXT", url.replace("/", "\\/") if "escaped" in context else url)
+    found = report(validate(server, document, "application/ld+json", "?context=none"))
+    assert "https://w3id.org/hpez/shapes#Label-en" in {finding["shape"] for finding in found["findings"]}
+    form = validate_form(server, ("data.jsonld", document), ("shapes.ttl", SHAPES))
+    assert report(form)["conforms"] is True
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        '"SERVER/context.jsonld/"', '"SERVER/context.jsonld?x"', '"http://w3id.org/hpez/context.jsonld"', '"https://schema.org/"',
+        '["SERVER/context.jsonld", "https://schema.org/"]', '"context.jsonld"', '"/context.jsonld"', '""', '"\\ud800"',
+        '{"name": {"@id": "urn:n", "@context": "https://schema.org/"}}', '{"@import": "https://schema.org/"}',
+        '{"@import": "SERVER/context.jsonld"}',
+    ],
+)  # fmt: skip
+def test_every_other_context_is_refused(server: str, problem: Problem, context: str) -> None:
+    document = f'{{"@context": {context.replace("SERVER", server)}, "@id": "urn:a", "name": "x"}}'
+    assert problem(validate(server, document, "application/ld+json"), 400, "rdf-syntax")["detail"]
+
+
+def test_another_host_does_not_make_a_context_the_own_one(server: str, problem: Problem) -> None:
+    document = '{"@context": "https://schema.org/context.jsonld", "@id": "urn:a"}'
+    problem(validate(server, document, "application/ld+json"), 400, "rdf-syntax")
+
+
+@pytest.mark.parametrize("tail", ["", "\\"])
+def test_a_string_without_end_takes_no_time(server: str, problem: Problem, tail: str) -> None:
+    document = '{"a": "' + '\\"' * 500_000 + tail
+    found = problem(validate(server, document, "application/ld+json"), 400, "rdf-syntax")
+    assert "a string has no end" in str(found["detail"])
 
 
 def test_external_entity_is_not_read(server: str, problem: Problem) -> None:

@@ -97,6 +97,20 @@ def test_partitions(server: str, graph: rdflib.Dataset, dataset: rdflib.URIRef, 
     assert found == {row["x"]["value"]: int(row["n"]["value"]) for row in rows(server, query)}
 
 
+def test_properties_say_how_many_subjects_and_objects_they_have(server: str, graph: rdflib.Dataset) -> None:
+    numbers = (VOID.triples, VOID.distinctSubjects, VOID.distinctObjects)
+    found = {
+        str(iri): tuple(graph.value(part, number).toPython() for number in numbers)  # type: ignore[union-attr]
+        for part, iri in graph.subject_objects(VOID.property)
+    }
+    query = """SELECT ?x (COUNT(*) AS ?n) (COUNT(DISTINCT ?s) AS ?subjects) (COUNT(DISTINCT ?o) AS ?objects)
+        { ?s ?x ?o } GROUP BY ?x"""
+    asked = rows(server, query)
+    assert found == {
+        row["x"]["value"]: tuple(int(row[n]["value"]) for n in ("n", "subjects", "objects")) for row in asked
+    }
+
+
 def test_subsets_are_the_graphs(server: str, graph: rdflib.Dataset, dataset: rdflib.URIRef) -> None:
     found = {str(part): graph.value(part, VOID.triples).toPython() for part in graph.objects(dataset, VOID.subset)}  # type: ignore[union-attr]
     query = "SELECT ?g (COUNT(*) AS ?n) { GRAPH ?g { ?s ?p ?o } } GROUP BY ?g"
@@ -128,6 +142,13 @@ def test_urls_are_those_of_the_request(server: str) -> None:
     assert "<http://graph.example.org/.well-known/void#dataset>" in answer.text
     assert server not in answer.text
     assert server in requests.get(f"{server}/.well-known/void", timeout=30).text
+
+
+@pytest.mark.parametrize("host", ["a b", "a/b", 'a"b', "<a>", "a:99999", "a:b@c"])
+@pytest.mark.parametrize("path", ["/.well-known/void", "/doc/zone/deep-c.jsonld", "/graph"])
+def test_what_is_no_host_gives_no_urls(server: str, problem: Problem, path: str, host: str) -> None:
+    answer = requests.get(server + path, headers={"Host": host.encode()}, timeout=30)  # type: ignore[dict-item]
+    assert "Host" in str(problem(answer, 400, "bad-request")["detail"])
 
 
 def test_equal_byte_for_byte(server: str) -> None:

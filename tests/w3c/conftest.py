@@ -6,6 +6,7 @@ import pytest
 import requests
 
 from kg.build import Build, save
+from kg.counts import count
 from kg.engine.embedded import EmbeddedEngine
 from kg.formats import TURTLE
 from kg.gate import Report
@@ -25,7 +26,7 @@ def w3c_server(serve: Callable[..., Iterator[str]], tmp_path_factory: pytest.Tem
     """The base URL of a server that holds each data file of the suites as a graph named by the file's IRI."""
     folder = tmp_path_factory.mktemp("w3c")
     engine = EmbeddedEngine(_held())
-    save(Build(engine, Report(()), engine.graph_sizes()), folder / "data")
+    save(Build(engine, Report(()), count(engine)), folder / "data")
     yield from serve(folder, HPKG_DEFAULT_GRAPH="strict")
 
 

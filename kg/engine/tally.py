@@ -1,0 +1,63 @@
+"""Keep counts true while quads are added, at the price of a few look-ups for each."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from kg.engine.protocol import Counts, PropertyCounts
+from kg.rdf import RDF_TYPE, DefaultGraph, NamedNode, Quad, Resource, Term, Triple
+from kg.terms import ID
+
+Held = Callable[[Resource | Triple | None, NamedNode | None, Term | Triple | None], bool]
+"""Whether any graph holds a statement with this subject, predicate and object, of which None stands for any."""
+
+_NONE: Final = PropertyCounts(0, 0, 0)
+
+
+def grown(counts: Counts, added: Iterable[Quad], held: Held) -> Counts:
+    """The counts of a dataset once quads are added that are new to their graphs; `held` looks into it as it was."""
+    quads = list(added)
+    fresh = {quad.triple for quad in quads if not held(quad.subject, quad.predicate, quad.object)}
+    subjects = {triple.subject for triple in fresh if not held(triple.subject, None, None)}
+    objects = {triple.object for triple in fresh if not held(None, None, triple.object)}
+    graphs = Counter(quad.graph_name.value for quad in quads if not isinstance(quad.graph_name, DefaultGraph))
+    classes = Counter(
+        triple.object.value for triple in fresh if triple.predicate == RDF_TYPE and isinstance(triple.object, NamedNode)
+    )
+    return Counts(
+        triples=_sum(counts.triples, len(fresh)),
+        entities=_sum(counts.entities, sum(isinstance(node, NamedNode) and is_entity(node) for node in subjects)),
+        subjects=_sum(counts.subjects, len(subjects)),
+        objects=_sum(counts.objects, len(objects)),
+        properties=_properties(counts.properties, fresh, held),
+        classes=_merged(counts.classes, classes),
+        graphs=_merged(counts.graphs, graphs),
+        unnamed=counts.unnamed + len(quads) - graphs.total(),
+    )
+
+
+def is_entity(node: NamedNode) -> bool:
+    """Whether an IRI names one of the project's own things."""
+    return node.value.startswith(ID)
+
+
+def _properties(known: Mapping[str, PropertyCounts], fresh: set[Triple], held: Held) -> dict[str, PropertyCounts]:
+    subjects = {(triple.predicate, triple.subject) for triple in fresh}
+    objects = {(triple.predicate, triple.object) for triple in fresh}
+    new_subjects = Counter(predicate.value for predicate, node in subjects if not held(node, predicate, None))
+    new_objects = Counter(predicate.value for predicate, term in objects if not held(None, predicate, term))
+    merged = dict(known)
+    for iri, triples in Counter(triple.predicate.value for triple in fresh).items():
+        before = known.get(iri, _NONE)
+        merged[iri] = PropertyCounts(
+            before.triples + triples, before.subjects + new_subjects[iri], before.objects + new_objects[iri]
+        )
+    return dict(sorted(merged.items()))
+
+
+def _merged(known: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted((Counter(known) + Counter(more)).items()))
+
+
+def _sum(known: int | None, more: int) -> int | None:
+    return None if known is None else known + more

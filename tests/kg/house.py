@@ -1,0 +1,125 @@
+"""A keeper in a process of its own, with jobs that end in every way."""
+
+import faulthandler
+import io
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kg.engine.cell import Answer, Limits
+from kg.engine.cells import CellsEngine, VersionFile, listening
+from kg.engine.keeper import House, Keeper
+from kg.errors import InputError, ResultTooLargeError
+
+MIB = 1024 * 1024
+
+
+def sleep(header: dict[str, Any], _: bytes) -> Answer:
+    time.sleep(header["seconds"])
+    return Answer({"pid": os.getpid()})
+
+
+def allocate(_: dict[str, Any], __: bytes) -> Answer:
+    pieces = []
+    while True:
+        pieces.append(bytearray(8 * MIB))
+
+
+def abort(_: dict[str, Any], __: bytes) -> Answer:
+    os.abort()
+
+
+def crash(_: dict[str, Any], __: bytes) -> Answer:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return Answer({})
+
+
+def refuse(_: dict[str, Any], __: bytes) -> Answer:
+    raise InputError("not like that")
+
+
+def fail(_: dict[str, Any], __: bytes) -> Answer:
+    raise KeyError("oops")
+
+
+def large(header: dict[str, Any], _: bytes) -> Answer:
+    body = tempfile.TemporaryFile()  # noqa: SIM115 - the cell closes it
+    try:
+        for _number in range(header["mib"]):
+            body.write(b"x" * MIB)
+        body.flush()
+    except OSError as error:
+        raise ResultTooLargeError from error
+    body.seek(0)
+    return Answer({}, body, header["mib"] * MIB)
+
+
+def echo(_: dict[str, Any], payload: bytes) -> Answer:
+    return Answer({"pid": os.getpid()}, io.BytesIO(payload), len(payload))
+
+
+def nap(header: dict[str, Any], payload: bytes) -> Answer:
+    time.sleep(header["seconds"])
+    return echo(header, payload)
+
+
+def query(_: dict[str, Any], payload: bytes) -> Answer:
+    """Do another job as a query: its name and its number are the text."""
+    name, _, number = payload.decode().partition(" ")
+    header = {"seconds": float(number), "mib": int(float(number))} if number else {}
+    answer = OPERATIONS[name](header, number.encode())
+    kind = {"kind": "solutions", "media_type": "text/plain"}
+    return Answer({**answer.header, **kind}, answer.body or io.BytesIO(), answer.length)
+
+
+OPERATIONS = {
+    "sleep": sleep, "allocate": allocate, "abort": abort, "crash": crash, "refuse": refuse, "fail": fail,
+    "large": large, "echo": echo, "nap": nap, "query": query,
+}  # fmt: skip
+HOUSE = House(cells=2, waiting=4, spool=12 * MIB, limits=Limits(memory=200 * MIB, result=5 * MIB))
+
+
+@contextmanager
+def keeping(house: House = HOUSE, timeout: float = 2.0) -> Iterator[tuple[CellsEngine, int]]:
+    """A keeper in a process of its own, and an engine that reaches it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        VersionFile(folder).write(7, "abc")
+        read, write = os.pipe()
+        listener = listening(folder)
+        pid = os.fork()
+        if pid == 0:
+            faulthandler.disable()
+            os.close(write)
+            try:
+                Keeper(listener, OPERATIONS, house, {"triples": 0}).run(os.fdopen(read))
+            finally:
+                os._exit(0)
+        os.close(read)
+        listener.close()
+        engine = CellsEngine(folder, timeout)
+        try:
+            yield engine, pid
+        finally:
+            engine.close()
+            os.close(write)
+            os.waitpid(pid, 0)
+
+
+def children(pid: int) -> list[int]:
+    """The cells of a keeper."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(part) for part in text.split()]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)

@@ -1,0 +1,60 @@
+"""Counts are what queries count, whether they were read, grown with the dataset, or counted."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kg.build import Build
+from kg.counts import count, counts_from_json, counts_to_json
+from kg.engine.embedded import EmbeddedEngine
+from kg.engine.protocol import Counts
+from kg.rdf import RDF_TYPE, BlankNode, DefaultGraph, Literal, NamedNode, Quad
+from kg.terms import ID, XSD
+
+EMPTY = Counts(0, 0, 0, 0, {}, {}, {}, 0)
+NODES = [NamedNode("urn:a"), NamedNode(ID + "zone/a"), NamedNode(ID + "zone/b"), BlankNode("b")]
+TERMS = [*NODES, *(Literal(text, datatype=NamedNode(XSD + "integer")) for text in ("1", "01")), Literal("1")]
+QUADS = st.builds(
+    Quad,
+    st.sampled_from(NODES),
+    st.sampled_from([RDF_TYPE, NamedNode("urn:p"), NamedNode("urn:a")]),
+    st.sampled_from(TERMS),
+    st.sampled_from([DefaultGraph(), NamedNode("urn:g"), NamedNode("urn:h")]),
+)
+
+
+@given(st.lists(st.lists(QUADS, max_size=12), max_size=4))
+def test_grown_counts_are_those_of_queries(additions: list[list[Quad]]) -> None:
+    grown, asked = EmbeddedEngine(counts=EMPTY), EmbeddedEngine()
+    for quads in additions:
+        grown.extend(quads)
+        asked.extend(quads)
+        assert grown.counts == count(asked)
+        assert grown.graph_sizes() == asked.graph_sizes()
+        assert grown.status() == asked.status()
+
+
+def test_nobody_counted_what_was_not_counted() -> None:
+    engine = EmbeddedEngine()
+    engine.extend([Quad(NODES[0], RDF_TYPE, NODES[1])])
+    assert engine.counts is None
+
+
+def test_partitions_keep_the_order_of_iris() -> None:
+    engine = EmbeddedEngine(counts=EMPTY)
+    for name in ("urn:z", "urn:b", "urn:m"):
+        engine.extend([Quad(NODES[0], NamedNode(name), NODES[1], NamedNode(name)), Quad(NODES[0], RDF_TYPE, NODES[2])])
+    counts = engine.counts
+    assert counts is not None
+    assert list(counts.graphs) == ["urn:b", "urn:m", "urn:z"]
+    assert list(counts.properties) == sorted(counts.properties)
+
+
+def test_json_keeps_all(built: Build) -> None:
+    assert counts_from_json(counts_to_json(built.counts)) == built.counts
+
+
+@pytest.mark.parametrize("data", [{}, {"properties": {"urn:p": {}}}, {"properties": {}, "triples": 1}])
+def test_other_json_is_refused(data: dict[str, object]) -> None:
+    with pytest.raises((KeyError, TypeError)):
+        counts_from_json(data)

@@ -1,0 +1,38 @@
+"""An entity tag stands for the same bytes after the service was started again over the same data folder."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+PATHS = {
+    "/graph.nq": {},
+    "/graph/shapes.ttl": {},
+    "/.well-known/void": {},
+    "/sparql": {"query": "SELECT ?node ?p ?o { ?node ?p ?o FILTER (ISBLANK(?node)) }"},
+    "/sparql?": {"query": "DESCRIBE <https://w3id.org/hpez/shapes#Zone>"},
+    "/sparql??": {"query": "SELECT ?graph { GRAPH ?graph {} }"},
+}
+
+HEADERS = {"Host": "kg.example", "Accept-Encoding": "identity"}
+"""The port is another one each time, and absolute URLs follow the host."""
+
+
+def answers(server: str) -> dict[str, tuple[str, bytes]]:
+    found = {}
+    for path, parameters in PATHS.items():
+        answer = requests.get(server + path.rstrip("?"), params=parameters, headers=HEADERS, timeout=30)
+        assert answer.status_code == 200, answer.text
+        found[path] = (answer.headers["ETag"], answer.content)
+    return found
+
+
+def test_two_starts_give_the_same_bytes(serve: Callable[..., Iterator[str]], tmp_path: Path) -> None:
+    started = contextmanager(serve)
+    with started(tmp_path) as server:
+        first = answers(server)
+    with started(tmp_path) as server:
+        second = answers(server)
+    assert b"_:" in first["/graph.nq"][1]
+    assert second == first
