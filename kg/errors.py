@@ -10,6 +10,11 @@ KgError
 │   ├── NotAcceptableError      none of the formats asked for fits the kind of the result
 │   ├── ShapesError             a shapes graph that may not or cannot be used
 │   └── EvidenceTextError       the text at hand is not the one that the source cites
+├── ConflictError               the dataset changed under a change, or a change cannot be made to it as it is
+├── PreconditionError           the caller expected another generation
+├── ScopeError                  the caller's token does not reach that far
+├── JournalError                the journal cannot be written or read; nothing was changed
+├── IntegrityError              the journal or a snapshot is not what was once written
 ├── NotFoundError               nothing is said about that IRI
 ├── ConfigurationError          a setting or a data folder that cannot be used
 ├── LimitError                  a job was stopped so that others go on; `retry_after` says when to try again
@@ -106,6 +111,36 @@ class EvidenceTextError(InputError):
     """The text at hand is not the one that the source cites, or the source is not known."""
 
     code = "evidence-text"
+
+
+class ConflictError(KgError):
+    """The dataset changed while a change was judged, or it cannot be made to the dataset as it is."""
+
+    code = "conflict"
+
+
+class PreconditionError(KgError):
+    """The caller expected another generation than the one there is."""
+
+    code = "precondition"
+
+
+class ScopeError(KgError):
+    """The caller's token does not allow what the change would do."""
+
+    code = "scope"
+
+
+class JournalError(KgError):
+    """The journal cannot be written or read at this moment: a full disk, a lock, a read-only folder."""
+
+    code = "journal"
+
+
+class IntegrityError(KgError):
+    """The journal or a snapshot is not what was once written: its hash says so."""
+
+    code = "integrity"
 
 
 class NotFoundError(KgError):

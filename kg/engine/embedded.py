@@ -14,7 +14,7 @@ import pyoxigraph as ox
 
 from kg.engine import tally, tokens
 from kg.engine.diagnosis import diagnose
-from kg.engine.protocol import UNION, Counts, Dataset, QueryRequest, QueryResult, ResultKind, Row
+from kg.engine.protocol import UNION, Counts, Dataset, Delta, QueryRequest, QueryResult, ResultKind, Row
 from kg.errors import (
     EngineError,
     InputError,
@@ -84,6 +84,31 @@ class EmbeddedEngine:
                 self._store.extend(added)
                 self._counts = counts
             self._generation += 1
+
+    def apply(self, delta: Delta) -> None:
+        """Change what is held without a new generation: for what is tried, undone again, or followed."""
+        with self._writing:
+            for quad in delta.removed:
+                self._store.remove(quad)
+            for graph in delta.dropped:
+                self._store.remove_graph(graph)
+            for graph in delta.created:
+                self._store.add_graph(graph)
+            self._store.extend(delta.added)
+            self._counts = None
+
+    def follow(self, delta: Delta, generation: int) -> None:
+        """Change what is held, to be of a generation from now on."""
+        self.apply(delta)
+        self._generation = generation
+
+    def holds(self, quad: Quad) -> bool:
+        """Whether a graph holds a statement."""
+        return quad in self._store
+
+    def graphs(self) -> frozenset[NamedNode]:
+        """The named graphs, empty ones included."""
+        return frozenset(graph for graph in self._store.named_graphs() if isinstance(graph, NamedNode))
 
     def _new(self, quads: Iterable[Quad]) -> list[Quad]:
         """What is not held of some quads, each once and as the store spells it."""
