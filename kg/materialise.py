@@ -1,15 +1,53 @@
-"""Run the CONSTRUCT rules: what follows from the claims is derived anew, never written by hand."""
+"""Run the CONSTRUCT rules: what follows from the claims is derived anew, never written by hand.
 
-from collections.abc import Iterable
+A rule file names, in comments `# restrict: ?about`, the variables by whose values it may be run for some claims
+only. A change is expanded by running the rules before and after it, for the subjects of the figures that it touches.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from kg.engine.embedded import EmbeddedEngine
-from kg.rdf import NamedNode, Quad, in_graph
+from kg.engine.protocol import Delta
+from kg.rdf import BlankNode, NamedNode, Quad, Resource, Triple, in_graph
 from kg.resources import TextFile, rules
-from kg.terms import graph_iri
+from kg.terms import OWL, SKOS, SPARQL_PREFIXES, graph_iri
 
 ORDER: Final = ("asserted", "derived", "issues")
 """The graphs that rules fill, in the order in which they build on each other."""
+MANY: Final = 500
+"""Values of the restriction from which on a rule is run for everything."""
+
+_RESTRICTION: Final = re.compile(r"# restrict: (.+)")
+_INDICATOR: Final = re.compile(r"variableMeasured indicator:([\w-]+)")
+_TOUCHED: Final = (
+    SPARQL_PREFIXES
+    + """
+SELECT DISTINCT ?claim ?about ?indicator {
+  { VALUES ?claim { NODES } }
+  UNION { VALUES ?node { NODES } ?claim hpez:evidence ?node }
+  UNION { VALUES ?node { NODES } ?claim hpez:ratioOf|hpez:ratioTo ?node }
+  UNION { VALUES ?node { NODES } ?node hpez:ratioOf|hpez:ratioTo ?claim }
+  UNION { VALUES ?node { NODES } ?part hpez:ratioOf ?node ; hpez:ratioTo ?claim }
+  UNION { VALUES ?node { NODES } ?claim schema:observationAbout ?node }
+  OPTIONAL { ?claim schema:observationAbout ?about }
+  OPTIONAL { ?claim schema:variableMeasured ?indicator }
+}"""
+)
+_NAMED_BY: Final = (
+    SPARQL_PREFIXES
+    + """
+SELECT DISTINCT ?claim ?about ?indicator {
+  VALUES ?node { NODES }
+  ?claim dcterms:temporal|schema:variableMeasured|qudt:hasUnit ?node ; schema:observationAbout ?about .
+  OPTIONAL { ?claim schema:variableMeasured ?indicator }
+} LIMIT LIMITED"""
+)
+_NAMES: Final = frozenset({SKOS + "prefLabel", SKOS + "notation"})
+_SYMMETRIC: Final = NamedNode(OWL + "SymmetricProperty")
 
 
 def target_graph(rule: TextFile) -> str:
@@ -35,3 +73,130 @@ def expanded(quads: Iterable[Quad]) -> EmbeddedEngine:
     engine = EmbeddedEngine(quads)
     materialise(engine)
     return engine
+
+
+@dataclass(frozen=True)
+class _Touched:
+    """What of the claims a change touches: the claims themselves, and what they are about, with their indicators.
+
+    `everything` says that it is too much to be listed.
+    """
+
+    claims: frozenset[NamedNode]
+    measured: frozenset[tuple[NamedNode, NamedNode]]
+    everything: bool = False
+
+    def __or__(self, other: "_Touched") -> "_Touched":
+        return _Touched(self.claims | other.claims, self.measured | other.measured, self.everything or other.everything)
+
+    @property
+    def indicators(self) -> frozenset[str]:
+        return frozenset(indicator.value for _, indicator in self.measured)
+
+    def values(self, variables: tuple[str, ...]) -> frozenset[tuple[NamedNode, ...]]:
+        """What the variables of a restriction may be."""
+        match variables:
+            case ("?claim",):
+                return frozenset((claim,) for claim in self.claims)
+            case ("?about",):
+                return frozenset((about,) for about, _ in self.measured)
+            case ("?about", "?indicator"):
+                return self.measured
+        raise ValueError(f"a rule is restricted by {' '.join(variables)}, which is not known here")
+
+
+def expansion(engine: EmbeddedEngine, delta: Delta, using: Iterable[TextFile] | None = None) -> Delta:
+    """A change with all that follows from it by the rules; the engine is as it was before, and is so again."""
+    chosen = tuple(rules() if using is None else using)
+    for name in ORDER:
+        followed = _followed(engine, delta, [rule for rule in chosen if target_graph(rule) == name], name)
+        delta = delta.then(followed)
+    return delta
+
+
+def _followed(engine: EmbeddedEngine, delta: Delta, using: list[TextFile], name: str) -> Delta:
+    """What the rules of one graph make of a change, as against the state after it."""
+    if not (delta.added or delta.removed) or not using:
+        return Delta()
+    before = _touched(engine, delta)
+    with _applied(engine, delta):
+        touched = before | _touched(engine, delta)
+        texts = [text for rule in using if (text := _restricted(rule, touched)) is not None]
+        after = _made(engine, texts, name)
+        held = {quad for quad in after if engine.holds(quad)}
+    stale = _made(engine, texts, name) - after
+    with _applied(engine, delta):
+        removed = frozenset(quad for quad in stale if engine.holds(quad))
+    return Delta(added=frozenset(after - held), removed=removed)
+
+
+@contextmanager
+def _applied(engine: EmbeddedEngine, delta: Delta) -> Iterator[None]:
+    """Let a change be made while the block runs."""
+    engine.apply(delta)
+    try:
+        yield
+    finally:
+        engine.apply(delta.inverse())
+
+
+def _made(engine: EmbeddedEngine, texts: list[str], name: str) -> frozenset[Quad]:
+    graph = NamedNode(graph_iri(name))
+    return frozenset(quad for text in texts for quad in in_graph(engine.construct(text), graph))
+
+
+def _touched(engine: EmbeddedEngine, delta: Delta) -> _Touched:
+    """What a change touches, in the state that the engine has: figures, their parts, and those that are named anew."""
+    quads = delta.added | delta.removed
+    nodes = {node for quad in quads for node in _named(engine, quad.subject)}
+    named = {quad.subject for quad in quads if quad.predicate.value in _NAMES and isinstance(quad.subject, NamedNode)}
+    if len(nodes) > MANY or any(quad.object == _SYMMETRIC for quad in quads):
+        return _Touched(frozenset(), frozenset(), everything=True)
+    rows = list(engine.select(_TOUCHED.replace("NODES", _listed(nodes))))
+    if named:
+        rows += engine.select(_NAMED_BY.replace("NODES", _listed(named)).replace("LIMITED", str(MANY + 1)))
+    return _Touched(
+        claims=frozenset(row["claim"] for row in rows if isinstance(row["claim"], NamedNode)),
+        measured=frozenset(
+            (about, indicator)
+            for row in rows
+            if isinstance(about := row.get("about"), NamedNode)
+            and isinstance(indicator := row.get("indicator"), NamedNode)
+        ),
+        everything=len(rows) > MANY,
+    )
+
+
+def _named(engine: EmbeddedEngine, node: Resource | Triple) -> Iterator[NamedNode]:
+    """A node, or what names a blank one."""
+    if isinstance(node, NamedNode):
+        yield node
+    elif isinstance(node, BlankNode):
+        rows = engine.select("SELECT DISTINCT ?owner ?node { ?owner ?property ?node }", {"node": node})
+        yield from (row["owner"] for row in rows if isinstance(row["owner"], NamedNode))
+
+
+def _listed(nodes: Iterable[NamedNode]) -> str:
+    return " ".join(sorted(map(str, nodes)))
+
+
+def _restricted(rule: TextFile, touched: _Touched) -> str | None:
+    """The text of a rule for what is touched; None if it has nothing to do with it."""
+    if touched.everything:
+        return rule.text
+    wanted = set(_INDICATOR.findall(rule.text))
+    if wanted and not wanted & {indicator.rpartition("/")[2] for indicator in touched.indicators}:
+        return None
+    restrictions = {tuple(match.split()) for match in _RESTRICTION.findall(rule.text)}
+    if not all(touched.values(variables) for variables in restrictions):
+        return None
+    return _RESTRICTION.sub(lambda match: _values(tuple(match[1].split()), touched), rule.text)
+
+
+def _values(variables: tuple[str, ...], touched: _Touched) -> str:
+    rows = sorted(f"({_joined(row)})" for row in touched.values(variables))
+    return f"VALUES ({' '.join(variables)}) {{ {' '.join(rows)} }}"
+
+
+def _joined(row: tuple[NamedNode, ...]) -> str:
+    return " ".join(map(str, row))

@@ -1,0 +1,72 @@
+"""Expanding a change gives what running all rules anew would."""
+
+import functools
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kg.engine.embedded import EmbeddedEngine
+from kg.engine.protocol import Delta
+from kg.materialise import expanded, expansion
+from kg.rdf import Literal, NamedNode, Quad
+from kg.resources import curated_quads
+
+
+@functools.cache
+def curated() -> tuple[Quad, ...]:
+    return tuple(curated_quads())
+
+
+@functools.cache
+def article() -> EmbeddedEngine:
+    return expanded(curated())
+
+
+@functools.cache
+def mutable() -> tuple[Quad, ...]:
+    """What rules may read of the source and the vocabularies."""
+    return tuple(
+        quad
+        for quad in sorted(curated(), key=str)
+        if "/graph/source" in str(quad.graph_name)
+        or quad.predicate.value.endswith(("prefLabel", "notation", "SymmetricProperty"))
+    )
+
+
+@st.composite
+def deltas(draw: st.DrawFn) -> Delta:
+    """Quads taken away, and others put in their place: another object of the same predicate, or another number."""
+    removed = draw(st.lists(st.sampled_from(mutable()), max_size=4, unique=True))
+    pattern = draw(st.lists(st.sampled_from(mutable()), max_size=4, unique=True))
+    added = set[Quad]()
+    for quad in pattern:
+        like = [other for other in mutable() if other.predicate == quad.predicate]
+        other = draw(st.sampled_from(like))
+        number = Literal(str(draw(st.integers(1, 5))), datatype=NamedNode("http://www.w3.org/2001/XMLSchema#decimal"))
+        value = number if quad.predicate.value.endswith("/value") and draw(st.booleans()) else other.object
+        added.add(Quad(quad.subject, quad.predicate, value, quad.graph_name))
+    state = set(curated())
+    return Delta(frozenset(added - state), frozenset(set(removed) - added))
+
+
+def held(engine: EmbeddedEngine) -> set[Quad]:
+    return set(engine.quads())
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(deltas())
+def test_an_expanded_change_is_what_all_rules_make_of_the_new_state(delta: Delta) -> None:
+    engine = article()
+    before = held(engine)
+    whole = expansion(engine, delta)
+    assert held(engine) == before, "the engine was changed"
+    engine.apply(whole)
+    try:
+        assert held(engine) == held(expanded((set(curated()) - delta.removed) | delta.added))
+    finally:
+        engine.apply(whole.inverse())
+    assert held(engine) == before
+
+
+def test_nothing_follows_from_nothing() -> None:
+    assert expansion(article(), Delta()) == Delta()
