@@ -2,7 +2,8 @@
 
 A data folder holds `dataset.nq`, the canonical N-Quads of everything, `report.json`, the verdict on it, and
 `build.json`, which says from which files it was made and how much it holds: both count only if `build.json` names
-the dataset's digest.
+the dataset's digest. `journal.db` has what was changed since, commit by commit, and `snapshot.nq`, with
+`snapshot.json`, what the graph held after one of the commits, so that a start need not replay them all.
 """
 
 import hashlib
@@ -15,16 +16,20 @@ from typing import Any, Final
 from kg import gate, resources
 from kg.counts import count, counts_from_json, counts_to_json
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Counts
+from kg.engine.protocol import Counts, Delta
 from kg.errors import ConfigurationError
 from kg.formats import NQUADS
 from kg.gate import SHAPES_GRAPH, Report, Shapes
+from kg.journal import BASE_HASH, Journal
+from kg.journal import FILE as JOURNAL
 from kg.materialise import expanded
-from kg.rdf import canonical_nquads, read
+from kg.rdf import NamedNode, canonical_nquads, read, write
 
 DATASET: Final = "dataset.nq"
 MANIFEST: Final = "build.json"
 VERDICT: Final = "report.json"
+SNAPSHOT: Final = "snapshot.nq"
+SNAPSHOT_MANIFEST: Final = "snapshot.json"
 
 
 @dataclass(frozen=True)
@@ -89,18 +94,89 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def load(folder: Path) -> EmbeddedEngine | None:
-    """Read a built graph back; None if there is none, it is damaged, or other files made it."""
+    """Read the graph of a data folder back as the journal leaves it; None if there is none, or a file is damaged.
+
+    While there is no commit, a graph that other packaged files made is none either: it is to be built anew.
+    """
+    base = _manifest(folder, MANIFEST)
+    if base is None:
+        return None
+    journal = Journal(folder) if (folder / JOURNAL).exists() else None
+    last = 0 if journal is None else journal.last
+    if last == 0 and base.get("fingerprint") != resources.fingerprint():
+        return None
+    snapshot = _manifest(folder, SNAPSHOT_MANIFEST)
+    engine = None
+    if journal is not None and snapshot is not None and _fits(snapshot, journal, last):
+        engine = _held(folder / SNAPSHOT, snapshot, str(base["sha256"]))
+    engine = engine or _held(folder / DATASET, base, str(base["sha256"]))
+    if engine is not None and journal is not None:
+        replay(engine, journal)
+    return engine
+
+
+def replay(engine: EmbeddedEngine, journal: Journal) -> None:
+    """Let an engine follow all commits that it has not seen."""
+    for commit in journal.since(engine.generation):
+        engine.follow(commit.delta, commit.number)
+
+
+def snapshot(engine: EmbeddedEngine, journal: Journal, folder: Path) -> None:
+    """Write what an engine holds, so that the next start need not replay what led to it.
+
+    A snapshot is a shortcut: it is passed over if anything about it does not fit the journal.
+    """
+    number = engine.generation
+    known = engine.counts
+    temporary = folder / f".{SNAPSHOT}.{os.getpid()}"
+    with temporary.open("w+b") as file:
+        write(engine.quads(), file, NQUADS)
+        file.flush()
+        os.fsync(file.fileno())
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256")
+    empty = engine.graphs() - {NamedNode(iri) for iri in engine.graph_sizes()}
+    manifest = {
+        "sha256": digest.hexdigest(),
+        "generation": number,
+        "hash": journal.commit(number).summary.hash if number else BASE_HASH,
+        "empty": sorted(graph.value for graph in empty),
+        "counts": None if known is None else counts_to_json(known),
+    }
+    (folder / SNAPSHOT_MANIFEST).unlink(missing_ok=True)
+    temporary.replace(folder / SNAPSHOT)
+    _replace(folder / SNAPSHOT_MANIFEST, (json.dumps(manifest, ensure_ascii=False) + "\n").encode())
+
+
+def _manifest(folder: Path, name: str) -> dict[str, Any] | None:
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        if manifest.get("fingerprint") != resources.fingerprint():
-            return None
-        with (folder / DATASET).open("rb") as dataset:
+        manifest = json.loads((folder / name).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return manifest if isinstance(manifest, dict) else None
+
+
+def _fits(manifest: dict[str, Any], journal: Journal, last: int) -> bool:
+    """Whether a snapshot is of a commit of this journal."""
+    number = manifest.get("generation")
+    if not isinstance(number, int) or not 0 < number <= last:
+        return False
+    return journal.commit(number).summary.hash == manifest.get("hash")
+
+
+def _held(path: Path, manifest: dict[str, Any], base: str) -> EmbeddedEngine | None:
+    """What a file holds, if it is the one that its manifest describes; `base` names the dataset over all commits."""
+    try:
+        with path.open("rb") as dataset:
             if manifest.get("sha256") != hashlib.file_digest(dataset, "sha256").hexdigest():
                 return None
             dataset.seek(0)
-            return EmbeddedEngine(read(dataset, NQUADS), manifest["sha256"][:16], _counts_of(manifest))
+            engine = EmbeddedEngine(read(dataset, NQUADS), base[:16], _counts_of(manifest))
     except (OSError, ValueError):
         return None
+    if "generation" in manifest:
+        engine.follow(Delta(created=frozenset(map(NamedNode, manifest["empty"]))), manifest["generation"])
+    return engine
 
 
 def _counts_of(manifest: dict[str, Any]) -> Counts | None:

@@ -11,12 +11,10 @@ from typing import IO, Final
 import click
 from granian import Granian
 from granian.constants import Interfaces
-from platformdirs import user_data_path
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from kg import build, facts, gate, resources
+from kg import build, gate, resources, stewardship
 from kg import evidence as anchors
 from kg.engine import remote
 from kg.engine.embedded import EmbeddedEngine
@@ -33,28 +31,16 @@ from kg.formats import (
     by_name,
     rdf_format_of_file,
 )
-from kg.gate import Report
 from kg.host import HostSettings
 from kg.query import answer
-from kg.rdf import NamedNode, Quad, canonical_nquads, canonical_turtle, compress, parse, serialize, term_text
+from kg.rdf import NamedNode, Quad, canonical_nquads, canonical_turtle, compress, parse, serialize
+from kg.reports import print_findings
 from kg.supervisor import supervised
 from kg.terms import compact, graph_iri, graph_name
 
-_WORDS: Final = {
-    "en": {gate.VIOLATION: "violation", gate.WARNING: "warning", gate.INFO: "info"},
-    "vi": {gate.VIOLATION: "vi phạm", gate.WARNING: "cảnh báo", gate.INFO: "lưu ý"},
-}
-_VERDICTS: Final = {"en": ("conforms", "does not conform"), "vi": ("hợp lệ", "không hợp lệ")}
 _READABLE_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
-_data = click.option(
-    "--data",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=lambda: user_data_path("haiphong-kg"),
-    envvar="HPKG_DATA",
-    help="Data folder; by default the user's own.",
-)
-_language = click.option("--lang", type=click.Choice(["vi", "en"]), default="en", help="Language of the messages.")
+_data, _language = stewardship.data_option, stewardship.language_option
 
 
 class _Group(click.Group):
@@ -82,7 +68,7 @@ def build_command(data: Path, lang: str) -> None:
     with console.status("Building and validating …"):
         result = build.build()
     _print_sizes(console, result.sizes)
-    _print_findings(console, result.report, lang)
+    print_findings(result.report, lang)
     if not result.report.admissible:
         sys.exit(1)
     console.print(f"Kept in {build.save(result, data)}", highlight=False, soft_wrap=True)
@@ -240,9 +226,9 @@ def validate(files: tuple[Path, ...], alone: bool, shape_files: tuple[Path, ...]
         shapes = gate.read_shapes(quad for file in shape_files for quad in _parse_file(file))
         report = gate.validate(payload, shapes)
     else:
-        judge = facts.Judge(build.open_or_build(data), build.own_shapes())
+        judge = stewardship.local_judge(data)
         report = judge.alone(payload) if alone else judge.in_context(payload)
-    _print_findings(Console(), report, lang)
+    print_findings(report, lang)
     if not report.admissible:
         sys.exit(1)
 
@@ -330,16 +316,5 @@ def _print_sizes(console: Console, sizes: dict[str, int]) -> None:
     console.print(table)
 
 
-def _print_findings(console: Console, report: Report, language: str) -> None:
-    words = _WORDS[language]
-    for item in report.findings:
-        where = " ".join(filter(None, (term_text(item.focus), item.path_text)))
-        shape = term_text(item.shape)
-        severity = words.get(item.severity, item.severity.value)
-        console.print(f"[bold]{severity}[/] {escape(where)}", soft_wrap=True, highlight=False)
-        console.print(f"  {escape(item.message(language))} [dim]({escape(shape)})[/]", soft_wrap=True, highlight=False)
-    counted = [(len(report.of(severity)), word) for severity, word in words.items()]
-    plural = language == "en"
-    summary = ", ".join(f"{count} {word}{'s' if plural and count != 1 else ''}" for count, word in counted)
-    good, bad = _VERDICTS[language]
-    console.print(f"{good if report.admissible else bad}: {summary}", highlight=False)
+for command in (stewardship.add, stewardship.log, stewardship.revert, stewardship.token):
+    main.add_command(command)

@@ -7,8 +7,9 @@ Whatever does not fit that pattern stays with pySHACL, so nothing goes unchecked
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import rdflib
@@ -60,6 +61,10 @@ _REFERRING: Final = (SH.property, SH.node, SH["not"], SH.qualifiedValueShape)
 _REFERRING_LISTS: Final = (SH["and"], SH["or"], SH.xone)
 _TARGETS: Final = (SH.targetClass, SH.targetNode, SH.targetSubjectsOf, SH.targetObjectsOf, SH.target)
 _NO_CONSTRAINTS: Final = (*_TARGETS, SH.severity, SH.message, SH.name, SH.description, SH.order, SH.group)
+
+
+Ask = Callable[[str, Mapping[str, Term]], Iterable[Row]]
+"""Answers a SELECT query over the data, with some variables bound beforehand."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,26 @@ class Shapes:
     core: rdflib.Graph = field(repr=False)
     constraints: tuple[SparqlConstraint, ...]
 
+    @property
+    def targeted(self) -> tuple[Resource, ...]:
+        """The shapes that pySHACL judges by targets of their own."""
+        found = {subject for subject in self.core.subjects() if any(_focus_queries(self.core, subject))}
+        return tuple(_resource(from_rdflib(shape)) for shape in sorted(found, key=str))
+
+    def restricted(self, shapes: Iterable[Resource], constraints: Iterable[SparqlConstraint]) -> "Shapes":
+        """The same, but only some shapes and constraints have targets."""
+        kept = {term_to_rdflib(shape) for shape in shapes}
+        core = rdflib.Graph(bind_namespaces="none")
+        for triple in self.core:
+            if triple[0] in kept or (triple[1] not in _TARGETS and not _is_class(triple)):
+                core.add(triple)
+        return Shapes(self.quads, core, tuple(constraints))
+
+
+def _is_class(triple: tuple[rdflib.term.Node, ...]) -> bool:
+    """Whether a triple makes its subject a class, which a shape may target implicitly."""
+    return triple[1] == RDF.type and triple[2] in {RDFS.Class, OWL.Class}
+
 
 def read_shapes(quads: Iterable[Quad]) -> Shapes:
     """Analyse a shapes graph.
@@ -192,9 +217,7 @@ def _judge_core(data: rdflib.Graph, shapes: rdflib.Graph) -> Iterator[Finding]:
         raise ShapesError(f"The shapes cannot be evaluated: {report.message}")
     if not isinstance(report, rdflib.Graph):
         raise EngineError(f"The validator gave no report, so nothing is admitted: {text}")
-    for result in report.subjects(RDF.type, SH.ValidationResult):
-        if (None, SH.detail, result) not in report:
-            yield _finding(report, result)
+    yield from _results(report)
 
 
 def _finding(report: rdflib.Graph, result: rdflib.term.Node) -> Finding:
@@ -252,16 +275,97 @@ def _path_list(head: object, triples: tuple[Triple, ...]) -> Iterator[str]:
             yield from _path_list(item.object, triples)
 
 
+@dataclass(frozen=True)
+class CoreJudge:
+    """pySHACL with a shapes graph that it has read once, to judge given focus nodes by given shapes."""
+
+    shapes: rdflib.Graph = field(repr=False)
+    _validator: list[Any] = field(default_factory=list, repr=False)
+
+    def judge(self, data: Iterable[Triple], pairs: Mapping[Resource, Iterable[Term]]) -> list[Finding]:
+        """Judge focus nodes by shape over some data; raises as `validate` does."""
+        import pyshacl  # noqa: PLC0415
+        from pyshacl.pytypes import SHACLExecutor  # noqa: PLC0415
+
+        try:
+            validator = self._prepared()
+            graph = _data_graph(rdflib_graph(data))
+            executor = SHACLExecutor(validator=validator, advanced_mode=True)
+            results: list[Any] = []
+            for shape, nodes in pairs.items():
+                known = validator.shacl_graph.lookup_shape_from_node(term_to_rdflib(shape))
+                _, found = known.validate(executor, graph, focus=[term_to_rdflib(node) for node in nodes])
+                results += found
+            if not results:
+                return []
+            report, _ = validator.create_validation_report(validator.shacl_graph, False, results)
+        except pyshacl.errors.ReportableRuntimeError as error:
+            raise ShapesError(f"The shapes cannot be evaluated: {error.message}") from error
+        except Exception as error:
+            raise EngineError(f"The validator failed, so nothing is admitted: {error}") from error
+        return list(_results(report))
+
+    def _prepared(self) -> Any:  # noqa: ANN401 - pySHACL's own
+        """The validator, which reads the shapes when first asked for."""
+        if not self._validator:
+            from pyshacl.validator import Validator  # noqa: PLC0415
+
+            validator = Validator(_data_graph(rdflib.Graph()), shacl_graph=self.shapes, options={"advanced": True})
+            for shape in validator.shacl_graph.shapes:
+                shape.set_advanced(True)
+            self._validator.append(validator)
+        return self._validator[0]
+
+
+def _data_graph(graph: rdflib.Graph) -> Any:  # noqa: ANN401 - pySHACL's own
+    from pyshacl.graph_abstraction import DataGraph  # noqa: PLC0415
+
+    return DataGraph.from_rdflib_graph(graph)
+
+
+def _results(report: rdflib.Graph) -> Iterator[Finding]:
+    for result in report.subjects(RDF.type, SH.ValidationResult):
+        if (None, SH.detail, result) not in report:
+            yield _finding(report, result)
+
+
+def judge_constraint(item: SparqlConstraint, focus: Term, ask: Ask) -> Iterator[Finding]:
+    """Ask what a SPARQL constraint says of a focus node.
+
+    An IRI is written in the place of $this, since the engine plans what stands within EXISTS without what is bound.
+    """
+    text = _about(item.select, focus) if isinstance(focus, NamedNode) else None
+    for row in ask(item.select, {"this": focus}) if text is None else ask(text, {}):
+        yield _sparql_finding(item, focus, row)
+
+
+@lru_cache(maxsize=4096)
+def _about(select: str, focus: NamedNode) -> str | None:
+    """A query with an IRI for $this; None where a variable must stand."""
+    pieces, end, projecting = list[str](), 0, True
+    for token in tokens.tokens(select):
+        projecting = projecting and token.text != "{"
+        if token.is_word("BOUND") or token.is_word("GROUP") or token.is_word("ORDER"):
+            return None
+        if token.kind == "variable" and token.text[1:] == "this":
+            pieces += [select[end : token.start], f"({focus} AS ?this)" if projecting else str(focus)]
+            end = token.start + len(token.text)
+    return "".join(pieces) + select[end:]
+
+
 def _judge_sparql(facts: list[Quad], shapes: Shapes) -> Iterator[Finding]:
     named = [quad if isinstance(quad.graph_name, NamedNode) else in_graph([quad], DATA_GRAPH)[0] for quad in facts]
     engine = EmbeddedEngine((*named, *shapes.quads))
     graphs = tuple(engine.graph_sizes())
     seen = Dataset(default=tuple(iri for iri in graphs if iri != SHAPES_GRAPH.value), named=graphs)
+
+    def ask(text: str, bindings: Mapping[str, Term]) -> list[Row]:
+        return engine.select(text, bindings, seen)
+
     for item in shapes.constraints:
         focus_nodes = {row["this"] for query in item.focus_queries for row in engine.select(query, dataset=seen)}
         for focus in focus_nodes:
-            for row in engine.select(item.select, {"this": focus}, seen):
-                yield _sparql_finding(item, focus, row)
+            yield from judge_constraint(item, focus, ask)
 
 
 def _sparql_finding(item: SparqlConstraint, focus: Term, row: Row) -> Finding:
@@ -440,6 +544,22 @@ def _refuse_service(graph: rdflib.Graph) -> None:
         for text in graph.objects(None, predicate):
             if tokens.service_position(str(text)) is not None:
                 raise ShapesError("A constraint calls SERVICE; shapes may only look at the data.")
+
+
+def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings in the order of a report: violations first."""
+    return tuple(sorted(findings, key=_order))
+
+
+def identity(item: Finding) -> tuple[object, ...]:
+    """What makes two findings the same across two runs."""
+    return _key(item)
+
+
+def target_selects(graph: rdflib.Graph, shape: Resource) -> tuple[str, ...]:
+    """The SPARQL targets of a shape, each as a SELECT of ?this (SHACL-AF, section 3.1)."""
+    found = ((target, graph.value(target, SH.select)) for target in graph.objects(term_to_rdflib(shape), SH.target))
+    return tuple(_prefixes(graph, target) + str(select) for target, select in found if select is not None)
 
 
 def _key(item: Finding) -> tuple[object, ...]:

@@ -9,24 +9,27 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from kg import gate
-from kg.build import load_report, open_or_build, own_shapes
+from kg import gate, messages
+from kg.build import open_or_build, own_shapes
 from kg.counts import counts_to_json
+from kg.delta import Addition, Change
 from kg.engine.cell import Answer, Limits, Operation
 from kg.engine.cells import UNNAMED, CellsEngine, VersionFile, listening
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.keeper import House, Keeper
 from kg.engine.protocol import Dataset, QueryRequest, QueryResult
-from kg.engine.wire import Header
-from kg.errors import KgError
-from kg.facts import Judge
+from kg.engine.wire import Header, Message
+from kg.errors import JournalError, KgError
+from kg.facts import Judge, LocalProposer, Proposal, placed, propose
 from kg.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from kg.gate import Report
+from kg.incremental import Gate
+from kg.journal import Journal
 from kg.rdf import DefaultGraph, NamedNode, Quad, parse, serialize
 
 MIB: Final = 1024 * 1024
@@ -50,19 +53,34 @@ class HostSettings:
         return json.dumps(asdict(self))
 
 
+class HostedProposer:
+    """Finds out in a cell what a change would do, where a change that runs wild is stopped like any query."""
+
+    def __init__(self, engine: CellsEngine) -> None:
+        self._engine = engine
+
+    def propose(self, change: Change) -> Proposal:
+        """Judge a change as against the current generation."""
+        header, payload = messages.of_change(change)
+        _, body = self._engine.call({**header, "op": "propose"}, payload)
+        with body:
+            return messages.proposal(json.load(body))
+
+
 class HostedJudge:
     """Judges new facts in a cell, where a shape that runs wild is stopped like any query."""
 
     def __init__(self, engine: CellsEngine) -> None:
         self._engine = engine
+        self._proposer = HostedProposer(engine)
 
     def in_context(self, payload: Iterable[Quad]) -> Report:
         """Judge new facts together with all that is known."""
-        return self._report({"op": "judge", "context": True}, payload)
+        return self._proposer.propose(Addition(tuple(map(placed, payload)))).report
 
     def alone(self, payload: Iterable[Quad]) -> Report:
         """Judge new facts with nothing but the ontology and the vocabularies."""
-        return self._report({"op": "judge", "context": False}, payload)
+        return self._report({"op": "judge"}, payload)
 
     def by_shapes(self, payload: Iterable[Quad], shapes: Iterable[Quad]) -> Report:
         """Judge data by other shapes, without context."""
@@ -76,8 +94,8 @@ class HostedJudge:
             return gate.report_from_json(json.load(body))
 
 
-def operations(engine: EmbeddedEngine, judge: Judge) -> Mapping[str, Operation]:
-    """What a cell can do with the graph."""
+def operations(engine: EmbeddedEngine, own: Gate, judge: Judge) -> Mapping[str, Operation]:
+    """What a cell can do with the graph, on its own copy."""
 
     def query(header: Header, payload: bytes) -> Answer:
         formats = header["formats"]
@@ -103,15 +121,24 @@ def operations(engine: EmbeddedEngine, judge: Judge) -> Mapping[str, Operation]:
         known = engine.counts
         return Answer({"counts": None if known is None else counts_to_json(known)})
 
-    def judge_facts(header: Header, payload: bytes) -> Answer:
-        facts = parse(payload, NQUADS)
-        return _reported(judge.in_context(facts) if header["context"] else judge.alone(facts))
+    def propose_change(header: Header, payload: bytes) -> Answer:
+        return _plain(messages.of_proposal(propose(engine, own, messages.change(header, payload))))
+
+    def follow(header: Header, payload: bytes) -> Answer:
+        engine.follow(messages.delta(json.loads(payload)), header["generation"])
+        return Answer({})
+
+    def judge_facts(_: Header, payload: bytes) -> Answer:
+        return _reported(judge.alone(parse(payload, NQUADS)))
 
     def judge_by(header: Header, payload: bytes) -> Answer:
         split = header["data_length"]
         return _reported(judge.by_shapes(parse(payload[:split], NQUADS), parse(payload[split:], NQUADS)))
 
-    return {"query": query, "dump": dump, "sizes": sizes, "counts": counts, "judge": judge_facts, "judge-by": judge_by}
+    return {
+        "query": query, "dump": dump, "sizes": sizes, "counts": counts, "judge": judge_facts, "judge-by": judge_by,
+        "propose": propose_change, "follow": follow,
+    }  # fmt: skip
 
 
 def _answered(result: QueryResult) -> Answer:
@@ -119,8 +146,12 @@ def _answered(result: QueryResult) -> Answer:
 
 
 def _reported(report: Report) -> Answer:
-    data = json.dumps(gate.report_to_json(report)).encode()
-    return Answer({}, io.BytesIO(data), len(data))
+    return _plain(gate.report_to_json(report))
+
+
+def _plain(data: object) -> Answer:
+    encoded = json.dumps(data, ensure_ascii=False).encode()
+    return Answer({}, io.BytesIO(encoded), len(encoded))
 
 
 def _rdf_format(media_type: str | None) -> RdfFormat | None:
@@ -136,11 +167,14 @@ def keep(folder: Path, settings: HostSettings) -> None:
     data = Path(settings.data)
     engine = open_or_build(data)
     engine.services = frozenset(settings.services)
-    judge = Judge(engine, own_shapes(), load_report(data))
+    shapes = own_shapes()
+    own = Gate(shapes)
+    judge = Judge(engine, shapes, LocalProposer(engine, own))
     gate.prepare()
+    journal, version = Journal(data), VersionFile(folder)
+    version.write(engine.generation, engine.digest)
     gc.collect()
     gc.freeze()  # a cell's collector would write to every object that it inherits, and so copy it
-    VersionFile(folder).write(engine.generation, engine.digest)
     house = House(
         settings.cells,
         settings.waiting,
@@ -148,9 +182,25 @@ def keep(folder: Path, settings: HostSettings) -> None:
         Limits(settings.memory_mib * MIB, settings.result_mib * MIB),
     )
     with listening(folder) as listener:
-        keeper = Keeper(listener, operations(engine, judge), house, dict(engine.status()))
+        keeper = Keeper(
+            listener, operations(engine, own, judge), house, engine.status, lambda: _caught_up(engine, journal, version)
+        )
         _say(READY)
         keeper.run(sys.stdin)
+
+
+def _caught_up(engine: EmbeddedEngine, journal: Journal, version: VersionFile) -> Iterator[Message]:
+    """Follow the journal; tells each commit as an order to cells, and all who read the version at the end."""
+    before = engine.generation
+    try:
+        for commit in journal.since(before):
+            engine.follow(commit.delta, commit.number)
+            payload = json.dumps(messages.of_delta(commit.delta), ensure_ascii=False).encode()
+            yield Message({"op": "follow", "generation": commit.number}, payload)
+    except JournalError as error:
+        sys.stderr.write(f"{error}\n")
+    if engine.generation != before:
+        version.write(engine.generation, engine.digest)
 
 
 def _say(line: str) -> None:

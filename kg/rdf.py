@@ -6,10 +6,11 @@ JSON-LD context and no owl:imports. rdflib gives canonical Turtle and feeds pySH
 
 import contextlib
 import gzip
+import hashlib
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from typing import IO, Final
+from typing import IO, Any, Final
 from urllib.parse import quote
 from xml.parsers import expat
 
@@ -25,7 +26,7 @@ from kg.terms import PREFIXES, RDF, XSD, compact
 __all__ = [
     "BlankNode", "DefaultGraph", "Literal", "NamedNode", "Quad", "Resource", "Term", "Triple",
     "canonical_nquads", "canonical_turtle", "compress", "compress_into", "from_rdflib", "in_graph",
-    "iri_spellings", "parse",
+    "iri_spellings", "named_apart", "parse",
     "rdflib_graph", "read", "serialize", "term_from_json", "term_text", "term_to_json", "term_to_rdflib", "write",
 ]  # fmt: skip
 
@@ -46,7 +47,7 @@ _ENGINE_FORMATS: Final = {
 _IRI_SIGNS: Final = ":/?#[]@!$&'()*+,;=%"
 """What stays as it is when an IRI is percent-encoded (RFC 3986, section 2.2)."""
 MAX_JSON_NESTING: Final = 200
-_JSON_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_JSON_BRACKET: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 # Local names of id: hold slashes, which Turtle would escape one by one: the whole IRI reads better.
 _SHORT: Final = {name: iri for name, iri in PREFIXES.items() if name != "id"}
 _POSITION: Final = re.compile(r"^Parser error (?:at|between) .*?line \d+.*?: ", re.DOTALL)
@@ -151,6 +152,27 @@ def canonical_nquads(quads: Iterable[Quad]) -> bytes:
     dataset.canonicalize(ox.CanonicalizationAlgorithm.RDFC_1_0)
     lines = serialize(dataset, NQUADS).splitlines(keepends=True)
     return b"".join(sorted(lines))
+
+
+def named_apart(quads: Iterable[Quad]) -> list[Quad]:
+    """Name the blank nodes of a payload by all of its content: so they are nobody else's, and those of its repetition.
+
+    The names are those of RDFC-1.0 behind a digest of the payload.
+    """
+    dataset = ox.Dataset(quads)
+    dataset.canonicalize(ox.CanonicalizationAlgorithm.RDFC_1_0)
+    lines = sorted(serialize(dataset, NQUADS).splitlines())
+    prefix = "p" + hashlib.sha256(b"\n".join(lines)).hexdigest()[:24]
+    return [Quad(*(_prefixed(term, prefix) for term in quad)) for quad in dataset]
+
+
+def _prefixed(term: Any, prefix: str) -> Any:  # noqa: ANN401 - whatever stands in a quad
+    match term:
+        case BlankNode():
+            return BlankNode(prefix + term.value)
+        case Triple():
+            return Triple(*(_prefixed(part, prefix) for part in term))
+    return term
 
 
 def canonical_turtle(text: str, name: str = "the Turtle") -> str:

@@ -9,8 +9,10 @@ from flask.json.provider import DefaultJSONProvider
 from kg.engine.cells import CellsEngine
 from kg.engine.protocol import Engine
 from service import (
+    additions,
     caching,
     catalog,
+    commits,
     errors,
     express,
     graph_store,
@@ -56,7 +58,7 @@ def create_app(settings: Settings) -> Flask:
     state.attach(app, settings)
     errors.register(app)
     pages.register(app)
-    for module in (sparql, graph_store, catalog, validate, resource, operations):
+    for module in (sparql, graph_store, catalog, validate, additions, commits, resource, operations):
         app.register_blueprint(module.blueprint)
     app.after_request(_finish)
     _surround(app, settings)

@@ -1,6 +1,9 @@
-"""Whole graphs: the read side of the Graph Store HTTP Protocol at `/data`, and dumps at `/graph`."""
+"""Whole graphs: the Graph Store HTTP Protocol at `/data`, and dumps at `/graph`."""
 
 import re
+import uuid
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote, urljoin
 
@@ -8,10 +11,11 @@ from flask import Blueprint, Response, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 
 from kg.catalog import graph_title
+from kg.delta import Addition, Change, Removal, Replacement
 from kg.errors import NotFoundError
 from kg.formats import DATASET_FORMATS, GZIP, RDF_FORMATS, RdfFormat
 from kg.query import gzipped
-from kg.rdf import DefaultGraph, NamedNode, iri_spellings
+from kg.rdf import DefaultGraph, NamedNode, Quad, iri_spellings
 from kg.terms import graph_iri, graph_name, slug
 from service import body
 from service.caching import result_response, revalidated
@@ -20,6 +24,7 @@ from service.negotiation import HTML, Representation, by_suffix, required, spell
 from service.observability import engine_time
 from service.pages import Link, add_links, content_location, dataset_link, page_language, page_response, url_name
 from service.state import knowledge_graph
+from service.writing import answer, change
 
 blueprint: Final = Blueprint("graph_store", __name__)
 
@@ -39,6 +44,61 @@ def data() -> Response:
     graph = _named(body.parameters(request.query_string).to_dict(flat=False))
     fmt = required(request.accept_mimetypes, RDF_FORMATS)
     return _dump(graph, fmt, spelled(request.accept_mimetypes, fmt))
+
+
+@blueprint.put("/data")
+def replace() -> Response:
+    """Put RDF in the place of a graph's content (section 5.3): 201 if the graph is new, else 204."""
+    graph = _sent_to()
+    return _changed(lambda: Replacement(graph, tuple(quad.triple for quad in _payload())), graph)
+
+
+@blueprint.post("/data")
+def merge() -> Response:
+    """Add RDF to a graph (section 5.5), which is made if need be: 201 if so, else 204.
+
+    Without the name of a graph, a new one is made, and Location says which. RDF is in the body, or in the parts of
+    multipart/form-data.
+    """
+    named = {"graph", "default"} & request.args.keys()
+    graph = _sent_to() if named else NamedNode(graph_iri(f"posted/{uuid.uuid4()}"))
+
+    def merged() -> Change:
+        quads = tuple(_in(graph, quad) for quad in _payload())
+        return Addition(quads) if quads or isinstance(graph, DefaultGraph) else Replacement(graph, ())
+
+    return _changed(merged, graph, located=not named)
+
+
+@blueprint.delete("/data")
+def remove() -> Response:
+    """Delete a graph (section 5.4): 204, or 404 if there is none."""
+    graph = _sent_to()
+    return _changed(lambda: Removal(graph), graph)
+
+
+def _sent_to() -> NamedNode | DefaultGraph:
+    return _named(body.parameters(request.query_string).to_dict(flat=False))
+
+
+def _payload() -> list[Quad]:
+    if request.mimetype == "multipart/form-data":
+        return [quad for part in body.parts(request) for quad in body.rdf_of_part(part)]
+    return body.rdf(request)
+
+
+def _in(graph: NamedNode | DefaultGraph, quad: Quad) -> Quad:
+    return Quad(quad.subject, quad.predicate, quad.object, graph)
+
+
+def _changed(read: Callable[[], Change], graph: NamedNode | DefaultGraph, *, located: bool = False) -> Response:
+    """Make a change to one graph, and say whether it came to be."""
+    outcome = change(read)
+    created = outcome.commit is not None and graph in outcome.commit.delta.created
+    response = answer(outcome, HTTPStatus.CREATED if created else HTTPStatus.NO_CONTENT, body="minimal")
+    if created and isinstance(graph, NamedNode):
+        response.headers["Location"] = url_for(".data", graph=graph.value, lang=None) if located else request.url
+    return response
 
 
 @blueprint.get("/graph")

@@ -356,6 +356,125 @@ TYPES: Final[Mapping[str, ProblemType]] = {
             _TRY_AGAIN_VI,
         ),
     ),
+    "refused": ProblemType(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        en=Words(
+            "The change was refused",
+            "With it the graph would violate its shapes; nothing was changed. `findings` says what is wrong, and "
+            "where.",
+            "Correct the facts and send them again; `/validate` tries them without a token. The shapes say what fits.",
+        ),
+        vi=Words(
+            "Thay đổi bị từ chối",
+            "Với thay đổi này, đồ thị sẽ vi phạm các ràng buộc; không có gì bị thay đổi. `findings` cho biết sai "
+            "điều gì, ở đâu.",
+            "Hãy sửa dữ kiện rồi gửi lại; `/validate` thử chúng mà không cần mã truy cập. Các ràng buộc nêu rõ thế "
+            "nào là hợp lệ.",
+        ),
+    ),
+    "conflict": ProblemType(
+        HTTPStatus.CONFLICT,
+        en=Words(
+            "The change does not fit the graph as it is",
+            "Other changes came first, or what is to be undone was undone already or is built upon; nothing was "
+            "changed.",
+            "Look at /commits, and send the change again if it still makes sense.",
+        ),
+        vi=Words(
+            "Thay đổi không khớp với đồ thị hiện tại",
+            "Đã có thay đổi khác đến trước, hoặc điều cần hoàn tác đã được hoàn tác hay đã có thay đổi khác dựa "
+            "vào; không có gì bị thay đổi.",
+            "Hãy xem /commits và gửi lại nếu thay đổi vẫn còn ý nghĩa.",
+        ),
+    ),
+    "precondition": ProblemType(
+        HTTPStatus.PRECONDITION_FAILED,
+        en=Words(
+            "The graph has changed",
+            "It is not of the generation that the change was meant for; nothing was changed.",
+            "Read it again, and send the change with the new ETag in If-Match.",
+        ),
+        vi=Words(
+            "Đồ thị đã thay đổi",
+            "Đồ thị không còn ở phiên bản mà thay đổi nhắm tới; không có gì bị thay đổi.",
+            "Hãy đọc lại rồi gửi thay đổi với ETag mới trong If-Match.",
+        ),
+    ),
+    "precondition-failed": ProblemType(
+        HTTPStatus.PRECONDITION_FAILED,
+        en=Words(
+            "The precondition failed",
+            "If-Match names no current representation; nothing was changed.",
+            "Read it again, and send the request with the new ETag.",
+        ),
+        vi=Words(
+            "Điều kiện không thỏa",
+            "If-Match không nêu phiên bản hiện tại nào; không có gì bị thay đổi.",
+            "Hãy đọc lại rồi gửi yêu cầu với ETag mới.",
+        ),
+    ),
+    "scope": ProblemType(
+        HTTPStatus.FORBIDDEN,
+        en=Words(
+            "That may not be written",
+            "The token does not reach that graph, or nobody writes it by hand; nothing was changed.",
+            "Ask the operator for a token with that graph, or write to another graph.",
+        ),
+        vi=Words(
+            "Không được phép ghi",
+            "Mã truy cập không có quyền với đồ thị đó, hoặc đồ thị đó không ai ghi trực tiếp; không có gì bị thay đổi.",
+            "Hãy xin người vận hành mã truy cập có quyền, hoặc ghi vào đồ thị khác.",
+        ),
+    ),
+    "unauthorized": ProblemType(
+        HTTPStatus.UNAUTHORIZED,
+        en=Words(
+            "A token is needed",
+            "Writing needs a token that is known here; nothing was changed.",
+            "Send `Authorization: Bearer TOKEN`; the operator makes one with `hpkg token create NAME`.",
+        ),
+        vi=Words(
+            "Cần mã truy cập",
+            "Muốn ghi phải có mã truy cập được công nhận ở đây; không có gì bị thay đổi.",
+            "Hãy gửi `Authorization: Bearer MÃ`; người vận hành tạo mã bằng `hpkg token create TÊN`.",
+        ),
+    ),
+    "forbidden": ProblemType(
+        HTTPStatus.FORBIDDEN,
+        en=Words("Forbidden", "That is not allowed here.", "`detail` says why; ask the operator."),
+        vi=Words("Bị cấm", "Điều đó không được phép ở đây.", "`detail` nêu lý do; hãy hỏi người vận hành."),
+    ),
+    "too-many-requests": ProblemType(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        en=Words("Too many wrong tokens", "Too many wrong tokens came from the same address.", _TRY_AGAIN_EN),
+        vi=Words("Quá nhiều mã truy cập sai", "Quá nhiều mã truy cập sai đến từ cùng một địa chỉ.", _TRY_AGAIN_VI),
+    ),
+    "journal": ProblemType(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        en=Words(
+            "The change cannot be recorded",
+            "The journal cannot be written or read at this moment; nothing was changed, and reading goes on.",
+            "Tell the operator what `detail` says: a full disk, a lock, or a read-only folder.",
+        ),
+        vi=Words(
+            "Không ghi nhận được thay đổi",
+            "Lúc này không đọc hoặc ghi được nhật ký; không có gì bị thay đổi và việc đọc vẫn tiếp tục.",
+            "Hãy báo cho người vận hành điều mà `detail` nêu: hết đĩa, bị khóa hoặc thư mục chỉ đọc.",
+        ),
+    ),
+    "integrity": ProblemType(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        en=Words(
+            "The history was tampered with",
+            "The journal is not what was once written: a hash does not fit.",
+            _TELL_THE_OPERATOR_EN,
+        ),
+        vi=Words(
+            "Lịch sử đã bị can thiệp",
+            "Nhật ký không còn đúng như đã ghi: một mã băm không khớp.",
+            _TELL_THE_OPERATOR_VI,
+        ),
+    ),
     "engine": ProblemType(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         en=Words(

@@ -1,9 +1,10 @@
-"""SPARQL 1.1 Protocol for queries, and what `/sparql` says about itself."""
+"""SPARQL 1.1 Protocol, and what `/sparql` says about itself."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Final
 
 from flask import Blueprint, Response, render_template, request, url_for
@@ -11,6 +12,7 @@ from werkzeug.datastructures import MIMEAccept, MultiDict
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from werkzeug.http import parse_accept_header
 
+from kg.delta import Update
 from kg.engine.protocol import Dataset, QueryRequest, ResultKind
 from kg.formats import RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from service import body
@@ -21,13 +23,16 @@ from service.pages import Link, add_links, dataset_link, page_language, page_res
 from service.service_description import service_description
 from service.settings import Settings
 from service.state import ABANDONED, BEGUN, knowledge_graph
+from service.writing import answer, change
 
 blueprint: Final = Blueprint("sparql", __name__)
 
 FORM: Final = "application/x-www-form-urlencoded"
 DIRECT: Final = "application/sparql-query"
+UPDATE: Final = "application/sparql-update"
 _BOOLEAN_FORMATS: Final = tuple(fmt for fmt in RESULT_FORMATS if fmt.boolean)
 _DESCRIPTIONS: Final[tuple[Representation, ...]] = (*RDF_FORMATS, HTML)
+_OF_QUERIES: Final = {"default-graph-uri", "named-graph-uri"}
 _OF_UPDATES: Final = {"using-graph-uri", "using-named-graph-uri"}
 _SECONDS: Final = re.compile(r"[0-9]+(\.[0-9]+)?|\.[0-9]+")
 
@@ -41,21 +46,32 @@ def get() -> Response:
 
 @blueprint.post("/sparql")
 def post() -> Response:
-    """Answer a query that is sent as a form or directly (sections 2.1.2 and 2.1.3); other types are a 415.
+    """Answer a query or make an update, sent as a form or directly (sections 2.1.2, 2.1.3, 2.2.1 and 2.2.2).
 
-    The query is in the body; a query in the URL as well, or there alone, is a 400.
+    Either is in the body; one in the URL as well, or there alone, is a 400. Other media types are a 415.
     """
     sent = body.parameters(request.query_string)
-    if "query" in sent:
-        raise BadRequest("There must be exactly one query; a POST has it in the body, so the URL may not have one.")
-    if request.mimetype not in {FORM, DIRECT}:
-        raise UnsupportedMediaType(f"{request.mimetype or 'A body without type'} is not read; send {FORM} or {DIRECT}.")
+    if "query" in sent or "update" in sent:
+        raise BadRequest("There must be exactly one query or update; a POST has it in the body, so the URL may not.")
+    if request.mimetype not in {FORM, DIRECT, UPDATE}:
+        given = request.mimetype or "A body without type"
+        raise UnsupportedMediaType(f"{given} is not read; send {FORM}, {DIRECT} or {UPDATE}.")
     body.require_utf8(request.mimetype_params)
     if request.mimetype == FORM:
         sent.update(body.parameters(body.whole(request)))
     else:
-        sent.add("query", body.text(body.whole(request)))
-    return _answer(sent)
+        sent.add("query" if request.mimetype == DIRECT else "update", body.text(body.whole(request)))
+    return _updated(sent) if "update" in sent else _answer(sent)
+
+
+def _updated(sent: MultiDict[str, str]) -> Response:
+    """Make an update: 204, or 200 with the commit if `Prefer: return=representation` asks for it."""
+    if "query" in sent or len(sent.getlist("update")) != 1:
+        raise BadRequest("There must be exactly one update, and no query beside it.")
+    if misplaced := sorted(_OF_QUERIES & sent.keys()):
+        raise BadRequest(f"{misplaced[0]} is a parameter of queries; an update has using-graph-uri.")
+    using = Dataset(tuple(sent.getlist("using-graph-uri")), tuple(sent.getlist("using-named-graph-uri")), union=False)
+    return answer(change(lambda: Update(sent["update"], using)), HTTPStatus.OK, body="minimal")
 
 
 def _answer(sent: MultiDict[str, str]) -> Response:
@@ -109,7 +125,7 @@ def query_request(sent: MultiDict[str, str], formats: Formats, settings: Setting
 
 def _only_query(sent: MultiDict[str, str]) -> str:
     if "update" in sent:
-        raise BadRequest("Updates are not taken here; send one query.")
+        raise BadRequest("An update is sent by POST, in the body.")
     if misplaced := sorted(_OF_UPDATES & sent.keys()):
         raise BadRequest(f"{misplaced[0]} is a parameter of updates; a query has default-graph-uri, named-graph-uri.")
     queries = sent.getlist("query")

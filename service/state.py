@@ -6,12 +6,15 @@ from typing import Final
 
 from flask import Flask, current_app
 
-from kg.build import load_report, open_or_build, own_shapes
+from kg.build import open_or_build, own_shapes, replay
 from kg.catalog import Census
+from kg.credentials import Credentials
 from kg.engine.cells import CellsEngine
 from kg.engine.protocol import Engine
-from kg.facts import FactJudge, Judge
-from kg.host import HostedJudge
+from kg.facts import ApartProposer, FactJudge, Facts, Judge
+from kg.host import HostedJudge, HostedProposer
+from kg.incremental import Gate
+from kg.journal import Journal
 from service.settings import Settings
 
 ABANDONED: Final = "hpkg.abandoned"
@@ -24,23 +27,32 @@ _KEY: Final = "kg"
 
 
 class KnowledgeGraph:
-    """The graph that an app serves, shared by its threads."""
+    """The graph that an app serves, shared by its threads; what few requests need is made by the first of them."""
 
-    def __init__(self, engine: Engine, settings: Settings, make_judge: Callable[[], FactJudge]) -> None:
+    def __init__(self, engine: Engine, settings: Settings, make: Callable[[], tuple[FactJudge, Facts]]) -> None:
         self.engine = engine
         self.settings = settings
         self.census = Census(engine)
-        self._make_judge = make_judge
-        self._judge: FactJudge | None = None
+        self.credentials = Credentials(settings.data)
+        self._make = make
+        self._made: tuple[FactJudge, Facts] | None = None
         self._making = threading.Lock()
 
     @property
     def judge(self) -> FactJudge:
-        """The judge of new facts, made by the first request that needs it."""
+        """The judge of new facts."""
+        return self._parts()[0]
+
+    @property
+    def facts(self) -> Facts:
+        """The facts as they may be changed."""
+        return self._parts()[1]
+
+    def _parts(self) -> tuple[FactJudge, Facts]:
         with self._making:
-            if self._judge is None:
-                self._judge = self._make_judge()
-            return self._judge
+            if self._made is None:
+                self._made = self._make()
+            return self._made
 
 
 def attach(app: Flask, settings: Settings) -> None:
@@ -53,13 +65,23 @@ def attach(app: Flask, settings: Settings) -> None:
 
 def _hosted(settings: Settings) -> KnowledgeGraph:
     engine = CellsEngine(settings.keeper or settings.data, settings.timeout)
-    return KnowledgeGraph(engine, settings, lambda: HostedJudge(engine))
+
+    def made() -> tuple[FactJudge, Facts]:
+        return HostedJudge(engine), Facts(HostedProposer(engine), Journal(settings.data), engine.follow)
+
+    return KnowledgeGraph(engine, settings, made)
 
 
 def _in_process(settings: Settings) -> KnowledgeGraph:
     engine = open_or_build(settings.data)
     engine.services = frozenset(settings.services)
-    return KnowledgeGraph(engine, settings, lambda: Judge(engine, own_shapes(), load_report(settings.data)))
+
+    def made() -> tuple[FactJudge, Facts]:
+        journal = Journal(settings.data)
+        proposer = ApartProposer(engine, Gate(own_shapes()), journal)
+        return Judge(engine, own_shapes(), proposer), Facts(proposer, journal, lambda: replay(engine, journal))
+
+    return KnowledgeGraph(engine, settings, made)
 
 
 def knowledge_graph() -> KnowledgeGraph:

@@ -1,25 +1,21 @@
 """Judge facts without keeping them: `/validate`, the gate's dry run."""
 
-from typing import Any, Final
+from typing import Final
 
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest
 
 from kg.formats import RDF_FORMATS
-from kg.gate import INFO, VIOLATION, WARNING, Finding, Report
-from kg.rdf import BlankNode, Literal, NamedNode, Term
-from kg.terms import SH
+from kg.gate import Report
 from service import body
 from service.negotiation import MediaType, Representation, required
 from service.pages import page_language, rdf_response
+from service.reports import as_json
 from service.state import knowledge_graph
 
 blueprint: Final = Blueprint("validate", __name__)
 
 _OFFERS: Final[tuple[Representation, ...]] = (MediaType("application/json"), *RDF_FORMATS)
-_COUNTED: Final = {"violation": VIOLATION, "warning": WARNING, "info": INFO}
-_UNDETERMINED: Final = "und"
-"""The tag of a message that names no language (BCP 47, section 4.1)."""
 
 
 @blueprint.post("/validate")
@@ -32,7 +28,7 @@ def judge() -> Response:
     offer = required(request.accept_mimetypes, _OFFERS)
     report = _of_form() if request.mimetype == "multipart/form-data" else _of_facts()
     if isinstance(offer, MediaType):
-        return jsonify(_as_json(report, page_language()))
+        return jsonify(as_json(report, page_language()))
     return rdf_response(report.triples(), offer)
 
 
@@ -50,34 +46,3 @@ def _of_form() -> Report:
         raise BadRequest("The form must have exactly one part `data` and one part `shapes`.")
     data, shapes = sorted(parts, key=lambda part: part.name)
     return knowledge_graph().judge.by_shapes(body.rdf_of_part(data), body.rdf_of_part(shapes))
-
-
-def _as_json(report: Report, language: str) -> dict[str, Any]:
-    return {
-        "conforms": report.conforms,
-        "admissible": report.admissible,
-        "counts": {name: len(report.of(severity)) for name, severity in _COUNTED.items()},
-        "findings": [_finding(item, language) for item in report.findings],
-    }
-
-
-def _finding(item: Finding, language: str) -> dict[str, Any]:
-    return {
-        "severity": item.severity.value.removeprefix(SH).lower(),
-        "focusNode": _text(item.focus),
-        "path": _text(item.path) if isinstance(item.path, NamedNode) else item.path_text or None,
-        "value": _text(item.value),
-        "shape": _text(item.shape),
-        "component": item.component.value,
-        "message": item.message(language),
-        "messages": {message.language or _UNDETERMINED: message.value for message in item.messages},
-    }
-
-
-def _text(term: Term | None) -> str | None:
-    match term:
-        case NamedNode() | Literal():
-            return term.value
-        case BlankNode():
-            return str(term)
-    return None

@@ -95,6 +95,8 @@ class Resident:
                 case "recall":
                     if self._lease is not None:
                         self._leave_lessee(leaves=False)
+                case "follow":
+                    self._operations["follow"](order.header, order.payload)
                 case _:
                     self._report(self._perform_for_keeper(order))
 

@@ -177,6 +177,11 @@ class CellsEngine:
         body.close()
         return {**header, "generation": self.generation}
 
+    def follow(self) -> None:
+        """Return when all that the journal has is seen by whoever asks from now on."""
+        _, body = self.call({"op": "follow"})
+        body.close()
+
     def call(
         self, header: Header, payload: bytes = b"", request: QueryRequest | None = None
     ) -> tuple[Header, IO[bytes]]:

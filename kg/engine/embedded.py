@@ -5,14 +5,14 @@ import re
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import IO, Final
 from urllib.parse import urlsplit
 
 import pyoxigraph as ox
 
-from kg.engine import tally, tokens
+from kg.engine import tally, tokens, updates
 from kg.engine.diagnosis import diagnose
 from kg.engine.protocol import UNION, Counts, Dataset, Delta, QueryRequest, QueryResult, ResultKind, Row
 from kg.errors import (
@@ -25,7 +25,7 @@ from kg.errors import (
     UnknownGraphError,
 )
 from kg.formats import CSV, JSON, RDF_FORMATS, RESULT_FORMATS, TSV, XML, F, RdfFormat
-from kg.rdf import DefaultGraph, NamedNode, Quad, Resource, Term, Triple, write
+from kg.rdf import DefaultGraph, Literal, NamedNode, Quad, Resource, Term, Triple, write
 from kg.terms import BASE
 
 SPOOL_MEMORY: Final = 1024 * 1024
@@ -105,6 +105,89 @@ class EmbeddedEngine:
     def holds(self, quad: Quad) -> bool:
         """Whether a graph holds a statement."""
         return quad in self._store
+
+    def has_graph(self, graph: NamedNode) -> bool:
+        """Whether there is a named graph, be it empty."""
+        return self._store.contains_named_graph(graph)
+
+    def quads_of(self, graph: NamedNode | DefaultGraph) -> Iterator[Quad]:
+        """What one graph holds, the unnamed one included."""
+        return self._store.quads_for_pattern(None, None, None, graph)
+
+    def quads_like(self, triple: Triple) -> Iterator[Quad]:
+        """The statement in each graph that holds it."""
+        return self._store.quads_for_pattern(triple.subject, triple.predicate, triple.object, None)
+
+    @staticmethod
+    def spelt(quads: Iterable[Quad]) -> frozenset[Quad]:
+        """Quads as a store spells them, which writes some literals in another way."""
+        store = ox.Store()
+        store.extend(quads)
+        return frozenset(store)
+
+    @staticmethod
+    def updated(text: str) -> frozenset[Quad]:
+        """What an update makes of an empty store; for texts of ground data only."""
+        store = ox.Store()
+        try:
+            store.update(text, base_iri=BASE)
+        except (SyntaxError, ValueError, OSError, RuntimeError) as error:
+            raise EngineError(f"The update could not be read: {error}") from error
+        return frozenset(store)
+
+    def check_update(self, text: str) -> None:
+        """Raise QuerySyntaxError for a text that is no update, ServiceDeniedError for a call that is not allowed.
+
+        It is tried on an empty store, so whoever has LOAD refused beforehand has nothing fetched; what calls an
+        allowed SERVICE is not tried at all. The engine's parser takes declarations only before the first operation;
+        where they stand before others, each operation is tried alone.
+        """
+        self._refuse_service(text)
+        if tokens.service_position(text) is not None:
+            return
+        said = _update_complaint(text)
+        if said is None:
+            return
+        alone = list(updates.alone(text))
+        for piece in alone if len(alone) > 1 else [text]:
+            said = _update_complaint(piece)
+            if said is not None:
+                raise diagnose(piece, said, _update_complaint)
+
+    def solutions(
+        self,
+        text: str,
+        default: Sequence[NamedNode | DefaultGraph] | None,
+        named: Sequence[NamedNode] | None,
+        bindings: Mapping[str, Term] | None = None,
+    ) -> list[Row]:
+        """Answer a SELECT query over some graphs: None stands for the unnamed one by default, and for all by name."""
+        try:
+            found = self._store.query(
+                text,
+                base_iri=BASE,
+                default_graph=None if default is None else list(default),
+                named_graphs=None if named is None else list(named),
+                substitutions={ox.Variable(name): term for name, term in (bindings or {}).items()} or None,
+            )
+        except SyntaxError as error:
+            raise diagnose(text, error.msg, _complaint) from None
+        except (ValueError, OSError, RuntimeError) as error:
+            raise EngineError(f"The pattern could not be evaluated: {error}") from error
+        if not isinstance(found, ox.QuerySolutions):
+            raise EngineError("A SELECT query was expected.")
+        names = [variable.value for variable in found.variables]
+        return [_row(names, solution) for solution in found]
+
+    def statements(
+        self, subject: Term | None, predicate: NamedNode | None, object_: Term | None, but: NamedNode
+    ) -> Iterator[Triple]:
+        """The triples of all graphs but one with a subject, predicate and object, of which None stands for any."""
+        if isinstance(subject, Literal):
+            return
+        for quad in self._store.quads_for_pattern(subject, predicate, object_, None):
+            if quad.graph_name != but:
+                yield quad.triple
 
     def graphs(self) -> frozenset[NamedNode]:
         """The named graphs, empty ones included."""
@@ -298,4 +381,15 @@ def _complaint(text: str) -> str | None:
         ox.Store().query(text, base_iri=BASE)
     except SyntaxError as error:
         return error.msg
+    return None
+
+
+def _update_complaint(text: str) -> str | None:
+    """What the parser says against an update, tried on an empty store."""
+    try:
+        ox.Store().update(text, base_iri=BASE)
+    except SyntaxError as error:
+        return error.msg
+    except (ValueError, OSError, RuntimeError):
+        return None
     return None

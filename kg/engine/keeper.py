@@ -10,6 +10,9 @@ wait, the oldest is turned away.
 A client may lease a cell that nobody needs and talk to it directly, which spares short jobs the way through the
 keeper. It hands a job that turns out not to be short to the keeper for adoption. When others wait, a lease is
 recalled: the cell ends it after the job at hand.
+
+When the dataset has changed, the keeper catches up first and then orders every cell to follow, before it says that
+it is done. A cell hears its orders before its next job; one that is busy and would have much to hear is replaced.
 """
 
 import os
@@ -18,7 +21,7 @@ import signal
 import socket
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -38,6 +41,10 @@ DELIVERY: Final = 5.0
 """Seconds that a cell may take, past the deadline, to hand over an answer that is ready."""
 SPOOL_MINIMUM: Final = 1024 * 1024
 """Bytes of spool that must be left for a job to start."""
+BEHIND: Final = 32 * 1024
+"""Bytes of orders that may wait in the socket of a cell that is not listening."""
+CATCH_UP: Final = 2.0
+"""Seconds between two looks whether somebody else changed the dataset."""
 SHAPES: Final = 4096
 """Shapes of slow queries that are remembered."""
 LOOK: Final = 1.0
@@ -52,6 +59,10 @@ class House:
     waiting: int
     spool: int
     limits: Limits
+
+
+CatchUp = Callable[[], Iterable[Message]]
+"""Brings the keeper's own dataset up to date, and gives the orders by which cells do the same; publishes at the end."""
 
 
 class _Files(Protocol):
@@ -110,6 +121,8 @@ class Cell:
     began: float = 0.0
     due: float = 0.0
     lowered: bool = False
+    behind: int = 0
+    stale: bool = False
 
     @property
     def free(self) -> bool:
@@ -135,13 +148,16 @@ class Keeper:
         listener: socket.socket,
         operations: Mapping[str, Operation],
         house: House,
-        facts: Mapping[str, object],
+        facts: Callable[[], Mapping[str, object]],
+        catch_up: CatchUp = tuple,
     ) -> None:
-        """Keep a house; `facts` are what the status tells about the dataset."""
+        """Keep a house; `facts` are what the status tells about the dataset at the moment."""
         self._listener = listener
         self._operations = operations
         self._house = house
         self._facts = facts
+        self._catch_up = catch_up
+        self._caught_up = time.monotonic()
         self._selector = selectors.DefaultSelector()
         self._clients: set[Client] = set()
         self._cells: set[Cell] = set()
@@ -208,6 +224,9 @@ class Keeper:
                 client.spooled -= int(message.header["bytes"])
             case "lease":
                 self._lease(client)
+            case "follow":
+                self._follow()
+                self._reply(client, {"id": message.header.get("id")})
             case "adopt":
                 self._adopt(client, message)
             case _:
@@ -320,6 +339,25 @@ class Keeper:
             self._begin(cell, job)
             self._recall(cell)
 
+    # Changes
+
+    def _follow(self) -> None:
+        """Catch up, and let all cells do so."""
+        self._caught_up = time.monotonic()
+        for order in self._catch_up():
+            for cell in self._cells:
+                self._let_follow(cell, order)
+
+    def _let_follow(self, cell: Cell, order: Message) -> None:
+        if cell.stale:
+            return
+        cell.behind += 0 if cell.free else len(order.payload)
+        if cell.behind > BEHIND:
+            cell.stale = True
+            self._recall(cell)
+        else:
+            self._order(cell, order)
+
     @staticmethod
     def _order(cell: Cell, message: Message) -> None:
         with suppress(OSError):  # it died, and its channel will say so
@@ -388,7 +426,7 @@ class Keeper:
         A cell that has grown fat ends itself. One whose priority was lowered is of no more use where only root could
         raise it again.
         """
-        job, lease = cell.job, cell.lease
+        job, lease, cell.behind = cell.job, cell.lease, 0
         if job is not None and time.monotonic() - cell.began < SHORT_SLICE:
             self._learn(job, slow=False)
         cell.job = cell.lease = None
@@ -400,7 +438,7 @@ class Keeper:
         elif job is not None:
             job.adopted = 0
             self._fresh.appendleft(job)
-        return leaves or not _raised(cell)
+        return leaves or cell.stale or not _raised(cell)
 
     def _bury(self, cell: Cell) -> None:
         """Take a cell away that ends or has ended, tell its client if a job ended with it, and fork another one."""
@@ -460,15 +498,17 @@ class Keeper:
 
     # Time
 
-    def _pause(self) -> float | None:
+    def _pause(self) -> float:
         """The seconds until something is due."""
         moments = [cell.due for cell in self._cells if not cell.free]
         moments += [job.deadline for queue in (self._fresh, self._slow) for job in queue]
-        return max(0.0, min(moments) - time.monotonic()) if moments else None
+        return max(0.0, min([*moments, self._caught_up + CATCH_UP]) - time.monotonic())
 
     def _enforce(self) -> None:
         """Stop what is past its deadline, and what became slow while there is no room among the slow."""
         now = time.monotonic()
+        if self._caught_up + CATCH_UP <= now:
+            self._follow()
         for queue in (self._fresh, self._slow):
             for job in [job for job in queue if job.deadline <= now]:
                 queue.remove(job)
@@ -587,7 +627,7 @@ class Keeper:
     def _status(self) -> Header:
         outcomes = sum((cell.board.counts() for cell in self._cells), self._counts.outcomes)
         return {
-            **self._facts,
+            **self._facts(),
             "cells": {
                 "idle": sum(cell.free for cell in self._cells),
                 "busy": sum(cell.job is not None for cell in self._cells),

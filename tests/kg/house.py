@@ -97,7 +97,7 @@ def keeping(house: House = HOUSE, timeout: float = 2.0) -> Iterator[tuple[CellsE
             faulthandler.disable()
             os.close(write)
             try:
-                Keeper(listener, OPERATIONS, house, {"triples": 0}).run(os.fdopen(read))
+                Keeper(listener, OPERATIONS, house, lambda: {"triples": 0}).run(os.fdopen(read))
             finally:
                 os._exit(0)
         os.close(read)

@@ -13,9 +13,10 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import PropertyCounts, QueryRequest, Row
 from kg.engine.wire import Header
 from kg.errors import DeadlineError, MemoryLimitError, QueueFullError
-from kg.facts import Judge
+from kg.facts import Judge, LocalProposer
 from kg.formats import NQUADS, TURTLE
 from kg.host import operations
+from kg.incremental import Gate
 from kg.rdf import Literal, NamedNode, Quad, Triple, in_graph, parse
 from kg.terms import DCAT, ID, ONTOLOGY, VOID, graph_iri
 
@@ -85,7 +86,8 @@ class AnsweringEngine(CellsEngine):
 
     def __init__(self, engine: EmbeddedEngine) -> None:
         self.engine = engine
-        self.operations = operations(engine, Judge(engine, own_shapes()))
+        gate = Gate(own_shapes())
+        self.operations = operations(engine, gate, Judge(engine, own_shapes(), LocalProposer(engine, gate)))
         self.asked = list[str]()
 
     @property

@@ -200,6 +200,7 @@ def test_an_answer_to_something_else_is_refused() -> None:
         connection.jobs += 1
         engine._idle.put(connection)
         send(connection.socket, Message({"op": "echo", "timeout": 1, "id": connection.jobs}, b"stale"))
+        assert connection.wait(5)
         with pytest.raises(EngineError, match="none to this question"):
             echoes(engine)
         assert echoes(engine)

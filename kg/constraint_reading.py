@@ -1,0 +1,271 @@
+"""Which focus nodes a SPARQL constraint or target may answer otherwise after a change.
+
+A row of a query rests on triples, one for each pattern. So if a changed triple fits a pattern, the focus nodes
+concerned are among those that a relaxed query finds: the pattern with that triple's subject or object, joined with
+the patterns of its group and of those around it, without filters and without the parts that are optional or negated.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import rdflib
+from rdflib.paths import AlternativePath, InvPath, Path, SequencePath
+from rdflib.plugins.sparql import prepareQuery
+from rdflib.plugins.sparql.parserutils import CompValue
+
+from kg.gate import SHAPES_GRAPH
+from kg.rdf import NamedNode, Term, Triple
+from kg.reading import UnreadableError
+
+Pattern = tuple[Any, Any, Any]
+Ask = Callable[[str, Mapping[str, Term]], Iterable[Term]]
+"""Answers a relaxed query, with some variables bound beforehand, with the values of ?this."""
+
+_THIS: Final = rdflib.Variable("this")
+_BATCH: Final = 200
+"""Values that are put into one relaxed query."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A pattern with the patterns that a row has besides it; `bound` is the variable that a changed triple gives."""
+
+    pattern: Pattern
+    context: tuple[Pattern, ...]
+    predicates: frozenset[str] | None
+    bound: Any
+    by_subject: bool
+
+    def value(self, triple: Triple) -> Term | None:
+        """What the bound variable is if a triple fits the pattern; None if it does not."""
+        if self.predicates is not None and triple.predicate.value not in self.predicates:
+            return None
+        subject, _, object_ = self.pattern
+        if not isinstance(subject, rdflib.Variable) and str(subject) != _text(triple.subject):
+            return None
+        if isinstance(object_, rdflib.URIRef) and str(object_) != _text(triple.object):
+            return None
+        found = triple.subject if self.by_subject else triple.object
+        return None if isinstance(found, Triple) else found
+
+
+@dataclass(frozen=True)
+class Query:
+    """A SPARQL text, analysed."""
+
+    probes: tuple[Probe, ...]
+    opaque: frozenset[str]
+    """Predicates within paths of any length: a change of one of them may concern every focus node."""
+
+    def concerned(self, triples: Iterable[Triple], ask: Ask) -> set[Term] | None:
+        """The focus nodes that some changed triples may concern in a state; None for all of them."""
+        changed = list(triples)
+        if any(triple.predicate.value in self.opaque for triple in changed):
+            return None
+        found = set[Term]()
+        for probe in self.probes:
+            values = {value for triple in changed if (value := probe.value(triple)) is not None}
+            if not values:
+                continue
+            if probe.bound == _THIS:
+                found |= values
+            else:
+                found |= _asked(probe, values, ask)
+        return found
+
+
+def read_query(text: str) -> Query:
+    """Analyse a SELECT query of ?this; raises UnreadableError for what cannot be told by triple patterns."""
+    try:
+        algebra = prepareQuery(text).algebra
+    except Exception as error:
+        raise UnreadableError("a SPARQL text could not be analysed") from error
+    found, opaque = list[tuple[Pattern, tuple[Pattern, ...]]](), set[str]()
+    _collect(algebra, (), found, opaque)
+    return Query(tuple(probe for pattern, context in found for probe in _probes(pattern, context)), frozenset(opaque))
+
+
+def _collect(
+    part: object, around: tuple[Pattern, ...], found: list[tuple[Pattern, tuple[Pattern, ...]]], opaque: set[str]
+) -> None:
+    """Find the patterns of a part of a query, each with those that a row of it has besides."""
+    if isinstance(part, CompValue):
+        own = tuple(_required(part, opaque))
+        context = (*around, *own)
+        found += [(pattern, tuple(other for other in context if other is not pattern)) for pattern in own]
+        for inner in _apart(part):
+            _collect(inner, context, found, opaque)
+
+
+def _required(part: CompValue, opaque: set[str]) -> Iterator[Pattern]:
+    """The patterns that every row of a part has."""
+    match part.name:
+        case "BGP":
+            for subject, predicate, object_ in part.triples:
+                yield from _plain(subject, predicate, object_, opaque)
+        case "Join":
+            yield from _required(part.p1, opaque)
+            yield from _required(part.p2, opaque)
+        case "LeftJoin":
+            yield from _required(part.p1, opaque)
+        case "Filter" | "Extend" | "Project" | "Distinct" | "Reduced" | "Slice" | "OrderBy" | "SelectQuery":
+            yield from _required(part.p, opaque)
+        case "Union":
+            return
+        case "Graph" if str(part.term) == SHAPES_GRAPH.value:
+            return
+        case _:
+            raise UnreadableError(f"a SPARQL text has a part ({part.name}) that is not analysed")
+
+
+def _apart(part: CompValue) -> Iterator[CompValue]:
+    """The parts within that are optional, alternative or only asked for."""
+    match part.name:
+        case "BGP" | "Graph":
+            return
+        case "Join":
+            yield from _apart(part.p1)
+            yield from _apart(part.p2)
+        case "LeftJoin":
+            yield from _apart(part.p1)
+            yield part.p2
+            yield from _asked_for(part.expr)
+        case "Union":
+            yield part.p1
+            yield part.p2
+        case "Filter":
+            yield from _apart(part.p)
+            yield from _asked_for(part.expr)
+        case "Extend":
+            yield from _apart(part.p)
+            yield from _asked_for(part.expr)
+        case _:
+            yield from _apart(part.p)
+
+
+def _asked_for(expression: object) -> Iterator[CompValue]:
+    """The patterns of EXISTS and NOT EXISTS within an expression."""
+    if isinstance(expression, CompValue):
+        if expression.name in {"Builtin_EXISTS", "Builtin_NOTEXISTS"}:
+            yield expression.graph
+            return
+        for value in expression.values():
+            yield from _asked_for(value)
+    elif isinstance(expression, list | tuple):
+        for item in expression:
+            yield from _asked_for(item)
+
+
+def _plain(subject: Any, predicate: Any, object_: Any, opaque: set[str]) -> Iterator[Pattern]:  # noqa: ANN401
+    """A pattern as such whose paths are single steps, or alternatives of such; others are opaque."""
+    match predicate:
+        case InvPath():
+            yield from _plain(object_, predicate.arg, subject, opaque)
+        case SequencePath():
+            for part in predicate.args[:-1]:
+                between = rdflib.Variable(f"between{rdflib.BNode()}")
+                yield from _plain(subject, part, between, opaque)
+                subject = between
+            yield from _plain(subject, predicate.args[-1], object_, opaque)
+        case Path() if not _is_choice(predicate):
+            opaque |= _predicates_of(predicate)
+            yield subject, predicate, object_
+        case _:
+            yield subject, predicate, object_
+
+
+def _is_choice(path: Path) -> bool:
+    return isinstance(path, AlternativePath) and all(isinstance(part, rdflib.URIRef) for part in path.args)
+
+
+def _predicates_of(path: object) -> set[str]:
+    """The predicates within a path; raises UnreadableError for a path of all but some."""
+    match path:
+        case rdflib.URIRef():
+            return {str(path)}
+        case InvPath():
+            return _predicates_of(path.arg)
+        case SequencePath() | AlternativePath():
+            return {name for part in path.args for name in _predicates_of(part)}
+    inner = getattr(path, "path", None)
+    if inner is None:
+        raise UnreadableError("a SPARQL text has a path that is not analysed")
+    return _predicates_of(inner)
+
+
+def _probes(pattern: Pattern, context: tuple[Pattern, ...]) -> Iterator[Probe]:
+    subject, predicate, object_ = pattern
+    if isinstance(predicate, Path) and not _is_choice(predicate):
+        return
+    predicates = None
+    if isinstance(predicate, rdflib.URIRef):
+        predicates = frozenset({str(predicate)})
+    elif isinstance(predicate, Path):
+        predicates = frozenset(_predicates_of(predicate))
+    ends = [(node, by_subject) for node, by_subject in ((subject, True), (object_, False)) if _is_variable(node)]
+    if not ends:
+        raise UnreadableError("a SPARQL text has a pattern without variables at its ends")
+    bound, by_subject = next((end for end in ends if end[0] == _THIS), ends[0])
+    if bound != _THIS and not _leads_to_this(bound, (pattern, *context)):
+        raise UnreadableError("parts of a SPARQL text are not connected with ?this")
+    yield Probe(pattern, context, predicates, bound, by_subject)
+
+
+def _is_variable(node: object) -> bool:
+    return isinstance(node, rdflib.Variable | rdflib.BNode)
+
+
+def _leads_to_this(start: object, patterns: tuple[Pattern, ...]) -> bool:
+    reached, grown = {start}, True
+    while grown:
+        near = {node for pattern in patterns for node in _variables(pattern) if reached & _variables(pattern)}
+        grown = not near <= reached
+        reached |= near
+    return _THIS in reached
+
+
+def _variables(pattern: Pattern) -> set[object]:
+    return {node for node in pattern if _is_variable(node)}
+
+
+def _asked(probe: Probe, values: set[Term], ask: Ask) -> set[Term]:
+    found = set[Term]()
+    where = " . ".join(_written(pattern) for pattern in _connected(probe))
+    name = _name(probe.bound)
+    named = sorted(str(value) for value in values if isinstance(value, NamedNode))
+    for start in range(0, len(named), _BATCH):
+        listed = " ".join(named[start : start + _BATCH])
+        found |= set(ask(f"SELECT DISTINCT ?this {{ VALUES {name} {{ {listed} }} {where} }}", {}))
+    for value in values:
+        if not isinstance(value, NamedNode):
+            found |= set(ask(f"SELECT DISTINCT ?this {name} {{ {where} }}", {name[1:]: value}))
+    return found
+
+
+def _connected(probe: Probe) -> list[Pattern]:
+    """The patterns that hang together with the bound variable; the others would only multiply the rows."""
+    reached, patterns = {probe.bound}, [probe.pattern, *probe.context]
+    chosen = list[Pattern]()
+    while True:
+        near = [pattern for pattern in patterns if pattern not in chosen and reached & _variables(pattern)]
+        if not near:
+            return chosen
+        chosen += near
+        for pattern in near:
+            reached |= _variables(pattern)
+
+
+def _written(pattern: Pattern) -> str:
+    return " ".join(map(_name, pattern))
+
+
+def _name(node: Any) -> str:  # noqa: ANN401
+    if isinstance(node, rdflib.BNode):
+        return f"?blank{node}"
+    text: str = node.n3()
+    return text
+
+
+def _text(term: object) -> str:
+    return str(getattr(term, "value", term))

@@ -1,0 +1,166 @@
+"""Tokens: who may write. Only hashes are kept, so a copy of the file opens nothing.
+
+A token is 256 random bits; nothing slower than SHA-256 is needed to keep it from being guessed from its hash.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal
+
+from kg.errors import ConfigurationError, InputError, NotFoundError
+
+FILE: Final = "tokens.json"
+PREFIX: Final = "hpkg_"
+"""What every token begins with, so that scanners for leaked secrets find it."""
+Scope = Literal["write", "admin"]
+
+_FREE_FAILURES: Final = 3
+_LONGEST_DELAY: Final = 8.0
+_FORGET_AFTER: Final = 600.0
+_SOURCES: Final = 10_000
+
+
+@dataclass(frozen=True)
+class Credential:
+    """Who may do what: `graphs` are those that may be written, None for all; `created` is in UTC."""
+
+    name: str
+    scope: Scope
+    graphs: tuple[str, ...] | None
+    created: str
+
+
+@dataclass(frozen=True)
+class _Kept:
+    credential: Credential
+    digest: str
+
+
+class Credentials:
+    """The tokens of a data folder, as its file has them at the moment; safe for many threads and processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+        self._lock = threading.Lock()
+        self._seen: tuple[int, int, int] | None = None
+        self._kept: tuple[_Kept, ...] = ()
+
+    def create(self, name: str, scope: Scope = "write", graphs: Iterable[str] | None = None) -> str:
+        """Make a token and return it, which nobody can do again. Raises InputError if the name is taken or empty."""
+        if not name.strip() or not name.isprintable():
+            raise InputError("A token needs a name, by which the log will know it.")
+        kept = self._current()
+        if any(item.credential.name == name for item in kept):
+            raise InputError(f"There is a token {name!r} already; revoke it first, or choose another name.")
+        text = PREFIX + secrets.token_urlsafe(32)
+        limited = None if graphs is None else tuple(sorted(set(graphs)))
+        now = datetime.now(UTC).replace(microsecond=0).isoformat()
+        self._write((*kept, _Kept(Credential(name, scope, limited, now), _digest(text))))
+        return text
+
+    def revoke(self, name: str) -> None:
+        """Let a token open nothing any more; raises NotFoundError."""
+        kept = self._current()
+        left = tuple(item for item in kept if item.credential.name != name)
+        if left == kept:
+            raise NotFoundError(f"There is no token {name!r}.")
+        self._write(left)
+
+    def all(self) -> tuple[Credential, ...]:
+        """Whom tokens were made for."""
+        return tuple(item.credential for item in self._current())
+
+    def authenticate(self, text: str) -> Credential | None:
+        """Whose token a text is; every token is compared, in constant time, whichever fits."""
+        digest, found = _digest(text), None
+        for item in self._current():
+            if hmac.compare_digest(item.digest, digest):
+                found = item.credential
+        return found
+
+    def _current(self) -> tuple[_Kept, ...]:
+        with self._lock:
+            try:
+                stat = self._path.stat()
+                seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+                if seen != self._seen:
+                    self._kept, self._seen = _read(self._path.read_bytes()), seen
+            except FileNotFoundError:
+                self._kept, self._seen = (), None
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise ConfigurationError(f"The tokens in {self._path} cannot be read: {error}") from error
+            return self._kept
+
+    def _write(self, kept: tuple[_Kept, ...]) -> None:
+        data = [{**asdict(item.credential), "sha256": item.digest} for item in kept]
+        temporary = self._path.with_name(f".{FILE}.{os.getpid()}")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(
+                os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+            ) as file:
+                json.dump(data, file, ensure_ascii=False, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self._path)
+        except OSError as error:
+            raise ConfigurationError(f"The tokens cannot be written to {self._path}: {error.strerror}") from error
+
+
+def _read(data: bytes) -> tuple[_Kept, ...]:
+    return tuple(
+        _Kept(
+            Credential(
+                item["name"],
+                item["scope"],
+                None if item["graphs"] is None else tuple(item["graphs"]),
+                item["created"],
+            ),
+            item["sha256"],
+        )
+        for item in json.loads(data)
+    )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Throttle:
+    """Slows down who keeps failing: after a few free failures, each one doubles the wait; pure but for its clock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures: dict[str, tuple[int, float]] = {}
+
+    def delay(self, source: str) -> float:
+        """The seconds that a source has to wait before it may try again."""
+        with self._lock:
+            failures, last = self._failures.get(source, (0, 0.0))
+            if failures <= _FREE_FAILURES:
+                return 0.0
+            wait = min(2.0 ** (failures - _FREE_FAILURES - 1), _LONGEST_DELAY)
+            return max(0.0, last + wait - time.monotonic())
+
+    def failed(self, source: str) -> None:
+        """Note a failure; sources that were quiet for long are forgotten."""
+        now = time.monotonic()
+        with self._lock:
+            if len(self._failures) >= _SOURCES:
+                self._failures = {key: item for key, item in self._failures.items() if now - item[1] < _FORGET_AFTER}
+            failures, last = self._failures.get(source, (0, now))
+            self._failures[source] = (1 if now - last > _FORGET_AFTER else failures + 1, now)
+
+    def passed(self, source: str) -> None:
+        """Note that a source is who it says."""
+        with self._lock:
+            self._failures.pop(source, None)

@@ -1,0 +1,361 @@
+"""What a change takes away and adds: SPARQL updates, graph-store writes and RDF payloads as deltas.
+
+An update is read by the engine itself, piece by piece: ground data on a scratch store; templates there too, with
+IRIs in the place of their variables; patterns as queries. The result is what the engine's own update would do.
+"""
+
+import itertools
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kg.engine.embedded import EmbeddedEngine
+from kg.engine.protocol import Dataset, Delta, Row
+from kg.engine.tokens import line_and_column
+from kg.engine.updates import Operation, operations, verb_position, with_placeholders
+from kg.errors import InputError, NotFoundError
+from kg.rdf import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
+
+Graph = NamedNode | DefaultGraph
+
+
+@dataclass(frozen=True)
+class Update:
+    """A SPARQL 1.1 Update request; `using` are the graphs that the protocol's parameters name, if any."""
+
+    text: str
+    using: Dataset = field(default_factory=lambda: Dataset(union=False))
+
+
+@dataclass(frozen=True)
+class Addition:
+    """Quads to add where they are not held yet."""
+
+    quads: tuple[Quad, ...]
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """What a graph is to hold, and nothing else; it comes to be, even if it is to be empty."""
+
+    graph: Graph
+    triples: tuple[Triple, ...]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A graph that is to be no more; the unnamed one is emptied."""
+
+    graph: Graph
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A delta of which that is to be done which is not so already."""
+
+    delta: Delta
+
+
+Change = Update | Addition | Replacement | Removal | Patch
+
+_SOME: Final = "<urn:x-hpkg:s> <urn:x-hpkg:p> <urn:x-hpkg:o>"
+_FOUND: Final = "urn:x-hpkg:solution"
+
+
+def delta_of(engine: EmbeddedEngine, change: Change) -> Delta:
+    """What a change does to what an engine holds; the engine is as it was afterwards, whatever happens.
+
+    Raises QuerySyntaxError and InputError for an update that is none or cannot be made, NotFoundError for a graph
+    that is not there to be removed, and what evaluating a pattern raises.
+    """
+    match change:
+        case Update(text, using):
+            return _of_update(engine, text, using)
+        case Addition(quads):
+            if any(isinstance(quad.graph_name, BlankNode) for quad in quads):
+                raise InputError("A graph is named by an IRI here, not by a blank node.")
+            return _change(engine, (), engine.spelt(quads))
+        case Replacement(graph, triples):
+            wanted = engine.spelt(Quad(item.subject, item.predicate, item.object, graph) for item in triples)
+            delta = _change(engine, set(engine.quads_of(graph)) - wanted, wanted)
+            return delta.then(_creation(engine, graph)) if graph not in delta.created else delta
+        case Removal(graph):
+            return _removal(engine, graph)
+        case Patch(delta):
+            return _effective(engine, delta)
+
+
+def _change(engine: EmbeddedEngine, deleted: Iterable[Quad], inserted: Iterable[Quad]) -> Delta:
+    """Delete and insert; what is both deleted and inserted stays."""
+    wanted = frozenset(inserted)
+    added = frozenset(quad for quad in wanted if not engine.holds(quad))
+    removed = frozenset(quad for quad in deleted if quad not in wanted and engine.holds(quad))
+    graphs = {quad.graph_name for quad in added}
+    created = frozenset(graph for graph in graphs if isinstance(graph, NamedNode) and not engine.has_graph(graph))
+    return Delta(added, removed, created)
+
+
+def _creation(engine: EmbeddedEngine, graph: Graph) -> Delta:
+    new = isinstance(graph, NamedNode) and not engine.has_graph(graph)
+    return Delta(created=frozenset({graph})) if new and isinstance(graph, NamedNode) else Delta()
+
+
+def _removal(engine: EmbeddedEngine, graph: Graph) -> Delta:
+    if not isinstance(graph, NamedNode):
+        return Delta(removed=frozenset(engine.quads_of(graph)))
+    if not engine.has_graph(graph):
+        raise NotFoundError(f"There is no graph {graph} here.")
+    return Delta(removed=frozenset(engine.quads_of(graph)), dropped=frozenset({graph}))
+
+
+def _effective(engine: EmbeddedEngine, delta: Delta) -> Delta:
+    return Delta(
+        added=frozenset(quad for quad in delta.added if not engine.holds(quad)),
+        removed=frozenset(quad for quad in delta.removed if engine.holds(quad)),
+        created=frozenset(graph for graph in delta.created if not engine.has_graph(graph)),
+        dropped=frozenset(graph for graph in delta.dropped if engine.has_graph(graph)),
+    )
+
+
+def _of_update(engine: EmbeddedEngine, text: str, using: Dataset) -> Delta:
+    """Make the operations one after another, so that each sees what those before it did, and undo them."""
+    loading = verb_position(text, "LOAD")
+    if loading is not None:
+        line, column = line_and_column(text, loading)
+        raise InputError(f"line {line}, column {column}: LOAD would fetch from the web, which is not done here.")
+    engine.check_update(text)
+    done = Delta()
+    try:
+        for operation in operations(text):
+            step = _of_operation(engine, operation, using)
+            engine.apply(step)
+            done = done.then(step)
+    finally:
+        engine.apply(done.inverse())
+    return done
+
+
+def _of_operation(engine: EmbeddedEngine, operation: Operation, using: Dataset) -> Delta:
+    if operation.has("INSERT", "DATA"):
+        return _change(engine, (), _ground(operation, operation.block("DATA") or ""))
+    if operation.has("DELETE", "DATA"):
+        return _change(engine, _ground(operation, operation.block("DATA") or ""), ())
+    if operation.has("DELETE", "WHERE"):
+        return _modified(engine, operation, using, operation.block("WHERE") or "", "")
+    if operation.verb in _GRAPH_OPERATIONS:
+        return _GRAPH_OPERATIONS[operation.verb](engine, operation)
+    return _modified(engine, operation, using, operation.block("DELETE") or "", operation.block("INSERT") or "")
+
+
+def _ground(operation: Operation, block: str) -> frozenset[Quad]:
+    """The quads that stand in a block of data."""
+    return EmbeddedEngine.updated(f"{operation.prologue}\nINSERT DATA {{{block}\n}}")
+
+
+# Templates
+
+
+def _modified(engine: EmbeddedEngine, operation: Operation, using: Dataset, deleted: str, inserted: str) -> Delta:
+    home = _named(operation, next(operation.after("WITH"), ())[:1])
+    deletions, insertions = _Template(operation, deleted, home), _Template(operation, inserted, home)
+    rows = _solutions(engine, operation, using, home, (deletions, insertions))
+    return _change(engine, deletions.filled(rows), engine.spelt(insertions.filled(rows)))
+
+
+class _Template:
+    """Quads with variables."""
+
+    def __init__(self, operation: Operation, block: str, home: NamedNode | None) -> None:
+        text, self._names = with_placeholders(block)
+        quads = _ground(operation, text)
+        self._quads = [_placed(quad, home) for quad in quads]
+        self.blank = any(_is_blank(term) for quad in quads for term in (quad.subject, quad.object))
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The variables, without their marks."""
+        return frozenset(self._names.values())
+
+    def filled(self, rows: Iterable[Row]) -> set[Quad]:
+        """The quads for some solutions, each with blank nodes of its own; what makes no quad is left out."""
+        return {quad for row in rows for quad in self._of(row)}
+
+    def _of(self, row: Row) -> Iterator[Quad]:
+        fresh = dict[str, BlankNode]()
+        for quad in self._quads:
+            parts = tuple(
+                self._term(term, row, fresh) for term in (quad.subject, quad.predicate, quad.object, quad.graph_name)
+            )
+            if _is_quad(parts):
+                yield Quad(*parts)
+
+    def _term(self, term: Any, row: Row, fresh: dict[str, BlankNode]) -> Any:  # noqa: ANN401 - whatever a quad has
+        match term:
+            case NamedNode() if term.value in self._names:
+                return row.get(self._names[term.value])
+            case BlankNode():
+                return fresh.setdefault(term.value, BlankNode(uuid.uuid4().hex))
+            case Triple():
+                parts = [self._term(part, row, fresh) for part in (term.subject, term.predicate, term.object)]
+                return Triple(*parts) if _is_triple(parts) else None
+        return term
+
+
+def _placed(quad: Quad, home: NamedNode | None) -> Quad:
+    if home is None or not isinstance(quad.graph_name, DefaultGraph):
+        return quad
+    return Quad(quad.subject, quad.predicate, quad.object, home)
+
+
+def _is_triple(parts: Iterable[Any]) -> bool:
+    subject, predicate, object_ = parts
+    return (
+        isinstance(subject, NamedNode | BlankNode)
+        and isinstance(predicate, NamedNode)
+        and isinstance(object_, NamedNode | BlankNode | Literal | Triple)
+    )
+
+
+def _is_quad(parts: tuple[Any, ...]) -> bool:
+    return _is_triple(parts[:3]) and isinstance(parts[3], NamedNode | DefaultGraph)
+
+
+def _is_blank(term: object) -> bool:
+    return isinstance(term, BlankNode) or (
+        isinstance(term, Triple) and (_is_blank(term.subject) or _is_blank(term.object))
+    )
+
+
+def _solutions(
+    engine: EmbeddedEngine, operation: Operation, using: Dataset, home: NamedNode | None, wanted: tuple[_Template, ...]
+) -> list[Row]:
+    """The solutions of an operation's pattern for the variables of its templates.
+
+    How often a solution occurs matters only where blank nodes are made.
+    """
+    default, named = _dataset(operation, using, home)
+    names = sorted(frozenset(itertools.chain.from_iterable(template.variables for template in wanted)))
+    distinct = "" if any(template.blank for template in wanted) else "DISTINCT"
+    projection = " ".join(f"?{name}" for name in names) or f"(<{_FOUND}> AS ?solution)"
+    text = f"{operation.prologue}\nSELECT {distinct} {projection} WHERE {operation.pattern()}"
+    return engine.solutions(text, default, named)
+
+
+def _dataset(
+    operation: Operation, using: Dataset, home: NamedNode | None
+) -> tuple[list[NamedNode] | None, list[NamedNode] | None]:
+    """The graphs that a pattern sees by default and by name; None for the unnamed one, and for all (section 3.1.3)."""
+    clauses = list(operation.after("USING"))
+    if using.explicit:
+        if clauses or home is not None:
+            raise InputError("The request names its graphs by parameters and by USING or WITH; it may do one of them.")
+        return [NamedNode(iri) for iri in using.default], [NamedNode(iri) for iri in using.named]
+    if not clauses:
+        return (None if home is None else [home]), None
+    default, named = list[NamedNode](), list[NamedNode]()
+    for words in clauses:
+        is_named = words[0].is_word("NAMED")
+        graph = _named(operation, words[1:2] if is_named else words[:1])
+        if graph is not None:
+            (named if is_named else default).append(graph)
+    return default, named
+
+
+# Graphs
+
+
+def _named(operation: Operation, words: tuple[Any, ...]) -> NamedNode | None:
+    """The graph that a token names, with prefixes and base resolved."""
+    if not words:
+        return None
+    (quad,) = EmbeddedEngine.updated(f"{operation.prologue}\nINSERT DATA {{ GRAPH {words[0].text} {{ {_SOME} }} }}")
+    return quad.graph_name if isinstance(quad.graph_name, NamedNode) else None
+
+
+def _targets(engine: EmbeddedEngine, operation: Operation) -> list[Graph]:
+    """The graphs of CLEAR and DROP; raises InputError for one that is not there, unless SILENT."""
+    silent = operation.words[1].is_word("SILENT")
+    words = operation.words[2 if silent else 1 :]
+    match words[0].text.upper():
+        case "DEFAULT":
+            return [DefaultGraph()]
+        case "NAMED":
+            return [*engine.graphs()]
+        case "ALL":
+            return [DefaultGraph(), *engine.graphs()]
+    graph = _named(operation, words[1:2])
+    if graph is None or engine.has_graph(graph):
+        return [] if graph is None else [graph]
+    if silent:
+        return []
+    raise InputError(f"There is no graph {graph} here; with SILENT that is no error.")
+
+
+def _cleared(engine: EmbeddedEngine, operation: Operation) -> Delta:
+    return Delta(removed=_content(engine, _targets(engine, operation)))
+
+
+def _dropped(engine: EmbeddedEngine, operation: Operation) -> Delta:
+    graphs = _targets(engine, operation)
+    return Delta(
+        removed=_content(engine, graphs),
+        dropped=frozenset(graph for graph in graphs if isinstance(graph, NamedNode)),
+    )
+
+
+def _created(engine: EmbeddedEngine, operation: Operation) -> Delta:
+    silent = operation.words[1].is_word("SILENT")
+    graph = _named(operation, operation.words[3 if silent else 2 :][:1])
+    if graph is None:
+        return Delta()
+    if engine.has_graph(graph) and not silent:
+        raise InputError(f"There is a graph {graph} here already; with SILENT that is no error.")
+    return _creation(engine, graph)
+
+
+def _content(engine: EmbeddedEngine, graphs: Iterable[Graph]) -> frozenset[Quad]:
+    return frozenset(quad for graph in graphs for quad in engine.quads_of(graph))
+
+
+def _transferred(engine: EmbeddedEngine, operation: Operation) -> Delta:
+    """ADD, COPY and MOVE (sections 3.2.3 to 3.2.5); a source that is not there is an empty one, except to MOVE."""
+    silent = operation.words[1].is_word("SILENT")
+    words = operation.words[2 if silent else 1 :]
+    to = next(index for index, word in enumerate(words) if word.is_word("TO"))
+    source, target = _end(operation, words[:to]), _end(operation, words[to + 1 :])
+    if source == target:
+        return Delta()
+    copied = {Quad(quad.subject, quad.predicate, quad.object, target) for quad in engine.quads_of(source)}
+    if operation.verb == "ADD":
+        return _change(engine, (), copied)
+    moved = operation.verb == "MOVE" and isinstance(source, NamedNode)
+    if moved and isinstance(source, NamedNode) and not engine.has_graph(source):
+        if not silent:
+            raise InputError(f"There is no graph {source} here; with SILENT that is no error.")
+        moved = False
+    gone = _content(engine, [target]) - copied
+    taken = _content(engine, [source]) if operation.verb == "MOVE" else frozenset[Quad]()
+    delta = _change(engine, gone | taken, copied)
+    dropped = {source} if moved and isinstance(source, NamedNode) else set[NamedNode]()
+    if not copied and isinstance(target, NamedNode) and engine.has_graph(target):
+        dropped.add(target)
+    return Delta(delta.added, delta.removed, delta.created, frozenset(dropped))
+
+
+def _end(operation: Operation, words: tuple[Any, ...]) -> Graph:
+    """What ADD, COPY and MOVE go from or to: DEFAULT, or an IRI with or without GRAPH."""
+    if words[0].is_word("DEFAULT"):
+        return DefaultGraph()
+    graph = _named(operation, words[1:2] if words[0].is_word("GRAPH") else words[:1])
+    return DefaultGraph() if graph is None else graph
+
+
+_GRAPH_OPERATIONS: Final[Mapping[str, Callable[[EmbeddedEngine, Operation], Delta]]] = {
+    "CLEAR": _cleared,
+    "DROP": _dropped,
+    "CREATE": _created,
+    "ADD": _transferred,
+    "COPY": _transferred,
+    "MOVE": _transferred,
+}

@@ -1,0 +1,157 @@
+"""Cut a SPARQL Update request into its operations by tokens; pure.
+
+The engine parses every piece itself; here it is only found out where the pieces are.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from kg.engine.tokens import Token, tokens
+
+_GRAPH_WORDS: Final = frozenset({"CLEAR", "DROP", "CREATE", "ADD", "COPY", "MOVE", "LOAD"})
+_KEYWORDS: Final = frozenset({"INSERT", "DELETE", "WITH", *_GRAPH_WORDS})
+_PLACEHOLDER: Final = "urn:x-hpkg-variable:"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation: the prologue that holds for it, and its tokens; `text` is the whole request."""
+
+    prologue: str
+    text: str
+    words: tuple[Token, ...] = field(repr=False)
+
+    @property
+    def verb(self) -> str:
+        """Its first keyword, in capitals."""
+        return self.words[0].text.upper()
+
+    def has(self, *keywords: str) -> bool:
+        """Whether it begins with some keywords."""
+        return [word.text.upper() for word in self.words[: len(keywords)]] == list(keywords)
+
+    def block(self, keyword: str) -> str | None:
+        """What stands between the outer braces behind a keyword, without them; None if there is no such keyword."""
+        for index, word in self._outside():
+            if word.is_word(keyword) and index + 1 < len(self.words) and self.words[index + 1].text == "{":
+                return self._braced(index + 1)
+        return None
+
+    def after(self, keyword: str) -> Iterator[tuple[Token, ...]]:
+        """The tokens behind each occurrence of a keyword outside of braces."""
+        for index, word in self._outside():
+            if word.is_word(keyword):
+                yield self.words[index + 1 :]
+
+    def pattern(self) -> str:
+        """The group graph pattern behind WHERE, with its braces."""
+        return f"{{{self.block('WHERE') or ''}}}"
+
+    def _outside(self) -> Iterator[tuple[int, Token]]:
+        depth = 0
+        for index, word in enumerate(self.words):
+            if depth == 0:
+                yield index, word
+            depth += (word.text == "{") - (word.text == "}")
+
+    def _braced(self, opening: int) -> str:
+        depth = 0
+        for word in self.words[opening:]:
+            depth += (word.text == "{") - (word.text == "}")
+            if depth == 0:
+                return self.text[self.words[opening].start + 1 : word.start]
+        return self.text[self.words[opening].start + 1 :]
+
+
+def operations(text: str) -> list[Operation]:
+    """The operations of a request that is known to parse, each with all of the prologues before it."""
+    found, prologue = list[Operation](), list[str]()
+    for piece in _pieces(text):
+        start = _prologue_length(piece)
+        if start:
+            prologue.append(_slice(text, piece[:start]))
+        if piece[start:]:
+            found.append(Operation("\n".join(prologue), text, tuple(piece[start:])))
+    return found
+
+
+def alone(text: str) -> Iterator[str]:
+    """For each operation, the text in which only white space is left of the others; places stay as they are.
+
+    One text if declarations stand only before the first operation.
+    """
+    pieces = list(_pieces(text))
+    lengths = [_prologue_length(piece) for piece in pieces]
+    if not any(lengths[1:]):
+        yield text
+        return
+    declared = list[Token]()
+    for piece, length in zip(pieces, lengths, strict=True):
+        declared += piece[:length]
+        if piece[length:]:
+            yield _only(text, [*declared, *piece[length:]])
+
+
+def _only(text: str, kept: list[Token]) -> str:
+    pieces, end = list[str](), 0
+    for token in kept:
+        pieces += [_blank(text[end : token.start]), token.text]
+        end = token.start + len(token.text)
+    return "".join(pieces) + _blank(text[end:])
+
+
+def _blank(text: str) -> str:
+    return "".join(sign if sign in "\r\n" else " " for sign in text)
+
+
+def verb_position(text: str, verb: str) -> int | None:
+    """Where an operation with a verb begins; None if none does."""
+    return next((item.words[0].start for item in operations(text) if item.verb == verb), None)
+
+
+def with_placeholders(block: str) -> tuple[str, dict[str, str]]:
+    """A template in which reserved IRIs stand for the variables, and the variables by these IRIs."""
+    pieces, end, names = list[str](), 0, dict[str, str]()
+    prefix = _PLACEHOLDER
+    while prefix in block:
+        prefix += "x:"
+    for token in tokens(block):
+        if token.kind == "variable":
+            iri = prefix + token.text[1:]
+            names[iri] = token.text[1:]
+            pieces += [block[end : token.start], f"<{iri}>"]
+            end = token.start + len(token.text)
+    return "".join(pieces) + block[end:], names
+
+
+def _pieces(text: str) -> Iterator[list[Token]]:
+    """Cut at semicolons outside of braces."""
+    piece, depth = list[Token](), 0
+    for token in tokens(text):
+        if token.text == ";" and depth == 0:
+            yield piece
+            piece = []
+            continue
+        depth += (token.text == "{") - (token.text == "}")
+        piece.append(token)
+    yield piece
+
+
+def _prologue_length(piece: list[Token]) -> int:
+    """How many tokens the declarations before an operation have."""
+    index = 0
+    while index < len(piece):
+        if piece[index].is_word("BASE"):
+            index += 2
+        elif piece[index].is_word("PREFIX"):
+            index += 3
+        elif piece[index].is_word("VERSION"):
+            index += 2
+        else:
+            break
+    return min(index, len(piece))
+
+
+def _slice(text: str, piece: list[Token]) -> str:
+    return text[piece[0].start : piece[-1].start + len(piece[-1].text)]

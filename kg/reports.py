@@ -1,0 +1,32 @@
+"""Print a validation report for people."""
+
+from typing import Final
+
+from rich.console import Console
+from rich.markup import escape
+
+from kg import gate
+from kg.gate import Report
+from kg.rdf import term_text
+
+_WORDS: Final = {
+    "en": {gate.VIOLATION: "violation", gate.WARNING: "warning", gate.INFO: "info"},
+    "vi": {gate.VIOLATION: "vi phạm", gate.WARNING: "cảnh báo", gate.INFO: "lưu ý"},
+}
+_VERDICTS: Final = {"en": ("conforms", "does not conform"), "vi": ("hợp lệ", "không hợp lệ")}
+
+
+def print_findings(report: Report, language: str) -> None:
+    """Print every finding with its message in a language, and the verdict, to standard output."""
+    console, words = Console(), _WORDS[language]
+    for item in report.findings:
+        where = " ".join(filter(None, (term_text(item.focus), item.path_text)))
+        shape = term_text(item.shape)
+        severity = words.get(item.severity, item.severity.value)
+        console.print(f"[bold]{severity}[/] {escape(where)}", soft_wrap=True, highlight=False)
+        console.print(f"  {escape(item.message(language))} [dim]({escape(shape)})[/]", soft_wrap=True, highlight=False)
+    counted = [(len(report.of(severity)), word) for severity, word in words.items()]
+    plural = language == "en"
+    summary = ", ".join(f"{count} {word}{'s' if plural and count != 1 else ''}" for count, word in counted)
+    good, bad = _VERDICTS[language]
+    console.print(f"{good if report.admissible else bad}: {summary}", highlight=False)

@@ -1,0 +1,116 @@
+"""The history: `/commits`, each commit as JSON, RDF Patch or a page, and how one is undone."""
+
+from http import HTTPStatus
+from typing import Final
+
+from flask import Blueprint, Response, jsonify, render_template, request, url_for
+from werkzeug.exceptions import BadRequest
+
+from kg.errors import NotFoundError
+from kg.facts import Signature
+from kg.journal import Commit
+from kg.patch import MEDIA_TYPE, rdf_patch
+from kg.rdf import Term, Triple, term_text
+from service.negotiation import HTML, MediaType, required
+from service.pages import Link, absolute_url, add_links, page_response
+from service.state import knowledge_graph
+from service.writing import answer, authenticated, commit_json, signature, summary_json, terms
+
+blueprint: Final = Blueprint("commits", __name__)
+
+PAGE: Final = 50
+MOST: Final = 500
+"""Commits on one page, unless `?limit=` says otherwise, and at most."""
+SHOWN: Final = 200
+"""Lines of a commit that its page shows."""
+_JSON: Final = MediaType("application/json")
+_PATCH: Final = MediaType(MEDIA_TYPE)
+
+
+@blueprint.get("/commits")
+def index() -> Response:
+    """The newest commits, or those before `?before=N`; application/json or text/html, with a link to the next page."""
+    before, limit = _number("before"), min(_number("limit") or PAGE, MOST)
+    offer = required(request.accept_mimetypes, (_JSON, HTML))
+    found = knowledge_graph().facts.journal.page(before, limit)
+    following = found[-1].number if len(found) == limit and found[-1].number > 1 else None
+    if offer is HTML:
+        response = page_response(render_template("commits/index.html", commits=found, following=following))
+    else:
+        response = jsonify({"commits": [summary_json(item) for item in found]})
+    if following is not None:
+        add_links(response, Link(url_for(".index", before=following, limit=limit), "next"))
+    return response
+
+
+@blueprint.get("/commits/<int:number>")
+def one(number: int) -> Response:
+    """One commit: application/json, application/rdf-patch, or text/html; 404 if there is none."""
+    offer = required(request.accept_mimetypes, (_JSON, _PATCH, HTML))
+    journal = knowledge_graph().facts.journal
+    commit = journal.commit(number)
+    if offer is _PATCH:
+        return _patch(commit)
+    reverted_by = journal.reverted_by(number)
+    if offer is HTML:
+        lines = _lines(commit)
+        page = render_template(
+            "commits/one.html", commit=commit, lines=lines[:SHOWN], more=len(lines) - SHOWN, reverted_by=reverted_by
+        )
+        return page_response(page)
+    response = jsonify({**commit_json(commit), "revertedBy": reverted_by})
+    add_links(response, Link(url_for(".patch", number=number, lang=None), "alternate", MEDIA_TYPE))
+    return response
+
+
+@blueprint.get("/commits/<int:number>.rdfp")
+def patch(number: int) -> Response:
+    """One commit as application/rdf-patch."""
+    return _patch(knowledge_graph().facts.journal.commit(number))
+
+
+@blueprint.post("/commits/<int:number>/revert")
+def revert(number: int) -> Response:
+    """Undo a commit by a new one, through the gate: 201 with its URL; 409 if it was undone, or is built upon."""
+    credential = authenticated()
+    signed = signature(credential)
+    if not signed.message:
+        signed = Signature(signed.agent, f"Revert commit {number}", signed.reason, signed.graphs)
+    outcome = knowledge_graph().facts.revert(number, signed, terms(credential))
+    return answer(outcome, HTTPStatus.CREATED, body="representation")
+
+
+def _patch(commit: Commit) -> Response:
+    previous = commit.number - 1
+    text = rdf_patch(commit.delta, _url(commit.number), _url(previous) if previous else None)
+    return Response(text, content_type=f"{MEDIA_TYPE}; charset=utf-8")
+
+
+def _url(number: int) -> str:
+    if number < 1:
+        raise NotFoundError(f"There is no commit {number}.")
+    return absolute_url("commits.one", number=str(number))
+
+
+def _lines(commit: Commit) -> list[tuple[str, tuple[str, ...]]]:
+    """A commit as lines for readers: a sign, and the terms of the quad, shortened."""
+    signed = (("−", commit.delta.removed), ("+", commit.delta.added))
+    rows = [
+        (str(quad.subject), sign, tuple(map(_text, (quad.subject, quad.predicate, quad.object))))
+        for sign, quads in signed
+        for quad in quads
+    ]
+    return [(sign, terms) for _, sign, terms in sorted(rows)]
+
+
+def _text(term: Term | Triple) -> str:
+    return str(term) if isinstance(term, Triple) else term_text(term)
+
+
+def _number(name: str) -> int | None:
+    text = request.args.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise BadRequest(f"`{name}` must be a positive whole number.")
+    return int(text)

@@ -1,0 +1,43 @@
+"""A validation report as JSON."""
+
+from typing import Any, Final
+
+from kg.gate import INFO, VIOLATION, WARNING, Finding, Report
+from kg.rdf import BlankNode, Literal, NamedNode, Term
+from kg.terms import SH
+
+_COUNTED: Final = {"violation": VIOLATION, "warning": WARNING, "info": INFO}
+_UNDETERMINED: Final = "und"
+"""The tag of a message that names no language (BCP 47, section 4.1)."""
+
+
+def as_json(report: Report, language: str) -> dict[str, Any]:
+    """The report with its messages in a language; severities, terms and paths as plain text."""
+    return {
+        "conforms": report.conforms,
+        "admissible": report.admissible,
+        "counts": {name: len(report.of(severity)) for name, severity in _COUNTED.items()},
+        "findings": [_finding(item, language) for item in report.findings],
+    }
+
+
+def _finding(item: Finding, language: str) -> dict[str, Any]:
+    return {
+        "severity": item.severity.value.removeprefix(SH).lower(),
+        "focusNode": _text(item.focus),
+        "path": _text(item.path) if isinstance(item.path, NamedNode) else item.path_text or None,
+        "value": _text(item.value),
+        "shape": _text(item.shape),
+        "component": item.component.value,
+        "message": item.message(language),
+        "messages": {message.language or _UNDETERMINED: message.value for message in item.messages},
+    }
+
+
+def _text(term: Term | None) -> str | None:
+    match term:
+        case NamedNode() | Literal():
+            return term.value
+        case BlankNode():
+            return str(term)
+    return None
