@@ -8,16 +8,18 @@ import itertools
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Dataset, Delta, Row
+from kg.engine.protocol import Dataset, Delta
 from kg.engine.tokens import line_and_column
-from kg.engine.updates import Operation, operations, verb_position, with_placeholders
+from kg.engine.updates import Operation, operations, with_placeholders
 from kg.errors import InputError, NotFoundError
-from kg.rdf import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
+from kg.rdf import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term, Triple
 
 Graph = NamedNode | DefaultGraph
+T = TypeVar("T")
+Solution = Mapping[str, Term | Triple]
 
 
 @dataclass(frozen=True)
@@ -110,30 +112,64 @@ def _removal(engine: EmbeddedEngine, graph: Graph) -> Delta:
 
 
 def _effective(engine: EmbeddedEngine, delta: Delta) -> Delta:
-    return Delta(
-        added=frozenset(quad for quad in delta.added if not engine.holds(quad)),
-        removed=frozenset(quad for quad in delta.removed if engine.holds(quad)),
-        created=frozenset(graph for graph in delta.created if not engine.has_graph(graph)),
-        dropped=frozenset(graph for graph in delta.dropped if engine.has_graph(graph)),
+    """What of a delta is not so already; a graph is dropped only if nothing else came into it since."""
+    change = _change(engine, engine.spelt(delta.removed), engine.spelt(delta.added))
+    created = (graph for graph in delta.created if not engine.has_graph(graph))
+    filled = {quad.graph_name for quad in change.added}
+    dropped = (
+        graph
+        for graph in delta.dropped
+        if graph not in filled
+        and engine.has_graph(graph)
+        and all(quad in change.removed for quad in engine.quads_of(graph))
     )
+    return Delta(change.added, change.removed, change.created.union(created), frozenset(dropped))
 
 
 def _of_update(engine: EmbeddedEngine, text: str, using: Dataset) -> Delta:
     """Make the operations one after another, so that each sees what those before it did, and undo them."""
-    loading = verb_position(text, "LOAD")
-    if loading is not None:
-        line, column = line_and_column(text, loading)
-        raise InputError(f"line {line}, column {column}: LOAD would fetch from the web, which is not done here.")
     engine.check_update(text)
-    done = Delta()
+    found = operations(text)
+    for operation in found:
+        if operation.verb == "LOAD":
+            line, column = line_and_column(text, operation.words[0].start)
+            raise InputError(f"line {line}, column {column}: LOAD would fetch from the web, which is not done here.")
+    if len(found) == 1:
+        return _of_operation(engine, found[0], using)
+    done = _Sum()
     try:
-        for operation in operations(text):
+        for operation in found:
             step = _of_operation(engine, operation, using)
             engine.apply(step)
-            done = done.then(step)
+            done.add(step)
     finally:
-        engine.apply(done.inverse())
-    return done
+        engine.apply(done.delta().inverse())
+    return done.delta()
+
+
+class _Sum:
+    """Several deltas as one, as `Delta.then` makes it, without copying what there is for each."""
+
+    def __init__(self) -> None:
+        self._quads = set[Quad](), set[Quad]()
+        self._graphs = set[NamedNode](), set[NamedNode]()
+
+    def add(self, later: Delta) -> None:
+        _follow(self._quads, later.added, later.removed)
+        _follow(self._graphs, later.created, later.dropped)
+
+    def delta(self) -> Delta:
+        (added, removed), (created, dropped) = self._quads, self._graphs
+        return Delta(frozenset(added), frozenset(removed), frozenset(created), frozenset(dropped))
+
+
+def _follow(sums: tuple[set[T], set[T]], more: frozenset[T], less: frozenset[T]) -> None:
+    plus, minus = sums
+    back, gone = more & minus, less & plus
+    plus |= more - back
+    plus -= gone
+    minus |= less - gone
+    minus -= back
 
 
 def _of_operation(engine: EmbeddedEngine, operation: Operation, using: Dataset) -> Delta:
@@ -168,7 +204,7 @@ class _Template:
 
     def __init__(self, operation: Operation, block: str, home: NamedNode | None) -> None:
         text, self._names = with_placeholders(block)
-        quads = _ground(operation, text)
+        quads = EmbeddedEngine.updated(f"{operation.prologue}\nINSERT {{{text}\n}} WHERE {{}}")
         self._quads = [_placed(quad, home) for quad in quads]
         self.blank = any(_is_blank(term) for quad in quads for term in (quad.subject, quad.object))
 
@@ -177,11 +213,11 @@ class _Template:
         """The variables, without their marks."""
         return frozenset(self._names.values())
 
-    def filled(self, rows: Iterable[Row]) -> set[Quad]:
+    def filled(self, rows: Iterable[Solution]) -> set[Quad]:
         """The quads for some solutions, each with blank nodes of its own; what makes no quad is left out."""
         return {quad for row in rows for quad in self._of(row)}
 
-    def _of(self, row: Row) -> Iterator[Quad]:
+    def _of(self, row: Solution) -> Iterator[Quad]:
         fresh = dict[str, BlankNode]()
         for quad in self._quads:
             parts = tuple(
@@ -190,7 +226,7 @@ class _Template:
             if _is_quad(parts):
                 yield Quad(*parts)
 
-    def _term(self, term: Any, row: Row, fresh: dict[str, BlankNode]) -> Any:  # noqa: ANN401 - whatever a quad has
+    def _term(self, term: Any, row: Solution, fresh: dict[str, BlankNode]) -> Any:  # noqa: ANN401 - whatever a quad has
         match term:
             case NamedNode() if term.value in self._names:
                 return row.get(self._names[term.value])
@@ -229,7 +265,7 @@ def _is_blank(term: object) -> bool:
 
 def _solutions(
     engine: EmbeddedEngine, operation: Operation, using: Dataset, home: NamedNode | None, wanted: tuple[_Template, ...]
-) -> list[Row]:
+) -> list[Solution]:
     """The solutions of an operation's pattern for the variables of its templates.
 
     How often a solution occurs matters only where blank nodes are made.
@@ -239,7 +275,7 @@ def _solutions(
     distinct = "" if any(template.blank for template in wanted) else "DISTINCT"
     projection = " ".join(f"?{name}" for name in names) or f"(<{_FOUND}> AS ?solution)"
     text = f"{operation.prologue}\nSELECT {distinct} {projection} WHERE {operation.pattern()}"
-    return engine.solutions(text, default, named)
+    return engine.matches(text, default, named)
 
 
 def _dataset(

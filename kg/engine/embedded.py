@@ -32,6 +32,8 @@ SPOOL_MEMORY: Final = 1024 * 1024
 """Bytes of a result that are kept in memory; what is longer goes into an anonymous file."""
 
 _GRAPH_VARIABLE: Final = re.compile(r"\bGRAPH\s*[?$]", re.IGNORECASE)
+_STOP: Final = "DROP GRAPH <urn:x-hpkg:none>;"
+_COMPLAINT: Final = re.compile(r"error at (\d+):(\d+):")
 _UNKNOWN_FUNCTION: Final = re.compile(r"custom function (<.*>) is not supported")
 _RESULT_FORMATS: Final = {
     JSON: ox.QueryResultsFormat.JSON,
@@ -86,16 +88,45 @@ class EmbeddedEngine:
             self._generation += 1
 
     def apply(self, delta: Delta) -> None:
-        """Change what is held without a new generation: for what is tried, undone again, or followed."""
+        """Change what is held without a new generation: for what is tried, undone again, or followed.
+
+        All or nothing, but in two steps: the engine has no transaction over both, so additions, which are one, come
+        last, and a reader in another thread may meanwhile miss what a change replaces.
+        """
         with self._writing:
-            for quad in delta.removed:
-                self._store.remove(quad)
-            for graph in delta.dropped:
-                self._store.remove_graph(graph)
-            for graph in delta.created:
-                self._store.add_graph(graph)
-            self._store.extend(delta.added)
-            self._counts = None
+            before = self._counts
+            try:
+                self._take_away(delta)
+                self._put_in(delta)
+            except BaseException:
+                self._restore(delta)
+                self._counts = before
+                raise
+
+    def _take_away(self, delta: Delta) -> None:
+        for quad in delta.removed:
+            self._store.remove(quad)
+        for graph in delta.dropped:
+            self._store.remove_graph(graph)
+        if self._counts is not None:
+            self._counts = tally.shrunk(self._counts, delta.removed, self._holds_any)
+
+    def _put_in(self, delta: Delta) -> None:
+        counts = None if self._counts is None else tally.grown(self._counts, delta.added, self._holds_any)
+        for graph in delta.created:
+            self._store.add_graph(graph)
+        self._store.extend(delta.added)
+        self._counts = counts
+
+    def _restore(self, delta: Delta) -> None:
+        """Undo what was done of a change, wherever it stopped."""
+        for quad in delta.added:
+            self._store.remove(quad)
+        for graph in delta.created:
+            self._store.remove_graph(graph)
+        for graph in delta.dropped:
+            self._store.add_graph(graph)
+        self._store.extend(delta.removed)
 
     def follow(self, delta: Delta, generation: int) -> None:
         """Change what is held, to be of a generation from now on."""
@@ -138,13 +169,10 @@ class EmbeddedEngine:
     def check_update(self, text: str) -> None:
         """Raise QuerySyntaxError for a text that is no update, ServiceDeniedError for a call that is not allowed.
 
-        It is tried on an empty store, so whoever has LOAD refused beforehand has nothing fetched; what calls an
-        allowed SERVICE is not tried at all. The engine's parser takes declarations only before the first operation;
-        where they stand before others, each operation is tried alone.
+        Nothing of it is ever executed, so LOAD and SERVICE reach nobody. The engine's parser takes declarations only
+        before the first operation; where they stand before others, each operation is tried alone.
         """
         self._refuse_service(text)
-        if tokens.service_position(text) is not None:
-            return
         said = _update_complaint(text)
         if said is None:
             return
@@ -162,6 +190,16 @@ class EmbeddedEngine:
         bindings: Mapping[str, Term] | None = None,
     ) -> list[Row]:
         """Answer a SELECT query over some graphs: None stands for the unnamed one by default, and for all by name."""
+        return [_without_triples(row) for row in self.matches(text, default, named, bindings)]
+
+    def matches(
+        self,
+        text: str,
+        default: Sequence[NamedNode | DefaultGraph] | None,
+        named: Sequence[NamedNode] | None,
+        bindings: Mapping[str, Term] | None = None,
+    ) -> list[Mapping[str, Term | Triple]]:
+        """As `solutions`, with triple terms among the values."""
         try:
             found = self._store.query(
                 text,
@@ -170,14 +208,14 @@ class EmbeddedEngine:
                 named_graphs=None if named is None else list(named),
                 substitutions={ox.Variable(name): term for name, term in (bindings or {}).items()} or None,
             )
+            if not isinstance(found, ox.QuerySolutions):
+                raise EngineError("A SELECT query was expected.")
+            names = [variable.value for variable in found.variables]
+            return [{name: term for name in names if (term := row[name]) is not None} for row in found]
         except SyntaxError as error:
             raise diagnose(text, error.msg, _complaint) from None
         except (ValueError, OSError, RuntimeError) as error:
-            raise EngineError(f"The pattern could not be evaluated: {error}") from error
-        if not isinstance(found, ox.QuerySolutions):
-            raise EngineError("A SELECT query was expected.")
-        names = [variable.value for variable in found.variables]
-        return [_row(names, solution) for solution in found]
+            raise _failed(error) from error
 
     def statements(
         self, subject: Term | None, predicate: NamedNode | None, object_: Term | None, but: NamedNode
@@ -266,6 +304,12 @@ class EmbeddedEngine:
 
     def _refuse_service(self, text: str) -> None:
         """Let a query call only the servers that the operator named; which one a variable means cannot be known."""
+        hidden = tokens.hidden(text, "SERVICE")
+        if hidden is not None:
+            line, column = tokens.line_and_column(text, hidden.start)
+            raise ServiceDeniedError(
+                f"line {line}, column {column}: write SERVICE as a word of its own, and a space behind '<'."
+            )
         if tokens.service_position(text) is None:
             return
         for clause in tokens.clauses(text, "SERVICE", "SILENT", BASE):
@@ -320,10 +364,15 @@ class EmbeddedEngine:
         except SyntaxError as error:
             raise diagnose(text, error.msg, _complaint) from None
         except (ValueError, OSError, RuntimeError) as error:
-            unknown = _UNKNOWN_FUNCTION.search(str(error))
-            if unknown is not None:
-                raise InputError(f"There is no function {unknown[1]} here.") from None
-            raise EngineError(f"The query could not be evaluated: {error}") from error
+            raise _failed(error) from error
+
+
+def _failed(error: Exception) -> InputError | EngineError:
+    """What an evaluation that broke off means to the caller."""
+    unknown = _UNKNOWN_FUNCTION.search(str(error))
+    if unknown is not None:
+        return InputError(f"There is no function {unknown[1]} here.")
+    return EngineError(f"The query could not be evaluated: {error}")
 
 
 def rows_of_json(data: bytes) -> list[Row]:
@@ -336,13 +385,15 @@ def rows_of_json(data: bytes) -> list[Row]:
 
 
 def _row(names: list[str], solution: ox.QuerySolution) -> Row:
+    return _without_triples({name: term for name in names if (term := solution[name]) is not None})
+
+
+def _without_triples(found: Mapping[str, Term | Triple]) -> Row:
     row = dict[str, Term]()
-    for name in names:
-        term = solution[name]
-        if isinstance(term, ox.Triple):
+    for name, term in found.items():
+        if isinstance(term, Triple):
             raise EngineError("A triple term of RDF 1.2 cannot be a value here.")
-        if term is not None:
-            row[name] = term
+        row[name] = term
     return row
 
 
@@ -385,11 +436,24 @@ def _complaint(text: str) -> str | None:
 
 
 def _update_complaint(text: str) -> str | None:
-    """What the parser says against an update, tried on an empty store."""
+    """What the parser says against an update.
+
+    An operation that fails is put before the first one: the whole is parsed, then nothing behind it is executed.
+    """
+    first = updates.first_operation(text)
     try:
-        ox.Store().update(text, base_iri=BASE)
+        ox.Store().update(f"{text[:first]}{_STOP}{text[first:]}", base_iri=BASE)
     except SyntaxError as error:
-        return error.msg
-    except (ValueError, OSError, RuntimeError):
+        return _without_stop(error.msg, text, first)
+    except RuntimeError:
         return None
-    return None
+    raise EngineError("The update was not stopped before it was tried.")
+
+
+def _without_stop(said: str, text: str, first: int) -> str:
+    """A complaint whose column is that of the text before `_STOP` was put in."""
+    place = _COMPLAINT.match(said)
+    line, column = tokens.line_and_column(text, first)
+    if place is None or int(place[1]) != line or int(place[2]) < column + len(_STOP):
+        return said
+    return f"error at {line}:{int(place[2]) - len(_STOP)}:{said[place.end() :]}"

@@ -1,4 +1,4 @@
-"""Keep counts true while quads are added, at the price of a few look-ups for each."""
+"""Keep counts true while quads are added and removed, at the price of a few look-ups for each."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +16,19 @@ _NONE: Final = PropertyCounts(0, 0, 0)
 
 def grown(counts: Counts, added: Iterable[Quad], held: Held) -> Counts:
     """The counts of a dataset once quads are added that are new to their graphs; `held` looks into it as it was."""
-    quads = list(added)
+    return _changed(counts, list(added), held, 1)
+
+
+def shrunk(counts: Counts, removed: Iterable[Quad], held: Held) -> Counts:
+    """The counts of a dataset from which quads were taken that their graphs held; `held` looks into it as it is now."""
+    return _changed(counts, list(removed), held, -1)
+
+
+def _changed(counts: Counts, quads: list[Quad], held: Held, sign: int) -> Counts:
+    """The counts with some quads more or less; `held` looks into the dataset as it is without them.
+
+    Partitions that were not counted stay empty.
+    """
     fresh = {quad.triple for quad in quads if not held(quad.subject, quad.predicate, quad.object)}
     subjects = {triple.subject for triple in fresh if not held(triple.subject, None, None)}
     objects = {triple.object for triple in fresh if not held(None, None, triple.object)}
@@ -24,15 +36,18 @@ def grown(counts: Counts, added: Iterable[Quad], held: Held) -> Counts:
     classes = Counter(
         triple.object.value for triple in fresh if triple.predicate == RDF_TYPE and isinstance(triple.object, NamedNode)
     )
+    counted = bool(counts.properties) or not (counts.unnamed or counts.graphs)
     return Counts(
-        triples=_sum(counts.triples, len(fresh)),
-        entities=_sum(counts.entities, sum(isinstance(node, NamedNode) and is_entity(node) for node in subjects)),
-        subjects=_sum(counts.subjects, len(subjects)),
-        objects=_sum(counts.objects, len(objects)),
-        properties=_properties(counts.properties, fresh, held),
-        classes=_merged(counts.classes, classes),
-        graphs=_merged(counts.graphs, graphs),
-        unnamed=counts.unnamed + len(quads) - graphs.total(),
+        triples=_sum(counts.triples, sign * len(fresh)),
+        entities=_sum(
+            counts.entities, sign * sum(isinstance(item, NamedNode) and is_entity(item) for item in subjects)
+        ),
+        subjects=_sum(counts.subjects, sign * len(subjects)),
+        objects=_sum(counts.objects, sign * len(objects)),
+        properties=_properties(counts.properties, fresh, held, sign) if counted else {},
+        classes=_merged(counts.classes, classes, sign) if counted else {},
+        graphs=_merged(counts.graphs, graphs, sign),
+        unnamed=counts.unnamed + sign * (len(quads) - graphs.total()),
     )
 
 
@@ -41,7 +56,9 @@ def is_entity(node: NamedNode) -> bool:
     return node.value.startswith(ID)
 
 
-def _properties(known: Mapping[str, PropertyCounts], fresh: set[Triple], held: Held) -> dict[str, PropertyCounts]:
+def _properties(
+    known: Mapping[str, PropertyCounts], fresh: set[Triple], held: Held, sign: int
+) -> dict[str, PropertyCounts]:
     subjects = {(triple.predicate, triple.subject) for triple in fresh}
     objects = {(triple.predicate, triple.object) for triple in fresh}
     new_subjects = Counter(predicate.value for predicate, node in subjects if not held(node, predicate, None))
@@ -50,13 +67,16 @@ def _properties(known: Mapping[str, PropertyCounts], fresh: set[Triple], held: H
     for iri, triples in Counter(triple.predicate.value for triple in fresh).items():
         before = known.get(iri, _NONE)
         merged[iri] = PropertyCounts(
-            before.triples + triples, before.subjects + new_subjects[iri], before.objects + new_objects[iri]
+            before.triples + sign * triples,
+            before.subjects + sign * new_subjects[iri],
+            before.objects + sign * new_objects[iri],
         )
-    return dict(sorted(merged.items()))
+    return {iri: numbers for iri, numbers in sorted(merged.items()) if numbers.triples}
 
 
-def _merged(known: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
-    return dict(sorted((Counter(known) + Counter(more)).items()))
+def _merged(known: Mapping[str, int], more: Mapping[str, int], sign: int) -> dict[str, int]:
+    sums = {iri: known.get(iri, 0) + sign * more.get(iri, 0) for iri in sorted({*known, *more})}
+    return {iri: number for iri, number in sums.items() if number}
 
 
 def _sum(known: int | None, more: int) -> int | None:

@@ -25,6 +25,11 @@ _PATTERN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+_ODD: Final = re.compile("\\\\(?=u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})|<<(?=[<(?$])|[\u00b7\u0300-\u036f\u203f\u2040]")
+"""What is part of an IRI or a name, or begins a triple term, though `_PATTERN` would end or begin a token there."""
+_HIDING: Final = re.compile(r"""<(?![A-Za-z][A-Za-z0-9+.\-]*://)[^<>"{}|^`\\\x00-\x20]*['#]""")
+_OPERANDS: Final = frozenset({"variable", "string", "iri", "pname", "blank", "tag"})
+
 _VARYING: Final = re.compile(
     r"""(?P<i><[^<>"{}|^`\\\x00-\x20]*>) | (?P<s>"(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*') | \#[^\n]* | (?P<n>\d+)""",
     re.VERBOSE,
@@ -62,10 +67,52 @@ class DatasetClauses:
 
 def tokens(text: str) -> Iterator[Token]:
     """Cut a text into tokens, without white space and comments; never fails, whatever the text."""
-    for match in _PATTERN.finditer(text):
+    for match in _PATTERN.finditer(_ODD.sub(_evened, text)):
         kind = match.lastgroup or "other"
         if kind != "space":
-            yield Token(kind, match.group(), match.start())
+            yield Token(kind, text[match.start() : match.end()], match.start())
+
+
+def _evened(match: re.Match[str]) -> str:
+    """Signs of equal number that keep a token together, or that are tokens of their own."""
+    return ",," if match.group() == "<<" else "_"
+
+
+def doubtful(text: str) -> Token | None:
+    """The first token that looks like an IRI and may be an operator, which would let the parser read on otherwise.
+
+    In `?a<?b&&?c!='>'` all from `<` to `>` looks like an IRI. Only where a quote or a `#` is inside does it matter.
+    """
+    if _HIDING.search(text) is None:
+        return None
+    depth, before = 0, None
+    for token in tokens(text):
+        depth += (token.text == "(") - (token.text == ")")
+        if (
+            token.kind == "iri"
+            and depth > 0
+            and before is not None
+            and _HIDING.match(token.text)
+            and _is_operand(before)
+        ):
+            return token
+        before = token
+    return None
+
+
+def _is_operand(token: Token) -> bool:
+    return token.kind in _OPERANDS or token.text == ")" or token.text[-1].isalnum()
+
+
+def hidden(text: str, keyword: str) -> Token | None:
+    """A token that may hide a keyword from a reader of tokens: it is glued to another word, or the reading is in doubt.
+
+    The parser takes SERVICESILENT for two words.
+    """
+    if not contains(text, keyword):
+        return None
+    glued = (token for token in tokens(text) if token.kind == "word" and keyword in token.text.upper())
+    return next((token for token in glued if not token.is_word(keyword)), None) or doubtful(text)
 
 
 def service_position(text: str) -> int | None:

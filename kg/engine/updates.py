@@ -3,15 +3,19 @@
 The engine parses every piece itself; here it is only found out where the pieces are.
 """
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from kg.engine.tokens import Token, tokens
+from kg.engine.tokens import Token, doubtful, line_and_column, tokens
+from kg.errors import QuerySyntaxError
 
 _GRAPH_WORDS: Final = frozenset({"CLEAR", "DROP", "CREATE", "ADD", "COPY", "MOVE", "LOAD"})
 _KEYWORDS: Final = frozenset({"INSERT", "DELETE", "WITH", *_GRAPH_WORDS})
-_PLACEHOLDER: Final = "urn:x-hpkg-variable:"
+_CLAUSES: Final = frozenset({
+    *_KEYWORDS, "DATA", "WHERE", "USING", "NAMED", "SILENT", "GRAPH", "DEFAULT", "ALL", "TO", "INTO",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -33,14 +37,14 @@ class Operation:
 
     def block(self, keyword: str) -> str | None:
         """What stands between the outer braces behind a keyword, without them; None if there is no such keyword."""
-        for index, word in self._outside():
+        for index, word in self.outside():
             if word.is_word(keyword) and index + 1 < len(self.words) and self.words[index + 1].text == "{":
                 return self._braced(index + 1)
         return None
 
     def after(self, keyword: str) -> Iterator[tuple[Token, ...]]:
         """The tokens behind each occurrence of a keyword outside of braces."""
-        for index, word in self._outside():
+        for index, word in self.outside():
             if word.is_word(keyword):
                 yield self.words[index + 1 :]
 
@@ -48,7 +52,8 @@ class Operation:
         """The group graph pattern behind WHERE, with its braces."""
         return f"{{{self.block('WHERE') or ''}}}"
 
-    def _outside(self) -> Iterator[tuple[int, Token]]:
+    def outside(self) -> Iterator[tuple[int, Token]]:
+        """The tokens outside of braces, with their places in `words`."""
         depth = 0
         for index, word in enumerate(self.words):
             if depth == 0:
@@ -64,16 +69,44 @@ class Operation:
         return self.text[self.words[opening].start + 1 :]
 
 
+def first_operation(text: str) -> int:
+    """Where the declarations at the start of a text end: the offset of the next token, or the text's length."""
+    piece = next(_pieces(text))
+    rest = piece[_prologue_length(piece) :]
+    return rest[0].start if rest else _behind(piece)
+
+
+def _behind(piece: list[Token]) -> int:
+    return piece[-1].start + len(piece[-1].text) if piece else 0
+
+
 def operations(text: str) -> list[Operation]:
-    """The operations of a request that is known to parse, each with all of the prologues before it."""
+    """The operations of a request that is known to parse, each with all of the prologues before it.
+
+    Raises QuerySyntaxError where the parser could read the text in another way: words without space between them,
+    or a `<` that may be an operator.
+    """
+    doubt = doubtful(text)
+    if doubt is not None:
+        raise QuerySyntaxError("write a space behind '<' if it is an operator", *line_and_column(text, doubt.start))
     found, prologue = list[Operation](), list[str]()
     for piece in _pieces(text):
         start = _prologue_length(piece)
         if start:
             prologue.append(_slice(text, piece[:start]))
         if piece[start:]:
-            found.append(Operation("\n".join(prologue), text, tuple(piece[start:])))
+            found.append(_known(Operation("\n".join(prologue), text, tuple(piece[start:]))))
     return found
+
+
+def _known(operation: Operation) -> Operation:
+    """Refuse keywords that are none: the parser takes INSERTDATA for two, and would find more than is found here."""
+    for index, word in operation.outside():
+        verbs = _KEYWORDS if index == 0 else _CLAUSES
+        if (word.kind == "word" or index == 0) and word.text.upper() not in verbs:
+            place = line_and_column(operation.text, word.start)
+            raise QuerySyntaxError(f"unexpected {word.text[:40]!r}; write every keyword as a word of its own", *place)
+    return operation
 
 
 def alone(text: str) -> Iterator[str]:
@@ -105,17 +138,10 @@ def _blank(text: str) -> str:
     return "".join(sign if sign in "\r\n" else " " for sign in text)
 
 
-def verb_position(text: str, verb: str) -> int | None:
-    """Where an operation with a verb begins; None if none does."""
-    return next((item.words[0].start for item in operations(text) if item.verb == verb), None)
-
-
 def with_placeholders(block: str) -> tuple[str, dict[str, str]]:
     """A template in which reserved IRIs stand for the variables, and the variables by these IRIs."""
     pieces, end, names = list[str](), 0, dict[str, str]()
-    prefix = _PLACEHOLDER
-    while prefix in block:
-        prefix += "x:"
+    prefix = f"urn:uuid:{uuid.uuid4()}#"  # no text, and no prefix in it, can spell it
     for token in tokens(block):
         if token.kind == "variable":
             iri = prefix + token.text[1:]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from kg.build import Build
 from kg.counts import count, counts_from_json, counts_to_json
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Counts
+from kg.engine.protocol import Counts, Delta
 from kg.rdf import RDF_TYPE, BlankNode, DefaultGraph, Literal, NamedNode, Quad
 from kg.terms import ID, XSD
 
@@ -32,6 +32,30 @@ def test_grown_counts_are_those_of_queries(additions: list[list[Quad]]) -> None:
         assert grown.counts == count(asked)
         assert grown.graph_sizes() == asked.graph_sizes()
         assert grown.status() == asked.status()
+
+
+@given(st.lists(QUADS, max_size=12), st.lists(st.tuples(st.lists(QUADS, max_size=8), st.lists(QUADS, max_size=8))))
+def test_counts_follow_what_is_taken_away(first: list[Quad], steps: list[tuple[list[Quad], list[Quad]]]) -> None:
+    engine = EmbeddedEngine(counts=EMPTY)
+    engine.extend(first)
+    for more, less in steps:
+        before, spelt = engine.counts, engine.spelt(more)
+        removed = frozenset(filter(engine.holds, engine.spelt(less) - spelt))
+        added = frozenset(quad for quad in spelt if not engine.holds(quad))
+        named = {quad.graph_name for quad in added if isinstance(quad.graph_name, NamedNode)}
+        delta = Delta(added, removed, frozenset(named - engine.graphs()))
+        engine.apply(delta)
+        assert engine.counts == count(engine)
+        engine.apply(delta.inverse())
+        assert engine.counts == before
+        engine.apply(delta)
+
+
+def test_partitions_that_nobody_counted_stay_empty() -> None:
+    engine = EmbeddedEngine(counts=Counts(None, None, None, None, {}, {}, {"urn:g": 1}, 0))
+    quad = Quad(NODES[0], RDF_TYPE, NODES[1], NamedNode("urn:g"))
+    engine.apply(Delta(added=frozenset({quad})))
+    assert engine.counts == Counts(None, None, None, None, {}, {}, {"urn:g": 2}, 0)
 
 
 def test_nobody_counted_what_was_not_counted() -> None:

@@ -274,3 +274,61 @@ def test_blank_nodes_of_the_data_can_be_removed_by_a_pattern() -> None:
         engine_of(), Update(PREFIX + "DELETE { GRAPH e:h { ?s ?p ?o } } WHERE { GRAPH e:h { ?s e:q ?o ; ?p ?o } }")
     )
     assert [type(quad.subject) for quad in delta.removed] == [BlankNode]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "LOADSILENT<http://127.0.0.1:9/>",
+        "INSERTDATA { e:a e:b 1 }",
+        "DROP SILENTALL",
+        "INSERT { ?s e:b 1 } USINGNAMED e:g WHERE { ?s ?p ?o }",
+        "COPY DEFAULTTO e:g",
+        "CLEARALL",
+    ],
+)
+def test_keywords_are_words_of_their_own(text: str) -> None:
+    with pytest.raises(QuerySyntaxError):
+        delta_of(engine_of(), Update(PREFIX + text))
+
+
+def test_load_cannot_hide() -> None:
+    text = r"INSERT DATA { <http://e/\u0041#x> <http://e/b> 1 };LOAD <http://127.0.0.1:9/>"
+    with pytest.raises(InputError, match="line 1, column 52: LOAD"):
+        delta_of(engine_of(), Update(text))
+
+
+@pytest.mark.parametrize("request_", ["LOAD <http://127.0.0.1:9/> INTO e:g", "INSERT { e:a ?b } WHERE { LOAD }"])
+def test_syntax_is_checked_first(request_: str) -> None:
+    with pytest.raises(QuerySyntaxError):
+        delta_of(engine_of(), Update(PREFIX + request_))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"INSERT DATA { <http://e/\u0041#x> e:b '}' }",
+        "INSERT{e:r e:says<<(?s?p?o)>>}WHERE{?s?p?o}",
+        "INSERT { e:x e:y ?t } WHERE { BIND(<<( e:a e:b 1 )>> AS ?t) }",
+        "INSERT { 'a' e:b 1 . e:a e:b 2 } WHERE {}",
+        "INSERT { ?a·b e:b 1 } WHERE { BIND(e:a AS ?a·b) }",
+        "INSERT { e:x e:b ?o } WHERE { ?s ?p ?o FILTER(?o<5&&?o>=0) } ; DROP DEFAULT",
+    ],
+)
+def test_spellings_that_are_hard_to_cut(text: str) -> None:
+    assert assert_alike(engine_of(), PREFIX + text)
+
+
+def test_a_graph_into_which_something_else_came_is_not_dropped() -> None:
+    engine = engine_of(PREFIX + "INSERT DATA { GRAPH e:g { e:a e:p 1 , 2 } }")
+    made = Delta(removed=frozenset({quad(1, GRAPHS[0])}), dropped=frozenset({GRAPHS[0]}))
+    delta = delta_of(engine, Patch(made))
+    assert (delta.removed, delta.dropped) == (made.removed, frozenset())
+
+
+def test_a_failing_operation_undoes_those_before() -> None:
+    engine = engine_of()
+    before = set(engine.quads()), engine.graphs()
+    with pytest.raises(InputError):
+        delta_of(engine, Update(PREFIX + "DROP ALL ; INSERT DATA { GRAPH e:n { e:a e:b 1 } } ; CREATE GRAPH e:n"))
+    assert (set(engine.quads()), engine.graphs()) == before

@@ -3,11 +3,11 @@ import json
 import pytest
 
 from kg.engine.embedded import SPOOL_MEMORY, EmbeddedEngine
-from kg.engine.protocol import Dataset, QueryRequest
+from kg.engine.protocol import Dataset, Delta, QueryRequest
 from kg.errors import InputError, NotAcceptableError, QuerySyntaxError, ServiceDeniedError, UnknownGraphError
 from kg.formats import CSV, JSON, TRIG, TURTLE
 from kg.query import answer
-from kg.rdf import Literal, NamedNode, parse
+from kg.rdf import Literal, NamedNode, Quad, parse
 
 DATA = b"""PREFIX e: <http://e.org/>
 e:in-default e:p 0 .
@@ -149,3 +149,64 @@ def test_generation_grows_with_each_change() -> None:
     engine.extend(parse(DATA, TRIG))
     assert engine.generation == before + 1
     assert engine.graph_sizes() == {"http://e.org/one": 1, "http://e.org/two": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * { SERVICESILENT<http://127.0.0.1:9/>{ ?s ?p ?o } }",
+        "ASK { OPTIONAL { ?s ?p trueSERVICE<http://127.0.0.1:9/>{ ?s ?p ?o } } }",
+        r"ASK { ?s <http://e.org/\u0041#x> ?o SERVICE SILENT <http://127.0.0.1:9/> { ?s ?p ?o } }",
+        "ASK { ?s ?p ?a, ?b, ?c FILTER(?a<?b&&?c!='>')SERVICE<http://127.0.0.1:9/>{ ?s ?p ?o }FILTER(?c!='') }",
+    ],
+)
+def test_service_cannot_hide(engine: EmbeddedEngine, text: str) -> None:
+    with pytest.raises(ServiceDeniedError):
+        engine.evaluate(QueryRequest(text, Dataset(), JSON, JSON))
+
+
+def test_what_only_looks_like_service_is_answered(engine: EmbeddedEngine) -> None:
+    text = "PREFIX e: <http://e.org/> ASK { FILTER(?service < 5 && e:service != <http://e.org/#x>) ?a ?b 'SERVICE' }"
+    engine.evaluate(QueryRequest(text, Dataset(), JSON, JSON)).body.close()
+
+
+class FailingStore:
+    """A store of which one kind of call breaks off."""
+
+    def __init__(self, store: object, call: str) -> None:
+        self._store, self._call, self.fails = store, call, True
+
+    def __getattr__(self, name: str) -> object:
+        if name == self._call and self.fails:
+            self.fails = False
+            return self._break
+        return getattr(self._store, name)
+
+    def __contains__(self, quad: Quad) -> bool:
+        return quad in self._store  # type: ignore[operator]
+
+    @staticmethod
+    def _break(*_: object) -> None:
+        raise OSError("no more room")
+
+
+@pytest.mark.parametrize("call", ["remove", "remove_graph", "add_graph", "extend"])
+def test_a_change_that_breaks_off_is_undone(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = EmbeddedEngine(parse(DATA, TRIG))
+    one, new = NamedNode("http://e.org/one"), NamedNode("http://e.org/new")
+    (old,) = engine.quads_of(one)
+    delta = Delta(
+        added=frozenset({Quad(old.subject, old.predicate, old.object, new)}),
+        removed=frozenset({old}),
+        created=frozenset({new}),
+        dropped=frozenset({one}),
+    )
+    before = set(engine.quads()), engine.graphs()
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_store", FailingStore(engine._store, call))
+        with pytest.raises(OSError, match="no more room"):
+            engine.apply(delta)
+    assert (set(engine.quads()), engine.graphs()) == before
+    engine.follow(delta, 7)
+    assert (engine.graphs() >= {new}, engine.generation) == (True, 7)
+    assert one not in engine.graphs()
