@@ -1,12 +1,14 @@
 """One server in strict mode for all suites, with the data of all of them."""
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import pytest
 import requests
 
 from kg.build import Build, save
 from kg.counts import count
+from kg.credentials import Credentials
 from kg.engine.embedded import EmbeddedEngine
 from kg.formats import TURTLE
 from kg.gate import Report
@@ -28,6 +30,30 @@ def w3c_server(serve: Callable[..., Iterator[str]], tmp_path_factory: pytest.Tem
     engine = EmbeddedEngine(_held())
     save(Build(engine, Report(()), count(engine)), folder / "data")
     yield from serve(folder, HPKG_DEFAULT_GRAPH="strict")
+
+
+@pytest.fixture(scope="session")
+def w3c_store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a server that holds nothing and has no rules to keep but the project's shapes."""
+    folder = tmp_path_factory.mktemp("w3c-store")
+    engine = EmbeddedEngine()
+    save(Build(engine, Report(()), count(engine)), folder / "data")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def w3c_store(serve: Callable[..., Iterator[str]], w3c_store_folder: Path) -> Iterator[str]:
+    """The base URL of a server to write to."""
+    yield from serve(w3c_store_folder, HPKG_DEFAULT_GRAPH="strict")
+
+
+@pytest.fixture(scope="session")
+def writer(w3c_store_folder: Path) -> Iterator[requests.Session]:
+    """A client that may write to it."""
+    token = Credentials(w3c_store_folder / "data").create("w3c")
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"Bearer {token}"
+        yield session
 
 
 def _held() -> Iterator[Quad]:

@@ -32,3 +32,8 @@ REFUSED: Final[dict[str, str]] = {
     "sparql/node/prefixes-001": "refused on purpose: prefixes come by owl:imports, if from within the file (422)",
 }
 """Tests whose shapes `/validate` does not take."""
+
+_LOAD: Final = "refused on purpose: LOAD would fetch from the web (400), SILENT or not"
+
+UPDATES: Final[dict[str, str]] = {"update-silent/load-silent": _LOAD, "update-silent/load-into-silent": _LOAD}
+"""Tests of updates that are refused on purpose."""

@@ -5,7 +5,7 @@ import requests
 
 from kg.formats import RDF_FORMATS, RESULT_FORMATS
 from w3c.exchanges import Exchange, ProtocolTest, protocol_tests
-from w3c.manifests import NEEDS_W3C
+from w3c.manifests import NEEDS_W3C, params
 from w3c.results import from_response
 
 pytestmark = NEEDS_W3C
@@ -17,12 +17,7 @@ MEDIA_TYPES = {
 }
 
 
-def case(test: ProtocolTest) -> object:
-    later = pytest.mark.skip(reason="updates belong to the issue of the write path")
-    return pytest.param(test, id=test.id, marks=[later] if "update" in test.id else [])
-
-
-@pytest.mark.parametrize("test", [case(test) for test in protocol_tests()])
+@pytest.mark.parametrize("test", params([test for test in protocol_tests() if "update" not in test.id], {}))
 def test_protocol(http: requests.Session, w3c_server: str, test: ProtocolTest) -> None:
     for exchange in test.exchanges:
         response = exchange.send(http, w3c_server + exchange.path.replace("/sparql/", "/sparql", 1))
