@@ -1,12 +1,15 @@
 """Which focus nodes a SPARQL constraint or target may answer otherwise after a change.
 
 A row of a query rests on triples, one for each pattern. So if a changed triple fits a pattern, the focus nodes
-concerned are among those that a relaxed query finds: the pattern with that triple's subject or object, joined with
+concerned are among those that a relaxed join finds: the pattern with that triple's subject or object, joined with
 the patterns of its group and of those around it, without filters and without the parts that are optional or negated.
+The engine would plan some of these joins from their far end, so they are followed here, from the triple on.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import rdflib
@@ -14,17 +17,18 @@ from rdflib.paths import AlternativePath, InvPath, Path, SequencePath
 from rdflib.plugins.sparql import prepareQuery
 from rdflib.plugins.sparql.parserutils import CompValue
 
+from kg.automaton import MANY, Matching, TooManyError
 from kg.gate import SHAPES_GRAPH
-from kg.rdf import NamedNode, Term, Triple
+from kg.rdf import NamedNode, Term, Triple, from_rdflib
 from kg.reading import UnreadableError
 
 Pattern = tuple[Any, Any, Any]
-Ask = Callable[[str, Mapping[str, Term]], Iterable[Term]]
-"""Answers a relaxed query, with some variables bound beforehand, with the values of ?this."""
+Ask = Callable[[frozenset[Pattern], Any, Term], Iterable[Term]]
+"""The values of ?this where some patterns are joined, of which one variable has a value."""
 
 _THIS: Final = rdflib.Variable("this")
-_BATCH: Final = 200
-"""Values that are put into one relaxed query."""
+_LOOKED_AT: Final = 64
+"""Matches of a pattern that are looked at before another one is tried."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,11 @@ class Probe:
     predicates: frozenset[str] | None
     bound: Any
     by_subject: bool
+
+    @cached_property
+    def join(self) -> frozenset[Pattern]:
+        """The patterns that hang together with the bound variable, as far as they can be followed."""
+        return frozenset(pattern for pattern in _connected(self) if not _is_opaque(pattern))
 
     def value(self, triple: Triple) -> Term | None:
         """What the bound variable is if a triple fits the pattern; None if it does not."""
@@ -71,7 +80,7 @@ class Query:
             if probe.bound == _THIS:
                 found |= values
             else:
-                found |= _asked(probe, values, ask)
+                found |= {node for value in values for node in ask(probe.join, probe.bound, value)}
         return found
 
 
@@ -175,6 +184,10 @@ def _plain(subject: Any, predicate: Any, object_: Any, opaque: set[str]) -> Iter
             yield subject, predicate, object_
 
 
+def _is_opaque(pattern: Pattern) -> bool:
+    return isinstance(pattern[1], Path) and not _is_choice(pattern[1])
+
+
 def _is_choice(path: Path) -> bool:
     return isinstance(path, AlternativePath) and all(isinstance(part, rdflib.URIRef) for part in path.args)
 
@@ -196,7 +209,7 @@ def _predicates_of(path: object) -> set[str]:
 
 def _probes(pattern: Pattern, context: tuple[Pattern, ...]) -> Iterator[Probe]:
     subject, predicate, object_ = pattern
-    if isinstance(predicate, Path) and not _is_choice(predicate):
+    if _is_opaque(pattern):
         return
     predicates = None
     if isinstance(predicate, rdflib.URIRef):
@@ -207,7 +220,8 @@ def _probes(pattern: Pattern, context: tuple[Pattern, ...]) -> Iterator[Probe]:
     if not ends:
         raise UnreadableError("a SPARQL text has a pattern without variables at its ends")
     bound, by_subject = next((end for end in ends if end[0] == _THIS), ends[0])
-    if bound != _THIS and not _leads_to_this(bound, (pattern, *context)):
+    followed = tuple(item for item in (pattern, *context) if not _is_opaque(item))
+    if bound != _THIS and not _leads_to_this(bound, followed):
         raise UnreadableError("parts of a SPARQL text are not connected with ?this")
     yield Probe(pattern, context, predicates, bound, by_subject)
 
@@ -229,20 +243,6 @@ def _variables(pattern: Pattern) -> set[object]:
     return {node for node in pattern if _is_variable(node)}
 
 
-def _asked(probe: Probe, values: set[Term], ask: Ask) -> set[Term]:
-    found = set[Term]()
-    where = " . ".join(_written(pattern) for pattern in _connected(probe))
-    name = _name(probe.bound)
-    named = sorted(str(value) for value in values if isinstance(value, NamedNode))
-    for start in range(0, len(named), _BATCH):
-        listed = " ".join(named[start : start + _BATCH])
-        found |= set(ask(f"SELECT DISTINCT ?this {{ VALUES {name} {{ {listed} }} {where} }}", {}))
-    for value in values:
-        if not isinstance(value, NamedNode):
-            found |= set(ask(f"SELECT DISTINCT ?this {name} {{ {where} }}", {name[1:]: value}))
-    return found
-
-
 def _connected(probe: Probe) -> list[Pattern]:
     """The patterns that hang together with the bound variable; the others would only multiply the rows."""
     reached, patterns = {probe.bound}, [probe.pattern, *probe.context]
@@ -256,16 +256,88 @@ def _connected(probe: Probe) -> list[Pattern]:
             reached |= _variables(pattern)
 
 
-def _written(pattern: Pattern) -> str:
-    return " ".join(map(_name, pattern))
-
-
-def _name(node: Any) -> str:  # noqa: ANN401
-    if isinstance(node, rdflib.BNode):
-        return f"?blank{node}"
-    text: str = node.n3()
-    return text
-
-
 def _text(term: object) -> str:
     return str(getattr(term, "value", term))
+
+
+def joined(patterns: frozenset[Pattern], variable: object, value: Term, matching: Matching) -> frozenset[Term]:
+    """The values of ?this where patterns are joined, of which one variable has a value. Raises TooManyError.
+
+    At each step the pattern with the fewest matches is followed, so that no more is looked at than hangs on the value.
+    """
+    return frozenset(_Join(matching).search({variable: value}, patterns))
+
+
+@dataclass
+class _Join:
+    """A join under way."""
+
+    matching: Matching
+    steps: int = 0
+
+    def search(self, bound: dict[object, Term], left: frozenset[Pattern]) -> Iterator[Term]:
+        """Follow the patterns that are left."""
+        self.steps += 1
+        if self.steps > MANY:
+            raise TooManyError
+        chosen, matches = self._narrowest(bound, left)
+        if matches == []:
+            return
+        if chosen is None or matches is None:
+            if _THIS in bound:
+                yield bound[_THIS]
+            return
+        for triple in matches:
+            extended = _extended(bound, chosen, triple)
+            if extended is not None:
+                yield from self.search(extended, left - {chosen})
+
+    def _narrowest(
+        self, bound: dict[object, Term], left: frozenset[Pattern]
+    ) -> tuple[Pattern | None, list[Triple] | None]:
+        """The pattern with the fewest matches among those that hang on what is bound, and its matches."""
+        chosen, fewest = None, None
+        for pattern in left:
+            if not any(node in bound for node in _variables(pattern)):
+                continue
+            most = _LOOKED_AT if fewest is None else len(fewest)
+            found = list(itertools.islice(self._matches(bound, pattern), most))
+            if fewest is None or len(found) < len(fewest):
+                chosen, fewest = pattern, found
+            if len(found) < 2:  # noqa: PLR2004 - nothing is narrower
+                return pattern, found
+        if chosen is not None and fewest is not None and len(fewest) == _LOOKED_AT:
+            fewest = list(self._matches(bound, chosen))
+        return chosen, fewest
+
+    def _matches(self, bound: dict[object, Term], pattern: Pattern) -> Iterator[Triple]:
+        subject, predicate, object_ = pattern
+        ends = _value(subject, bound), _value(object_, bound)
+        if isinstance(predicate, AlternativePath):
+            for part in predicate.args:
+                yield from self.matching(ends[0], _iri(from_rdflib(part)), ends[1])
+            return
+        middle = _value(predicate, bound)
+        if middle is None or isinstance(middle, NamedNode):
+            yield from self.matching(ends[0], middle, ends[1])
+
+
+def _value(node: Any, bound: dict[object, Term]) -> Term | None:  # noqa: ANN401
+    return bound.get(node) if _is_variable(node) else from_rdflib(node)
+
+
+def _iri(term: Term) -> NamedNode:
+    if not isinstance(term, NamedNode):
+        raise UnreadableError("a predicate is no IRI")
+    return term
+
+
+def _extended(bound: dict[object, Term], pattern: Pattern, triple: Triple) -> dict[object, Term] | None:
+    """What is bound once a triple fits a pattern; None if it does not fit."""
+    extended = dict(bound)
+    for node, term in zip(pattern, (triple.subject, triple.predicate, triple.object), strict=True):
+        if not _is_variable(node):
+            continue
+        if isinstance(term, Triple) or extended.setdefault(node, term) != term:
+            return None
+    return extended

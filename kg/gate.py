@@ -335,8 +335,8 @@ def judge_constraint(item: SparqlConstraint, focus: Term, ask: Ask) -> Iterator[
     An IRI is written in the place of $this, since the engine plans what stands within EXISTS without what is bound.
     """
     text = _about(item.select, focus) if isinstance(focus, NamedNode) else None
-    for row in ask(item.select, {"this": focus}) if text is None else ask(text, {}):
-        yield _sparql_finding(item, focus, row)
+    rows = ask(item.select, {"this": focus}) if text is None else ask(text, {})
+    yield from dict.fromkeys(_sparql_finding(item, focus, row) for row in rows)
 
 
 @lru_cache(maxsize=4096)

@@ -16,7 +16,7 @@ import rdflib
 from rdflib.namespace import RDF, RDFS, SH
 
 from kg.automaton import State, TooManyError
-from kg.constraint_reading import Query, read_query
+from kg.constraint_reading import Pattern, Query, joined, read_query
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta, Row
 from kg.gate import (
@@ -145,7 +145,8 @@ class Gate:
             after = _View(engine)
             concerned |= self._concerned(after, changes.gained)
             new = self._findings(after, concerned)
-        return _fresh(new, self._findings(before, concerned)) if new else []
+        found = {item.focus for item in new}
+        return _fresh(new, self._findings(before, {pair for pair in concerned if pair[1] in found})) if new else []
 
     def _analysed(self, shape: Resource, constraint: SparqlConstraint | None) -> bool:
         name = None if constraint is None else constraint.constraint
@@ -216,6 +217,7 @@ class _View:
     def __init__(self, engine: EmbeddedEngine) -> None:
         self._engine = engine
         self._named = sorted(engine.graphs(), key=str)
+        self._asked: dict[object, frozenset[Term]] = {}
         self._default: list[NamedNode | DefaultGraph] = [
             *(graph for graph in self._named if graph != SHAPES_GRAPH),
             DefaultGraph(),
@@ -237,9 +239,12 @@ class _View:
         """Answer a SELECT query, with some variables bound beforehand."""
         return self._engine.solutions(text, self._default, self._named, bindings)
 
-    def ask(self, text: str, bindings: Mapping[str, Term]) -> Iterator[Term]:
-        """The values of ?this."""
-        return (row["this"] for row in self.rows(text, bindings) if "this" in row)
+    def ask(self, patterns: frozenset[Pattern], variable: object, value: Term) -> frozenset[Term]:
+        """The values of ?this in a join that starts with a value; many constraints ask the same."""
+        key = patterns, variable, value
+        if key not in self._asked:
+            self._asked[key] = joined(patterns, variable, value, self.matching)
+        return self._asked[key]
 
     def classes_of(self, node: Term) -> set[Term]:
         """The classes of a node, with those above them."""

@@ -2,15 +2,18 @@
 
 An SQLite database in write-ahead mode, synchronised to the disk with every commit. The number of a commit is the
 generation of the dataset after it. Each commit has a hash over itself and the hash before it, so that no commit can
-be altered, left out or put in without notice.
+be altered, left out or put in without notice; before the first stands the digest of the dataset that it changed, so
+that a journal cannot be taken for that of another dataset. What is noted about tokens is chained likewise.
 """
 
 import contextlib
 import hashlib
 import io
 import json
+import os
 import sqlite3
 import threading
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,18 +22,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from kg.engine.protocol import Delta
-from kg.errors import ConflictError, InputError, IntegrityError, JournalError, NotFoundError
+from kg.errors import ConflictError, InputError, IntegrityError, JournalError, KgError, NotFoundError
 from kg.formats import NQUADS
 from kg.gate import Report, report_from_json, report_to_json
 from kg.rdf import NamedNode, Quad, read, serialize
 
 FILE: Final = "journal.db"
+BASE_MANIFEST: Final = "build.json"
+"""The file beside the journal that names the digest of the dataset before the first commit."""
 BASE_HASH: Final = hashlib.sha256(b"").hexdigest()
-"""What stands before the first commit."""
+"""What stands before the first commit where that dataset is not kept."""
 KEYS_KEPT: Final = timedelta(hours=48)
 """How long a request's Idempotency-Key is remembered."""
 
-_SCHEMA: Final = """
+_VERSION: Final = 2
+_SCHEMA: Final = f"""
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS commits (
   number INTEGER PRIMARY KEY, time TEXT NOT NULL, agent TEXT NOT NULL, message TEXT NOT NULL, reason TEXT NOT NULL,
   added BLOB NOT NULL, removed BLOB NOT NULL, created TEXT NOT NULL, dropped TEXT NOT NULL, report BLOB NOT NULL,
@@ -42,7 +49,14 @@ CREATE TABLE IF NOT EXISTS keys (
   agent TEXT NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL, number INTEGER NOT NULL, time TEXT NOT NULL,
   PRIMARY KEY (agent, key)
 ) STRICT;
-CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY, time TEXT NOT NULL, event TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS audit (
+  number INTEGER PRIMARY KEY, time TEXT NOT NULL, event TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS releases (
+  id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL, dataset BLOB NOT NULL
+) STRICT;
+PRAGMA user_version = {_VERSION};
+COMMIT;
 """
 _COLUMNS: Final = (
     "number", "time", "agent", "message", "reason", "added", "removed", "created", "dropped", "report",
@@ -53,6 +67,9 @@ _SUMMARY: Final = (
 )  # fmt: skip
 _PATIENCE: Final = 10.0
 """Seconds to wait for another writer."""
+_PAUSE: Final = 0.01
+_UNWRITABLE: Final = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR_SHM")
+"""How the names of errors begin that tell of a folder where SQLite cannot put its shared memory."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +82,16 @@ class IdempotencyKey:
 
 
 @dataclass(frozen=True)
+class Release:
+    """The curated dataset of a release, with the blank nodes that it has here; `fingerprint` is that of its files."""
+
+    fingerprint: str
+    quads: frozenset[Quad]
+
+
+@dataclass(frozen=True)
 class Entry:
-    """What is to be committed."""
+    """What is to be committed; `release` is there if the commit brings a new release."""
 
     agent: str
     message: str
@@ -75,6 +100,7 @@ class Entry:
     report: Report
     reverts: int | None = None
     key: IdempotencyKey | None = None
+    release: Release | None = None
 
 
 @dataclass(frozen=True)
@@ -107,18 +133,42 @@ class Commit:
         return self.summary.number
 
 
+@dataclass(frozen=True)
+class _Connected:
+    """A connection of one process; a fork's child must not touch it, not even to close it."""
+
+    process: int
+    connection: sqlite3.Connection
+
+
+_left_behind: Final[list[_Connected]] = []
+"""Connections that were inherited by a fork, kept from being closed."""
+
+
 class Journal:
-    """The journal of a data folder; safe for many threads and processes."""
+    """The journal of a data folder; safe for many threads and processes, forked ones too."""
 
     def __init__(self, folder: Path) -> None:
-        """Open it, or begin one. Raises JournalError if that cannot be done."""
+        """Open it, or begin one. Raises JournalError if that cannot be done.
+
+        In a folder that may not be written, a journal that is there can be read all the same.
+        """
+        self._folder = folder
         self._path = folder / FILE
         self._local = threading.local()
+        self._base = base_of(folder)
         with _explained(self._path):
             folder.mkdir(parents=True, exist_ok=True)
-            if not self._path.exists():
-                with self._connection() as connection:
+            with self._connection() as connection:
+                if _version(connection) < _VERSION:
                     connection.executescript(_SCHEMA)
+
+    @property
+    def base(self) -> str | None:
+        """The digest of the dataset before the first commit; None while there is no commit."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT previous FROM commits WHERE number = 1").fetchone()
+        return None if row is None else str(row[0])
 
     @property
     def last(self) -> int:
@@ -130,45 +180,46 @@ class Journal:
     def head(self) -> str:
         """The hash of the newest commit."""
         with self._reading() as connection:
-            return _head(connection)[1]
+            return _head(connection, self._base)[1]
 
     def append(self, entry: Entry, expected: int) -> Commit:
         """Commit, if the newest commit is the expected one; the commit is on the disk when this returns.
 
         Raises ConflictError if it is another one or the commit that is undone was undone already, InputError if the
-        key was used for something else, JournalError if nothing can be written. Nothing is changed then.
+        key was used for something else, JournalError if nothing can be written, or if the dataset under the first
+        commit was built anew since the journal was opened. Nothing is changed then.
         """
-        with _explained(self._path), self._connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                commit = _appended(connection, entry, expected)
-                connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-                raise
-        return commit
+        with self._writing() as connection:
+            number, previous = _head(connection, self._base)
+            if number == 0 and base_of(self._folder) != self._base:
+                raise JournalError("The graph was built anew meanwhile; restart what has it open. Nothing was changed.")
+            if number != expected:
+                raise ConflictError(
+                    f"The dataset is of generation {number}, not {expected}: another change came first."
+                )
+            return _appended(connection, entry, number + 1, previous)
 
     def commit(self, number: int) -> Commit:
-        """One commit; raises NotFoundError."""
-        with self._reading() as connection:
-            row = connection.execute(f"{_select(_COLUMNS)} WHERE number = ?", (number,)).fetchone()
+        """One commit; raises NotFoundError, and IntegrityError if it is not what was once written."""
+        row = self._row("WHERE number = ?", number)
         if row is None:
             raise NotFoundError(f"There is no commit {number}.")
-        return _commit(dict(zip(_COLUMNS, row, strict=True)))
+        return _commit(row)
 
     def since(self, number: int) -> Iterator[Commit]:
-        """The commits after a number, in order."""
-        while True:
-            with self._reading() as connection:
-                row = connection.execute(
-                    f"{_select(_COLUMNS)} WHERE number > ? ORDER BY number LIMIT 1", (number,)
-                ).fetchone()
-            if row is None:
-                return
-            commit = _commit(dict(zip(_COLUMNS, row, strict=True)))
-            number = commit.number
-            yield commit
+        """The commits after a number, in order; raises IntegrityError at one that is not what was once written."""
+        known = self._row("WHERE number = ?", number)
+        previous = None if known is None else known["hash"]
+        while (row := self._row("WHERE number > ? ORDER BY number LIMIT 1", number)) is not None:
+            if row["number"] != number + 1 or previous not in {None, row["previous"]}:
+                raise _broken(number + 1)
+            number, previous = row["number"], row["hash"]
+            yield _commit(row)
+
+    def _row(self, condition: str, number: int) -> dict[str, Any] | None:
+        with self._reading() as connection:
+            row = connection.execute(f"{_select(_COLUMNS)} {condition}", (number,)).fetchone()
+        return None if row is None else dict(zip(_COLUMNS, row, strict=True))
 
     def page(self, before: int | None, limit: int) -> tuple[Summary, ...]:
         """The newest commits below a number, the newest first, without their content."""
@@ -193,36 +244,68 @@ class Journal:
 
     def note(self, event: str) -> None:
         """Note what is no commit but belongs into the log: who was given a token, and who lost it."""
-        with _explained(self._path), self._connection() as connection:
-            connection.execute("INSERT INTO events (time, event) VALUES (?, ?)", (datetime.now(UTC).isoformat(), event))
+        with self._writing() as connection:
+            row = connection.execute("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1").fetchone()
+            number, previous = (0, BASE_HASH) if row is None else row
+            fields = (number + 1, datetime.now(UTC).isoformat(), event, previous)
+            connection.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?)", (*fields, _digest(fields)))
 
     def events(self) -> tuple[tuple[datetime, str], ...]:
         """What was noted, in order."""
         with self._reading() as connection:
-            rows = connection.execute("SELECT time, event FROM events ORDER BY number").fetchall()
+            rows = connection.execute("SELECT time, event FROM audit ORDER BY number").fetchall()
         return tuple((datetime.fromisoformat(time), event) for time, event in rows)
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The fingerprint of the newest release that came as a commit; None if none did."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT fingerprint FROM releases ORDER BY id DESC LIMIT 1").fetchone()
+        return None if row is None else str(row[0])
+
+    def release(self) -> Release | None:
+        """The newest release that came as a commit, or was adopted; raises IntegrityError if it cannot be read."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT fingerprint, dataset FROM releases ORDER BY id DESC LIMIT 1").fetchone()
+        try:
+            return None if row is None else Release(row[0], unpacked(row[1]))
+        except (zlib.error, ValueError, KgError) as error:
+            raise IntegrityError("The release that the journal keeps is not what was once written.") from error
+
+    def adopt(self, release: Release) -> None:
+        """Take a release as the one that the dataset has, without a commit: it changes nothing."""
+        with self._writing() as connection:
+            _take_up(connection, release)
 
     def verify(self) -> int:
         """Check every commit's hash and how the numbers follow each other; returns how many commits there are.
 
-        Raises IntegrityError that names the first commit that is not what was once written.
+        What was noted is checked too. Raises IntegrityError that names the first commit that is not what was once
+        written, or says that the journal is that of another dataset than the one that is kept beside it.
         """
-        number, previous = 0, BASE_HASH
+        number, previous = 0, None
         with self._reading() as connection:
             for row in connection.execute(f"{_select(_COLUMNS)} ORDER BY number"):
                 fields = dict(zip(_COLUMNS, row, strict=True))
-                good = fields["number"] == number + 1 and fields["previous"] == previous
-                if not good or fields["hash"] != _hash(fields):
-                    raise IntegrityError(f"Commit {number + 1} of the journal is not what was once written.")
+                if fields["number"] != number + 1 or previous not in {None, fields["previous"]}:
+                    raise _broken(number + 1)
+                _check(fields)
                 number, previous = fields["number"], fields["hash"]
+            _verify_audit(connection)
+        if self.base not in {None, BASE_HASH, base_of(self._folder)}:
+            raise IntegrityError("The journal is that of another dataset than the one that is kept beside it.")
         return number
 
     def close(self) -> None:
         """Close this thread's connection."""
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
-            self._local.connection = None
-            connection.close()
+        connected: _Connected | None = getattr(self._local, "connected", None)
+        if connected is None:
+            return
+        self._local.connected = None
+        if connected.process == os.getpid():
+            connected.connection.close()
+        else:
+            _left_behind.append(connected)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -230,19 +313,80 @@ class Journal:
             yield connection
 
     @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all that the block does is on the disk afterwards, or nothing if it raises."""
+        with _explained(self._path), self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection; one that met an error is not used again."""
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None)
-            self._local.connection = connection
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
+        """This thread's connection in this process; one that met an error is not used again."""
+        connected: _Connected | None = getattr(self._local, "connected", None)
+        if connected is None or connected.process != os.getpid():
+            self.close()
+            connected = self._connected()
         try:
-            yield connection
+            yield connected.connection
         except sqlite3.Error:
             self.close()
             raise
+        finally:
+            if getattr(self._local, "connected", None) is not connected:
+                connected.connection.close()
+
+    def _connected(self) -> _Connected:
+        """Connect; where only reading is possible, for once, since what others write would not be seen."""
+        connected = _Connected(os.getpid(), sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None))
+        try:
+            _log_ahead(connected.connection)
+        except sqlite3.Error as error:
+            connected.connection.close()
+            ahead = self._path.with_name(f"{FILE}-wal")
+            unwritable = getattr(error, "sqlite_errorname", "").startswith(_UNWRITABLE)
+            if not unwritable or not self._path.exists() or (ahead.exists() and ahead.stat().st_size):
+                raise
+            address = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
+            return _Connected(os.getpid(), sqlite3.connect(address, uri=True, isolation_level=None))
+        self._local.connected = connected
+        return connected
+
+
+def base_of(folder: Path) -> str:
+    """The digest of the dataset that a data folder was built with, BASE_HASH if it keeps none."""
+    try:
+        return str(json.loads((folder / BASE_MANIFEST).read_bytes())["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return BASE_HASH
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Set the write-ahead mode; SQLite does not wait by itself for another program that does so just now."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > end:
+                raise
+            time.sleep(_PAUSE)
+    connection.execute("PRAGMA synchronous = FULL")
+    _version(connection)
+
+
+def _is_busy(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
 @contextlib.contextmanager
@@ -256,12 +400,14 @@ def _explained(path: Path) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     name = getattr(error, "sqlite_errorname", "")
-    if name.startswith("SQLITE_FULL") or name == "SQLITE_IOERR_WRITE":
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHM")) or name == "SQLITE_IOERR_WRITE":
         return "the disk is full"
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+    if _is_busy(error):
         return f"another program has had it locked for {_PATIENCE:g} seconds"
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+    if name.startswith(_UNWRITABLE):
         return "its folder is read-only, or cannot be opened"
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return "the file is damaged; restore it from a backup"
     return str(error)
 
 
@@ -269,26 +415,32 @@ def _select(columns: tuple[str, ...]) -> str:
     return f"SELECT {', '.join(columns)} FROM commits"  # noqa: S608 - the names are constants
 
 
-def _head(connection: sqlite3.Connection) -> tuple[int, str]:
+def _head(connection: sqlite3.Connection, base: str) -> tuple[int, str]:
     row = connection.execute("SELECT number, hash FROM commits ORDER BY number DESC LIMIT 1").fetchone()
-    return (0, BASE_HASH) if row is None else (int(row[0]), str(row[1]))
+    return (0, base) if row is None else (int(row[0]), str(row[1]))
 
 
-def _appended(connection: sqlite3.Connection, entry: Entry, expected: int) -> Commit:
-    number, previous = _head(connection)
-    if number != expected:
-        raise ConflictError(f"The dataset is of generation {number}, not {expected}: another change came first.")
+def _appended(connection: sqlite3.Connection, entry: Entry, number: int, previous: str) -> Commit:
     now = datetime.now(UTC).replace(microsecond=0)
-    fields = _fields(entry, number + 1, now, previous)
+    fields = _fields(entry, number, now, previous)
     _refuse_second_revert(connection, entry)
     if entry.key is not None:
-        _remember(connection, entry.key, number + 1, now)
+        _remember(connection, entry.key, number, now)
+    if entry.release is not None:
+        _take_up(connection, entry.release)
     marks = ", ".join("?" for _ in _COLUMNS)
     connection.execute(
         f"INSERT INTO commits ({', '.join(_COLUMNS)}) VALUES ({marks})",  # noqa: S608 - the names are constants
         tuple(fields[name] for name in _COLUMNS),
     )
     return Commit(_summary(fields), entry.delta, entry.report)
+
+
+def _take_up(connection: sqlite3.Connection, release: Release) -> None:
+    connection.execute("DELETE FROM releases")
+    connection.execute(
+        "INSERT INTO releases (fingerprint, dataset) VALUES (?, ?)", (release.fingerprint, packed(release.quads))
+    )
 
 
 def _refuse_second_revert(connection: sqlite3.Connection, entry: Entry) -> None:
@@ -341,12 +493,38 @@ def _fields(entry: Entry, number: int, now: datetime, previous: str) -> dict[str
 
 def _hash(fields: dict[str, Any]) -> str:
     """SHA-256 over all that a commit says, its content unpacked: one JSON array."""
-    content = [
+    return _digest(
         zlib.decompress(fields[name]).decode() if isinstance(fields[name], bytes) else fields[name]
         for name in _COLUMNS
         if name != "hash"
-    ]
-    return hashlib.sha256(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+    )
+
+
+def _digest(content: Iterable[object]) -> str:
+    text = json.dumps(list(content), ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _check(fields: dict[str, Any]) -> None:
+    """Raise IntegrityError for a commit that has another hash than it was given."""
+    try:
+        good = fields["hash"] == _hash(fields)
+    except (zlib.error, ValueError) as error:
+        raise _broken(fields["number"]) from error
+    if not good:
+        raise _broken(fields["number"])
+
+
+def _broken(number: int) -> IntegrityError:
+    return IntegrityError(f"Commit {number} of the journal is not what was once written.")
+
+
+def _verify_audit(connection: sqlite3.Connection) -> None:
+    number, previous = 0, BASE_HASH
+    for row in connection.execute("SELECT number, time, event, previous, hash FROM audit ORDER BY number"):
+        if row[0] != number + 1 or row[3] != previous or row[4] != _digest(row[:4]):
+            raise IntegrityError(f"Event {number + 1} of the journal is not what was once written.")
+        number, previous = row[0], row[4]
 
 
 def packed(quads: Iterable[Quad]) -> bytes:
@@ -383,6 +561,7 @@ def _summary(fields: dict[str, Any]) -> Summary:
 
 
 def _commit(fields: dict[str, Any]) -> Commit:
+    _check(fields)
     delta = Delta(
         unpacked(fields["added"]), unpacked(fields["removed"]), _graphs(fields["created"]), _graphs(fields["dropped"])
     )

@@ -1,0 +1,133 @@
+"""The write side's budgets (DESIGN §6): what the gate costs, and a durable commit from request to answer."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import requests
+
+from bench.generate import Dataset, claim_iri, zone_iri
+from bench.processes import serving
+from bench.report import Row, at_most, milliseconds, skipped
+from kg.build import open_or_build, own_shapes
+from kg.credentials import Credentials
+from kg.delta import Addition, delta_of
+from kg.engine.embedded import EmbeddedEngine
+from kg.engine.protocol import Delta
+from kg.facts import propose
+from kg.formats import NTRIPLES
+from kg.gate import Shapes, validate
+from kg.incremental import Gate
+from kg.rdf import NamedNode, Quad, serialize
+from kg.terms import HPEZ, ID
+
+BUDGET: Final = 0.010
+"""Seconds for the gate's verdict on one new observation, at the 95th percentile."""
+COMMIT_BUDGET: Final = 0.025
+"""Seconds for a durable commit, at the median."""
+FULL_TRIPLES: Final = 200_000
+"""Above this, full validation by pySHACL takes minutes and is left out."""
+HOME: Final = "https://w3id.org/hpez/graph/bench-new"
+"""The graph that new observations go to."""
+_STATUS: Final = NamedNode(HPEZ + "status")
+
+
+def new_observation(engine: EmbeddedEngine, number: int, *, faulty: bool = False) -> tuple[Quad, ...]:
+    """An estimate like an observation that is held, with an IRI of its own; a faulty one has no status."""
+    zone = number % 300
+    model = NamedNode(claim_iri(zone, number % 3, 2022))
+    claim = NamedNode(f"{ID}claim/bench-new/{number}")
+    home = NamedNode(HOME)
+    found = [
+        Quad(claim, triple.predicate, triple.object, home)
+        for triple in engine.statements(model, None, None, NamedNode("urn:none"))
+    ]
+    if not found:
+        raise RuntimeError(f"{zone_iri(zone)} has no observation to be like")
+    return tuple(_estimate(quad) for quad in found if not faulty or quad.predicate != _STATUS)
+
+
+def _estimate(quad: Quad) -> Quad:
+    if quad.predicate == _STATUS:
+        return Quad(quad.subject, quad.predicate, NamedNode(ID + "status/estimate"), quad.graph_name)
+    return quad
+
+
+def gate(dataset: Dataset, runs: int) -> Iterator[Row]:
+    """The gate's verdict on one new observation, on one that violates, and on all that a change leads to."""
+    engine, shapes = open_or_build(dataset.folder), own_shapes()
+    judge = Gate(shapes)
+    for what, faulty in (("gate, one new observation", False), ("gate, one that violates", True)):
+        deltas = [
+            delta_of(engine, Addition(new_observation(engine, number, faulty=faulty))) for number in range(runs + 5)
+        ]
+        times = _timed([lambda delta=delta: judge.judge(engine, delta) for delta in deltas])  # type: ignore[misc]
+        yield _row(what, times)
+    additions = [Addition(new_observation(engine, number)) for number in range(runs + 5)]
+    times = _timed([lambda change=change: propose(engine, judge, change) for change in additions])  # type: ignore[misc]
+    yield Row("delta, rules and gate together, p50 · p95", _both(times))
+    if dataset.triples > FULL_TRIPLES:
+        yield skipped("full validation by pySHACL", "it takes minutes")
+        return
+    yield from _in_full(engine, shapes, deltas[0], times)
+
+
+def _in_full(engine: EmbeddedEngine, shapes: Shapes, delta: Delta, times: list[float]) -> Iterator[Row]:
+    engine.apply(delta)
+    began = time.perf_counter()
+    validate(engine.quads(), shapes)
+    seconds = time.perf_counter() - began
+    engine.apply(delta.inverse())
+    yield Row("full validation of the same", f"{seconds:.2f} s", f"{seconds / statistics.median(times):,.0f} × as long")
+
+
+def commits(dataset: Dataset, runs: int) -> Iterator[Row]:
+    """A durable commit over HTTP, from the request to the answer, and that it is seen by the next question."""
+    engine = open_or_build(dataset.folder)
+    bodies = [
+        serialize((quad.triple for quad in new_observation(engine, number)), NTRIPLES) for number in range(runs + 5)
+    ]
+    token = Credentials(dataset.folder).create(f"bench-{time.time():.0f}")
+    del engine
+    with serving(dataset.folder) as server, requests.Session() as session:
+        session.headers["Authorization"] = f"Bearer {token}"
+        home = server.endpoint.removesuffix("/sparql")
+        times = _timed([lambda body=body: _add(session, home, body) for body in bodies])  # type: ignore[misc]
+    yield at_most("durable commit over HTTP, p50", statistics.median(times), COMMIT_BUDGET, 1, "budget")
+    yield Row("durable commit over HTTP, p50 · p95", _both(times))
+
+
+def _add(session: requests.Session, home: str, body: bytes) -> None:
+    answer = session.post(
+        f"{home}/facts?graph={HOME}",
+        data=body,
+        headers={"Content-Type": NTRIPLES.media_type},
+        timeout=60,
+    )
+    if answer.status_code != requests.codes.created:
+        raise RuntimeError(f"{answer.status_code}: {answer.text[:2000]}")
+
+
+def _timed(jobs: list[Callable[[], object]]) -> list[float]:
+    """The seconds of each job, after the first five."""
+    times = list[float]()
+    for job in jobs:
+        began = time.perf_counter()
+        job()
+        times.append(time.perf_counter() - began)
+    return times[5:]
+
+
+def _percentile(times: list[float], percent: float) -> float:
+    ordered = sorted(times)
+    return ordered[min(int(len(ordered) * percent / 100), len(ordered) - 1)]
+
+
+def _both(times: list[float]) -> str:
+    return f"{milliseconds(statistics.median(times))} · {milliseconds(_percentile(times, 95))}"
+
+
+def _row(what: str, times: list[float]) -> Row:
+    late = _percentile(times, 95)
+    return Row(f"{what}, p50 · p95", _both(times), budget=f"p95 ≤ {milliseconds(BUDGET)}", met=late <= BUDGET)
