@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, Final
 
 import rdflib
-from rdflib.paths import AlternativePath, InvPath, Path, SequencePath
+from rdflib.paths import AlternativePath, InvPath, MulPath, Path, SequencePath
 from rdflib.plugins.sparql import prepareQuery
 from rdflib.plugins.sparql.parserutils import CompValue
 
@@ -23,6 +23,8 @@ from kg.rdf import NamedNode, Term, Triple, from_rdflib
 from kg.reading import UnreadableError
 
 Pattern = tuple[Any, Any, Any]
+Row = tuple[Term, Term | None, Term]
+"""What matches a pattern; there is no predicate where a path was walked."""
 Ask = Callable[[frozenset[Pattern], Any, Term], Iterable[Term]]
 """The values of ?this where some patterns are joined, of which one variable has a value."""
 
@@ -43,8 +45,8 @@ class Probe:
 
     @cached_property
     def join(self) -> frozenset[Pattern]:
-        """The patterns that hang together with the bound variable, as far as they can be followed."""
-        return frozenset(pattern for pattern in _connected(self) if not _is_opaque(pattern))
+        """The patterns that hang together with the bound variable."""
+        return frozenset(_connected(self))
 
     def value(self, triple: Triple) -> Term | None:
         """What the bound variable is if a triple fits the pattern; None if it does not."""
@@ -118,7 +120,11 @@ def _required(part: CompValue, opaque: set[str]) -> Iterator[Pattern]:
             yield from _required(part.p2, opaque)
         case "LeftJoin":
             yield from _required(part.p1, opaque)
-        case "Filter" | "Extend" | "Project" | "Distinct" | "Reduced" | "Slice" | "OrderBy" | "SelectQuery":
+        case "Filter":
+            yield from _required(part.p, opaque)
+            for graph in _demanded(part.expr):
+                yield from _required(graph, opaque)
+        case "Extend" | "Project" | "Distinct" | "Reduced" | "Slice" | "OrderBy" | "SelectQuery":
             yield from _required(part.p, opaque)
         case "Union":
             return
@@ -145,12 +151,25 @@ def _apart(part: CompValue) -> Iterator[CompValue]:
             yield part.p2
         case "Filter":
             yield from _apart(part.p)
-            yield from _asked_for(part.expr)
+            demanded = list(_demanded(part.expr))
+            for graph in demanded:
+                yield from _apart(graph)
+            yield from (graph for graph in _asked_for(part.expr) if not any(graph is known for known in demanded))
         case "Extend":
             yield from _apart(part.p)
             yield from _asked_for(part.expr)
         case _:
             yield from _apart(part.p)
+
+
+def _demanded(expression: object) -> Iterator[CompValue]:
+    """The patterns of EXISTS that every row must fit."""
+    if isinstance(expression, CompValue):
+        if expression.name == "Builtin_EXISTS":
+            yield expression.graph
+        elif expression.name == "ConditionalAndExpression":
+            for part in (expression.expr, *expression.other):
+                yield from _demanded(part)
 
 
 def _asked_for(expression: object) -> Iterator[CompValue]:
@@ -220,8 +239,7 @@ def _probes(pattern: Pattern, context: tuple[Pattern, ...]) -> Iterator[Probe]:
     if not ends:
         raise UnreadableError("a SPARQL text has a pattern without variables at its ends")
     bound, by_subject = next((end for end in ends if end[0] == _THIS), ends[0])
-    followed = tuple(item for item in (pattern, *context) if not _is_opaque(item))
-    if bound != _THIS and not _leads_to_this(bound, followed):
+    if bound != _THIS and not _leads_to_this(bound, (pattern, *context)):
         raise UnreadableError("parts of a SPARQL text are not connected with ?this")
     yield Probe(pattern, context, predicates, bound, by_subject)
 
@@ -287,14 +305,14 @@ class _Join:
             if _THIS in bound:
                 yield bound[_THIS]
             return
-        for triple in matches:
-            extended = _extended(bound, chosen, triple)
+        for match in matches:
+            extended = _extended(bound, chosen, match)
             if extended is not None:
                 yield from self.search(extended, left - {chosen})
 
     def _narrowest(
         self, bound: dict[object, Term], left: frozenset[Pattern]
-    ) -> tuple[Pattern | None, list[Triple] | None]:
+    ) -> tuple[Pattern | None, list[Row] | None]:
         """The pattern with the fewest matches among those that hang on what is bound, and its matches."""
         chosen, fewest = None, None
         for pattern in left:
@@ -310,16 +328,53 @@ class _Join:
             fewest = list(self._matches(bound, chosen))
         return chosen, fewest
 
-    def _matches(self, bound: dict[object, Term], pattern: Pattern) -> Iterator[Triple]:
+    def _matches(self, bound: dict[object, Term], pattern: Pattern) -> Iterator[Row]:
         subject, predicate, object_ = pattern
-        ends = _value(subject, bound), _value(object_, bound)
-        if isinstance(predicate, AlternativePath):
-            for part in predicate.args:
-                yield from self.matching(ends[0], _iri(from_rdflib(part)), ends[1])
-            return
-        middle = _value(predicate, bound)
-        if middle is None or isinstance(middle, NamedNode):
-            yield from self.matching(ends[0], middle, ends[1])
+        start, end = _value(subject, bound), _value(object_, bound)
+        if isinstance(predicate, Path) and start is not None:
+            yield from ((start, None, node) for node in self._walk(predicate, start, ahead=True) if end in {None, node})
+        elif isinstance(predicate, Path) and end is not None:
+            yield from ((node, None, end) for node in self._walk(predicate, end, ahead=False))
+        elif not isinstance(predicate, Path):
+            middle = _value(predicate, bound)
+            if middle is None or isinstance(middle, NamedNode):
+                for triple in self.matching(start, middle, end):
+                    if not isinstance(triple.object, Triple) and not isinstance(triple.subject, Triple):
+                        yield triple.subject, triple.predicate, triple.object
+
+    def _walk(self, path: object, node: Term, *, ahead: bool) -> set[Term]:
+        """The nodes to which a path leads, or from which it leads here."""
+        match path:
+            case rdflib.URIRef():
+                name = _iri(from_rdflib(path))
+                found = self.matching(node, name, None) if ahead else self.matching(None, name, node)
+                ends = (triple.object if ahead else triple.subject for triple in found)
+                return {end for end in ends if not isinstance(end, Triple)}
+            case InvPath():
+                return self._walk(path.arg, node, ahead=not ahead)
+            case AlternativePath():
+                return {end for part in path.args for end in self._walk(part, node, ahead=ahead)}
+            case SequencePath():
+                nodes = {node}
+                for part in path.args if ahead else reversed(path.args):
+                    nodes = {end for place in nodes for end in self._walk(part, place, ahead=ahead)}
+                return nodes
+            case MulPath():
+                return self._walk_on(path, node, ahead=ahead)
+        raise UnreadableError("a SPARQL text has a path that is not analysed")
+
+    def _walk_on(self, path: MulPath, node: Term, *, ahead: bool) -> set[Term]:
+        """Where a path leads that is walked none, one or many times."""
+        found = self._walk(path.path, node, ahead=ahead)
+        waiting = list(found) if path.more else []
+        while waiting:
+            self.steps += 1
+            if self.steps > MANY:
+                raise TooManyError
+            further = self._walk(path.path, waiting.pop(), ahead=ahead) - found
+            found |= further
+            waiting += further
+        return found | ({node} if path.zero else set())
 
 
 def _value(node: Any, bound: dict[object, Term]) -> Term | None:  # noqa: ANN401
@@ -332,12 +387,10 @@ def _iri(term: Term) -> NamedNode:
     return term
 
 
-def _extended(bound: dict[object, Term], pattern: Pattern, triple: Triple) -> dict[object, Term] | None:
-    """What is bound once a triple fits a pattern; None if it does not fit."""
+def _extended(bound: dict[object, Term], pattern: Pattern, row: Row) -> dict[object, Term] | None:
+    """What is bound once a match is taken; None if it does not fit what was."""
     extended = dict(bound)
-    for node, term in zip(pattern, (triple.subject, triple.predicate, triple.object), strict=True):
-        if not _is_variable(node):
-            continue
-        if isinstance(term, Triple) or extended.setdefault(node, term) != term:
+    for node, term in zip(pattern, row, strict=True):
+        if _is_variable(node) and term is not None and extended.setdefault(node, term) != term:
             return None
     return extended
