@@ -6,6 +6,7 @@ figure is the median of the rounds. Every query that must not come from a cache 
 
 import itertools
 import math
+import shutil
 import statistics
 import subprocess
 import tempfile
@@ -13,14 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
 
 import psutil
 
-from bench import load, peers, queries
+from bench import load, peers, queries, write
 from bench.generate import SIZES, Dataset
 from bench.load import Connection, Herd, Load
 from bench.own import OwnEngine
@@ -34,6 +35,7 @@ DEADLINE: Final = 2.0
 PATIENT: Final = 120
 """Seconds that a query may take everywhere else."""
 MEMORY_LIMIT_MIB: Final = 1024
+GATE_RUNS: Final = 200
 RDFLIB_TRIPLES: Final = 200_000
 """Above this, rdflib needs more than a minute to load and is left out."""
 
@@ -398,6 +400,18 @@ def _require(status: int, wanted: int) -> None:
         raise RuntimeError(f"{status} where {wanted} was expected")
 
 
+def gate(bench: Bench) -> Iterator[Row]:
+    """What the gate costs for one new observation, beside full validation where that ends in time."""
+    return write.gate(bench.dataset, GATE_RUNS)
+
+
+def commit(bench: Bench) -> Iterator[Row]:
+    """A durable commit over HTTP; on a folder of its own, since it changes it."""
+    with tempfile.TemporaryDirectory(prefix="hpkg-bench-") as folder:
+        copied = Path(shutil.copytree(bench.dataset.folder, Path(folder) / "data"))
+        yield from write.commits(replace(bench.dataset, folder=copied), GATE_RUNS)
+
+
 ROWS: Final[dict[str, Callable[[Bench], Iterator[Row]]]] = {
     "lookup": lookup,
     "cached": cached,
@@ -405,5 +419,7 @@ ROWS: Final[dict[str, Callable[[Bench], Iterator[Row]]]] = {
     "planning": planning,
     "runaway": runaway,
     "memory": memory,
+    "gate": gate,
+    "commit": commit,
 }
 """What can be asked for by `--only`."""

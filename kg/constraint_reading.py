@@ -29,7 +29,7 @@ Ask = Callable[[frozenset[Pattern], Any, Term], Iterable[Term]]
 """The values of ?this where some patterns are joined, of which one variable has a value."""
 
 _THIS: Final = rdflib.Variable("this")
-_LOOKED_AT: Final = 64
+_LOOKED_AT: Final = 32
 """Matches of a pattern that are looked at before another one is tried."""
 
 
@@ -316,7 +316,7 @@ class _Join:
         """The pattern with the fewest matches among those that hang on what is bound, and its matches."""
         chosen, fewest = None, None
         for pattern in left:
-            if not any(node in bound for node in _variables(pattern)):
+            if not any(node in bound for node in pattern):
                 continue
             most = _LOOKED_AT if fewest is None else len(fewest)
             found = list(itertools.islice(self._matches(bound, pattern), most))

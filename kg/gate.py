@@ -290,7 +290,7 @@ class CoreJudge:
         try:
             validator = self._prepared()
             graph = _data_graph(rdflib_graph(data))
-            executor = SHACLExecutor(validator=validator, advanced_mode=True)
+            executor = SHACLExecutor(validator=validator)
             results: list[Any] = []
             for shape, nodes in pairs.items():
                 known = validator.shacl_graph.lookup_shape_from_node(term_to_rdflib(shape))
@@ -310,11 +310,65 @@ class CoreJudge:
         if not self._validator:
             from pyshacl.validator import Validator  # noqa: PLC0415
 
-            validator = Validator(_data_graph(rdflib.Graph()), shacl_graph=self.shapes, options={"advanced": True})
-            for shape in validator.shacl_graph.shapes:
-                shape.set_advanced(True)
+            _hasten()
+            remembering = _Remembering(self.shapes)
+            validator = Validator(_data_graph(rdflib.Graph()), shacl_graph=remembering)
+            _ = validator.shacl_graph.shapes
+            remembering.settle()
             self._validator.append(validator)
         return self._validator[0]
+
+
+class _Remembering(rdflib.Graph):
+    """A graph that changes no more once it has settled, and then remembers what it was asked.
+
+    pySHACL looks everything up in the shapes graph again for every focus node.
+    """
+
+    def __init__(self, source: rdflib.Graph) -> None:
+        super().__init__(bind_namespaces="none")
+        self._answers: dict[Any, tuple[Any, ...]] | None = None
+        for triple in source:
+            self.add(triple)
+
+    def settle(self) -> None:
+        """Begin to remember."""
+        self._answers = {}
+
+    def triples(self, triple: Any) -> Iterator[Any]:  # type: ignore[override]  # noqa: ANN401 - as rdflib has it
+        if self._answers is None:
+            yield from super().triples(triple)
+            return
+        known = self._answers.get(triple)
+        if known is None:
+            known = self._answers[triple] = tuple(super().triples(triple))
+        yield from known
+
+
+class _Listed(list[Any]):
+    """A list in which looking something up takes no longer than in a set."""
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        super().__init__(items)
+        self._known = set(self)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._known
+
+    def append(self, item: Any) -> None:  # noqa: ANN401 - as lists have it
+        super().append(item)
+        self._known.add(item)
+
+    def copy(self) -> "_Listed":
+        return _Listed(self)
+
+
+def _hasten() -> None:
+    """Let pySHACL find its constraint parameters in a set, which it looks through one by one for every statement."""
+    from pyshacl import shape  # noqa: PLC0415
+    from pyshacl.constraints import ALL_CONSTRAINT_PARAMETERS, CONSTRAINT_PARAMETERS_MAP  # noqa: PLC0415
+
+    vars(shape)["CONSTRAINT_PARAMS"] = _Listed(ALL_CONSTRAINT_PARAMETERS), CONSTRAINT_PARAMETERS_MAP
 
 
 def _data_graph(graph: rdflib.Graph) -> Any:  # noqa: ANN401 - pySHACL's own
