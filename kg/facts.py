@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
 
-from kg.delta import Addition, Change, Patch, Replacement, delta_of
+from kg.delta import Addition, Change, Patch, Replacement, Update, delta_of
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta, Engine
 from kg.errors import ConflictError, EngineError, PreconditionError, ScopeError, ShapesError
@@ -17,6 +17,7 @@ from kg.gate import INFO, VIOLATION, WARNING, Report, Shapes, read_shapes, valid
 from kg.incremental import Gate
 from kg.journal import Commit, Entry, IdempotencyKey, Journal
 from kg.materialise import expanded, expansion
+from kg.query import check_nesting
 from kg.rdf import DefaultGraph, NamedNode, Quad, named_apart
 from kg.terms import graph_iri
 
@@ -95,6 +96,8 @@ class Proposer(Protocol):
 
 def propose(engine: EmbeddedEngine, gate: Gate, change: Change) -> Proposal:
     """Judge a change to an engine of which nobody else sees the copy; it is as it was afterwards."""
+    if isinstance(change, Update):
+        check_nesting(change.text)
     asked = delta_of(engine, _own(change))
     if isinstance(change, Patch) and asked != change.delta:
         raise ConflictError("This cannot be undone by itself: later changes built upon what it did.")

@@ -30,8 +30,13 @@ def check(request: QueryRequest) -> None:
         raise InputError("The query is empty.")
     if len(request.text) > MAX_QUERY_LENGTH:
         raise InputError(f"The query is longer than {MAX_QUERY_LENGTH} characters.")
-    if nesting(request.text) > MAX_NESTING:
-        raise InputError(f"The query is nested deeper than {MAX_NESTING} levels.")
+    check_nesting(request.text)
+
+
+def check_nesting(text: str) -> None:
+    """Raise InputError for a text that is nested too deep for the parser, a query or an update."""
+    if nesting(text) > MAX_NESTING:
+        raise InputError(f"The text is nested deeper than {MAX_NESTING} levels.")
 
 
 def gzipped(result: QueryResult) -> QueryResult:
