@@ -305,6 +305,10 @@ class CoreJudge:
             raise EngineError(f"The validator failed, so nothing is admitted: {error}") from error
         return list(_results(report))
 
+    def prepare(self) -> None:
+        """Let pySHACL read the shapes now, so that processes forked later share it."""
+        self._prepared()
+
     def _prepared(self) -> Any:  # noqa: ANN401 - pySHACL's own
         """The validator, which reads the shapes when first asked for."""
         if not self._validator:

@@ -21,7 +21,7 @@ from kg.delta import Addition, Change
 from kg.engine.cell import Answer, Limits, Operation
 from kg.engine.cells import UNNAMED, CellsEngine, VersionFile, listening
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.keeper import House, Keeper
+from kg.engine.keeper import Chores, House, Keeper
 from kg.engine.protocol import Dataset, QueryRequest, QueryResult
 from kg.engine.wire import Header, Message
 from kg.errors import JournalError, KgError
@@ -183,7 +183,11 @@ def keep(folder: Path, settings: HostSettings) -> None:
     )
     with listening(folder) as listener:
         keeper = Keeper(
-            listener, operations(engine, own, judge), house, engine.status, lambda: _caught_up(engine, journal, version)
+            listener,
+            operations(engine, own, judge),
+            house,
+            engine.status,
+            Chores(lambda: _caught_up(engine, journal, version), own.prepare()),
         )
         _say(READY)
         keeper.run(sys.stdin)

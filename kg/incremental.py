@@ -101,7 +101,7 @@ class Gate:
     """Shapes, analysed; judges changes of a dataset."""
 
     def __init__(self, shapes: Shapes) -> None:
-        """Analyse shapes; which of them must be judged in full is told by `explain`."""
+        """Take shapes, which are analysed when first needed; which must be judged in full is told by `explain`."""
         self._shapes = shapes
         self._source = rdflib_graph(shapes.quads)
         self._reader = Reader(shapes.core, self._source)
@@ -109,24 +109,46 @@ class Gate:
         self._targets = dict[Resource, _Targets]()
         self._judged = list[_Judged]()
         self._explained = list[Explanation]()
-        in_full = [shape for shape in shapes.targeted if not self._analysed(shape, None)]
-        constraints = [item for item in shapes.constraints if not self._analysed(item.shape, item)]
-        self._full = shapes.restricted(in_full, constraints) if in_full or constraints else None
+        self._full: Shapes | None = None
         self._at = dict[State, list[_Judged]]()
+        self._steps = self._analysis()
+
+    def prepare(self) -> Iterator[None]:
+        """Analyse the shapes, one with each step, so that whoever has little time at once can do it bit by bit."""
+        yield from self._steps
+        self._core.prepare()
+
+    def explain(self) -> tuple[Explanation, ...]:
+        """How each shape with targets, and each SPARQL constraint, is judged."""
+        self._finish()
+        return tuple(self._explained)
+
+    def _finish(self) -> None:
+        for _ in self._steps:
+            pass
+
+    def _analysis(self) -> Iterator[None]:
+        in_full, constraints = list[Resource](), list[SparqlConstraint]()
+        for shape in self._shapes.targeted:
+            if not self._analysed(shape, None):
+                in_full.append(shape)
+            yield
+        for item in self._shapes.constraints:
+            if not self._analysed(item.shape, item):
+                constraints.append(item)
+            yield
+        self._full = self._shapes.restricted(in_full, constraints) if in_full or constraints else None
         for judged in self._judged:
             for state in (judged.focus, judged.targets.state):
                 if state is not None:
                     self._at.setdefault(state, []).append(judged)
-
-    def explain(self) -> tuple[Explanation, ...]:
-        """How each shape with targets, and each SPARQL constraint, is judged."""
-        return tuple(self._explained)
 
     def judge(self, engine: EmbeddedEngine, delta: Delta) -> Report:
         """What a change would add to the findings; the engine is as before the change, and is so again afterwards.
 
         Raises EngineError or ShapesError if it cannot be judged, so that a caller can only refuse.
         """
+        self._finish()
         changes = _changes(engine, delta)
         if not changes.lost and not changes.gained:
             return Report(())

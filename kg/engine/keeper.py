@@ -21,7 +21,7 @@ import signal
 import socket
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -63,6 +63,14 @@ class House:
 
 CatchUp = Callable[[], Iterable[Message]]
 """Brings the keeper's own dataset up to date, and gives the orders by which cells do the same; publishes at the end."""
+
+
+@dataclass(frozen=True)
+class Chores:
+    """What the keeper does beside its jobs: follow changes, and prepare in steps what cells will need."""
+
+    catch_up: CatchUp
+    prepare: Iterator[object]
 
 
 class _Files(Protocol):
@@ -149,14 +157,15 @@ class Keeper:
         operations: Mapping[str, Operation],
         house: House,
         facts: Callable[[], Mapping[str, object]],
-        catch_up: CatchUp = tuple,
+        chores: "Chores | None" = None,
     ) -> None:
         """Keep a house; `facts` are what the status tells about the dataset at the moment."""
         self._listener = listener
         self._operations = operations
         self._house = house
         self._facts = facts
-        self._catch_up = catch_up
+        self._chores = chores or Chores(tuple, iter(()))
+        self._warming = True
         self._caught_up = time.monotonic()
         self._selector = selectors.DefaultSelector()
         self._clients: set[Client] = set()
@@ -175,13 +184,26 @@ class Keeper:
         for _ in range(self._house.cells):
             self._fork()
         while self._open or self._fresh or self._slow or any(cell.job or cell.board.busy for cell in self._cells):
-            for key, _ in self._selector.select(self._pause()):
+            for key, _ in self._selector.select(0 if self._warming else self._pause()):
                 key.data()
             self._enforce()
             self._dispatch()
+            self._warm()
         for cell in tuple(self._cells):
             os.kill(cell.pid, signal.SIGKILL)
             os.waitpid(cell.pid, 0)
+
+    def _warm(self) -> None:
+        """Take one step of what is to be prepared, unless somebody waits; then let all cells have what was made."""
+        if self._warming and not self._fresh and next(self._chores.prepare, self) is self:
+            self._warming = False
+            for cell in tuple(self._cells):
+                cell.stale = True
+                if cell.free:
+                    os.kill(cell.pid, signal.SIGKILL)
+                    self._bury(cell)
+                else:
+                    self._recall(cell)
 
     def _watch(self, file: _Files, react: Callable[[], None]) -> None:
         self._selector.register(file.fileno(), selectors.EVENT_READ, react)
@@ -344,7 +366,7 @@ class Keeper:
     def _follow(self) -> None:
         """Catch up, and let all cells do so."""
         self._caught_up = time.monotonic()
-        for order in self._catch_up():
+        for order in self._chores.catch_up():
             for cell in self._cells:
                 self._let_follow(cell, order)
 
