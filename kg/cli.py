@@ -316,5 +316,5 @@ def _print_sizes(console: Console, sizes: dict[str, int]) -> None:
     console.print(table)
 
 
-for command in (stewardship.add, stewardship.log, stewardship.revert, stewardship.token):
+for command in (stewardship.add, stewardship.log, stewardship.revert, stewardship.shapes, stewardship.token):
     main.add_command(command)

@@ -10,17 +10,18 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import rdflib
 from rdflib.paths import AlternativePath, InvPath, MulPath, Path, SequencePath
-from rdflib.plugins.sparql import prepareQuery
-from rdflib.plugins.sparql.parserutils import CompValue
 
 from kg.automaton import MANY, Matching, TooManyError
 from kg.gate import SHAPES_GRAPH
 from kg.rdf import NamedNode, Term, Triple, from_rdflib
 from kg.reading import UnreadableError
+
+if TYPE_CHECKING:
+    from rdflib.plugins.sparql.parserutils import CompValue
 
 Pattern = tuple[Any, Any, Any]
 Row = tuple[Term, Term | None, Term]
@@ -88,6 +89,9 @@ class Query:
 
 def read_query(text: str) -> Query:
     """Analyse a SELECT query of ?this; raises UnreadableError for what cannot be told by triple patterns."""
+    # Imported here because it takes a third of a second, which a service need not pay before its first answer.
+    from rdflib.plugins.sparql import prepareQuery  # noqa: PLC0415
+
     try:
         algebra = prepareQuery(text).algebra
     except Exception as error:
@@ -97,11 +101,16 @@ def read_query(text: str) -> Query:
     return Query(tuple(probe for pattern, context in found for probe in _probes(pattern, context)), frozenset(opaque))
 
 
+def _is_part(part: object) -> "TypeGuard[CompValue]":
+    """Whether something is a part of a query's algebra, which are mappings with a name."""
+    return isinstance(part, dict) and hasattr(part, "name")
+
+
 def _collect(
     part: object, around: tuple[Pattern, ...], found: list[tuple[Pattern, tuple[Pattern, ...]]], opaque: set[str]
 ) -> None:
     """Find the patterns of a part of a query, each with those that a row of it has besides."""
-    if isinstance(part, CompValue):
+    if _is_part(part):
         own = tuple(_required(part, opaque))
         context = (*around, *own)
         found += [(pattern, tuple(other for other in context if other is not pattern)) for pattern in own]
@@ -109,7 +118,7 @@ def _collect(
             _collect(inner, context, found, opaque)
 
 
-def _required(part: CompValue, opaque: set[str]) -> Iterator[Pattern]:
+def _required(part: "CompValue", opaque: set[str]) -> Iterator[Pattern]:
     """The patterns that every row of a part has."""
     match part.name:
         case "BGP":
@@ -134,7 +143,7 @@ def _required(part: CompValue, opaque: set[str]) -> Iterator[Pattern]:
             raise UnreadableError(f"a SPARQL text has a part ({part.name}) that is not analysed")
 
 
-def _apart(part: CompValue) -> Iterator[CompValue]:
+def _apart(part: "CompValue") -> Iterator["CompValue"]:
     """The parts within that are optional, alternative or only asked for."""
     match part.name:
         case "BGP" | "Graph":
@@ -162,9 +171,9 @@ def _apart(part: CompValue) -> Iterator[CompValue]:
             yield from _apart(part.p)
 
 
-def _demanded(expression: object) -> Iterator[CompValue]:
+def _demanded(expression: object) -> Iterator["CompValue"]:
     """The patterns of EXISTS that every row must fit."""
-    if isinstance(expression, CompValue):
+    if _is_part(expression):
         if expression.name == "Builtin_EXISTS":
             yield expression.graph
         elif expression.name == "ConditionalAndExpression":
@@ -172,9 +181,9 @@ def _demanded(expression: object) -> Iterator[CompValue]:
                 yield from _demanded(part)
 
 
-def _asked_for(expression: object) -> Iterator[CompValue]:
+def _asked_for(expression: object) -> Iterator["CompValue"]:
     """The patterns of EXISTS and NOT EXISTS within an expression."""
-    if isinstance(expression, CompValue):
+    if _is_part(expression):
         if expression.name in {"Builtin_EXISTS", "Builtin_NOTEXISTS"}:
             yield expression.graph
             return

@@ -170,7 +170,6 @@ def keep(folder: Path, settings: HostSettings) -> None:
     shapes = own_shapes()
     own = Gate(shapes)
     judge = Judge(engine, shapes, LocalProposer(engine, own))
-    gate.prepare()
     journal, version = Journal(data), VersionFile(folder)
     version.write(engine.generation, engine.digest)
     gc.collect()
@@ -187,10 +186,17 @@ def keep(folder: Path, settings: HostSettings) -> None:
             operations(engine, own, judge),
             house,
             engine.status,
-            Chores(lambda: _caught_up(engine, journal, version), own.prepare()),
+            Chores(lambda: _caught_up(engine, journal, version), _prepared(own)),
         )
         _say(READY)
         keeper.run(sys.stdin)
+
+
+def _prepared(own: Gate) -> Iterator[None]:
+    """Load pySHACL and analyse the shapes, step by step."""
+    gate.prepare()
+    yield
+    yield from own.prepare()
 
 
 def _caught_up(engine: EmbeddedEngine, journal: Journal, version: VersionFile) -> Iterator[Message]:

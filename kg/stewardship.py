@@ -14,9 +14,10 @@ from kg.delta import Addition
 from kg.errors import InputError
 from kg.facts import SUBMISSION, Facts, Judge, LocalProposer, Outcome, Signature, Strictness, Terms, placed
 from kg.formats import rdf_format_of_file
+from kg.gate import read_shapes
 from kg.incremental import Gate
 from kg.journal import Journal, Summary
-from kg.rdf import NamedNode, Quad, parse
+from kg.rdf import NamedNode, Quad, parse, term_text
 from kg.reports import print_findings
 
 _READABLE_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -119,6 +120,22 @@ def log(*, limit: int, verify: bool, endpoint: str | None, data: Path) -> None:
         return
     for item in journal.page(None, limit):
         click.echo(_line(item))
+
+
+@click.group()
+def shapes() -> None:
+    """Tell about the shapes that the gate keeps."""
+
+
+@shapes.command()
+@click.argument("files", nargs=-1, type=_READABLE_FILE)
+def explain(files: tuple[Path, ...]) -> None:
+    """Say how the gate judges each shape, the project's or those of FILES: by what a change touches, or in full."""
+    chosen = read_shapes(quad for file in files for quad in _parsed(file)) if files else build.own_shapes()
+    for item in Gate(chosen).explain():
+        constraint = "" if item.constraint is None else f" {term_text(item.constraint)}"
+        how = "what a change touches" if item.reason is None else f"in full: {item.reason}"
+        click.echo(f"{term_text(item.shape)}{constraint}: {how}")
 
 
 @click.group()

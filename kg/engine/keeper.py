@@ -45,6 +45,8 @@ BEHIND: Final = 32 * 1024
 """Bytes of orders that may wait in the socket of a cell that is not listening."""
 CATCH_UP: Final = 2.0
 """Seconds between two looks whether somebody else changed the dataset."""
+WARM_AFTER: Final = 1.5
+"""Seconds after the start from which the keeper prepares what is not needed for the first answers."""
 SHAPES: Final = 4096
 """Shapes of slow queries that are remembered."""
 LOOK: Final = 1.0
@@ -166,6 +168,7 @@ class Keeper:
         self._facts = facts
         self._chores = chores or Chores(tuple, iter(()))
         self._warming = True
+        self._warm_from = time.monotonic() + WARM_AFTER
         self._caught_up = time.monotonic()
         self._selector = selectors.DefaultSelector()
         self._clients: set[Client] = set()
@@ -184,7 +187,7 @@ class Keeper:
         for _ in range(self._house.cells):
             self._fork()
         while self._open or self._fresh or self._slow or any(cell.job or cell.board.busy for cell in self._cells):
-            for key, _ in self._selector.select(0 if self._warming else self._pause()):
+            for key, _ in self._selector.select(self._pause()):
                 key.data()
             self._enforce()
             self._dispatch()
@@ -195,7 +198,8 @@ class Keeper:
 
     def _warm(self) -> None:
         """Take one step of what is to be prepared, unless somebody waits; then let all cells have what was made."""
-        if self._warming and not self._fresh and next(self._chores.prepare, self) is self:
+        ready = self._warming and not self._fresh and time.monotonic() >= self._warm_from
+        if ready and next(self._chores.prepare, self) is self:
             self._warming = False
             for cell in tuple(self._cells):
                 cell.stale = True
@@ -524,6 +528,7 @@ class Keeper:
         """The seconds until something is due."""
         moments = [cell.due for cell in self._cells if not cell.free]
         moments += [job.deadline for queue in (self._fresh, self._slow) for job in queue]
+        moments += [self._warm_from] if self._warming else []
         return max(0.0, min([*moments, self._caught_up + CATCH_UP]) - time.monotonic())
 
     def _enforce(self) -> None:
