@@ -75,6 +75,8 @@ def write_folder(folder: Path, triples: int) -> Dataset:
     """
     digest, written, blocks = hashlib.sha256(), 0, 0
     folder.mkdir(parents=True, exist_ok=True)
+    for old in (*folder.glob("journal.db*"), *folder.glob("snapshot-*")):
+        old.unlink()
     with (folder / build.DATASET).open("wb", buffering=_BUFFER) as file:
         for block in _blocks():
             data = block.encode()

@@ -1,14 +1,25 @@
 """Assemble the graph from the packaged files, judge it, and keep it in a data folder.
 
-A data folder holds `dataset.nq`, the canonical N-Quads of everything, `report.json`, the verdict on it, and
+A data folder holds its base: `dataset.nq`, the canonical N-Quads of everything, `report.json`, the verdict on it, and
 `build.json`, which says from which files it was made and how much it holds: both count only if `build.json` names
-the dataset's digest. `journal.db` has what was changed since, commit by commit, and `snapshot.nq`, with
-`snapshot.json`, what the graph held after one of the commits, so that a start need not replay them all.
+the dataset's digest. `journal.db` has what was changed since, commit by commit; from the first commit on, the base
+stays as it is. `snapshot-N.nq` with `snapshot-N.json` is what the graph held after commit N, so that a start need not
+replay all commits: a shortcut, passed over if anything about it does not fit the journal.
+
+A new release comes into a folder without commits as a new base, and else as a commit of its own, through the gate. If
+the gate refuses it, because it does not go together with what was changed locally, the graph is served as it was, the
+log says why, and each start tries again: so the local facts can be corrected with the same commands as ever.
+`hpkg build` does the same and shows what the gate found.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import json
+import logging
 import os
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,19 +28,36 @@ from kg import gate, resources
 from kg.counts import count, counts_from_json, counts_to_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Counts, Delta
-from kg.errors import ConfigurationError
+from kg.errors import ConfigurationError, ConflictError, KgError, RdfSyntaxError
 from kg.formats import NQUADS
-from kg.gate import SHAPES_GRAPH, Report, Shapes
-from kg.journal import BASE_HASH, Journal
+from kg.gate import SHAPES_GRAPH, Finding, Report, Shapes
+from kg.incremental import Gate
+from kg.journal import BASE_HASH, BASE_MANIFEST, Entry, Journal, Release
 from kg.journal import FILE as JOURNAL
 from kg.materialise import expanded
-from kg.rdf import NamedNode, canonical_nquads, read, write
+from kg.rdf import NamedNode, Quad, canonical_nquads, read, term_text, write
+from kg.release import named_alike, release_delta
 
 DATASET: Final = "dataset.nq"
-MANIFEST: Final = "build.json"
+MANIFEST: Final = BASE_MANIFEST
 VERDICT: Final = "report.json"
-SNAPSHOT: Final = "snapshot.nq"
-SNAPSHOT_MANIFEST: Final = "snapshot.json"
+SNAPSHOTS: Final = 2
+"""How many snapshots are kept."""
+SNAPSHOT_EVERY: Final = 500
+"""After how many commits another snapshot is due."""
+PROJECT: Final = "haiphong-kg"
+"""Who signs the commit of a release."""
+
+ReleaseJudge = Callable[[EmbeddedEngine, Delta], Report]
+"""Says what a release would add to the findings; the engine is as before it, and is so again afterwards."""
+
+_SNAPSHOT: Final = re.compile(r"snapshot-(\d+)\.json")
+_LOCK: Final = ".snapshot.lock"
+_ATTEMPTS: Final = 8
+_LISTED: Final = 20
+"""Findings that a refusal lists."""
+
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,22 +94,39 @@ def build() -> Build:
 def save(result: Build, folder: Path) -> Path:
     """Write a built graph into a data folder, atomically; returns the file of the dataset.
 
-    Raises ConfigurationError when the folder cannot be written.
+    Where there are commits, it comes as one more of them. Raises ConfigurationError when the folder cannot be
+    written, when the gate refuses the release, or when the base that the commits change is lost.
     """
     dataset = canonical_nquads(result.engine.quads())
+    digest = hashlib.sha256(dataset).hexdigest()
+    journal = _journal(folder)
+    root = None if journal is None else journal.base
+    if root in {None, digest}:
+        _save_base(result, folder, dataset, digest)
+    if journal is not None and root is not None:
+        _bring_into(folder, journal, result.engine)
+    return folder / DATASET
+
+
+def _save_base(result: Build, folder: Path, dataset: bytes, digest: str) -> None:
     manifest = {
         "fingerprint": resources.fingerprint(),
-        "sha256": hashlib.sha256(dataset).hexdigest(),
+        "sha256": digest,
         "counts": counts_to_json(result.counts),
     }
-    try:
+    with _writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _replace(folder / DATASET, dataset)
         _replace(folder / VERDICT, json.dumps(gate.report_to_json(result.report), ensure_ascii=False).encode())
         _replace(folder / MANIFEST, (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+@contextlib.contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ConfigurationError(f"The data folder {folder} cannot be written: {error.strerror}") from error
-    return folder / DATASET
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -90,27 +135,39 @@ def _replace(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+    _rename(temporary, path)
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    """Let a file take the place of another one, durably."""
     temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _journal(folder: Path) -> Journal | None:
+    return Journal(folder) if (folder / JOURNAL).exists() else None
 
 
 def load(folder: Path) -> EmbeddedEngine | None:
-    """Read the graph of a data folder back as the journal leaves it; None if there is none, or a file is damaged.
+    """Read the graph of a data folder back as the journal leaves it; None if there is none, or its files are damaged.
 
-    While there is no commit, a graph that other packaged files made is none either: it is to be built anew.
+    While there is no commit, a graph that other packaged files made is none either: it is to be built anew. Raises
+    JournalError if the journal cannot be read, IntegrityError if it is not what was once written.
     """
-    base = _manifest(folder, MANIFEST)
-    if base is None:
-        return None
-    journal = Journal(folder) if (folder / JOURNAL).exists() else None
-    last = 0 if journal is None else journal.last
-    if last == 0 and base.get("fingerprint") != resources.fingerprint():
-        return None
-    snapshot = _manifest(folder, SNAPSHOT_MANIFEST)
-    engine = None
-    if journal is not None and snapshot is not None and _fits(snapshot, journal, last):
-        engine = _held(folder / SNAPSHOT, snapshot, str(base["sha256"]))
-    engine = engine or _held(folder / DATASET, base, str(base["sha256"]))
-    if engine is not None and journal is not None:
+    journal = _journal(folder)
+    base, root = _manifest(folder / MANIFEST), None if journal is None else journal.base
+    if journal is None or root is None:
+        fresh = base is not None and base.get("fingerprint") == resources.fingerprint()
+        return _held(folder / DATASET, base, str(base["sha256"])) if base is not None and fresh else None
+    root = str((base or {}).get("sha256", root)) if root == BASE_HASH else root
+    engine = _from_snapshot(folder, journal, root)
+    if engine is None and base is not None and base.get("sha256") == root:
+        engine = _held(folder / DATASET, base, root)
+    if engine is not None:
         replay(engine, journal)
     return engine
 
@@ -121,62 +178,121 @@ def replay(engine: EmbeddedEngine, journal: Journal) -> None:
         engine.follow(commit.delta, commit.number)
 
 
-def snapshot(engine: EmbeddedEngine, journal: Journal, folder: Path) -> None:
-    """Write what an engine holds, so that the next start need not replay what led to it.
+def snapshot_due(engine: EmbeddedEngine, folder: Path) -> bool:
+    """Whether an engine is so far ahead of the newest snapshot that another one saves time at the next start."""
+    return engine.generation - max(_snapshots(folder), default=0) >= SNAPSHOT_EVERY
 
-    A snapshot is a shortcut: it is passed over if anything about it does not fit the journal.
+
+def snapshot(engine: EmbeddedEngine, journal: Journal, folder: Path) -> bool:
+    """Write what an engine holds, so that the next start need not replay what led to it; older snapshots are removed.
+
+    Nothing is done, and false returned, before the first commit and while another process writes a snapshot. Raises
+    ConfigurationError when the folder cannot be written.
     """
     number = engine.generation
+    if number == 0:
+        return False
+    digest = journal.page(number + 1, 1)[0].hash
+    with _writable(folder), _alone(folder) as alone:
+        if alone:
+            _write_snapshot(engine, digest, folder, number)
+    return alone
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Yields whether nobody else writes a snapshot; what those left that were killed at it is removed."""
+    with (folder / _LOCK).open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        _remove(folder.glob(".snapshot-*"))
+        try:
+            yield True
+        except OSError:
+            _remove(folder.glob(".snapshot-*"))
+            raise
+
+
+def _write_snapshot(engine: EmbeddedEngine, commit: str, folder: Path, number: int) -> None:
+    dataset, manifest = _snapshot_files(folder, number)
     known = engine.counts
-    temporary = folder / f".{SNAPSHOT}.{os.getpid()}"
+    empty = engine.graphs() - {NamedNode(iri) for iri in engine.graph_sizes()}
+    temporary = dataset.with_name(f".{dataset.name}.{os.getpid()}")
     with temporary.open("w+b") as file:
         write(engine.quads(), file, NQUADS)
         file.flush()
         os.fsync(file.fileno())
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256")
-    empty = engine.graphs() - {NamedNode(iri) for iri in engine.graph_sizes()}
-    manifest = {
+    content = {
         "sha256": digest.hexdigest(),
         "generation": number,
-        "hash": journal.commit(number).summary.hash if number else BASE_HASH,
+        "hash": commit,
         "empty": sorted(graph.value for graph in empty),
         "counts": None if known is None else counts_to_json(known),
     }
-    (folder / SNAPSHOT_MANIFEST).unlink(missing_ok=True)
-    temporary.replace(folder / SNAPSHOT)
-    _replace(folder / SNAPSHOT_MANIFEST, (json.dumps(manifest, ensure_ascii=False) + "\n").encode())
+    manifest.unlink(missing_ok=True)
+    _rename(temporary, dataset)
+    _replace(manifest, (json.dumps(content, ensure_ascii=False) + "\n").encode())
+    kept = {path for other in sorted(_snapshots(folder))[-SNAPSHOTS:] for path in _snapshot_files(folder, other)}
+    _remove(path for path in sorted(folder.glob("snapshot-*")) if path not in kept)
 
 
-def _manifest(folder: Path, name: str) -> dict[str, Any] | None:
+def _snapshot_files(folder: Path, number: int) -> tuple[Path, Path]:
+    return folder / f"snapshot-{number}.nq", folder / f"snapshot-{number}.json"
+
+
+def _snapshots(folder: Path) -> list[int]:
+    return [int(match[1]) for path in folder.glob("snapshot-*.json") if (match := _SNAPSHOT.fullmatch(path.name))]
+
+
+def _remove(paths: Iterator[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _manifest(path: Path) -> dict[str, Any] | None:
     try:
-        manifest = json.loads((folder / name).read_bytes())
+        manifest = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
-    return manifest if isinstance(manifest, dict) else None
+    return manifest if isinstance(manifest, dict) and isinstance(manifest.get("sha256"), str) else None
 
 
-def _fits(manifest: dict[str, Any], journal: Journal, last: int) -> bool:
+def _from_snapshot(folder: Path, journal: Journal, root: str) -> EmbeddedEngine | None:
+    """What the newest snapshot holds that is whole and fits the journal."""
+    for number in sorted(_snapshots(folder), reverse=True):
+        dataset, path = _snapshot_files(folder, number)
+        manifest = _manifest(path)
+        if manifest is not None and _fits(manifest, journal, number):
+            with contextlib.suppress(RdfSyntaxError, TypeError):
+                engine = _held(dataset, manifest, root)
+                if engine is not None:
+                    engine.follow(Delta(created=frozenset(map(NamedNode, manifest["empty"]))), number)
+                    return engine
+    return None
+
+
+def _fits(manifest: dict[str, Any], journal: Journal, number: int) -> bool:
     """Whether a snapshot is of a commit of this journal."""
-    number = manifest.get("generation")
-    if not isinstance(number, int) or not 0 < number <= last:
-        return False
-    return journal.commit(number).summary.hash == manifest.get("hash")
+    found = journal.page(number + 1, 1)
+    given = manifest.get("generation"), manifest.get("hash")
+    return bool(found) and given == (number, found[0].hash) and found[0].number == number and "empty" in manifest
 
 
-def _held(path: Path, manifest: dict[str, Any], base: str) -> EmbeddedEngine | None:
-    """What a file holds, if it is the one that its manifest describes; `base` names the dataset over all commits."""
+def _held(path: Path, manifest: dict[str, Any], root: str) -> EmbeddedEngine | None:
+    """What a file holds, if it is the one that its manifest describes; `root` names the dataset over all commits."""
     try:
         with path.open("rb") as dataset:
-            if manifest.get("sha256") != hashlib.file_digest(dataset, "sha256").hexdigest():
+            if manifest["sha256"] != hashlib.file_digest(dataset, "sha256").hexdigest():
                 return None
             dataset.seek(0)
-            engine = EmbeddedEngine(read(dataset, NQUADS), base[:16], _counts_of(manifest))
+            return EmbeddedEngine(read(dataset, NQUADS), root[:16], _counts_of(manifest))
     except (OSError, ValueError):
         return None
-    if "generation" in manifest:
-        engine.follow(Delta(created=frozenset(map(NamedNode, manifest["empty"]))), manifest["generation"])
-    return engine
 
 
 def _counts_of(manifest: dict[str, Any]) -> Counts | None:
@@ -195,16 +311,99 @@ def load_report(folder: Path) -> Report | None:
         return None
 
 
-def open_or_build(folder: Path) -> EmbeddedEngine:
+def open_or_build(folder: Path, judge: ReleaseJudge | None = None) -> EmbeddedEngine:
     """Open the graph of a data folder, building and judging it first where that is needed.
 
-    Raises ConfigurationError if the packaged graph has violations: such a graph is not served.
+    A new release comes as a commit if there are commits, judged by the gate unless another judge is given; if it
+    cannot come, the log says why, and the graph is opened as it was. Raises ConfigurationError if the packaged graph
+    has violations, which is not served, or if the base is lost that the commits change.
     """
     engine = load(folder)
-    if engine is not None:
-        return engine
+    if engine is None:
+        return _built_into(folder)
+    journal = _journal(folder)
+    if journal is not None and journal.last and _fingerprint(folder, journal) != resources.fingerprint():
+        try:
+            _bring(engine, folder, journal, assemble(), judge)
+        except KgError as error:
+            _log.error("%s The graph is served as it was before the release.", error)
+    return engine
+
+
+def _built_into(folder: Path) -> EmbeddedEngine:
     result = build()
     if not result.report.admissible:
         raise ConfigurationError("The packaged graph violates its shapes; `hpkg build` lists the findings.")
     save(result, folder)
     return load(folder) or result.engine
+
+
+def _fingerprint(folder: Path, journal: Journal) -> str | None:
+    """Of which release the packaged part of a graph is."""
+    return journal.fingerprint or (_manifest(folder / MANIFEST) or {}).get("fingerprint")
+
+
+def _bring_into(folder: Path, journal: Journal, packaged: EmbeddedEngine) -> None:
+    engine = load(folder)
+    if engine is None:
+        raise ConfigurationError(
+            f"What the commits in {folder / JOURNAL} begin with is lost, damaged or another dataset: restore "
+            f"{DATASET} and {MANIFEST}, or a snapshot, from a backup. The journal is whole; nothing was changed."
+        )
+    if _fingerprint(folder, journal) != resources.fingerprint():
+        _bring(engine, folder, journal, packaged, None)
+
+
+def _bring(
+    engine: EmbeddedEngine, folder: Path, journal: Journal, packaged: EmbeddedEngine, judge: ReleaseJudge | None
+) -> None:
+    """Change what an engine holds from the release that it has to the packaged one, by a commit."""
+    for _ in range(_ATTEMPTS):
+        old = _release(folder, journal)
+        release = Release(resources.fingerprint(), named_alike(packaged.quads(), old))
+        delta = release_delta(engine, old, release.quads)
+        if not delta:
+            journal.adopt(release)
+            return
+        report = (judge or Gate(own_shapes()).judge)(engine, delta)
+        if not report.admissible:
+            raise ConfigurationError(_refusal(report))
+        try:
+            commit = journal.append(_entry(delta, report, release), engine.generation)
+        except ConflictError:
+            replay(engine, journal)
+            if journal.fingerprint == release.fingerprint:
+                return
+            continue
+        engine.follow(delta, commit.number)
+        return
+    raise ConflictError("The new release could not come: other changes came first again and again.")
+
+
+def _entry(delta: Delta, report: Report, release: Release) -> Entry:
+    message = f"Release {resources.project_version()}"
+    return Entry(PROJECT, message, "", delta, report, release=release)
+
+
+def _release(folder: Path, journal: Journal) -> frozenset[Quad]:
+    """The release that a graph has: the last one that came as a commit, else the base."""
+    kept = journal.release()
+    if kept is not None:
+        return kept.quads
+    manifest = _manifest(folder / MANIFEST)
+    base = None if manifest is None else _held(folder / DATASET, manifest, "")
+    if base is None:
+        raise ConfigurationError(f"A new release cannot come: {folder / DATASET}, which it is compared with, is lost.")
+    return frozenset(base.quads())
+
+
+def _refusal(report: Report) -> str:
+    violations = report.of(gate.VIOLATION)
+    listed = "".join(f"\n  {_line(item)}" for item in violations[:_LISTED])
+    more = f"\n  and {len(violations) - _LISTED} more" if len(violations) > _LISTED else ""
+    return f"The new release does not go together with what was changed locally:{listed}{more}\nNothing was changed."
+
+
+def _line(item: Finding) -> str:
+    where = " ".join(filter(None, (term_text(item.focus), item.path_text)))
+    return f"{where}: {item.message('en')} ({term_text(item.shape)})"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kg import gate, messages
-from kg.build import open_or_build, own_shapes
+from kg.build import open_or_build, own_shapes, snapshot, snapshot_due
 from kg.counts import counts_to_json
 from kg.delta import Addition, Change
 from kg.engine.cell import Answer, Limits, Operation
@@ -24,7 +24,7 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.engine.keeper import Chores, House, Keeper
 from kg.engine.protocol import Dataset, QueryRequest, QueryResult
 from kg.engine.wire import Header, Message
-from kg.errors import JournalError, KgError
+from kg.errors import IntegrityError, JournalError, KgError
 from kg.facts import Judge, LocalProposer, Proposal, placed, propose
 from kg.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from kg.gate import Report
@@ -186,7 +186,7 @@ def keep(folder: Path, settings: HostSettings) -> None:
             operations(engine, own, judge),
             house,
             engine.status,
-            Chores(lambda: _caught_up(engine, journal, version), _prepared(own)),
+            Chores(lambda: _caught_up(engine, journal, version, data), _prepared(own)),
         )
         _say(READY)
         keeper.run(sys.stdin)
@@ -199,7 +199,7 @@ def _prepared(own: Gate) -> Iterator[None]:
     yield from own.prepare()
 
 
-def _caught_up(engine: EmbeddedEngine, journal: Journal, version: VersionFile) -> Iterator[Message]:
+def _caught_up(engine: EmbeddedEngine, journal: Journal, version: VersionFile, data: Path) -> Iterator[Message]:
     """Follow the journal; tells each commit as an order to cells, and all who read the version at the end."""
     before = engine.generation
     try:
@@ -207,10 +207,28 @@ def _caught_up(engine: EmbeddedEngine, journal: Journal, version: VersionFile) -
             engine.follow(commit.delta, commit.number)
             payload = json.dumps(messages.of_delta(commit.delta), ensure_ascii=False).encode()
             yield Message({"op": "follow", "generation": commit.number}, payload)
-    except JournalError as error:
+    except (JournalError, IntegrityError) as error:
         sys.stderr.write(f"{error}\n")
     if engine.generation != before:
         version.write(engine.generation, engine.digest)
+        if snapshot_due(engine, data):
+            _snapshot_apart(engine, journal, data)
+
+
+def _snapshot_apart(engine: EmbeddedEngine, journal: Journal, data: Path) -> None:
+    """Write a snapshot in a process of its own, which holds the state of this moment; nobody waits for it."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    try:
+        if os.fork() == 0:
+            os.nice(10)
+            snapshot(engine, journal, data)
+    except (KgError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+    finally:
+        os._exit(0)
 
 
 def _say(line: str) -> None:

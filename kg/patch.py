@@ -29,8 +29,8 @@ def _lines(delta: Delta, identity: str, previous: str | None) -> Iterator[str]:
 
 
 def _statements(quads: Iterable[Quad]) -> list[str]:
-    text = serialize(quads, NQUADS).decode()
-    return sorted(" ".join(map(_term, _split(line))) for line in text.splitlines())
+    lines = serialize(quads, NQUADS).splitlines()  # of bytes: a text has more ends of lines than N-Quads have
+    return sorted(" ".join(map(_term, _split(line.decode()))) for line in lines)
 
 
 def _split(line: str) -> Iterator[str]:

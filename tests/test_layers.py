@@ -42,6 +42,7 @@ ORDER = [
     "kg.journal",
     "kg.credentials",
     "kg.patch",
+    "kg.release",
     "kg.build",
     "kg.facts",
     "kg.messages",

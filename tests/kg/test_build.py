@@ -1,19 +1,26 @@
+import fcntl
 import hashlib
 import json
+import shutil
+import sqlite3
 from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 from kg import build, resources
 from kg.build import Build
-from kg.counts import count
+from kg.counts import count, counts_from_json
 from kg.engine.embedded import EmbeddedEngine
-from kg.errors import ConfigurationError, RdfSyntaxError
+from kg.engine.protocol import Delta
+from kg.errors import ConfigurationError, IntegrityError, RdfSyntaxError
 from kg.formats import NQUADS, TRIG, TURTLE
-from kg.gate import VIOLATION, WARNING
+from kg.gate import VIOLATION, WARNING, Report
+from kg.journal import FILE as JOURNAL
+from kg.journal import Entry, Journal
 from kg.materialise import expanded, target_graph
-from kg.rdf import Literal, canonical_nquads, canonical_turtle, parse, serialize
+from kg.rdf import BlankNode, Literal, NamedNode, Quad, canonical_nquads, canonical_turtle, parse, read, serialize
 from kg.terms import SPARQL_PREFIXES
 
 
@@ -186,3 +193,363 @@ def test_money_is_decimal(built: Build) -> None:
     for row in rows:
         assert isinstance(row["v"], Literal)
         assert row["v"].datatype.value.endswith("#decimal")
+
+
+WRITTEN = NamedNode("urn:written")
+
+
+def commit(folder: Path, engine: EmbeddedEngine, added: Iterable[Quad], removed: Iterable[Quad] = ()) -> None:
+    """Change what a folder and an engine hold."""
+    delta = Delta(frozenset(added), frozenset(removed))
+    journal = Journal(folder)
+    journal.append(Entry("a", "", "", delta, Report(())), engine.generation)
+    build.replay(engine, journal)
+
+
+def fact(number: int) -> Quad:
+    return Quad(BlankNode(f"p{number}"), NamedNode("urn:p"), Literal(str(number), language="vi"), WRITTEN)
+
+
+def state(engine: EmbeddedEngine | None) -> tuple[int, frozenset[Quad], frozenset[NamedNode]]:
+    assert engine is not None
+    return engine.generation, frozenset(engine.quads()), engine.graphs()
+
+
+@pytest.fixture(scope="session")
+def changed_folder(built: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with three commits, the last of which empties a graph, and snapshots of the first two."""
+    folder = tmp_path_factory.mktemp("changed")
+    build.save(built, folder)
+    engine = build.open_or_build(folder)
+    for number in (1, 2):
+        commit(folder, engine, [fact(number)])
+        assert build.snapshot(engine, Journal(folder), folder)
+    commit(folder, engine, (), [fact(1), fact(2)])
+    return folder
+
+
+@pytest.fixture
+def changed(changed_folder: Path, tmp_path: Path) -> EmbeddedEngine:
+    """What the data folder holds, which is copied to be damaged: all commits made to the base."""
+    shutil.copytree(changed_folder, tmp_path, dirs_exist_ok=True)
+    with (tmp_path / build.DATASET).open("rb") as dataset:
+        base = json.loads((tmp_path / build.MANIFEST).read_text())
+        engine = EmbeddedEngine(read(dataset, NQUADS), base["sha256"][:16], counts_from_json(base["counts"]))
+    build.replay(engine, Journal(tmp_path))
+    return engine
+
+
+def test_a_folder_opens_as_its_journal_leaves_it(changed: EmbeddedEngine, tmp_path: Path) -> None:
+    opened = build.load(tmp_path)
+    assert state(opened) == state(changed)
+    assert opened is not None
+    assert (opened.version, opened.counts) == (changed.version, changed.counts)
+
+
+def test_a_snapshot_keeps_empty_graphs_and_counts(changed: EmbeddedEngine, tmp_path: Path) -> None:
+    assert WRITTEN in changed.graphs()
+    assert build.snapshot(changed, Journal(tmp_path), tmp_path)
+    (tmp_path / build.DATASET).unlink()
+    opened = build.load(tmp_path)
+    assert state(opened) == state(changed)
+    assert opened is not None
+    assert opened.counts == changed.counts == count(EmbeddedEngine(changed.quads()))
+
+
+def test_the_newest_two_snapshots_are_kept(changed: EmbeddedEngine, tmp_path: Path) -> None:
+    (tmp_path / ".snapshot-9.nq.1").write_text("left behind")
+    (tmp_path / "snapshot-1.json").unlink()
+    assert build.snapshot(changed, Journal(tmp_path), tmp_path)
+    names = {path.name for path in tmp_path.glob("*snapshot-*")}
+    assert names == {"snapshot-2.nq", "snapshot-2.json", "snapshot-3.nq", "snapshot-3.json"}
+
+
+def test_no_snapshot_before_the_first_commit(built: Build, tmp_path: Path) -> None:
+    build.save(built, tmp_path)
+    engine = build.open_or_build(tmp_path)
+    assert not build.snapshot(engine, Journal(tmp_path), tmp_path)
+    assert not build.snapshot_due(engine, tmp_path)
+
+
+def test_a_snapshot_is_due_after_so_many_commits(
+    changed: EmbeddedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not build.snapshot_due(changed, tmp_path)
+    monkeypatch.setattr(build, "SNAPSHOT_EVERY", 1)
+    assert build.snapshot_due(changed, tmp_path)
+    assert build.snapshot(changed, Journal(tmp_path), tmp_path)
+    assert not build.snapshot_due(changed, tmp_path)
+
+
+def test_one_snapshot_is_written_at_a_time(changed: EmbeddedEngine, tmp_path: Path) -> None:
+    with (tmp_path / ".snapshot.lock").open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert not build.snapshot(changed, Journal(tmp_path), tmp_path)
+    assert build.snapshot(changed, Journal(tmp_path), tmp_path)
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+def _forge(path: Path) -> None:
+    """Let a snapshot be of a commit that never was."""
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "hash": "0" * 64}))
+
+
+def _break(path: Path) -> None:
+    """Let a snapshot be whole, and no N-Quads."""
+    path.write_text("no N-Quads")
+    manifest = json.loads(path.with_suffix(".json").read_text())
+    manifest["sha256"] = hashlib.sha256(b"no N-Quads").hexdigest()
+    path.with_suffix(".json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("snapshot-{}.nq", _cut),
+        ("snapshot-{}.nq", Path.unlink),
+        ("snapshot-{}.nq", _break),
+        ("snapshot-{}.json", _cut),
+        ("snapshot-{}.json", _forge),
+        ("snapshot-{}.json", lambda path: path.write_text("[]")),
+        ("snapshot-{}.json", lambda path: path.write_text('{"sha256": 1}')),
+    ],
+)
+@pytest.mark.parametrize("numbers", [(2,), (1, 2)])
+def test_damaged_snapshots_are_passed_over(
+    changed: EmbeddedEngine, tmp_path: Path, name: str, damage: Callable[[Path], object], numbers: tuple[int, ...]
+) -> None:
+    for number in numbers:
+        damage(tmp_path / name.format(number))
+    assert state(build.load(tmp_path)) == state(changed)
+
+
+@pytest.mark.parametrize("damage", [_cut, Path.unlink])
+@pytest.mark.parametrize("name", [build.DATASET, build.MANIFEST])
+def test_a_damaged_base_loses_no_commit(
+    changed: EmbeddedEngine, tmp_path: Path, name: str, damage: Callable[[Path], object]
+) -> None:
+    damage(tmp_path / name)
+    assert state(build.open_or_build(tmp_path)) == state(changed)
+    for path in tmp_path.glob("snapshot-*"):
+        path.unlink()
+    assert state(build.open_or_build(tmp_path)) == state(changed), "the base is made again, as it was"
+    assert Journal(tmp_path).verify() == 3
+
+
+@pytest.mark.parametrize("name", [build.DATASET, build.MANIFEST])
+def test_a_base_that_cannot_be_made_again_is_asked_for(
+    built: Build, changed: EmbeddedEngine, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert changed.generation == 3
+    for path in (*tmp_path.glob("snapshot-*"), tmp_path / name):
+        path.unlink()
+    other = EmbeddedEngine([*built.engine.quads(), fact(7)])
+    monkeypatch.setattr(build, "build", lambda: Build(other, built.report, built.counts))
+    monkeypatch.setattr(resources, "fingerprint", lambda: "another")
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.nq")}
+    with pytest.raises(ConfigurationError, match="from a backup"):
+        build.open_or_build(tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.nq")} == before
+    assert Journal(tmp_path).last == 3
+
+
+def test_a_journal_is_not_replayed_over_another_dataset(built: Build, tmp_path: Path) -> None:
+    build.save(built, tmp_path)
+    commit(tmp_path, build.open_or_build(tmp_path), [fact(1)])
+    other = EmbeddedEngine([*built.engine.quads(), fact(7)])
+    build.save(Build(other, built.report, built.counts), tmp_path / "other")
+    for name in (build.DATASET, build.MANIFEST):
+        (tmp_path / "other" / name).replace(tmp_path / name)
+    assert build.load(tmp_path) is None
+    with pytest.raises(IntegrityError, match="another dataset"):
+        Journal(tmp_path).verify()
+
+
+def test_a_damaged_commit_is_not_replayed(changed: EmbeddedEngine, tmp_path: Path) -> None:
+    assert changed.generation == 3
+    with sqlite3.connect(tmp_path / JOURNAL) as connection:
+        connection.execute("UPDATE commits SET agent = 'mallory' WHERE number = 3")
+    with pytest.raises(IntegrityError, match="Commit 3"):
+        build.open_or_build(tmp_path)
+
+
+ENTITIES = NamedNode("https://w3id.org/hpez/graph/entities")
+LG = "<https://w3id.org/hpez/id/org/lg>"
+
+
+def quads(text: str) -> frozenset[Quad]:
+    return frozenset(parse((SPARQL_PREFIXES + text).encode(), TRIG))
+
+
+NEW_LABEL = quads(f'{ENTITIES} {{ {LG} rdfs:label "LG-Konzern"@de }}')
+OWN_LABEL = quads(f'<urn:own> {{ {LG} rdfs:label "LG của tôi"@la }}')
+
+
+class Releases:
+    """Lets other files be packaged, and a journal be written that a release then comes to."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self._monkeypatch = monkeypatch
+        self._curated = resources.curated_quads()
+        self._number = 0
+
+    def package(self, added: Iterable[Quad] = (), removed: Iterable[Quad] = ()) -> None:
+        gone = set(removed)
+        self._number += 1
+        found = [quad for quad in (*self._curated, *added) if quad not in gone]
+        fingerprint = f"release {self._number}"
+        self._monkeypatch.setattr(build, "assemble", lambda: expanded(found))
+        self._monkeypatch.setattr(resources, "fingerprint", lambda: fingerprint)
+
+
+@pytest.fixture(scope="session")
+def labelled_folder(built: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("labelled")
+    build.save(built, folder)
+    commit(folder, build.open_or_build(folder), OWN_LABEL)
+    return folder
+
+
+@pytest.fixture
+def releases(labelled_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Releases:
+    """A data folder with a commit of its own."""
+    shutil.copytree(labelled_folder, tmp_path, dirs_exist_ok=True)
+    return Releases(tmp_path, monkeypatch)
+
+
+def test_a_release_comes_as_a_commit_beside_local_facts(releases: Releases, caplog: pytest.LogCaptureFixture) -> None:
+    old = state(build.load(releases.folder))
+    releases.package(NEW_LABEL)
+    opened = build.open_or_build(releases.folder)
+    journal = Journal(releases.folder)
+    assert state(opened)[1] == old[1] | NEW_LABEL
+    assert journal.commit(2).delta == Delta(added=NEW_LABEL), (
+        "nothing but what differs, whatever blank nodes are called"
+    )
+    assert journal.commit(2).summary.message == f"Release {resources.project_version()}"
+    assert (journal.fingerprint, journal.verify(), opened.generation) == ("release 1", 2, 2)
+    assert state(build.open_or_build(releases.folder)) == state(opened), "it comes once"
+    assert state(build.load(releases.folder)) == state(opened)
+    assert not caplog.records
+
+
+def test_releases_follow_each_other(releases: Releases) -> None:
+    before = state(build.load(releases.folder))[1]
+    second = quads(f'{ENTITIES} {{ {LG} rdfs:label "LG Group"@fr }}')
+    releases.package(NEW_LABEL)
+    build.open_or_build(releases.folder)
+    releases.package(second)
+    opened = build.open_or_build(releases.folder)
+    assert state(opened)[:2] == (3, before | second)
+    releases.package()
+    assert state(build.open_or_build(releases.folder))[:2] == (4, before), "an older release comes back likewise"
+
+
+def test_what_was_taken_away_locally_does_not_come_back_with_a_release(releases: Releases) -> None:
+    engine = build.open_or_build(releases.folder)
+    taken = min(engine.quads_of(ENTITIES), key=str)
+    commit(releases.folder, engine, (), [taken])
+    releases.package(NEW_LABEL)
+    opened = build.open_or_build(releases.folder)
+    assert not opened.holds(taken)
+    assert all(map(opened.holds, NEW_LABEL))
+
+
+def test_a_release_with_the_same_data_makes_no_commit(releases: Releases) -> None:
+    before = state(build.load(releases.folder))
+    releases.package()
+    assert state(build.open_or_build(releases.folder)) == before
+    assert Journal(releases.folder).fingerprint == "release 1"
+
+
+UNTYPED = quads(
+    "<https://w3id.org/hpez/graph/entities> { <https://w3id.org/hpez/id/org/new> hpez:investsIn "
+    "<https://w3id.org/hpez/id/zone/xuan-cau> }"
+)
+
+
+def test_a_refused_release_leaves_the_graph_as_it_was_and_says_why(
+    releases: Releases, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = state(build.load(releases.folder))
+    releases.package(UNTYPED)
+    opened = build.open_or_build(releases.folder)
+    assert state(opened) == before
+    assert "No relation claim says hpez:investsIn" in caplog.text
+    assert "served as it was" in caplog.text
+    commit(releases.folder, opened, [fact(1)])
+    assert state(build.load(releases.folder)) == state(opened), "writing goes on"
+    assert Journal(releases.folder).fingerprint is None, "the next start tries again"
+
+
+def test_the_command_that_builds_shows_what_refuses_a_release(built: Build, releases: Releases) -> None:
+    before = state(build.load(releases.folder))
+    releases.package(UNTYPED)
+    result = Build(build.assemble(), built.report, built.counts)
+    with pytest.raises(ConfigurationError, match="No relation claim says"):
+        build.save(result, releases.folder)
+    assert state(build.load(releases.folder)) == before
+    releases.package(NEW_LABEL)
+    build.save(Build(build.assemble(), built.report, built.counts), releases.folder)
+    assert state(build.load(releases.folder))[1] == before[1] | NEW_LABEL
+
+
+def test_a_release_is_judged_by_whom_the_caller_names(releases: Releases) -> None:
+    releases.package(UNTYPED)
+    seen = list[Delta]()
+
+    def judge(_: EmbeddedEngine, delta: Delta) -> Report:
+        seen.append(delta)
+        return Report(())
+
+    opened = build.open_or_build(releases.folder, judge)
+    assert all(map(opened.holds, UNTYPED))
+    assert [delta.added >= UNTYPED for delta in seen] == [True]
+
+
+def test_a_release_that_meets_another_change_is_judged_anew(releases: Releases) -> None:
+    releases.package(NEW_LABEL)
+    calls = list[int]()
+
+    def judge(engine: EmbeddedEngine, _: Delta) -> Report:
+        calls.append(engine.generation)
+        if len(calls) == 1:
+            entry = Entry("another", "", "", Delta(frozenset({fact(1)})), Report(()))
+            Journal(releases.folder).append(entry, engine.generation)
+        return Report(())
+
+    opened = build.open_or_build(releases.folder, judge)
+    assert calls == [1, 2]
+    assert opened.generation == Journal(releases.folder).verify() == 3
+    assert opened.holds(fact(1))
+    assert all(map(opened.holds, NEW_LABEL))
+    assert state(build.load(releases.folder)) == state(opened)
+
+
+def test_a_release_that_another_process_brings_comes_once(releases: Releases) -> None:
+    releases.package(NEW_LABEL)
+
+    def judge(_: EmbeddedEngine, __: Delta) -> Report:
+        build.open_or_build(releases.folder)
+        return Report(())
+
+    opened = build.open_or_build(releases.folder, judge)
+    assert opened.generation == Journal(releases.folder).last == 2
+    assert all(map(opened.holds, NEW_LABEL))
+
+
+def test_a_new_release_in_a_folder_without_commits_is_a_new_base(
+    built: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build.save(built, tmp_path)
+    Journal(tmp_path).note("a token was created")
+    Releases(tmp_path, monkeypatch).package(NEW_LABEL)
+    opened = build.open_or_build(tmp_path)
+    assert opened.generation == 0
+    assert all(map(opened.holds, NEW_LABEL))
+    assert Journal(tmp_path).events()

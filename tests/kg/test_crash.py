@@ -1,0 +1,186 @@
+"""A process that writes is killed at any instant: what it was told is there, and nothing is there by half."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kg import build
+from kg.build import Build
+from kg.engine.embedded import EmbeddedEngine
+from kg.engine.protocol import Delta
+from kg.errors import ConfigurationError, JournalError
+from kg.gate import Report
+from kg.journal import Entry, Journal
+from kg.rdf import BlankNode, Literal, NamedNode, Quad
+
+ROUNDS = 40
+SNAPSHOT_ROUNDS = 12
+LONGEST = 0.06
+"""Seconds that a process lives at most after its first word, which is about a dozen commits."""
+GRAPH = NamedNode("urn:written")
+VALUE = NamedNode("urn:value")
+
+
+def seeded(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - the same instants and contents every time, nothing is secret
+
+
+def delta(number: int) -> Delta:
+    """The change of a commit: a lot of quads are added, and those of the commit before are removed."""
+    return Delta(_quads(number), _quads(number - 1) if number > 1 else frozenset())
+
+
+def _quads(number: int) -> frozenset[Quad]:
+    node = BlankNode(f"b{number}")
+    values = seeded(number).sample(range(10**6), 40)
+    return frozenset(Quad(node, VALUE, Literal(str(value)), GRAPH) for value in values)
+
+
+def entry(number: int) -> Entry:
+    return Entry("writer", f"commit {number}", "", delta(number), Report(()))
+
+
+def killed(work: Callable[[Callable[[int], None]], None], seconds: float) -> list[int]:
+    """Let a process work until it is killed, some time after its first word; returns the numbers that it told."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+
+    def tell(number: int) -> None:
+        os.write(writing, f"{number}\n".encode())
+
+    if pid == 0:
+        try:
+            work(tell)
+        finally:
+            os._exit(1)
+    os.close(writing)
+    try:
+        first = os.read(reading, 1024)
+        time.sleep(seconds)
+        os.kill(pid, signal.SIGKILL)
+        status = os.waitpid(pid, 0)[1]
+        assert os.WIFSIGNALED(status), "the writer ended by itself"
+        said = first + b"".join(iter(lambda: os.read(reading, 65536), b""))
+    finally:
+        os.close(reading)
+    return [int(line) for line in said.split()]
+
+
+def assert_whole(folder: Path, answered: list[int], before: int) -> int:
+    """Every answered commit is there, at most one that was not answered, and each is what was written."""
+    journal = Journal(folder)
+    last = journal.verify()
+    assert answered == list(range(before + 1, before + 1 + len(answered)))
+    assert before + len(answered) <= last <= before + len(answered) + 1
+    for commit in journal.since(before):
+        assert (commit.delta, commit.summary.message) == (delta(commit.number), f"commit {commit.number}")
+    journal.close()
+    return last
+
+
+def test_a_killed_writer_leaves_every_answered_commit_and_none_half(tmp_path: Path) -> None:
+    instants, last = seeded(94474), 0
+
+    def write(tell: Callable[[int], None]) -> None:
+        journal = Journal(tmp_path)
+        while True:
+            number = journal.last + 1
+            journal.append(entry(number), number - 1)
+            tell(number)
+
+    for _ in range(ROUNDS):
+        last = assert_whole(tmp_path, killed(write, instants.uniform(0, LONGEST)), last)
+    assert last > ROUNDS
+    assert _state(_replayed(EmbeddedEngine(), tmp_path)) == _quads(last)
+
+
+def test_a_writer_that_is_killed_as_it_begins_leaves_a_folder_that_can_be_used(tmp_path: Path) -> None:
+    instants = seeded(94474)
+
+    def begin(tell: Callable[[int], None]) -> None:
+        tell(0)
+        while True:
+            Journal(tmp_path / "data").close()
+            for path in (tmp_path / "data").iterdir():
+                path.unlink()
+
+    for _ in range(ROUNDS):
+        killed(begin, instants.uniform(0, 0.01))
+        journal = Journal(tmp_path / "data")
+        number = journal.last + 1
+        assert journal.append(entry(number), number - 1).number == number
+        journal.close()
+
+
+def test_a_writer_that_is_killed_at_a_snapshot_leaves_the_graph(built: Build, tmp_path: Path) -> None:
+    base = _state(_saved(built, tmp_path))
+    instants, last = seeded(94474), 0
+
+    def write(tell: Callable[[int], None]) -> None:
+        engine, journal = build.open_or_build(tmp_path), Journal(tmp_path)
+        while True:
+            number = engine.generation + 1
+            journal.append(entry(number), number - 1)
+            engine.follow(delta(number), number)
+            tell(number)
+            build.snapshot(engine, journal, tmp_path)
+
+    for _ in range(SNAPSHOT_ROUNDS):
+        last = assert_whole(tmp_path, killed(write, instants.uniform(0, LONGEST)), last)
+        engine = build.load(tmp_path)
+        assert engine is not None
+        assert engine.generation == last
+        assert _state(engine) == base | _quads(last)
+    engine = build.open_or_build(tmp_path)
+    assert build.snapshot(engine, Journal(tmp_path), tmp_path)
+    assert len(list(tmp_path.glob("*snapshot-*"))) == 2 * build.SNAPSHOTS, "what was left behind is removed"
+
+
+def test_a_full_disk_at_a_snapshot_is_told_and_leaves_nothing(
+    built: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, journal = _saved(built, tmp_path), Journal(tmp_path)
+    journal.append(entry(1), 0)
+    build.replay(engine, journal)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ConfigurationError, match="No space left"):
+        build.snapshot(engine, journal, tmp_path)
+    assert not list(tmp_path.glob("*snapshot-*.nq*"))
+    loaded = build.load(tmp_path)
+    assert loaded is not None
+    assert _state(loaded) == _state(engine)
+
+
+def _saved(built: Build, folder: Path) -> EmbeddedEngine:
+    build.save(built, folder)
+    return build.open_or_build(folder)
+
+
+def _replayed(engine: EmbeddedEngine, folder: Path) -> EmbeddedEngine:
+    build.replay(engine, Journal(folder))
+    return engine
+
+
+def _state(engine: EmbeddedEngine) -> frozenset[Quad]:
+    return frozenset(engine.quads())
+
+
+def test_reading_goes_on_where_writing_fails(built: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kg.journal._PATIENCE", 0.05)
+    engine = _saved(built, tmp_path)
+    before, journal, other = _state(engine), Journal(tmp_path), Journal(tmp_path)
+    with other._writing():
+        with pytest.raises(JournalError, match="locked"):
+            Journal(tmp_path).append(entry(1), 0)
+        build.replay(engine, journal)
+        assert build.load(tmp_path) is not None
+    assert _state(engine) == before

@@ -1,0 +1,491 @@
+import contextlib
+import json
+import multiprocessing
+import os
+import resource
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kg import journal as journals
+from kg.engine.embedded import EmbeddedEngine
+from kg.engine.protocol import Delta
+from kg.errors import ConflictError, InputError, IntegrityError, JournalError, NotFoundError
+from kg.gate import VIOLATION, Finding, Report
+from kg.journal import BASE_HASH, BASE_MANIFEST, FILE, Entry, IdempotencyKey, Journal, Release, packed, unpacked
+from kg.rdf import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
+
+NOBODY = 65534
+REPORT = Report(
+    (
+        Finding(
+            focus=BlankNode("b0"),
+            shape=NamedNode("urn:shape"),
+            component=NamedNode("urn:component"),
+            severity=VIOLATION,
+            path=NamedNode("urn:path"),
+            value=Literal("năm", language="vi"),
+            messages=(Literal("thiếu nhãn", language="vi"), Literal("no label", language="en")),
+        ),
+    )
+)
+
+
+def quad(number: int, graph: str = "urn:g") -> Quad:
+    return Quad(NamedNode(f"urn:s{number}"), NamedNode("urn:p"), BlankNode(f"b{number}"), NamedNode(graph))
+
+
+def entry(
+    number: int, agent: str = "Lê", *, key: str | None = None, digest: str = "d", reverts: int | None = None
+) -> Entry:
+    delta = Delta(frozenset({quad(number)}), frozenset({quad(number - 1)} if number > 1 else ()))
+    idempotency = None if key is None else IdempotencyKey(agent, key, digest)
+    return Entry(agent, f"change {number}", "why not", delta, REPORT, reverts, idempotency)
+
+
+def filled(folder: Path, count: int = 3) -> Journal:
+    journal = Journal(folder)
+    for number in range(1, count + 1):
+        journal.append(entry(number), number - 1)
+    return journal
+
+
+@contextlib.contextmanager
+def altering(folder: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(folder / FILE)
+    yield connection
+    connection.commit()
+    connection.close()
+
+
+def test_a_commit_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    whole = Entry(
+        "Lê Trung Kiên",
+        "thêm\nsố liệu",
+        "",
+        Delta(
+            frozenset({quad(1), Quad(NamedNode("urn:s"), NamedNode("urn:p"), Literal('a\n"b"\\'), DefaultGraph())}),
+            frozenset({quad(2)}),
+            frozenset({NamedNode("urn:new"), NamedNode("urn:g/khu-kinh-tế")}),
+            frozenset({NamedNode("urn:old")}),
+        ),
+        REPORT,
+    )
+    written = Journal(tmp_path).append(whole, 0)
+    read = Journal(tmp_path).commit(1)
+    assert read == written
+    assert (read.delta, read.report, read.summary.agent, read.summary.message) == (
+        whole.delta,
+        REPORT,
+        whole.agent,
+        whole.message,
+    )
+    assert (read.summary.added, read.summary.removed, read.summary.time.tzinfo) == (2, 1, UTC)
+
+
+names = st.text("abcxyz019", min_size=1, max_size=8)
+nodes = st.builds(lambda name: NamedNode(f"urn:{name}"), names) | st.builds(lambda name: BlankNode(f"b{name}"), names)
+literals = (
+    st.builds(Literal, st.text())
+    | st.builds(lambda text, tag: Literal(text, language=tag), st.text(), st.sampled_from(("vi", "en-gb")))
+    | st.builds(lambda text: Literal(text, datatype=NamedNode("urn:datatype")), st.text())
+)
+statements = st.builds(Triple, nodes, st.builds(lambda name: NamedNode(f"urn:{name}"), names), nodes | literals)
+quads = st.builds(
+    lambda triple, graph: Quad(triple.subject, triple.predicate, triple.object, graph),
+    statements | st.builds(lambda inner: Triple(NamedNode("urn:r"), NamedNode("urn:reifies"), inner), statements),
+    st.just(DefaultGraph()) | st.builds(lambda name: NamedNode(f"urn:{name}"), names),
+)
+
+
+@given(st.frozensets(quads, max_size=8))
+def test_quads_keep_every_term(held: frozenset[Quad]) -> None:
+    spelt = EmbeddedEngine.spelt(held)
+    assert unpacked(packed(spelt)) == spelt
+
+
+@settings(max_examples=25)
+@given(st.lists(st.frozensets(quads, max_size=5), min_size=1, max_size=5))
+def test_an_engine_that_follows_ends_in_the_same_state(changes: list[frozenset[Quad]]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        journal, direct = Journal(Path(name)), EmbeddedEngine()
+        for number, wanted in enumerate(changes):
+            held = frozenset(direct.quads())
+            delta = Delta(EmbeddedEngine.spelt(wanted) - held, held - EmbeddedEngine.spelt(wanted))
+            direct.apply(delta)
+            journal.append(Entry("a", "", "", delta, Report(())), number)
+        following = EmbeddedEngine()
+        for commit in journal.since(0):
+            following.follow(commit.delta, commit.number)
+        assert frozenset(following.quads()) == frozenset(direct.quads())
+        assert journal.verify() == len(changes)
+
+
+def test_numbers_follow_each_other_and_so_do_hashes(tmp_path: Path) -> None:
+    journal = filled(tmp_path)
+    commits = list(journal.since(0))
+    assert [item.number for item in commits] == [1, 2, 3]
+    assert [item.summary.previous for item in commits] == [BASE_HASH, *(item.summary.hash for item in commits[:-1])]
+    assert [item.number for item in journal.since(2)] == [3]
+    assert (journal.last, journal.head, journal.verify()) == (3, commits[-1].summary.hash, 3)
+
+
+def test_what_commits_arrive_while_others_are_read_is_read_too(tmp_path: Path) -> None:
+    journal = filled(tmp_path, 1)
+    reading = journal.since(0)
+    assert next(reading).number == 1
+    Journal(tmp_path).append(entry(2), 1)
+    assert [item.number for item in reading] == [2]
+
+
+def test_pages_come_newest_first(tmp_path: Path) -> None:
+    journal = filled(tmp_path, 5)
+    assert [item.number for item in journal.page(None, 2)] == [5, 4]
+    assert [item.number for item in journal.page(4, 10)] == [3, 2, 1]
+    assert journal.page(1, 10) == ()
+
+
+def test_an_empty_journal(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "deep" / "folder")
+    assert (journal.last, journal.head, journal.base, journal.verify()) == (0, BASE_HASH, None, 0)
+    assert (list(journal.since(0)), journal.page(None, 5), journal.fingerprint) == ([], (), None)
+    with pytest.raises(NotFoundError):
+        journal.commit(1)
+
+
+@pytest.mark.parametrize("expected", [0, 2, 4])
+def test_a_commit_on_another_generation_is_refused(tmp_path: Path, expected: int) -> None:
+    journal = filled(tmp_path)
+    with pytest.raises(ConflictError, match="generation 3"):
+        journal.append(entry(4), expected)
+    assert journal.last == 3
+
+
+def test_a_commit_is_undone_once(tmp_path: Path) -> None:
+    journal = filled(tmp_path)
+    journal.append(entry(4, reverts=2), 3)
+    assert (journal.reverted_by(2), journal.reverted_by(1)) == (4, None)
+    with pytest.raises(ConflictError, match="by commit 4"):
+        journal.append(entry(5, reverts=2), 4)
+    assert journal.last == 4
+
+
+def test_a_repeated_request_finds_its_commit(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    made = journal.append(entry(1, key="k", digest="same"), 0)
+    assert journal.recall(IdempotencyKey("Lê", "k", "same")) == made
+    assert journal.recall(IdempotencyKey("another", "k", "same")) is None
+    with pytest.raises(InputError, match="another request"):
+        journal.recall(IdempotencyKey("Lê", "k", "different"))
+    with pytest.raises(ConflictError):
+        journal.append(entry(2, key="k", digest="same"), 1)
+    with pytest.raises(InputError):
+        journal.append(entry(2, key="k", digest="different"), 1)
+    assert journal.last == 1
+
+
+def test_keys_are_forgotten_in_the_end_and_not_before(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.append(entry(1, key="old"), 0)
+    journal.append(entry(2, key="day"), 1)
+    now = datetime.now(UTC)
+    with altering(tmp_path) as connection:
+        for key, age in (("old", timedelta(hours=49)), ("day", timedelta(hours=24))):
+            connection.execute("UPDATE keys SET time = ? WHERE key = ?", ((now - age).isoformat(), key))
+    journal.append(entry(3, key="new"), 2)
+    assert journal.recall(IdempotencyKey("Lê", "old", "d")) is None
+    assert journal.recall(IdempotencyKey("Lê", "day", "d")) is not None
+
+
+ALTERED = {
+    "time": "2001-01-01T00:00:00+00:00", "agent": "x", "message": "x", "reason": "x", "added": packed({quad(9)}),
+    "removed": packed(()), "created": '["urn:x"]', "dropped": '["urn:x"]', "report": packed(()), "added_count": 9,
+    "removed_count": 9, "reverts": 1, "previous": "0" * 64, "hash": "0" * 64,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("column", ALTERED)
+def test_whatever_is_altered_is_noticed(tmp_path: Path, column: str) -> None:
+    journal = filled(tmp_path)
+    with altering(tmp_path) as connection:
+        connection.execute(f"UPDATE commits SET {column} = ? WHERE number = 2", (ALTERED[column],))  # noqa: S608
+    with pytest.raises(IntegrityError, match="Commit 2"):
+        journal.verify()
+    with pytest.raises(IntegrityError, match="Commit 2"):
+        list(journal.since(0))
+
+
+@pytest.mark.parametrize("column", ["added", "removed", "report"])
+@pytest.mark.parametrize("content", [b"", b"\0", packed(())[:-3]])
+def test_content_that_cannot_be_unpacked_is_noticed(tmp_path: Path, column: str, content: bytes) -> None:
+    journal = filled(tmp_path)
+    with altering(tmp_path) as connection:
+        connection.execute(f"UPDATE commits SET {column} = ? WHERE number = 3", (content,))  # noqa: S608
+    for reading in (journal.verify, lambda: journal.commit(3), lambda: list(journal.since(2))):
+        with pytest.raises(IntegrityError, match="Commit 3"):
+            reading()
+    assert journal.commit(2).number == 2
+
+
+@pytest.mark.parametrize(
+    ("statement", "first"),
+    [
+        ("DELETE FROM commits WHERE number = 2", 2),
+        ("DELETE FROM commits WHERE number = 1", 1),
+        ("UPDATE commits SET number = 9 WHERE number = 3", 3),
+    ],
+)
+def test_commits_that_are_left_out_are_noticed(tmp_path: Path, statement: str, first: int) -> None:
+    journal = filled(tmp_path)
+    with altering(tmp_path) as connection:
+        connection.execute(statement)
+    with pytest.raises(IntegrityError, match=f"Commit {first}"):
+        journal.verify()
+    with pytest.raises(IntegrityError, match=f"Commit {first}"):
+        list(journal.since(0))
+
+
+def test_a_forged_commit_with_a_hash_of_its_own_is_noticed(tmp_path: Path) -> None:
+    journal, other = filled(tmp_path / "a"), filled(tmp_path / "b", 1)
+    other.append(Entry("mallory", "", "", Delta(), Report(())), 1)
+    with altering(tmp_path / "b") as connection:
+        forged = connection.execute("SELECT * FROM commits WHERE number = 2").fetchone()
+    with altering(tmp_path / "a") as connection:
+        connection.execute(f"REPLACE INTO commits VALUES ({', '.join('?' * len(forged))})", forged)  # noqa: S608
+    with pytest.raises(IntegrityError, match="Commit 3"):
+        journal.verify()
+
+
+def test_a_journal_is_that_of_one_dataset(tmp_path: Path) -> None:
+    manifest = tmp_path / BASE_MANIFEST
+    manifest.write_text(json.dumps({"sha256": "a" * 64}))
+    journal = filled(tmp_path)
+    assert journal.base == journal.commit(1).summary.previous == "a" * 64
+    assert journal.verify() == 3
+    manifest.write_text(json.dumps({"sha256": "b" * 64}))
+    with pytest.raises(IntegrityError, match="another dataset"):
+        journal.verify()
+
+
+def test_the_first_commit_is_not_made_to_a_dataset_that_was_not_seen(tmp_path: Path) -> None:
+    manifest = tmp_path / BASE_MANIFEST
+    manifest.write_text(json.dumps({"sha256": "a" * 64}))
+    journal = Journal(tmp_path)
+    manifest.write_text(json.dumps({"sha256": "b" * 64}))
+    with pytest.raises(JournalError, match="built anew"):
+        journal.append(entry(1), 0)
+    assert (journal.last, Journal(tmp_path).append(entry(1), 0).summary.previous) == (0, "b" * 64)
+
+
+def test_what_is_noted_is_chained(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    for event in ("token 'a' was created", "token 'Lê' was created", "token 'a' was revoked"):
+        journal.note(event)
+    assert [event for _, event in journal.events()] == [
+        "token 'a' was created",
+        "token 'Lê' was created",
+        "token 'a' was revoked",
+    ]
+    assert journal.verify() == 0
+    with altering(tmp_path) as connection:
+        connection.execute("DELETE FROM audit WHERE number = 2")
+    with pytest.raises(IntegrityError, match="Event 2"):
+        journal.verify()
+
+
+def test_the_newest_release_is_kept_with_its_commit(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    first, second = Release("one", frozenset({quad(1)})), Release("two", frozenset({quad(2)}))
+    journal.append(Entry("a", "", "", Delta(), Report(()), release=first), 0)
+    assert journal.release() == first
+    with pytest.raises(ConflictError):
+        journal.append(Entry("a", "", "", Delta(), Report(()), release=second), 0)
+    assert journal.release() == first
+    journal.adopt(second)
+    assert (journal.fingerprint, journal.release(), journal.last) == ("two", second, 1)
+    with altering(tmp_path) as connection:
+        connection.execute("UPDATE releases SET dataset = x'00'")
+    with pytest.raises(IntegrityError, match="release"):
+        journal.release()
+
+
+def test_a_file_that_was_made_and_not_filled_is_taken_up(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"")
+    assert filled(tmp_path).verify() == 3
+
+
+def test_a_file_that_is_no_journal_is_said_to_be(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"no database" * 100)
+    with pytest.raises(JournalError, match="damaged"):
+        Journal(tmp_path)
+
+
+def _open(folder: str) -> int:
+    return Journal(Path(folder)).last
+
+
+def _write(job: tuple[str, int]) -> int:
+    folder, count = job
+    journal, conflicts = Journal(Path(folder)), 0
+    while count:
+        try:
+            journal.append(entry(os.getpid()), journal.last)
+            count -= 1
+        except ConflictError:
+            conflicts += 1
+    return conflicts
+
+
+def test_many_processes_begin_one_journal(tmp_path: Path) -> None:
+    with multiprocessing.get_context("fork").Pool(6) as pool:
+        for number in range(8):
+            assert pool.map(_open, [str(tmp_path / str(number))] * 6, chunksize=1) == [0] * 6
+
+
+def test_many_processes_write_one_after_another(tmp_path: Path) -> None:
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        pool.map(_write, [(str(tmp_path), 15)] * 4, chunksize=1)
+    assert Journal(tmp_path).verify() == 60
+
+
+def test_threads_share_a_journal(tmp_path: Path) -> None:
+    journal, made = Journal(tmp_path), list[int]()
+
+    def write() -> None:
+        for _ in range(10):
+            while True:
+                with contextlib.suppress(ConflictError):
+                    made.append(journal.append(entry(1), journal.last).number)
+                    break
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(made) == list(range(1, 41))
+    assert journal.verify() == 40
+
+
+def in_a_fork(work: object) -> None:
+    """Run something in a forked process; what it raises fails the test."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            work()  # type: ignore[operator]
+            status = 0
+        except BaseException as error:  # noqa: BLE001 - the child must not go on with the tests
+            os.write(2, f"{type(error).__name__}: {error}\n".encode())
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_a_fork_does_not_share_the_connection(tmp_path: Path) -> None:
+    journal = filled(tmp_path, 1)
+
+    def work() -> None:
+        assert journal.append(entry(2), 1).number == 2
+        journal.close()
+
+    in_a_fork(work)
+    assert journal.append(entry(3), 2).number == 3
+    assert journal.verify() == 3
+
+
+def test_a_full_disk_changes_nothing_and_reading_goes_on(tmp_path: Path) -> None:
+    journal = filled(tmp_path)
+    many = (NamedNode(f"urn:{os.urandom(16).hex()}") for _ in range(20_000))
+    big = Delta(frozenset(Quad(node, NamedNode("urn:p"), Literal(""), NamedNode("urn:g")) for node in many))
+
+    def work() -> None:
+        size = (tmp_path / f"{FILE}-wal").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100_000, resource.RLIM_INFINITY))
+        with pytest.raises(JournalError, match="the disk is full"):
+            journal.append(Entry("a", "", "", big, Report(())), 3)
+        assert journal.verify() == journal.last == 3
+        assert Journal(tmp_path).last == 3
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        assert journal.append(Entry("a", "", "", big, Report(())), 3).number == 4
+
+    in_a_fork(work)
+    assert journal.verify() == 4
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_folder_that_may_not_be_written_is_read_all_the_same(closed: bool) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "data"
+        journal = filled(folder)
+        if closed:
+            journal.close()
+            assert not (folder / f"{FILE}-wal").exists()
+        for path in (*folder.iterdir(), folder, folder.parent):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+
+        def work() -> None:
+            if os.getuid() == 0:
+                os.setgid(NOBODY)
+                os.setuid(NOBODY)
+            seen = Journal(folder)
+            assert (seen.verify(), len(list(seen.since(0)))) == (3, 3)
+            with pytest.raises(JournalError, match="read-only"):
+                seen.append(entry(4), 3)
+            with pytest.raises(JournalError, match="read-only"):
+                seen.note("x")
+            assert seen.last == 3
+
+        try:
+            in_a_fork(work)
+        finally:
+            folder.parent.chmod(0o700)
+            folder.chmod(0o700)
+        assert Journal(folder).append(entry(4), 3).number == 4
+
+
+def test_a_folder_where_no_journal_can_be_begun() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o555)
+
+        def work() -> None:
+            if os.getuid() == 0:
+                os.setgid(NOBODY)
+                os.setuid(NOBODY)
+            with pytest.raises(JournalError, match="read-only"):
+                Journal(Path(name))
+
+        in_a_fork(work)
+
+
+def test_a_lock_that_another_holds_is_told_and_reading_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journals, "_PATIENCE", 0.05)
+    journal = filled(tmp_path)
+    with altering(tmp_path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalError, match="locked"):
+            Journal(tmp_path).append(entry(4), 3)
+        assert (journal.last, journal.verify()) == (3, 3)
+        other.execute("ROLLBACK")
+    assert journal.append(entry(4), 3).number == 4
+
+
+def test_an_interrupted_commit_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = filled(tmp_path)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(journals, "_summary", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            journal.append(entry(4, key="k"), 3)
+    assert journal.verify() == 3
+    assert journal.append(entry(4, key="k"), 3).number == 4

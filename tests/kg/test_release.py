@@ -1,0 +1,111 @@
+import random
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kg.engine.embedded import EmbeddedEngine
+from kg.engine.protocol import Delta
+from kg.formats import TRIG
+from kg.materialise import expanded
+from kg.rdf import BlankNode, Literal, NamedNode, Quad, canonical_nquads, parse
+from kg.release import named_alike, release_delta
+from kg.terms import SPARQL_PREFIXES
+
+names = st.sampled_from("abcd")
+iris = st.builds(lambda name: NamedNode(f"urn:{name}"), names)
+blanks = st.builds(lambda name: BlankNode(f"b{name}"), names)
+quads = st.builds(
+    Quad,
+    iris | blanks,
+    st.just(NamedNode("urn:p")) | st.just(NamedNode("urn:q")),
+    iris | blanks | st.just(Literal("x")),
+    st.just(NamedNode("urn:g")) | st.just(NamedNode("urn:h")),
+)
+datasets = st.frozensets(quads, max_size=10)
+
+
+def renamed(held: Iterable[Quad], prefix: str) -> frozenset[Quad]:
+    def other(term: object) -> object:
+        return BlankNode(prefix + term.value) if isinstance(term, BlankNode) else term
+
+    return frozenset(Quad(other(item.subject), item.predicate, other(item.object), item.graph_name) for item in held)  # type: ignore[arg-type]
+
+
+def lean(held: Iterable[Quad]) -> bytes:
+    """A dataset in which what is said twice, but for the names of blank nodes, is said once."""
+    return canonical_nquads(named_alike(held, ()))
+
+
+@given(datasets, st.randoms(use_true_random=False))
+def test_the_same_said_with_other_names_has_the_same_names(held: frozenset[Quad], numbers: random.Random) -> None:
+    known = named_alike(held, ())
+    shuffled = list(renamed(held, "other"))
+    numbers.shuffle(shuffled)
+    assert named_alike(shuffled, known) == known
+    assert named_alike(shuffled, ()) == known
+
+
+@given(datasets, datasets)
+def test_only_what_is_said_differently_gets_other_names(held: frozenset[Quad], new: frozenset[Quad]) -> None:
+    alike = named_alike(renamed(new, "other"), held)
+    assert lean(alike) == lean(new)
+    ground = {quad for quad in new if not {type(quad.subject), type(quad.object)} & {BlankNode}}
+    assert ground <= alike
+
+
+@settings(max_examples=60, deadline=None)
+@given(datasets, datasets)
+def test_a_release_without_local_changes_is_what_was_packaged(old: frozenset[Quad], new: frozenset[Quad]) -> None:
+    engine, packaged = expanded(old), expanded(renamed(new, "n"))
+    before = frozenset(engine.quads()), engine.graphs()
+    coming = named_alike(packaged.quads(), before[0])
+    delta = release_delta(engine, before[0], coming)
+    assert (frozenset(engine.quads()), engine.graphs()) == before, "the engine is as it was"
+    assert not any(map(engine.holds, delta.added))
+    assert all(map(engine.holds, delta.removed))
+    engine.apply(delta)
+    assert lean(engine.quads()) == lean(packaged.quads())
+    assert engine.graphs() == packaged.graphs()
+
+
+@settings(max_examples=60, deadline=None)
+@given(datasets, datasets, datasets, datasets)
+def test_what_was_changed_locally_stays_so(
+    old: frozenset[Quad], new: frozenset[Quad], more: frozenset[Quad], less: frozenset[Quad]
+) -> None:
+    engine, coming = EmbeddedEngine(old), named_alike(new, old)
+    local = Delta(EmbeddedEngine.spelt(more) - old, (less & old) - more)
+    engine.apply(local)
+    engine.apply(release_delta(engine, old, coming))
+    held = frozenset(engine.quads())
+    assert held >= local.added
+    assert not held & (local.removed & coming)
+    assert held == ((old - local.removed) | local.added) - (old - coming) | (coming - old)
+
+
+LOCAL = """
+PREFIX c: <https://w3id.org/hpez/id/claim/local/> PREFIX org: <https://w3id.org/hpez/id/org/>
+PREFIX zone: <https://w3id.org/hpez/id/zone/>
+<https://w3id.org/hpez/graph/submission> {
+  c:one a hpez:RelationClaim ; rdf:subject org:lg ; rdf:predicate hpez:investsIn ; rdf:object zone:xuan-cau .
+}"""
+ASSERTED = parse(
+    (SPARQL_PREFIXES + "<https://w3id.org/hpez/graph/asserted> { <https://w3id.org/hpez/id/org/lg> hpez:investsIn "
+     "<https://w3id.org/hpez/id/zone/xuan-cau> }").encode(),
+    TRIG,
+)[0]  # fmt: skip
+
+
+@pytest.mark.parametrize("packaged_too", [True, False])
+def test_what_follows_from_local_claims_follows_still(packaged_too: bool) -> None:
+    claim = frozenset(parse((SPARQL_PREFIXES + LOCAL).encode(), TRIG))
+    other = frozenset({Quad(NamedNode("urn:s"), NamedNode("urn:p"), NamedNode("urn:o"), NamedNode("urn:g"))})
+    engine = expanded(other | claim)
+    packaged = frozenset(expanded((other | claim) if packaged_too else other).quads())
+    assert engine.holds(ASSERTED)
+    delta = release_delta(engine, packaged, frozenset())
+    engine.apply(delta)
+    assert engine.holds(ASSERTED) is not packaged_too
+    assert not any(map(engine.holds, other))
