@@ -22,6 +22,7 @@ MANY: Final = 500
 """Values of the restriction from which on a rule is run for everything."""
 
 _RESTRICTION: Final = re.compile(r"# restrict: (.+)")
+_ANY_INDICATOR: Final = re.compile(r"variableMeasured \?")
 _INDICATOR: Final = re.compile(r"variableMeasured indicator:([\w-]+)")
 _TOUCHED: Final = (
     SPARQL_PREFIXES
@@ -184,13 +185,19 @@ def _restricted(rule: TextFile, touched: _Touched) -> str | None:
     """The text of a rule for what is touched; None if it has nothing to do with it."""
     if touched.everything:
         return rule.text
-    wanted = set(_INDICATOR.findall(rule.text))
+    wanted = _wanted(rule)
     if wanted and not wanted & {indicator.rpartition("/")[2] for indicator in touched.indicators}:
         return None
     restrictions = {tuple(match.split()) for match in _RESTRICTION.findall(rule.text)}
     if not all(touched.values(variables) for variables in restrictions):
         return None
     return _RESTRICTION.sub(lambda match: _values(tuple(match[1].split()), touched), rule.text)
+
+
+def _wanted(rule: TextFile) -> set[str]:
+    """The indicators of which alone the pattern of a rule speaks; none if it speaks of any."""
+    pattern = rule.text.partition("\nWHERE")[2]
+    return set() if _ANY_INDICATOR.search(pattern) else set(_INDICATOR.findall(pattern))
 
 
 def _values(variables: tuple[str, ...], touched: _Touched) -> str:

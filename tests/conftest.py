@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 import requests
+from hypothesis import settings
 
 from kg import build
 from kg.build import Build
 
 START_SECONDS = 60
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 ARTICLE = Path(__file__).parents[2] / "shared" / "article" / "dnhn-94474.txt"
 
 

@@ -2,6 +2,7 @@
 
 import functools
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -56,6 +57,10 @@ def held(engine: EmbeddedEngine) -> set[Quad]:
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(deltas())
 def test_an_expanded_change_is_what_all_rules_make_of_the_new_state(delta: Delta) -> None:
+    assert_as_anew(delta)
+
+
+def assert_as_anew(delta: Delta) -> None:
     engine = article()
     before = held(engine)
     whole = expansion(engine, delta)
@@ -66,6 +71,17 @@ def test_an_expanded_change_is_what_all_rules_make_of_the_new_state(delta: Delta
     finally:
         engine.apply(whole.inverse())
     assert held(engine) == before
+
+
+@pytest.mark.parametrize("name", ["fdi-attracted", "percent-of-plan", "exports"])
+def test_the_names_of_indicators_are_in_the_labels_of_what_is_derived(name: str) -> None:
+    named = {
+        quad
+        for quad in mutable()
+        if quad.subject == NamedNode(f"https://w3id.org/hpez/id/indicator/{name}") and "@en" in str(quad.object)
+    }
+    assert named
+    assert_as_anew(Delta(removed=frozenset(named)))
 
 
 def test_nothing_follows_from_nothing() -> None:
