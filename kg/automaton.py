@@ -9,7 +9,7 @@ read of it.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, Flag, auto
 from typing import Final
 
 from kg.rdf import BlankNode, Literal, NamedNode, Term, Triple
@@ -32,32 +32,42 @@ class Way(Enum):
 
     FORWARD = "subject to object"
     INVERSE = "object to subject"
-    TO_PREDICATE = "subject to predicate"
-    FROM_PREDICATE = "predicate to subject"
-    OBJECT_TO_PREDICATE = "object to predicate"
-    PREDICATE_TO_OBJECT = "predicate to object"
+
+
+class When(Flag):
+    """What a change must do to a triple so that it matters to a step: a pattern that is negated cares for losses."""
+
+    NEVER = 0
+    GAINED = auto()
+    LOST = auto()
+    ALWAYS = GAINED | LOST
+
+    def flipped(self) -> "When":
+        """The same under a negation."""
+        return {When.GAINED: When.LOST, When.LOST: When.GAINED}.get(self, self)
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step by a triple with a predicate, or with any."""
+    """A step by a triple with a predicate, or with any; `other` is the node to which it must lead, None for any."""
 
     start: State
     way: Way
     predicate: NamedNode | None
     end: State
+    when: When
+    other: Term | None
 
 
 @dataclass
 class Automaton:
     """States with steps between them; silent ones lead on without a triple."""
 
-    steps: list[Step] = field(default_factory=list)
     _silent_from: dict[State, list[State]] = field(default_factory=lambda: defaultdict(list))
     _silent_to: dict[State, list[State]] = field(default_factory=lambda: defaultdict(list))
     _from: dict[State, list[Step]] = field(default_factory=lambda: defaultdict(list))
     _to: dict[State, list[Step]] = field(default_factory=lambda: defaultdict(list))
-    _by_predicate: dict[NamedNode | None, list[Step]] = field(default_factory=lambda: defaultdict(list))
+    _mattering: dict[tuple[When, NamedNode | None], list[Step]] = field(default_factory=lambda: defaultdict(list))
     _count: int = 0
 
     def state(self) -> State:
@@ -70,30 +80,48 @@ class Automaton:
         self._silent_from[start].append(end)
         self._silent_to[end].append(start)
 
-    def step(self, start: State, way: Way, predicate: NamedNode | None, end: State) -> None:
+    def step(
+        self,
+        start: State,
+        way: Way,
+        predicate: NamedNode | None,
+        end: State,
+        *,
+        when: When = When.ALWAYS,
+        other: Term | None = None,
+    ) -> None:
         """Lead on by a triple."""
-        step = Step(start, way, predicate, end)
-        self.steps.append(step)
+        step = Step(start, way, predicate, end, when, other)
         self._from[start].append(step)
         self._to[end].append(step)
-        self._by_predicate[predicate].append(step)
+        for asked in (When.GAINED, When.LOST, When.ALWAYS):
+            if when & asked:
+                self._mattering[asked, predicate].append(step)
 
-    def back_from(self, triples: Iterable[Triple], matching: Matching) -> set[Place]:
-        """All places from which some triples are read. Raises TooManyError."""
-        found = set[Place]()
-        waiting = list[Place]()
-        for triple in triples:
-            for step in (*self._by_predicate[triple.predicate], *self._by_predicate[None]):
-                waiting.append((_ends(step.way, triple)[0], step.start))
+    def back_from(self, triples: Iterable[Triple], matching: Matching, when: When) -> set[Place]:
+        """All places from which some triples are read that were gained or lost. Raises TooManyError."""
+        waiting = {place for triple in triples for place in self._read_at(triple, when)}
+        found = set(waiting)
         while waiting:
-            place = waiting.pop()
-            if place in found:
-                continue
-            found.add(place)
+            for earlier in self._before(waiting.pop(), matching):
+                if earlier not in found:
+                    found.add(earlier)
+                    waiting.add(earlier)
             if len(found) > MANY:
                 raise TooManyError
-            waiting += self._before(place, matching)
         return found
+
+    def leading_to(self, place: Place, start: State, matching: Matching, most: int) -> set[Term] | None:
+        """The nodes at a state from which one gets to a place; None if that takes many places to see."""
+        waiting, found = {place}, {place}
+        while waiting:
+            for earlier in self._before(waiting.pop(), matching):
+                if earlier not in found:
+                    found.add(earlier)
+                    waiting.add(earlier)
+            if len(found) > most:
+                return None
+        return {node for node, state in found if state == start}
 
     def read_from(self, places: Iterable[Place], matching: Matching) -> set[Triple]:
         """All triples that are read from some places. Raises TooManyError."""
@@ -113,6 +141,15 @@ class Automaton:
                     waiting.append((_ends(step.way, triple)[1], step.end))
         return read
 
+    def _read_at(self, triple: Triple, when: When) -> Iterator[Place]:
+        """The places that a triple leads from."""
+        subject, object_ = _term(triple.subject), _term(triple.object)
+        for predicate in (triple.predicate, None):
+            for step in self._mattering.get((when, predicate), ()):
+                node, other = (subject, object_) if step.way is Way.FORWARD else (object_, subject)
+                if step.other is None or step.other == other:
+                    yield node, step.start
+
     def _before(self, place: Place, matching: Matching) -> Iterator[Place]:
         node, state = place
         for earlier in self._silent_to.get(state, ()):
@@ -124,35 +161,22 @@ class Automaton:
 
 def _ends(way: Way, triple: Triple) -> tuple[Term, Term]:
     """The nodes before and after a step."""
-    parts: dict[Way, tuple[Term, Term]] = {
-        Way.FORWARD: (_term(triple.subject), _term(triple.object)),
-        Way.INVERSE: (_term(triple.object), _term(triple.subject)),
-        Way.TO_PREDICATE: (_term(triple.subject), triple.predicate),
-        Way.FROM_PREDICATE: (triple.predicate, _term(triple.subject)),
-        Way.OBJECT_TO_PREDICATE: (_term(triple.object), triple.predicate),
-        Way.PREDICATE_TO_OBJECT: (triple.predicate, _term(triple.object)),
-    }
-    return parts[way]
+    subject, object_ = _term(triple.subject), _term(triple.object)
+    return (subject, object_) if way is Way.FORWARD else (object_, subject)
 
 
 def _leaving(step: Step, node: Term, matching: Matching) -> Iterable[Triple]:
     """The triples by which a step leads on from a node."""
-    match step.way:
-        case Way.FORWARD | Way.TO_PREDICATE:
-            return () if isinstance(node, Literal) else matching(node, step.predicate, None)
-        case Way.INVERSE | Way.OBJECT_TO_PREDICATE:
-            return matching(None, step.predicate, node)
-    return matching(None, node, None) if isinstance(node, NamedNode) else ()
+    if step.way is Way.INVERSE:
+        return matching(None, step.predicate, node)
+    return () if isinstance(node, Literal) else matching(node, step.predicate, None)
 
 
 def _arriving(step: Step, node: Term, matching: Matching) -> Iterable[Triple]:
     """The triples by which a step leads to a node."""
-    match step.way:
-        case Way.FORWARD | Way.PREDICATE_TO_OBJECT:
-            return matching(None, step.predicate, node)
-        case Way.INVERSE | Way.FROM_PREDICATE:
-            return () if isinstance(node, Literal) else matching(node, step.predicate, None)
-    return matching(None, node, None) if isinstance(node, NamedNode) else ()
+    if step.way is Way.FORWARD:
+        return matching(None, step.predicate, node)
+    return () if isinstance(node, Literal) else matching(node, step.predicate, None)
 
 
 def _term(term: object) -> Term:

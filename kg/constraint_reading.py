@@ -1,405 +1,337 @@
-"""Which focus nodes a SPARQL constraint or target may answer otherwise after a change.
+"""What a SPARQL constraint or target reads, as states of the same automaton as the shapes'.
 
-A row of a query rests on triples, one for each pattern. So if a changed triple fits a pattern, the focus nodes
-concerned are among those that a relaxed join finds: the pattern with that triple's subject or object, joined with
-the patterns of its group and of those around it, without filters and without the parts that are optional or negated.
-The engine would plan some of these joins from their far end, so they are followed here, from the triple on.
+A row of a query rests on triples, one for each pattern. A row that a change brings about needs a gained triple in one
+of its patterns, or a lost one in a negated pattern. Each variable that every such row binds has a state, from which
+its patterns lead on; a changed triple, followed back, thus gives the value of such a variable. If it is $this, the
+value is a focus node concerned; if not, the query itself, asked with that value, names the focus nodes.
 """
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from typing import Final
 
 import rdflib
-from rdflib.paths import AlternativePath, InvPath, MulPath, Path, SequencePath
+from rdflib.paths import AlternativePath, InvPath, MulPath, SequencePath
 
-from kg.automaton import MANY, Matching, TooManyError
+from kg.automaton import State, When
+from kg.engine.embedded import EmbeddedEngine
+from kg.engine.tokens import tokens
 from kg.gate import SHAPES_GRAPH
-from kg.rdf import NamedNode, Term, Triple, from_rdflib
-from kg.reading import UnreadableError
+from kg.patterns import Group, Node, PathLike, Pattern, UnreadableError, read_group
+from kg.rdf import BlankNode, NamedNode, Quad, Term
+from kg.reading import Reader
 
-if TYPE_CHECKING:
-    from rdflib.plugins.sparql.parserutils import CompValue
+THIS: Final = "this"
+Holds = Callable[[Term | None, NamedNode | None, Term | None], bool]
+"""Whether there is a triple with a subject, predicate and object, of which None stands for any."""
 
-Pattern = tuple[Any, Any, Any]
-Row = tuple[Term, Term | None, Term]
-"""What matches a pattern; there is no predicate where a path was walked."""
-Ask = Callable[[frozenset[Pattern], Any, Term], Iterable[Term]]
-"""The values of ?this where some patterns are joined, of which one variable has a value."""
-
-_THIS: Final = rdflib.Variable("this")
-_LOOKED_AT: Final = 32
-"""Matches of a pattern that are looked at before another one is tried."""
+_ROW: Final = frozenset({"main", "plain", "branch"})
+"""The kinds of groups whose variables a row binds."""
 
 
 @dataclass(frozen=True)
-class Probe:
-    """A pattern with the patterns that a row has besides it; `bound` is the variable that a changed triple gives."""
+class Needed:
+    """A triple that a node must have to be the value of a variable in a row: by one of some predicates."""
 
-    pattern: Pattern
-    context: tuple[Pattern, ...]
-    predicates: frozenset[str] | None
-    bound: Any
-    by_subject: bool
+    predicates: tuple[NamedNode, ...]
+    inverse: bool
+    other: NamedNode | None
 
-    @cached_property
-    def join(self) -> frozenset[Pattern]:
-        """The patterns that hang together with the bound variable."""
-        return frozenset(_connected(self))
+    def by(self, node: Term, holds: Holds) -> bool:
+        """Whether a node has it."""
+        if self.inverse:
+            return any(holds(self.other, predicate, node) for predicate in self.predicates)
+        return any(holds(node, predicate, self.other) for predicate in self.predicates)
 
-    def value(self, triple: Triple) -> Term | None:
-        """What the bound variable is if a triple fits the pattern; None if it does not."""
-        if self.predicates is not None and triple.predicate.value not in self.predicates:
-            return None
-        subject, _, object_ = self.pattern
-        if not isinstance(subject, rdflib.Variable) and str(subject) != _text(triple.subject):
-            return None
-        if isinstance(object_, rdflib.URIRef) and str(object_) != _text(triple.object):
-            return None
-        found = triple.subject if self.by_subject else triple.object
-        return None if isinstance(found, Triple) else found
+
+@dataclass(frozen=True)
+class Hazard:
+    """How a triple of the shapes graph could be taken for data, when all graphs are asked at once.
+
+    It has a predicate and an object, None for any. If `near`, only a triple of the focus node, or of a node that the
+    focus node's own triples name, could be.
+    """
+
+    predicate: NamedNode | None
+    object: NamedNode | None
+    near: bool
 
 
 @dataclass(frozen=True)
 class Query:
-    """A SPARQL text, analysed."""
+    """A SPARQL text, analysed.
 
-    probes: tuple[Probe, ...]
-    opaque: frozenset[str]
-    """Predicates within paths of any length: a change of one of them may concern every focus node."""
+    `prologue` and `body` make up what the engine is asked; `text` is the same with what it selects. `variables` are
+    those that rows bind, with their states; `ways` lead from ?this to some of them, between two states; and `needed` is
+    what their values must have.
+    """
 
-    def concerned(self, triples: Iterable[Triple], ask: Ask) -> set[Term] | None:
-        """The focus nodes that some changed triples may concern in a state; None for all of them."""
-        changed = list(triples)
-        if any(triple.predicate.value in self.opaque for triple in changed):
+    text: str
+    prologue: str
+    body: str
+    variables: Mapping[str, State]
+    ways: Mapping[str, tuple[State, State]]
+    needed: Mapping[str, tuple[Needed, ...]]
+    hazards: frozenset[Hazard]
+
+    def may_be(self, variable: str, node: Term, holds: Holds) -> bool:
+        """Whether a node can be the value of a variable in a row, by what is easily seen."""
+        return all(needed.by(node, holds) for needed in self.needed.get(variable, ()))
+
+    def asking(self, variable: str, node: Term) -> tuple[str, dict[str, Term]]:
+        """A query for the values of ?this in the rows in which a variable has a value, with what is bound.
+
+        An IRI is written in the place of the variable: the engine plans what stands within EXISTS without bindings.
+        """
+        written = _template(self.body, variable) if isinstance(node, NamedNode) else None
+        if written is None:
+            selected = "" if variable == THIS else f" ?{variable}"
+            return f"{self.prologue}SELECT DISTINCT ?this{selected} WHERE {self.body}", {variable: node}
+        selected = f"({node} AS ?this)" if variable == THIS else "?this"
+        return f"{self.prologue}SELECT DISTINCT {selected} WHERE {str(node).join(written)}", {}
+
+
+@functools.lru_cache(maxsize=1024)
+def _template(body: str, variable: str) -> tuple[str, ...] | None:
+    """What stands around a variable in a pattern; None where a variable must stand."""
+    pieces, end = list[str](), 0
+    for token in tokens(body):
+        if token.is_word("BOUND"):
             return None
-        found = set[Term]()
-        for probe in self.probes:
-            values = {value for triple in changed if (value := probe.value(triple)) is not None}
-            if not values:
-                continue
-            if probe.bound == _THIS:
-                found |= values
-            else:
-                found |= {node for value in values for node in ask(probe.join, probe.bound, value)}
-        return found
+        if token.kind == "variable" and token.text[1:] == variable:
+            pieces.append(body[end : token.start])
+            end = token.start + len(token.text)
+    return (*pieces, body[end:])
 
 
-def read_query(text: str) -> Query:
-    """Analyse a SELECT query of ?this; raises UnreadableError for what cannot be told by triple patterns."""
-    # Imported here because it takes a third of a second, which a service need not pay before its first answer.
-    from rdflib.plugins.sparql import prepareQuery  # noqa: PLC0415
+class ShapesGraph:
+    """What queries may ask of the shapes graph."""
 
-    try:
-        algebra = prepareQuery(text).algebra
-    except Exception as error:
-        raise UnreadableError("a SPARQL text could not be analysed") from error
-    found, opaque = list[tuple[Pattern, tuple[Pattern, ...]]](), set[str]()
-    _collect(algebra, (), found, opaque)
-    return Query(tuple(probe for pattern, context in found for probe in _probes(pattern, context)), frozenset(opaque))
+    def __init__(self, quads: Iterable[Quad]) -> None:
+        self._quads = tuple(quads)
 
+    @functools.cached_property
+    def _engine(self) -> EmbeddedEngine:
+        return EmbeddedEngine(self._quads)
 
-def _is_part(part: object) -> "TypeGuard[CompValue]":
-    """Whether something is a part of a query's algebra, which are mappings with a name."""
-    return isinstance(part, dict) and hasattr(part, "name")
+    def solutions(self, prefixes: str, variables: Iterable[str], pattern: str) -> list[dict[str, Term]]:
+        """The solutions of a pattern over the shapes graph."""
+        names = " ".join(f"?{name}" for name in sorted(variables)) or "(1 AS ?one)"
+        rows = self._engine.select(f"{prefixes} SELECT DISTINCT {names} WHERE {{ {pattern} }}")
+        return [dict(row) for row in rows]
 
 
-def _collect(
-    part: object, around: tuple[Pattern, ...], found: list[tuple[Pattern, tuple[Pattern, ...]]], opaque: set[str]
-) -> None:
-    """Find the patterns of a part of a query, each with those that a row of it has besides."""
-    if _is_part(part):
-        own = tuple(_required(part, opaque))
-        context = (*around, *own)
-        found += [(pattern, tuple(other for other in context if other is not pattern)) for pattern in own]
-        for inner in _apart(part):
-            _collect(inner, context, found, opaque)
+def read_query(text: str, reader: Reader, index: ShapesGraph) -> Query:
+    """Analyse a SELECT query of ?this, adding to the reader's automaton what it reads.
+
+    Raises UnreadableError for what cannot be told by triple patterns.
+    """
+    group = read_group(text, SHAPES_GRAPH.value)
+    linked = _Linked(reader)
+    linked.link(group, {}, When.GAINED)
+    if THIS not in linked.roots:
+        raise UnreadableError("a SPARQL text does not bind ?this by a pattern")
+    if any(part.assigned & part.variables or part.assigned & set(linked.roots) for part in group.walk()):
+        raise UnreadableError("a SPARQL text computes what a pattern asks for")
+    written = _with_static_values(text, group, index)
+    select = next(token.start for token in tokens(text) if token.is_word("SELECT"))
+    return Query(
+        text=written,
+        prologue=text[:select],
+        body=written[group.start :],
+        variables=linked.roots,
+        ways=dict(_ways(group, reader)),
+        needed={name: tuple(_needed(group, name)) for name in linked.roots},
+        hazards=frozenset(_hazards(group)),
+    )
 
 
-def _required(part: "CompValue", opaque: set[str]) -> Iterator[Pattern]:
-    """The patterns that every row of a part has."""
-    match part.name:
-        case "BGP":
-            for subject, predicate, object_ in part.triples:
-                yield from _plain(subject, predicate, object_, opaque)
-        case "Join":
-            yield from _required(part.p1, opaque)
-            yield from _required(part.p2, opaque)
-        case "LeftJoin":
-            yield from _required(part.p1, opaque)
-        case "Filter":
-            yield from _required(part.p, opaque)
-            for graph in _demanded(part.expr):
-                yield from _required(graph, opaque)
-        case "Extend" | "Project" | "Distinct" | "Reduced" | "Slice" | "OrderBy" | "SelectQuery":
-            yield from _required(part.p, opaque)
-        case "Union":
+class _Linked:
+    """The states of a query's variables, and the steps between them."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.roots = dict[str, State]()
+
+    def link(self, group: Group, nested: dict[str, State], when: When) -> None:
+        """Add what a group reads; `nested` has the states of variables that only groups around it bind."""
+        if group.kind == "static":
             return
-        case "Graph" if str(part.term) == SHAPES_GRAPH.value:
+        if group.kind in _ROW:
+            for name in group.variables:
+                if not name.startswith("_:"):
+                    self.roots.setdefault(name, self._reader.automaton.state())
+        own = dict(nested)
+        self._link_patterns(list(group.patterns), own, when)
+        for inner in sorted(group.groups, key=lambda part: part.kind not in _ROW):
+            self.link(inner, own, _when(inner.kind, when))
+
+    def _link_patterns(self, patterns: list[Pattern], nested: dict[str, State], when: When) -> None:
+        while patterns:
+            known = {**nested, **self.roots}
+            pattern = next((item for item in patterns if any(end in known for end in item.ends)), None)
+            if pattern is None:
+                raise UnreadableError("parts of a SPARQL text are not connected with ?this")
+            patterns.remove(pattern)
+            if pattern.predicate is not None and pattern.predicate in nested:
+                raise UnreadableError("parts of a SPARQL text are connected by predicates only")
+            self._link_pattern(pattern, nested, when)
+
+    def _link_pattern(self, pattern: Pattern, nested: dict[str, State], when: When) -> None:
+        path = pattern.path
+        first, last = pattern.ends
+        better = last in self.roots and (first not in self.roots or (last == THIS and first != THIS))
+        if better or (first not in self.roots and first not in nested):
+            first, last, path = last, first, InvPath(path)
+        start = self.roots.get(str(first)) or nested[str(first)]
+        parts = _parts(path)
+        if len(parts) > 1 and isinstance(parts[-1], InvPath) and last in self.roots and first in self.roots:
+            # the subject of what is read last tells more than its object
+            self._reader.path(InvPath(parts.pop()), self.roots[str(last)], self._reader.automaton.state(), when)
+        self._lead(parts, start, last, nested, when)
+
+    def _lead(self, parts: list[PathLike], start: State, last: Node, nested: dict[str, State], when: When) -> None:
+        """Lead to the other end of a pattern, which is no new place if rows bind it."""
+        reader, new = self._reader, self._reader.automaton.state
+        for part in parts[:-1]:
+            following = new()
+            reader.path(part, start, following, when)
+            start = following
+        end = new()
+        if isinstance(last, str) and last not in self.roots:
+            end = nested.setdefault(last, end)
+        other = last if isinstance(last, NamedNode) and len(parts) == 1 else None
+        reader.path(parts[-1], start, end, when, other)
+
+
+def _ways(group: Group, reader: Reader) -> Iterator[tuple[str, tuple[State, State]]]:
+    """States between which ?this and another variable of the main group stand, with the steps between them."""
+    patterns = [pattern for part in group.walk() if part.kind == "main" for pattern in part.patterns]
+    new = reader.automaton.state
+    start = new()
+    states = {THIS: start}
+    while True:
+        pattern = next((item for item in patterns if _known_end(item, states) is not None), None)
+        if pattern is None:
             return
-        case _:
-            raise UnreadableError(f"a SPARQL text has a part ({part.name}) that is not analysed")
+        patterns.remove(pattern)
+        first, last, path = pattern.subject, pattern.object, pattern.path
+        if first not in states:
+            first, last, path = last, first, InvPath(path)
+        if not isinstance(last, str) or last in states:
+            continue
+        states[last] = new()
+        reader.path(path, states[str(first)], states[last], When.NEVER)
+        yield last, (start, states[last])
 
 
-def _apart(part: "CompValue") -> Iterator["CompValue"]:
-    """The parts within that are optional, alternative or only asked for."""
-    match part.name:
-        case "BGP" | "Graph":
-            return
-        case "Join":
-            yield from _apart(part.p1)
-            yield from _apart(part.p2)
-        case "LeftJoin":
-            yield from _apart(part.p1)
-            yield part.p2
-            yield from _asked_for(part.expr)
-        case "Union":
-            yield part.p1
-            yield part.p2
-        case "Filter":
-            yield from _apart(part.p)
-            demanded = list(_demanded(part.expr))
-            for graph in demanded:
-                yield from _apart(graph)
-            yield from (graph for graph in _asked_for(part.expr) if not any(graph is known for known in demanded))
-        case "Extend":
-            yield from _apart(part.p)
-            yield from _asked_for(part.expr)
-        case _:
-            yield from _apart(part.p)
+def _known_end(pattern: Pattern, states: Mapping[str, State]) -> Node | None:
+    return next((end for end in pattern.ends if isinstance(end, str) and end in states), None)
 
 
-def _demanded(expression: object) -> Iterator["CompValue"]:
-    """The patterns of EXISTS that every row must fit."""
-    if _is_part(expression):
-        if expression.name == "Builtin_EXISTS":
-            yield expression.graph
-        elif expression.name == "ConditionalAndExpression":
-            for part in (expression.expr, *expression.other):
-                yield from _demanded(part)
+def _when(kind: str, when: When) -> When:
+    """What matters in a group of a kind, by what matters around it."""
+    if kind in {"optional", "asked"}:
+        return When.ALWAYS
+    return when.flipped() if kind == "absent" else when
 
 
-def _asked_for(expression: object) -> Iterator["CompValue"]:
-    """The patterns of EXISTS and NOT EXISTS within an expression."""
-    if _is_part(expression):
-        if expression.name in {"Builtin_EXISTS", "Builtin_NOTEXISTS"}:
-            yield expression.graph
-            return
-        for value in expression.values():
-            yield from _asked_for(value)
-    elif isinstance(expression, list | tuple):
-        for item in expression:
-            yield from _asked_for(item)
-
-
-def _plain(subject: Any, predicate: Any, object_: Any, opaque: set[str]) -> Iterator[Pattern]:  # noqa: ANN401
-    """A pattern as such whose paths are single steps, or alternatives of such; others are opaque."""
-    match predicate:
-        case InvPath():
-            yield from _plain(object_, predicate.arg, subject, opaque)
+def _parts(path: PathLike) -> list[PathLike]:
+    """The parts of a sequence, one after the other."""
+    match path:
         case SequencePath():
-            for part in predicate.args[:-1]:
-                between = rdflib.Variable(f"between{rdflib.BNode()}")
-                yield from _plain(subject, part, between, opaque)
-                subject = between
-            yield from _plain(subject, predicate.args[-1], object_, opaque)
-        case Path() if not _is_choice(predicate):
-            opaque |= _predicates_of(predicate)
-            yield subject, predicate, object_
-        case _:
-            yield subject, predicate, object_
+            return [part for arg in path.args for part in _parts(arg)]
+        case InvPath(arg=SequencePath() as inner):
+            return [part for arg in reversed(inner.args) for part in _parts(InvPath(arg))]
+        case InvPath(arg=InvPath() as inner):
+            return _parts(inner.arg)
+    return [path]
 
 
-def _is_opaque(pattern: Pattern) -> bool:
-    return isinstance(pattern[1], Path) and not _is_choice(pattern[1])
+def _needed(group: Group, variable: str) -> Iterator[Needed]:
+    """What the values of a variable must have in every row."""
+    for inner in group.groups:
+        if inner.kind in {"exists", "plain"}:
+            yield from _needed(inner, variable)
+    for pattern in group.patterns:
+        parts = _parts(pattern.path)
+        for end, other, part, inverse in (
+            (pattern.subject, pattern.object, parts[0], False),
+            (pattern.object, pattern.subject, parts[-1], True),
+        ):
+            names = _single(part)
+            if end == variable and names is not None:
+                constant = other if isinstance(other, NamedNode) and len(parts) == 1 else None
+                predicates, backwards = names
+                yield Needed(predicates, inverse != backwards, constant)
 
 
-def _is_choice(path: Path) -> bool:
-    return isinstance(path, AlternativePath) and all(isinstance(part, rdflib.URIRef) for part in path.args)
-
-
-def _predicates_of(path: object) -> set[str]:
-    """The predicates within a path; raises UnreadableError for a path of all but some."""
+def _single(path: PathLike) -> tuple[tuple[NamedNode, ...], bool] | None:
+    """The predicates of a path of a single step, and whether it is walked backwards; None for any other path."""
     match path:
         case rdflib.URIRef():
-            return {str(path)}
+            return (NamedNode(str(path)),), False
+        case InvPath(arg=rdflib.URIRef() as inner):
+            return (NamedNode(str(inner)),), True
+        case AlternativePath() if all(isinstance(part, rdflib.URIRef) for part in path.args):
+            return tuple(NamedNode(str(part)) for part in path.args), False
+    return None
+
+
+def _hazards(group: Group, around: frozenset[str] = frozenset({THIS})) -> Iterator[Hazard]:
+    """How the shapes graph could be taken for data; `around` are nodes that the focus node's triples name."""
+    near = around | _near(group)
+    for pattern in group.patterns if group.kind != "static" else ():
+        single = isinstance(pattern.path, rdflib.URIRef)
+        object_ = pattern.object if single and isinstance(pattern.object, NamedNode) else None
+        simple = single or pattern.predicate is not None
+        for name in _predicates(pattern.path):
+            predicate = None if name is None else NamedNode(name)
+            yield Hazard(predicate, object_, simple and pattern.subject in near)
+    for inner in group.groups:
+        yield from _hazards(inner, near)
+
+
+def _near(group: Group) -> frozenset[str]:
+    """The variables for which a group's patterns take what triples of $this name."""
+    own = (item for item in group.patterns if item.subject == THIS)
+    simple = (item for item in own if item.predicate is not None or isinstance(item.path, rdflib.URIRef))
+    return frozenset(name for item in simple for name in (item.object, item.predicate) if isinstance(name, str))
+
+
+def _predicates(path: PathLike) -> Iterator[str | None]:
+    match path:
+        case rdflib.URIRef():
+            yield str(path)
         case InvPath():
-            return _predicates_of(path.arg)
+            yield from _predicates(path.arg)
+        case MulPath():
+            yield from _predicates(path.path)
         case SequencePath() | AlternativePath():
-            return {name for part in path.args for name in _predicates_of(part)}
-    inner = getattr(path, "path", None)
-    if inner is None:
-        raise UnreadableError("a SPARQL text has a path that is not analysed")
-    return _predicates_of(inner)
+            for part in path.args:
+                yield from _predicates(part)
+        case _:
+            yield None
 
 
-def _probes(pattern: Pattern, context: tuple[Pattern, ...]) -> Iterator[Probe]:
-    subject, predicate, object_ = pattern
-    if _is_opaque(pattern):
-        return
-    predicates = None
-    if isinstance(predicate, rdflib.URIRef):
-        predicates = frozenset({str(predicate)})
-    elif isinstance(predicate, Path):
-        predicates = frozenset(_predicates_of(predicate))
-    ends = [(node, by_subject) for node, by_subject in ((subject, True), (object_, False)) if _is_variable(node)]
-    if not ends:
-        raise UnreadableError("a SPARQL text has a pattern without variables at its ends")
-    bound, by_subject = next((end for end in ends if end[0] == _THIS), ends[0])
-    if bound != _THIS and not _leads_to_this(bound, (pattern, *context)):
-        raise UnreadableError("parts of a SPARQL text are not connected with ?this")
-    yield Probe(pattern, context, predicates, bound, by_subject)
+def _with_static_values(text: str, group: Group, index: ShapesGraph) -> str:
+    """Write in place of what is asked of the shapes graph what it answers: the shapes do not change."""
+    prologue = text[: next(token.start for token in tokens(text) if token.is_word("SELECT"))]
+    for part in sorted((part for part in group.walk() if part.kind == "static"), key=lambda part: -part.start):
+        before, after = text[: part.start], text[part.end :]
+        around = {token.text[1:] for token in tokens(before + after) if token.kind == "variable"}
+        inside = {token.text[1:] for token in tokens(text[part.start : part.end]) if token.kind == "variable"}
+        shared = sorted(inside & around)
+        rows = index.solutions(prologue, shared, text[part.start : part.end])
+        text = before + _values(shared, rows) + after
+    return text
 
 
-def _is_variable(node: object) -> bool:
-    return isinstance(node, rdflib.Variable | rdflib.BNode)
-
-
-def _leads_to_this(start: object, patterns: tuple[Pattern, ...]) -> bool:
-    reached, grown = {start}, True
-    while grown:
-        near = {node for pattern in patterns for node in _variables(pattern) if reached & _variables(pattern)}
-        grown = not near <= reached
-        reached |= near
-    return _THIS in reached
-
-
-def _variables(pattern: Pattern) -> set[object]:
-    return {node for node in pattern if _is_variable(node)}
-
-
-def _connected(probe: Probe) -> list[Pattern]:
-    """The patterns that hang together with the bound variable; the others would only multiply the rows."""
-    reached, patterns = {probe.bound}, [probe.pattern, *probe.context]
-    chosen = list[Pattern]()
-    while True:
-        near = [pattern for pattern in patterns if pattern not in chosen and reached & _variables(pattern)]
-        if not near:
-            return chosen
-        chosen += near
-        for pattern in near:
-            reached |= _variables(pattern)
-
-
-def _text(term: object) -> str:
-    return str(getattr(term, "value", term))
-
-
-def joined(patterns: frozenset[Pattern], variable: object, value: Term, matching: Matching) -> frozenset[Term]:
-    """The values of ?this where patterns are joined, of which one variable has a value. Raises TooManyError.
-
-    At each step the pattern with the fewest matches is followed, so that no more is looked at than hangs on the value.
-    """
-    return frozenset(_Join(matching).search({variable: value}, patterns))
-
-
-@dataclass
-class _Join:
-    """A join under way."""
-
-    matching: Matching
-    steps: int = 0
-
-    def search(self, bound: dict[object, Term], left: frozenset[Pattern]) -> Iterator[Term]:
-        """Follow the patterns that are left."""
-        self.steps += 1
-        if self.steps > MANY:
-            raise TooManyError
-        chosen, matches = self._narrowest(bound, left)
-        if matches == []:
-            return
-        if chosen is None or matches is None:
-            if _THIS in bound:
-                yield bound[_THIS]
-            return
-        for match in matches:
-            extended = _extended(bound, chosen, match)
-            if extended is not None:
-                yield from self.search(extended, left - {chosen})
-
-    def _narrowest(
-        self, bound: dict[object, Term], left: frozenset[Pattern]
-    ) -> tuple[Pattern | None, list[Row] | None]:
-        """The pattern with the fewest matches among those that hang on what is bound, and its matches."""
-        chosen, fewest = None, None
-        for pattern in left:
-            if not any(node in bound for node in pattern):
-                continue
-            most = _LOOKED_AT if fewest is None else len(fewest)
-            found = list(itertools.islice(self._matches(bound, pattern), most))
-            if fewest is None or len(found) < len(fewest):
-                chosen, fewest = pattern, found
-            if len(found) < 2:  # noqa: PLR2004 - nothing is narrower
-                return pattern, found
-        if chosen is not None and fewest is not None and len(fewest) == _LOOKED_AT:
-            fewest = list(self._matches(bound, chosen))
-        return chosen, fewest
-
-    def _matches(self, bound: dict[object, Term], pattern: Pattern) -> Iterator[Row]:
-        subject, predicate, object_ = pattern
-        start, end = _value(subject, bound), _value(object_, bound)
-        if isinstance(predicate, Path) and start is not None:
-            yield from ((start, None, node) for node in self._walk(predicate, start, ahead=True) if end in {None, node})
-        elif isinstance(predicate, Path) and end is not None:
-            yield from ((node, None, end) for node in self._walk(predicate, end, ahead=False))
-        elif not isinstance(predicate, Path):
-            middle = _value(predicate, bound)
-            if middle is None or isinstance(middle, NamedNode):
-                for triple in self.matching(start, middle, end):
-                    if not isinstance(triple.object, Triple) and not isinstance(triple.subject, Triple):
-                        yield triple.subject, triple.predicate, triple.object
-
-    def _walk(self, path: object, node: Term, *, ahead: bool) -> set[Term]:
-        """The nodes to which a path leads, or from which it leads here."""
-        match path:
-            case rdflib.URIRef():
-                name = _iri(from_rdflib(path))
-                found = self.matching(node, name, None) if ahead else self.matching(None, name, node)
-                ends = (triple.object if ahead else triple.subject for triple in found)
-                return {end for end in ends if not isinstance(end, Triple)}
-            case InvPath():
-                return self._walk(path.arg, node, ahead=not ahead)
-            case AlternativePath():
-                return {end for part in path.args for end in self._walk(part, node, ahead=ahead)}
-            case SequencePath():
-                nodes = {node}
-                for part in path.args if ahead else reversed(path.args):
-                    nodes = {end for place in nodes for end in self._walk(part, place, ahead=ahead)}
-                return nodes
-            case MulPath():
-                return self._walk_on(path, node, ahead=ahead)
-        raise UnreadableError("a SPARQL text has a path that is not analysed")
-
-    def _walk_on(self, path: MulPath, node: Term, *, ahead: bool) -> set[Term]:
-        """Where a path leads that is walked none, one or many times."""
-        found = self._walk(path.path, node, ahead=ahead)
-        waiting = list(found) if path.more else []
-        while waiting:
-            self.steps += 1
-            if self.steps > MANY:
-                raise TooManyError
-            further = self._walk(path.path, waiting.pop(), ahead=ahead) - found
-            found |= further
-            waiting += further
-        return found | ({node} if path.zero else set())
-
-
-def _value(node: Any, bound: dict[object, Term]) -> Term | None:  # noqa: ANN401
-    return bound.get(node) if _is_variable(node) else from_rdflib(node)
-
-
-def _iri(term: Term) -> NamedNode:
-    if not isinstance(term, NamedNode):
-        raise UnreadableError("a predicate is no IRI")
-    return term
-
-
-def _extended(bound: dict[object, Term], pattern: Pattern, row: Row) -> dict[object, Term] | None:
-    """What is bound once a match is taken; None if it does not fit what was."""
-    extended = dict(bound)
-    for node, term in zip(pattern, row, strict=True):
-        if _is_variable(node) and term is not None and extended.setdefault(node, term) != term:
-            return None
-    return extended
+def _values(names: list[str], rows: list[dict[str, Term]]) -> str:
+    if not names:
+        return "" if rows else "FILTER (false)"
+    if any(isinstance(term, BlankNode) for row in rows for term in row.values()):
+        raise UnreadableError("a SPARQL text asks for blank nodes of the shapes graph")
+    lines = (" ".join(str(row[name]) if name in row else "UNDEF" for name in names) for row in rows)
+    return f"VALUES ({' '.join('?' + name for name in names)}) {{ {' '.join(f'({line})' for line in lines)} }}"

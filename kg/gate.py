@@ -9,11 +9,11 @@ Whatever does not fit that pattern stays with pySHACL, so nothing goes unchecked
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import rdflib
-from rdflib.namespace import OWL, RDF, RDFS, SH
+from rdflib.namespace import OWL, RDF, RDFS, SH, NamespaceManager
 
 from kg.engine import tokens
 from kg.engine.embedded import EmbeddedEngine
@@ -50,6 +50,8 @@ _TERM_FIELDS: Final = ("focus", "shape", "component", "severity", "path", "value
 _FORBIDDEN: Final = frozenset({"MINUS", "VALUES", "SERVICE"})
 _ASKED: Final = re.compile(r"\bbound\s*\(\s*[?$](shapesGraph|currentShape)\s*\)", re.IGNORECASE)
 _SEEING: Final = frozenset({"EXISTS", "OPTIONAL"})
+_MOST_WRITTEN: Final = 10_000
+"""IRIs of which it is remembered how they are written."""
 _PLACEHOLDER: Final = re.compile(r"\{[?$](\w+)\}")
 _PATH_OPERATORS: Final = {
     "inversePath": ("^", ""),
@@ -275,30 +277,30 @@ def _path_list(head: object, triples: tuple[Triple, ...]) -> Iterator[str]:
             yield from _path_list(item.object, triples)
 
 
-@dataclass(frozen=True)
 class CoreJudge:
-    """pySHACL with a shapes graph that it has read once, to judge given focus nodes by given shapes."""
+    """pySHACL with a shapes graph that it reads once, to judge given focus nodes by given shapes."""
 
-    shapes: rdflib.Graph = field(repr=False)
-    _validator: list[Any] = field(default_factory=list, repr=False)
+    def __init__(self, shapes: rdflib.Graph) -> None:
+        """Take a shapes graph; pySHACL is loaded when first needed."""
+        self._shapes = shapes
+        self._names = _RememberingNames(rdflib_graph(()))
 
-    def judge(self, data: Iterable[Triple], pairs: Mapping[Resource, Iterable[Term]]) -> list[Finding]:
+    def judge(self, data: Iterable[Triple], pairs: Iterable[tuple[Resource, Iterable[Term]]]) -> list[Finding]:
         """Judge focus nodes by shape over some data; raises as `validate` does."""
         import pyshacl  # noqa: PLC0415
         from pyshacl.pytypes import SHACLExecutor  # noqa: PLC0415
+        from pyshacl.validator import Validator  # noqa: PLC0415
 
+        graph, executor, results = self._graph(data), SHACLExecutor(advanced_mode=True), list[Any]()
         try:
-            validator = self._prepared()
-            graph = _data_graph(rdflib_graph(data))
-            executor = SHACLExecutor(validator=validator)
-            results: list[Any] = []
-            for shape, nodes in pairs.items():
-                known = validator.shacl_graph.lookup_shape_from_node(term_to_rdflib(shape))
-                _, found = known.validate(executor, graph, focus=[term_to_rdflib(node) for node in nodes])
-                results += found
+            for shape, nodes in pairs:
+                known = self._known.get(term_to_rdflib(shape))
+                if known is not None:  # what pySHACL takes for no shape constrains nothing
+                    _, found = known.validate(executor, graph, focus=[term_to_rdflib(node) for node in nodes])
+                    results += found
             if not results:
                 return []
-            report, _ = validator.create_validation_report(validator.shacl_graph, False, results)
+            report, _ = Validator.create_validation_report(self._loaded, conforms=False, results=results)
         except pyshacl.errors.ReportableRuntimeError as error:
             raise ShapesError(f"The shapes cannot be evaluated: {error.message}") from error
         except Exception as error:
@@ -307,46 +309,39 @@ class CoreJudge:
 
     def prepare(self) -> None:
         """Let pySHACL read the shapes now, so that processes forked later share it."""
-        self._prepared()
+        _ = self._known
 
-    def _prepared(self) -> Any:  # noqa: ANN401 - pySHACL's own
-        """The validator, which reads the shapes when first asked for."""
-        if not self._validator:
-            from pyshacl.validator import Validator  # noqa: PLC0415
+    def _graph(self, data: Iterable[Triple]) -> rdflib.Graph:
+        graph = _Neighbourhood(store="SimpleMemory", bind_namespaces="none")
+        graph.namespace_manager = self._names
+        for item in data:
+            graph.add((_converted(item.subject), _converted(item.predicate), _converted(item.object)))
+        return graph
 
-            _hasten()
-            remembering = _Remembering(self.shapes)
-            validator = Validator(_data_graph(rdflib.Graph()), shacl_graph=remembering)
-            _ = validator.shacl_graph.shapes
-            remembering.settle()
-            self._validator.append(validator)
-        return self._validator[0]
+    @cached_property
+    def _loaded(self) -> Any:  # noqa: ANN401 - pySHACL's own
+        """The shapes graph as pySHACL reads it."""
+        from pyshacl.monkey import apply_patches  # noqa: PLC0415
+        from pyshacl.shapes_graph import ShapesGraph  # noqa: PLC0415
 
+        apply_patches()  # type: ignore[no-untyped-call]
+        _hasten()
+        remembering = _RememberingGraph(bind_namespaces="none")
+        for triple in self._shapes:
+            remembering.add(triple)
+        remembering.namespace_manager = _RememberingNames(self._shapes)
+        loaded = ShapesGraph(remembering)
+        remembering.remember()
+        return loaded
 
-class _Remembering(rdflib.Graph):
-    """A graph that changes no more once it has settled, and then remembers what it was asked.
-
-    pySHACL looks everything up in the shapes graph again for every focus node.
-    """
-
-    def __init__(self, source: rdflib.Graph) -> None:
-        super().__init__(bind_namespaces="none")
-        self._answers: dict[Any, tuple[Any, ...]] | None = None
-        for triple in source:
-            self.add(triple)
-
-    def settle(self) -> None:
-        """Begin to remember."""
-        self._answers = {}
-
-    def triples(self, triple: Any) -> Iterator[Any]:  # type: ignore[override]  # noqa: ANN401 - as rdflib has it
-        if self._answers is None:
-            yield from super().triples(triple)
-            return
-        known = self._answers.get(triple)
-        if known is None:
-            known = self._answers[triple] = tuple(super().triples(triple))
-        yield from known
+    @cached_property
+    def _known(self) -> dict[rdflib.term.Node, Any]:
+        """The shapes that pySHACL takes for such, by their names."""
+        try:
+            found = {shape.node: shape for shape in self._loaded.shapes}
+        except Exception as error:
+            raise ShapesError(f"The shapes cannot be evaluated: {error}") from error
+        return found
 
 
 class _Listed(list[Any]):
@@ -375,10 +370,56 @@ def _hasten() -> None:
     vars(shape)["CONSTRAINT_PARAMS"] = _Listed(ALL_CONSTRAINT_PARAMETERS), CONSTRAINT_PARAMETERS_MAP
 
 
-def _data_graph(graph: rdflib.Graph) -> Any:  # noqa: ANN401 - pySHACL's own
-    from pyshacl.graph_abstraction import DataGraph  # noqa: PLC0415
+@lru_cache(maxsize=4096)
+def _converted(term: object) -> rdflib.term.Node:
+    return term_to_rdflib(term)
 
-    return DataGraph.from_rdflib_graph(graph)
+
+class _RememberingNames(NamespaceManager):
+    """Prefixes that stay as they are: what an IRI is written as is known once it was written."""
+
+    def __init__(self, graph: rdflib.Graph) -> None:
+        super().__init__(graph, bind_namespaces="none")
+        for prefix, namespace in graph.namespace_manager.namespaces():
+            super().bind(prefix, namespace)
+        self._written = dict[str, str]()
+        super().bind("sh", SH, override=False, replace=False)
+
+    def bind(self, *_: object, **__: object) -> None:
+        """PySHACL binds its own prefix each time that it writes a node."""
+
+    def normalizeUri(self, rdfTerm: str) -> str:  # noqa: N802, N803 - rdflib's names
+        """Write an IRI."""
+        if rdfTerm not in self._written:
+            if len(self._written) > _MOST_WRITTEN:
+                self._written.clear()
+            self._written[rdfTerm] = super().normalizeUri(rdfTerm)
+        return self._written[rdfTerm]
+
+
+class _Neighbourhood(rdflib.Graph):
+    """The data that is judged; pySHACL asks at each result whether there is any, which would count it."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+class _RememberingGraph(rdflib.Graph):
+    """A graph that from some time on does not change: what was looked up once is known."""
+
+    _known: dict[tuple[object, ...], list[Any]] | None = None
+
+    def remember(self) -> None:
+        """Change no more."""
+        self._known = {}
+
+    def triples(self, triple: Any) -> Iterator[Any]:  # type: ignore[override]  # noqa: ANN401 - as rdflib has it
+        if self._known is None:
+            yield from super().triples(triple)
+            return
+        if triple not in self._known:
+            self._known[triple] = list(super().triples(triple))
+        yield from self._known[triple]
 
 
 def _results(report: rdflib.Graph) -> Iterator[Finding]:
@@ -394,21 +435,31 @@ def judge_constraint(item: SparqlConstraint, focus: Term, ask: Ask) -> Iterator[
     """
     text = _about(item.select, focus) if isinstance(focus, NamedNode) else None
     rows = ask(item.select, {"this": focus}) if text is None else ask(text, {})
-    yield from dict.fromkeys(_sparql_finding(item, focus, row) for row in rows)
+    for row in {frozenset(row.items()): row for row in rows}.values():  # graphs may hold the same triple
+        yield _sparql_finding(item, focus, row)
 
 
-@lru_cache(maxsize=4096)
 def _about(select: str, focus: NamedNode) -> str | None:
     """A query with an IRI for $this; None where a variable must stand."""
-    pieces, end, projecting = list[str](), 0, True
+    around = _around_this(select)
+    if around is None:
+        return None
+    return str(focus).join((f"({focus} AS ?this)".join(around[0]), *around[1]))
+
+
+@lru_cache(maxsize=1024)
+def _around_this(select: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """What stands around $this: in what is selected, up to the first $this of the pattern; and behind each such."""
+    selected, pieces, end, projecting = list[str](), list[str](), 0, True
     for token in tokens.tokens(select):
         projecting = projecting and token.text != "{"
         if token.is_word("BOUND") or token.is_word("GROUP") or token.is_word("ORDER"):
             return None
         if token.kind == "variable" and token.text[1:] == "this":
-            pieces += [select[end : token.start], f"({focus} AS ?this)" if projecting else str(focus)]
+            (selected if projecting else pieces).append(select[end : token.start])
             end = token.start + len(token.text)
-    return "".join(pieces) + select[end:]
+    pieces.append(select[end:])
+    return (*selected, pieces[0]), tuple(pieces[1:])
 
 
 def _judge_sparql(facts: list[Quad], shapes: Shapes) -> Iterator[Finding]:
@@ -530,6 +581,8 @@ def _focus_queries(graph: rdflib.Graph, shape: rdflib.term.Node) -> Iterator[str
     if (shape, RDF.type, RDFS.Class) in graph or (shape, RDF.type, OWL.Class) in graph:
         classes.append(shape)
     for target in classes:
+        if isinstance(target, rdflib.BNode):
+            continue  # no node of the data is of a class without a name; in a query it would stand for any class
         yield f"SELECT DISTINCT ?this {{ ?this {RDF.type.n3()}/{RDFS.subClassOf.n3()}* {target.n3()} }}"
     for target in graph.objects(shape, SH.targetNode):
         yield f"SELECT ?this {{ VALUES ?this {{ {target.n3()} }} }}"
@@ -623,7 +676,7 @@ def target_selects(graph: rdflib.Graph, shape: Resource) -> tuple[str, ...]:
 def _key(item: Finding) -> tuple[object, ...]:
     """What makes two results the same across two runs, in which blank nodes have other names."""
     terms = (item.focus, item.path, item.value, item.shape, item.component, item.constraint)
-    return tuple("_" if isinstance(term, BlankNode) else str(term) for term in terms)
+    return (*("_" if isinstance(term, BlankNode) else str(term) for term in terms), str(item.severity))
 
 
 def _order(item: Finding) -> tuple[object, ...]:

@@ -35,6 +35,7 @@ ORDER = [
     "kg.gate",
     "kg.materialise",
     "kg.delta",
+    "kg.patterns",
     "kg.automaton",
     "kg.reading",
     "kg.constraint_reading",

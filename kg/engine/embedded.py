@@ -227,6 +227,14 @@ class EmbeddedEngine:
             if quad.graph_name != but:
                 yield quad.triple
 
+    def has_any(
+        self, subject: Term | None, predicate: NamedNode | None, object_: Term | None, graph: NamedNode
+    ) -> bool:
+        """Whether a graph has a triple with a subject, predicate and object, of which None stands for any."""
+        if isinstance(subject, Literal):
+            return False
+        return any(True for _ in self._store.quads_for_pattern(subject, predicate, object_, graph))
+
     def graphs(self) -> frozenset[NamedNode]:
         """The named graphs, empty ones included."""
         return frozenset(graph for graph in self._store.named_graphs() if isinstance(graph, NamedNode))
