@@ -282,7 +282,9 @@ def _caching() -> Caching:
 
 
 def repeatable(query: str) -> bool:
-    """Whether a query's result depends on nothing but the dataset."""
+    """Whether a query's result depends on nothing but the dataset: CONSTRUCT makes new blank nodes each time."""
+    if contains(query, "CONSTRUCT") and ("_:" in query or "[" in query):
+        return False
     if not any(contains(query, word) for word in _VOLATILE):
         return True
     return not any(token.kind == "word" and token.text.upper() in _VOLATILE for token in tokens(query))

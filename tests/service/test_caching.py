@@ -443,3 +443,11 @@ def test_if_match(server: str) -> None:
         problem = get(query, refused)
         assert problem.status_code == 412
         assert problem.headers["Content-Type"] == "application/problem+json"
+
+
+def test_blank_nodes_that_are_made_anew_are_not_kept(server: str) -> None:
+    query = "CONSTRUCT { _:new <urn:example:p> 1 } WHERE {}"
+    first, again = (requests.get(f"{server}/sparql", {"query": query}, timeout=20) for _ in range(2))
+    assert first.status_code == again.status_code == 200
+    assert "ETag" not in first.headers
+    assert "bypass" in again.headers["Cache-Status"]
