@@ -9,7 +9,6 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -183,7 +182,7 @@ class Gate:
     def _found(self, engine: EmbeddedEngine, delta: Delta, changes: "_Changes") -> list[Finding]:
         before = _View(engine)
         lost = self._places(before, changes.lost, When.LOST)
-        with _applied(engine, delta):
+        with engine.applied(delta):
             after = _View(engine)
             places = lost | self._places(after, changes.gained, When.GAINED)
             concerned = self._concerned(after, places)
@@ -200,7 +199,7 @@ class Gate:
         """
         after = _View(engine)
         places = self._places(after, changes.gained, When.ALWAYS)
-        with _applied(engine, delta.inverse()):
+        with engine.applied(delta.inverse()):
             before = _View(engine)
             places |= self._places(before, changes.lost, When.ALWAYS)
             concerned = self._concerned(before, places)
@@ -208,7 +207,7 @@ class Gate:
             concerned.setdefault(unit, set()).update(nodes)
         _once(concerned)
         new = self._findings(after, concerned)
-        with _applied(engine, delta.inverse()):
+        with engine.applied(delta.inverse()):
             return _fresh(new, self._findings(_View(engine), concerned))
 
     def _analysed(self, shape: Resource, constraint: SparqlConstraint | None) -> bool:
@@ -423,19 +422,9 @@ def _changes(engine: EmbeddedEngine, delta: Delta) -> _Changes:
     )
 
 
-@contextmanager
-def _applied(engine: EmbeddedEngine, delta: Delta) -> Iterator[None]:
-    """Let a change be made while the block runs."""
-    engine.apply(delta)
-    try:
-        yield
-    finally:
-        engine.apply(delta.inverse())
-
-
 def _in_full(engine: EmbeddedEngine, delta: Delta, shapes: Shapes) -> list[Finding]:
     old = validate(engine.quads(), shapes)
-    with _applied(engine, delta):
+    with engine.applied(delta):
         new = validate(engine.quads(), shapes)
     return _fresh(new.findings, old.findings)
 

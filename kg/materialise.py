@@ -6,7 +6,6 @@ only. A change is expanded by running the rules before and after it, for the sub
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -120,25 +119,15 @@ def _followed(engine: EmbeddedEngine, delta: Delta, using: list[TextFile], name:
     if not (delta.added or delta.removed) or not using:
         return Delta()
     before = _touched(engine, delta)
-    with _applied(engine, delta):
+    with engine.applied(delta):
         touched = before | _touched(engine, delta)
         texts = [text for rule in using if (text := _restricted(rule, touched)) is not None]
         after = _made(engine, texts, name)
         held = {quad for quad in after if engine.holds(quad)}
     stale = _made(engine, texts, name) - after
-    with _applied(engine, delta):
+    with engine.applied(delta):
         removed = frozenset(quad for quad in stale if engine.holds(quad))
     return Delta(added=frozenset(after - held), removed=removed)
-
-
-@contextmanager
-def _applied(engine: EmbeddedEngine, delta: Delta) -> Iterator[None]:
-    """Let a change be made while the block runs."""
-    engine.apply(delta)
-    try:
-        yield
-    finally:
-        engine.apply(delta.inverse())
 
 
 def _made(engine: EmbeddedEngine, texts: list[str], name: str) -> frozenset[Quad]:

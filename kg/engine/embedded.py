@@ -6,6 +6,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import IO, Final
 from urllib.parse import urlsplit
@@ -127,6 +128,15 @@ class EmbeddedEngine:
         for graph in delta.dropped:
             self._store.add_graph(graph)
         self._store.extend(delta.removed)
+
+    @contextmanager
+    def applied(self, delta: Delta) -> Iterator[None]:
+        """Let a change be made while the block runs, and then undone."""
+        self.apply(delta)
+        try:
+            yield
+        finally:
+            self.apply(delta.inverse())
 
     def follow(self, delta: Delta, generation: int) -> None:
         """Change what is held, to be of a generation from now on."""
