@@ -66,6 +66,8 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "hash": "Hash",
         "changes": "What changed",
         "subject": "Subject",
+        "property": "Property",
+        "value": "Value",
         "and_more": "Further statements, in the patch:",
     },
     "vi": {
@@ -131,6 +133,8 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "hash": "Mã băm",
         "changes": "Nội dung thay đổi",
         "subject": "Chủ thể",
+        "property": "Thuộc tính",
+        "value": "Giá trị",
         "and_more": "Số phát biểu còn lại, có trong bản vá:",
     },
 }
