@@ -24,13 +24,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from kg import gate, resources
+from kg import findings, gate, resources
 from kg.counts import count, counts_from_json, counts_to_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Counts, Delta
 from kg.errors import ConfigurationError, ConflictError, KgError, RdfSyntaxError
+from kg.findings import Finding, Report
 from kg.formats import NQUADS
-from kg.gate import SHAPES_GRAPH, Finding, Report, Shapes
+from kg.gate import SHAPES_GRAPH, Shapes
 from kg.incremental import Gate
 from kg.journal import BASE_HASH, BASE_MANIFEST, Entry, Journal, Release
 from kg.journal import FILE as JOURNAL
@@ -117,7 +118,7 @@ def _save_base(result: Build, folder: Path, dataset: bytes, digest: str) -> None
     with _writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _replace(folder / DATASET, dataset)
-        _replace(folder / VERDICT, json.dumps(gate.report_to_json(result.report), ensure_ascii=False).encode())
+        _replace(folder / VERDICT, json.dumps(findings.report_to_json(result.report), ensure_ascii=False).encode())
         _replace(folder / MANIFEST, (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())
 
 
@@ -306,7 +307,7 @@ def _counts_of(manifest: dict[str, Any]) -> Counts | None:
 def load_report(folder: Path) -> Report | None:
     """Read the verdict on the graph of a data folder back; None if there is none."""
     try:
-        return gate.report_from_json(json.loads((folder / VERDICT).read_bytes()))
+        return findings.report_from_json(json.loads((folder / VERDICT).read_bytes()))
     except (OSError, ValueError, KeyError):
         return None
 
@@ -398,7 +399,7 @@ def _release(folder: Path, journal: Journal) -> frozenset[Quad]:
 
 
 def _refusal(report: Report) -> str:
-    violations = report.of(gate.VIOLATION)
+    violations = report.of(findings.VIOLATION)
     listed = "".join(f"\n  {_line(item)}" for item in violations[:_LISTED])
     more = f"\n  and {len(violations) - _LISTED} more" if len(violations) > _LISTED else ""
     return f"The new release does not go together with what was changed locally:{listed}{more}\nNothing was changed."

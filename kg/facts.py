@@ -13,12 +13,14 @@ from kg.delta import Addition, Change, Patch, Replacement, Update, delta_of
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta, Engine
 from kg.errors import ConflictError, EngineError, PreconditionError, ScopeError, ShapesError
-from kg.gate import INFO, VIOLATION, WARNING, Report, Shapes, read_shapes, validate
+from kg.findings import INFO, VIOLATION, WARNING, Report
+from kg.gate import Shapes, read_shapes, validate
 from kg.incremental import Gate
 from kg.journal import Commit, Entry, IdempotencyKey, Journal
 from kg.materialise import expanded, expansion
 from kg.query import check_nesting
 from kg.rdf import DefaultGraph, NamedNode, Quad, named_apart
+from kg.remedies import suggested
 from kg.terms import graph_iri
 
 SUBMISSION: Final = NamedNode(graph_iri("submission"))
@@ -106,7 +108,12 @@ def propose(engine: EmbeddedEngine, gate: Gate, change: Change) -> Proposal:
     if made:
         raise ScopeError(f"The graph <{made[0]}> is not written by hand: rules make it, or it comes with a release.")
     delta = expansion(engine, asked)
-    return Proposal(delta, gate.judge(engine, delta), engine.generation, graphs)
+    report = gate.judge(engine, delta)
+    if report.findings:
+        report = suggested(
+            report, engine, gate.shapes, asked, lambda other: gate.judge(engine, expansion(engine, other))
+        )
+    return Proposal(delta, report, engine.generation, graphs)
 
 
 def _own(change: Change) -> Change:

@@ -19,8 +19,8 @@ from kg.engine import tokens
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Dataset, Row
 from kg.errors import EngineError, ShapesError
+from kg.findings import VIOLATION, Finding, Report, as_named, as_resource, ranked
 from kg.rdf import (
-    BlankNode,
     Literal,
     NamedNode,
     Quad,
@@ -30,35 +30,23 @@ from kg.rdf import (
     from_rdflib,
     in_graph,
     rdflib_graph,
-    term_from_json,
-    term_to_json,
     term_to_rdflib,
 )
 from kg.terms import SH as SHACL
 from kg.terms import compact, graph_iri
 
 SHAPES_GRAPH: Final = NamedNode(graph_iri("shapes"))
-VIOLATION: Final = NamedNode(SHACL + "Violation")
-WARNING: Final = NamedNode(SHACL + "Warning")
-INFO: Final = NamedNode(SHACL + "Info")
 
 DATA_GRAPH: Final = NamedNode(graph_iri("data"))
 SPARQL_COMPONENT: Final = NamedNode(SHACL + "SPARQLConstraintComponent")
 
 _TYPE: Final = NamedNode(str(RDF.type))
-_TERM_FIELDS: Final = ("focus", "shape", "component", "severity", "path", "value", "constraint")
 _FORBIDDEN: Final = frozenset({"MINUS", "VALUES", "SERVICE"})
 _ASKED: Final = re.compile(r"\bbound\s*\(\s*[?$](shapesGraph|currentShape)\s*\)", re.IGNORECASE)
 _SEEING: Final = frozenset({"EXISTS", "OPTIONAL"})
 _MOST_WRITTEN: Final = 10_000
 """IRIs of which it is remembered how they are written."""
 _PLACEHOLDER: Final = re.compile(r"\{[?$](\w+)\}")
-_PATH_OPERATORS: Final = {
-    "inversePath": ("^", ""),
-    "zeroOrMorePath": ("", "*"),
-    "oneOrMorePath": ("", "+"),
-    "zeroOrOnePath": ("", "?"),
-}
 _REFERRING: Final = (SH.property, SH.node, SH["not"], SH.qualifiedValueShape)
 _REFERRING_LISTS: Final = (SH["and"], SH["or"], SH.xone)
 _TARGETS: Final = (SH.targetClass, SH.targetNode, SH.targetSubjectsOf, SH.targetObjectsOf, SH.target)
@@ -67,61 +55,6 @@ _NO_CONSTRAINTS: Final = (*_TARGETS, SH.severity, SH.message, SH.name, SH.descri
 
 Ask = Callable[[str, Mapping[str, Term]], Iterable[Row]]
 """Answers a SELECT query over the data, with some variables bound beforehand."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One validation result (SHACL, section 3.6.2)."""
-
-    focus: Term
-    shape: Resource
-    component: NamedNode
-    severity: NamedNode
-    path: Term | None = None
-    value: Term | None = None
-    constraint: Resource | None = None
-    messages: tuple[Literal, ...] = ()
-    path_triples: tuple[Triple, ...] = ()
-
-    def message(self, language: str) -> str:
-        """The message in a language, or in whichever one there is."""
-        texts = {item.language or "": item.value for item in self.messages}
-        return texts.get(language) or next(iter(texts.values()), "")
-
-    @property
-    def path_text(self) -> str:
-        """The path as SPARQL writes it, with prefixed names; empty where there is none."""
-        return "" if self.path is None else _path_text(self.path, self.path_triples)
-
-
-@dataclass(frozen=True)
-class Report:
-    """A validation report: every result, violations first."""
-
-    findings: tuple[Finding, ...]
-
-    @property
-    def conforms(self) -> bool:
-        """Whether there is no result of any severity, which is what sh:conforms says."""
-        return not self.findings
-
-    @property
-    def admissible(self) -> bool:
-        """Whether there is no violation; warnings and infos let data in."""
-        return not self.of(VIOLATION)
-
-    def of(self, severity: NamedNode) -> tuple[Finding, ...]:
-        """The findings of one severity."""
-        return tuple(item for item in self.findings if item.severity == severity)
-
-    def without(self, earlier: "Report") -> "Report":
-        """The findings that an earlier report does not have."""
-        known = {_key(item) for item in earlier.findings}
-        return Report(tuple(item for item in self.findings if _key(item) not in known))
-
-    def triples(self) -> list[Triple]:
-        """The report as an sh:ValidationReport."""
-        return list(_report_triples(self))
 
 
 @dataclass(frozen=True)
@@ -149,7 +82,7 @@ class Shapes:
     def targeted(self) -> tuple[Resource, ...]:
         """The shapes that pySHACL judges by targets of their own."""
         found = {subject for subject in self.core.subjects() if any(_focus_queries(self.core, subject))}
-        return tuple(_resource(from_rdflib(shape)) for shape in sorted(found, key=str))
+        return tuple(as_resource(from_rdflib(shape)) for shape in sorted(found, key=str))
 
     def restricted(self, shapes: Iterable[Resource], constraints: Iterable[SparqlConstraint]) -> "Shapes":
         """The same, but only some shapes and constraints have targets."""
@@ -202,7 +135,7 @@ def validate(data: Iterable[Quad], shapes: Shapes) -> Report:
     found = list(_judge_core(rdflib_graph(facts), shapes.core))
     if shapes.constraints:
         found.extend(_judge_sparql(facts, shapes))
-    return Report(tuple(sorted(found, key=_order)))
+    return Report(ranked(found))
 
 
 def _judge_core(data: rdflib.Graph, shapes: rdflib.Graph) -> Iterator[Finding]:
@@ -229,9 +162,9 @@ def _finding(report: rdflib.Graph, result: rdflib.term.Node) -> Finding:
 
     return Finding(
         focus=_required(one(SH.focusNode)),
-        shape=_resource(one(SH.sourceShape)),
-        component=_named(one(SH.sourceConstraintComponent)),
-        severity=_named(one(SH.resultSeverity)),
+        shape=as_resource(one(SH.sourceShape)),
+        component=as_named(one(SH.sourceConstraintComponent)),
+        severity=as_named(one(SH.resultSeverity)),
         path=one(SH.resultPath),
         value=one(SH.value),
         constraint=_optional_resource(one(SH.sourceConstraint)),
@@ -244,37 +177,8 @@ def _closure(graph: rdflib.Graph, node: rdflib.term.Node | None) -> Iterator[Tri
     """The triples that spell out a complex path, which hangs on a blank node."""
     if isinstance(node, rdflib.BNode):
         for predicate, value in graph.predicate_objects(node):
-            yield Triple(_resource(from_rdflib(node)), _named(from_rdflib(predicate)), from_rdflib(value))
+            yield Triple(as_resource(from_rdflib(node)), as_named(from_rdflib(predicate)), from_rdflib(value))
             yield from _closure(graph, value)
-
-
-def _path_text(path: object, triples: tuple[Triple, ...]) -> str:
-    """Spell out a property path (SHACL, section 2.3.1)."""
-    if isinstance(path, NamedNode):
-        return compact(path.value)
-    parts = {item.predicate.value: item.object for item in triples if item.subject == path}
-    for name, (before, after) in _PATH_OPERATORS.items():
-        if SHACL + name in parts:
-            return f"{before}{_grouped(parts[SHACL + name], triples)}{after}"
-    if SHACL + "alternativePath" in parts:
-        return f"({'|'.join(_path_list(parts[SHACL + 'alternativePath'], triples))})"
-    return "/".join(_path_list(path, triples))
-
-
-def _grouped(path: object, triples: tuple[Triple, ...]) -> str:
-    """A path to which an operator applies: a sequence needs parentheses."""
-    text = _path_text(path, triples)
-    is_list = any(item.subject == path and item.predicate.value == str(RDF.first) for item in triples)
-    return f"({text})" if is_list else text
-
-
-def _path_list(head: object, triples: tuple[Triple, ...]) -> Iterator[str]:
-    for item in triples:
-        if item.subject == head and item.predicate.value == str(RDF.first):
-            yield _path_text(item.object, triples)
-    for item in triples:
-        if item.subject == head and item.predicate.value == str(RDF.rest):
-            yield from _path_list(item.object, triples)
 
 
 class CoreJudge:
@@ -565,10 +469,10 @@ def _engine_constraint(
     severity = graph.value(shape, SH.severity)
     messages = _literals(graph, constraint, SH.message) or _literals(graph, shape, SH.message)
     return SparqlConstraint(
-        shape=_resource(from_rdflib(shape)),
-        constraint=_resource(from_rdflib(constraint)),
+        shape=as_resource(from_rdflib(shape)),
+        constraint=as_resource(from_rdflib(constraint)),
         select=_prefixes(graph, constraint) + _with_graph_names(select, shape),
-        severity=VIOLATION if severity is None else _named(from_rdflib(severity)),
+        severity=VIOLATION if severity is None else as_named(from_rdflib(severity)),
         path=None,
         messages=messages,
         focus_queries=focus,
@@ -657,89 +561,10 @@ def _refuse_service(graph: rdflib.Graph) -> None:
                 raise ShapesError("A constraint calls SERVICE; shapes may only look at the data.")
 
 
-def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Findings in the order of a report: violations first."""
-    return tuple(sorted(findings, key=_order))
-
-
-def identity(item: Finding) -> tuple[object, ...]:
-    """What makes two findings the same across two runs."""
-    return _key(item)
-
-
 def target_selects(graph: rdflib.Graph, shape: Resource) -> tuple[str, ...]:
     """The SPARQL targets of a shape, each as a SELECT of ?this (SHACL-AF, section 3.1)."""
     found = ((target, graph.value(target, SH.select)) for target in graph.objects(term_to_rdflib(shape), SH.target))
     return tuple(_prefixes(graph, target) + str(select) for target, select in found if select is not None)
-
-
-def _key(item: Finding) -> tuple[object, ...]:
-    """What makes two results the same across two runs, in which blank nodes have other names."""
-    terms = (item.focus, item.path, item.value, item.shape, item.component, item.constraint)
-    return (*("_" if isinstance(term, BlankNode) else str(term) for term in terms), str(item.severity))
-
-
-def _order(item: Finding) -> tuple[object, ...]:
-    severities = (VIOLATION, WARNING, INFO)
-    rank = severities.index(item.severity) if item.severity in severities else len(severities)
-    return (rank, _key(item))
-
-
-def _report_triples(report: Report) -> Iterator[Triple]:
-    root = BlankNode("report")
-    yield Triple(root, _TYPE, NamedNode(SHACL + "ValidationReport"))
-    yield Triple(root, NamedNode(SHACL + "conforms"), Literal(report.conforms))
-    for index, item in enumerate(report.findings):
-        result = BlankNode(f"result{index}")
-        yield from item.path_triples
-        yield Triple(root, NamedNode(SHACL + "result"), result)
-        yield Triple(result, _TYPE, NamedNode(SHACL + "ValidationResult"))
-        for name, term in (
-            ("focusNode", item.focus),
-            ("resultPath", item.path),
-            ("value", item.value),
-            ("sourceShape", item.shape),
-            ("sourceConstraintComponent", item.component),
-            ("sourceConstraint", item.constraint),
-            ("resultSeverity", item.severity),
-            *(("resultMessage", message) for message in item.messages),
-        ):
-            if term is not None:
-                yield Triple(result, NamedNode(SHACL + name), term)
-
-
-def report_to_json(report: Report) -> list[dict[str, Any]]:
-    """A report as plain data, to be kept or to travel between processes."""
-    return [_finding_to_json(item) for item in report.findings]
-
-
-def _finding_to_json(item: Finding) -> dict[str, Any]:
-    terms = {name: getattr(item, name) for name in _TERM_FIELDS}
-    return {
-        **{name: term_to_json(term) for name, term in terms.items() if term is not None},
-        "messages": [term_to_json(message) for message in item.messages],
-        "path_triples": [[term_to_json(term) for term in _terms(triple)] for triple in item.path_triples],
-    }
-
-
-def report_from_json(data: list[dict[str, Any]]) -> Report:
-    """The report that `report_to_json` made plain."""
-    return Report(tuple(_finding_from_json(item) for item in data))
-
-
-def _finding_from_json(item: dict[str, Any]) -> Finding:
-    terms: dict[str, Any] = {name: term_from_json(item[name]) for name in _TERM_FIELDS if name in item}
-    messages = [term_from_json(message) for message in item["messages"]]
-    triples = [[term_from_json(term) for term in triple] for triple in item["path_triples"]]
-    return Finding(
-        **terms,
-        messages=tuple(message for message in messages if isinstance(message, Literal)),
-        path_triples=tuple(Triple(_resource(s), _named(p), o) for s, p, o in triples),
-    )
-
-
-def _terms(triple: Triple) -> tuple[Term, Term, Term]:
-    return from_rdflib(term_to_rdflib(triple.subject)), triple.predicate, from_rdflib(term_to_rdflib(triple.object))
 
 
 def _literals(graph: rdflib.Graph, subject: rdflib.term.Node, predicate: rdflib.URIRef) -> tuple[Literal, ...]:
@@ -753,17 +578,5 @@ def _required(term: Term | None) -> Term:
     return term
 
 
-def _resource(term: Term | None) -> Resource:
-    if not isinstance(term, NamedNode | BlankNode):
-        raise EngineError("The validator gave a result without its shape, so nothing is admitted.")
-    return term
-
-
 def _optional_resource(term: Term | None) -> Resource | None:
-    return None if term is None else _resource(term)
-
-
-def _named(term: Term | None) -> NamedNode:
-    if not isinstance(term, NamedNode):
-        raise EngineError("The validator gave an incomplete result, so nothing is admitted.")
-    return term
+    return None if term is None else as_resource(term)

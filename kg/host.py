@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from kg import gate, messages
+from kg import findings, gate, messages
 from kg.build import open_or_build, own_shapes, snapshot, snapshot_due
 from kg.counts import counts_to_json
 from kg.delta import Addition, Change
@@ -26,8 +26,8 @@ from kg.engine.protocol import Dataset, QueryRequest, QueryResult
 from kg.engine.wire import Header, Message
 from kg.errors import IntegrityError, JournalError, KgError
 from kg.facts import Judge, LocalProposer, Proposal, placed, propose
+from kg.findings import Report
 from kg.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
-from kg.gate import Report
 from kg.incremental import Gate
 from kg.journal import Journal
 from kg.rdf import DefaultGraph, NamedNode, Quad, parse, serialize
@@ -91,7 +91,7 @@ class HostedJudge:
         data = payload if isinstance(payload, bytes) else serialize(payload, NQUADS)
         _, body = self._engine.call(header, data)
         with body:
-            return gate.report_from_json(json.load(body))
+            return findings.report_from_json(json.load(body))
 
 
 def operations(engine: EmbeddedEngine, own: Gate, judge: Judge) -> Mapping[str, Operation]:
@@ -146,7 +146,7 @@ def _answered(result: QueryResult) -> Answer:
 
 
 def _reported(report: Report) -> Answer:
-    return _plain(gate.report_to_json(report))
+    return _plain(findings.report_to_json(report))
 
 
 def _plain(data: object) -> Answer:

@@ -20,19 +20,8 @@ from kg.constraint_reading import THIS, Query, ShapesGraph, read_query
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta, Row
 from kg.errors import EngineError, ShapesError
-from kg.gate import (
-    SHAPES_GRAPH,
-    CoreJudge,
-    Finding,
-    Report,
-    Shapes,
-    SparqlConstraint,
-    identity,
-    judge_constraint,
-    ranked,
-    target_selects,
-    validate,
-)
+from kg.findings import Finding, Report, identity, ranked
+from kg.gate import SHAPES_GRAPH, CoreJudge, Shapes, SparqlConstraint, judge_constraint, target_selects, validate
 from kg.patterns import UnreadableError
 from kg.rdf import (
     BlankNode,
@@ -134,6 +123,11 @@ class Gate:
         """Analyse the shapes, one with each step, so that whoever has little time at once can do it bit by bit."""
         yield from self._steps
         self._core.prepare()
+
+    @property
+    def shapes(self) -> rdflib.Graph:
+        """The shapes graph as it was given."""
+        return self._source
 
     def explain(self) -> tuple[Explanation, ...]:
         """How each shape with targets, and each SPARQL constraint, is judged."""

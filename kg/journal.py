@@ -23,8 +23,8 @@ from typing import Any, Final
 
 from kg.engine.protocol import Delta
 from kg.errors import ConflictError, InputError, IntegrityError, JournalError, KgError, NotFoundError
+from kg.findings import Report, report_from_json, report_to_json
 from kg.formats import NQUADS
-from kg.gate import Report, report_from_json, report_to_json
 from kg.rdf import NamedNode, Quad, read, serialize
 
 FILE: Final = "journal.db"

@@ -9,8 +9,8 @@ from kg.delta import Addition, Change, Patch, Removal, Replacement, Update
 from kg.engine.protocol import Dataset, Delta
 from kg.errors import EngineError
 from kg.facts import Proposal
+from kg.findings import report_from_json, report_to_json
 from kg.formats import NQUADS
-from kg.gate import report_from_json, report_to_json
 from kg.rdf import DefaultGraph, NamedNode, Quad, read, serialize
 
 Plain = Mapping[str, Any]

@@ -5,13 +5,13 @@ from typing import Final
 from rich.console import Console
 from rich.markup import escape
 
-from kg import gate
-from kg.gate import Report
+from kg import findings
+from kg.findings import Report
 from kg.rdf import term_text
 
 _WORDS: Final = {
-    "en": {gate.VIOLATION: "violation", gate.WARNING: "warning", gate.INFO: "info"},
-    "vi": {gate.VIOLATION: "vi phạm", gate.WARNING: "cảnh báo", gate.INFO: "lưu ý"},
+    "en": {findings.VIOLATION: "violation", findings.WARNING: "warning", findings.INFO: "info"},
+    "vi": {findings.VIOLATION: "vi phạm", findings.WARNING: "cảnh báo", findings.INFO: "lưu ý"},
 }
 _VERDICTS: Final = {"en": ("conforms", "does not conform"), "vi": ("hợp lệ", "không hợp lệ")}
 
@@ -25,6 +25,8 @@ def print_findings(report: Report, language: str) -> None:
         severity = words.get(item.severity, item.severity.value)
         console.print(f"[bold]{severity}[/] {escape(where)}", soft_wrap=True, highlight=False)
         console.print(f"  {escape(item.message(language))} [dim]({escape(shape)})[/]", soft_wrap=True, highlight=False)
+        for suggestion in item.suggestions:
+            console.print(f"  → {escape(suggestion.message(language))}", soft_wrap=True, highlight=False)
     counted = [(len(report.of(severity)), word) for severity, word in words.items()]
     plural = language == "en"
     summary = ", ".join(f"{count} {word}{'s' if plural and count != 1 else ''}" for count, word in counted)

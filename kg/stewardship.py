@@ -203,6 +203,8 @@ def _tell_answer(answer: Answer) -> None:
         return
     for item in answer.content.get("findings", ()):
         click.echo(f"{item['severity']} {item['focusNode']}: {item['message']}", err=True)
+        for suggestion in item["suggestions"]:
+            click.echo(f"  → {suggestion['message']}", err=True)
     click.echo(f"{answer.status}: {answer.content.get('detail') or answer.content.get('title', '')}", err=True)
     sys.exit(_FINDINGS)
 

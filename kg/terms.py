@@ -17,6 +17,7 @@ RDFS: Final = "http://www.w3.org/2000/01/rdf-schema#"
 XSD: Final = "http://www.w3.org/2001/XMLSchema#"
 OWL: Final = "http://www.w3.org/2002/07/owl#"
 SH: Final = "http://www.w3.org/ns/shacl#"
+DASH: Final = "http://datashapes.org/dash#"
 SKOS: Final = "http://www.w3.org/2004/02/skos/core#"
 DCTERMS: Final = "http://purl.org/dc/terms/"
 SCHEMA: Final = "https://schema.org/"
@@ -29,6 +30,7 @@ SD: Final = "http://www.w3.org/ns/sparql-service-description#"
 
 PREFIXES: Final[dict[str, str]] = {
     "bibo": "http://purl.org/ontology/bibo/",
+    "dash": DASH,
     "dcat": DCAT,
     "dcterms": DCTERMS,
     "foaf": FOAF,

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from kg.gate import INFO, VIOLATION, WARNING, Finding, Report
+from kg.findings import INFO, VIOLATION, WARNING, Finding, Report, Suggestion
 from kg.rdf import BlankNode, Literal, NamedNode, Term
 from kg.terms import SH
 
@@ -31,6 +31,16 @@ def _finding(item: Finding, language: str) -> dict[str, Any]:
         "component": item.component.value,
         "message": item.message(language),
         "messages": {message.language or _UNDETERMINED: message.value for message in item.messages},
+        "suggestions": [_suggestion(suggestion, language) for suggestion in item.suggestions],
+    }
+
+
+def _suggestion(item: Suggestion, language: str) -> dict[str, Any]:
+    """What would mend a finding, as statements of N-Triples."""
+    return {
+        "message": item.message(language),
+        "remove": [f"{triple} ." for triple in item.removed],
+        "add": [f"{triple} ." for triple in item.added],
     }
 
 

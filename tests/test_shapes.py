@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from kg import build, gate, resources
+from kg.findings import VIOLATION, Finding, Report
 from kg.formats import rdf_format_of_file
-from kg.gate import VIOLATION, Finding, Report
 from kg.rdf import DefaultGraph, NamedNode, Quad, in_graph, parse
 from kg.terms import HPSH, SH, graph_iri
 

@@ -15,8 +15,8 @@ from kg.counts import count, counts_from_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import ConfigurationError, IntegrityError, RdfSyntaxError
+from kg.findings import VIOLATION, WARNING, Report
 from kg.formats import NQUADS, TRIG, TURTLE
-from kg.gate import VIOLATION, WARNING, Report
 from kg.journal import FILE as JOURNAL
 from kg.journal import Entry, Journal
 from kg.materialise import expanded, target_graph

@@ -14,7 +14,7 @@ from kg.build import Build
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import ConfigurationError, JournalError
-from kg.gate import Report
+from kg.findings import Report
 from kg.journal import Entry, Journal
 from kg.rdf import BlankNode, Literal, NamedNode, Quad
 

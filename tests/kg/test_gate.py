@@ -2,8 +2,9 @@ import pytest
 
 from kg import gate
 from kg.errors import ShapesError
+from kg.findings import INFO, VIOLATION, WARNING, Report
 from kg.formats import TURTLE
-from kg.gate import INFO, VIOLATION, WARNING, Report, Shapes, read_shapes
+from kg.gate import Shapes, read_shapes
 from kg.rdf import Quad, parse, rdflib_graph
 
 PREFIXES = """

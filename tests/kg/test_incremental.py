@@ -11,8 +11,9 @@ from kg.build import own_shapes
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import KgError
+from kg.findings import identity
 from kg.formats import TRIG, TURTLE
-from kg.gate import Shapes, identity, read_shapes, validate
+from kg.gate import Shapes, read_shapes, validate
 from kg.incremental import Gate
 from kg.materialise import expanded
 from kg.rdf import Literal, NamedNode, Quad, parse

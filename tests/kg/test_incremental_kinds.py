@@ -15,8 +15,9 @@ from kg import gate
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import EngineError, ShapesError
+from kg.findings import Finding
 from kg.formats import TURTLE
-from kg.gate import SHAPES_GRAPH, Finding, Shapes, read_shapes
+from kg.gate import SHAPES_GRAPH, Shapes, read_shapes
 from kg.incremental import Gate
 from kg.rdf import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term, parse
 from kg.terms import RDF, RDFS, XSD

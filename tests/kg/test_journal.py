@@ -18,7 +18,7 @@ from kg import journal as journals
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import ConflictError, InputError, IntegrityError, JournalError, NotFoundError
-from kg.gate import VIOLATION, Finding, Report
+from kg.findings import VIOLATION, Finding, Report
 from kg.journal import BASE_HASH, BASE_MANIFEST, FILE, Entry, IdempotencyKey, Journal, Release, packed, unpacked
 from kg.rdf import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
 

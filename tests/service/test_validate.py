@@ -169,6 +169,7 @@ def test_own_shapes(server: str, data: File, shapes: File) -> None:
             "component": str(SH.MinInclusiveConstraintComponent),
             "message": "An age is not negative.",
             "messages": {"en": "An age is not negative.", "vi": "Tuổi không âm."},
+            "suggestions": [],
         }
     ]
 

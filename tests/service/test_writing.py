@@ -106,6 +106,17 @@ def test_what_does_not_fit_is_refused_with_reasons(home: str, writer: requests.S
     assert not ask(home, "<https://w3id.org/hpez/id/zone/faulty> ?p ?o")
 
 
+def test_what_is_suggested_can_be_sent(home: str, writer: requests.Session) -> None:
+    faulty = PLACE.format(name="bai").replace(', "Do bai"@en .', " .")
+    found = add(writer, home, faulty, **{"Accept-Language": "en"}).json()
+    suggestion = found["findings"][0]["suggestions"][0]
+    assert suggestion["message"] == 'Name it "Do bai"@en.'
+    assert suggestion["remove"] == []
+    assert add(writer, home, faulty + "".join(suggestion["add"])).status_code == 201
+    told = add(writer, home, PLACE.format(name="cat").replace(', "Do cat"@en .', " ."), Accept="text/turtle")
+    assert "dash:GraphUpdate" in told.text
+
+
 def test_warnings_refuse_when_asked_to(home: str, writer: requests.Session) -> None:
     zone = """@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
     @prefix skos: <http://www.w3.org/2004/02/skos/core#> .

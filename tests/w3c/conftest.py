@@ -10,8 +10,8 @@ from kg.build import Build, save
 from kg.counts import count
 from kg.credentials import Credentials
 from kg.engine.embedded import EmbeddedEngine
+from kg.findings import Report
 from kg.formats import TURTLE
-from kg.gate import Report
 from kg.rdf import DefaultGraph, NamedNode, Quad, parse
 from w3c.exchanges import DATA0, graph_store_reads, protocol_tests
 from w3c.manifests import quads, query_tests
