@@ -181,6 +181,12 @@ def _closure(graph: rdflib.Graph, node: rdflib.term.Node | None) -> Iterator[Tri
             yield from _closure(graph, value)
 
 
+class _Unprefixed:
+    """Stands for a shapes graph where pySHACL only wants its prefixes, for a text that nobody reads."""
+
+    graph: Final = rdflib.Graph(bind_namespaces="none")
+
+
 class CoreJudge:
     """pySHACL with a shapes graph that it reads once, to judge given focus nodes by given shapes."""
 
@@ -189,26 +195,35 @@ class CoreJudge:
         self._shapes = shapes
         self._names = _RememberingNames(rdflib_graph(()))
 
-    def judge(self, data: Iterable[Triple], pairs: Iterable[tuple[Resource, Iterable[Term]]]) -> list[Finding]:
-        """Judge focus nodes by shape over some data; raises as `validate` does."""
+    def judge(self, data: Iterable[Triple], pairs: Iterable[tuple[Resource, Iterable[Term]]]) -> list[list[Finding]]:
+        """Judge focus nodes by shape over some data: the findings of each pair; raises as `validate` does."""
         import pyshacl  # noqa: PLC0415
         from pyshacl.pytypes import SHACLExecutor  # noqa: PLC0415
-        from pyshacl.validator import Validator  # noqa: PLC0415
 
-        graph, executor, results = self._graph(data), SHACLExecutor(advanced_mode=True), list[Any]()
+        graph, executor = self._graph(data), SHACLExecutor(advanced_mode=True)
         try:
-            for shape, nodes in pairs:
-                known = self._known.get(term_to_rdflib(shape))
-                if known is not None:  # what pySHACL takes for no shape constrains nothing
-                    _, found = known.validate(executor, graph, focus=[term_to_rdflib(node) for node in nodes])
-                    results += found
-            if not results:
-                return []
-            report, _ = Validator.create_validation_report(self._loaded, conforms=False, results=results)
+            return [self._judged(executor, graph, shape, nodes) for shape, nodes in pairs]
         except pyshacl.errors.ReportableRuntimeError as error:
             raise ShapesError(f"The shapes cannot be evaluated: {error.message}") from error
         except Exception as error:
             raise EngineError(f"The validator failed, so nothing is admitted: {error}") from error
+
+    def _judged(
+        self,
+        executor: Any,  # noqa: ANN401 - pySHACL's own
+        graph: rdflib.Graph,
+        shape: Resource,
+        nodes: Iterable[Term],
+    ) -> list[Finding]:
+        from pyshacl.validator import Validator  # noqa: PLC0415
+
+        known = self._known.get(term_to_rdflib(shape))
+        if known is None:  # what pySHACL takes for no shape constrains nothing
+            return []
+        _, results = known.validate(executor, graph, focus=[term_to_rdflib(node) for node in nodes])
+        if not results:
+            return []
+        report, _ = Validator.create_validation_report(_Unprefixed, conforms=False, results=results)
         return list(_results(report))
 
     def prepare(self) -> None:

@@ -97,6 +97,7 @@ class _Judged:
 Unit = tuple[int, Resource | None]
 """A judged shape by its number, and the one of its property shapes that is meant, None for all of it."""
 Concerned = dict[Unit, set[Term]]
+Found = dict[Unit, list[Finding]]
 
 
 class Gate:
@@ -181,10 +182,10 @@ class Gate:
             places = lost | self._places(after, changes.gained, When.GAINED)
             concerned = self._concerned(after, places)
             new = self._findings(after, concerned)
-            if new and (any(map(_is_vague, new)) or any(self._judged[number].strays for number, _ in concerned)):
+            if new and (any(map(_is_vague, _all(new))) or any(self._judged[number].strays for number, _ in concerned)):
                 return self._found_thoroughly(engine, delta, changes)
-        found = {item.focus for item in new}
-        return _fresh(new, self._findings(before, {unit: nodes & found for unit, nodes in concerned.items()}))
+        found = {unit: concerned[unit] & {item.focus for item in items} for unit, items in new.items()}
+        return _fresh(_all(new), _all(self._findings(before, found)))
 
     def _found_thoroughly(self, engine: EmbeddedEngine, delta: Delta, changes: "_Changes") -> list[Finding]:
         """The same where findings of one focus node may be taken for those of another, and no longer found count too.
@@ -202,7 +203,7 @@ class Gate:
         _once(concerned)
         new = self._findings(after, concerned)
         with engine.applied(delta.inverse()):
-            return _fresh(new, self._findings(_View(engine), concerned))
+            return _fresh(_all(new), _all(self._findings(_View(engine), concerned)))
 
     def _analysed(self, shape: Resource, constraint: SparqlConstraint | None) -> bool:
         name = None if constraint is None else constraint.constraint
@@ -279,23 +280,28 @@ class Gate:
                 return near
         return view.focus_nodes(query, variable, node)
 
-    def _findings(self, view: "_View", concerned: Concerned) -> list[Finding]:
-        """What the shapes find in a state about the focus nodes that are their targets."""
-        pairs = list[tuple[Resource, list[Term]]]()
-        read, found = set[Triple](), list[Finding]()
+    def _findings(self, view: "_View", concerned: Concerned) -> Found:
+        """What the shapes find in a state about the focus nodes that are their targets; only units that find some."""
+        pairs = dict[Unit, tuple[Resource, list[Term]]]()
+        read, found = set[Triple](), dict[Unit, list[Finding]]()
         for (number, part), candidates in concerned.items():
             judged = self._judged[number]
             nodes = [node for node in candidates if judged.targets.have(node, view)]
             if judged.constraint is not None and judged.query is not None:
-                for node in nodes:
-                    if judged.query.may_be(THIS, node, view.holds):
-                        found += judge_constraint(judged.constraint, node, view.asker(judged.query, node))
+                found[number, part] = [
+                    finding
+                    for node in nodes
+                    if judged.query.may_be(THIS, node, view.holds)
+                    for finding in judge_constraint(judged.constraint, node, view.asker(judged.query, node))
+                ]
             elif nodes and judged.focus is not None:
-                pairs.append((part or judged.shape, nodes))
+                pairs[number, part] = (part or judged.shape, nodes)
                 start = judged.focus if part is None else self._starts[part]
                 read |= self._reader.automaton.read_from([(node, start) for node in nodes], view.matching)
                 read |= {triple for node in nodes if isinstance(node, BlankNode) for triple in view.any_of(node)}
-        return found + (self._core.judge(read, pairs) if pairs else [])
+        if pairs:
+            found.update(zip(pairs, self._core.judge(read, pairs.values()), strict=True))
+        return {unit: findings for unit, findings in found.items() if findings}
 
 
 class _View:
@@ -421,6 +427,10 @@ def _in_full(engine: EmbeddedEngine, delta: Delta, shapes: Shapes) -> list[Findi
     with engine.applied(delta):
         new = validate(engine.quads(), shapes)
     return _fresh(new.findings, old.findings)
+
+
+def _all(found: Found) -> list[Finding]:
+    return [item for items in found.values() for item in items]
 
 
 def _fresh(new: Iterable[Finding], old: Iterable[Finding]) -> list[Finding]:
