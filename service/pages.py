@@ -1,7 +1,8 @@
-"""What all pages share: the reader's language, words, links to other pages, and RDF instead of a page."""
+"""What all pages share: the reader's language, its words, links to other pages, and RDF instead of a page."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -17,8 +18,8 @@ from kg.formats import JSONLD, RdfFormat
 from kg.jsonld import document
 from kg.rdf import NamedNode, Triple, serialize
 from kg.terms import BASE, HPEZ, HPSH, ID, VOID, compact
+from service import words
 from service.negotiation import LANGUAGES, language
-from service.words import WORDS
 
 _PATH_SIGNS: Final = "!$&'()*+,/:;=@"
 """What stays as it is in the path of a URL (RFC 3986, section 3.3)."""
@@ -28,6 +29,7 @@ _LANGUAGE_NAMES: Final = {"en": "English", "vi": "Tiếng Việt"}
 def register(app: Flask) -> None:
     """Give the templates of an app what they share, and keep a language that the reader chose in every link."""
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    words.register(app, page_language)
     app.context_processor(_context)
     app.url_defaults(_keep_language)
 
@@ -140,8 +142,7 @@ def _context() -> dict[str, Any]:
         "language": chosen,
         "other": other_language(chosen),
         "language_names": _LANGUAGE_NAMES,
-        "words": WORDS[chosen],
-        "other_words": WORDS[other_language(chosen)],
+        "in_other": partial(words.in_language, other_language(chosen)),
         "link": link,
         "compact": compact,
         "in_language": in_language,

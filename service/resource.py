@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Final
 
 from flask import Blueprint, Response, render_template, request, url_for
+from flask_babel import gettext
 
 from kg.catalog import current_version
 from kg.describe import Description, describe, is_known
@@ -170,8 +171,9 @@ def _vocabulary(graph: str, namespace: str, suffix: str, version: str) -> Respon
 
 
 def _terms_page(graph: str, namespace: str, path: str) -> Response:
+    titles = {"ontology": gettext("Ontology"), "shapes": gettext("Shapes")}
     page = render_template(
-        "resource/terms.html", graph=graph, entries=_entries(graph, namespace), formats=_alternates(path)
+        "resource/terms.html", title=titles[graph], entries=_entries(graph, namespace), formats=_alternates(path)
     )
     return page_response(page)
 

@@ -1,141 +1,60 @@
-"""The words of the pages in each language, apart from what the graph says."""
+"""The words of the pages: English in the templates and the code, other languages in gettext catalogues.
 
-from typing import Final
+The catalogues are read as they stand in the sources (.po), so nothing is generated and a changed word is seen at once.
+"""
 
-WORDS: Final[dict[str, dict[str, str]]] = {
-    "en": {
-        "site": "Economic zones of Hải Phòng",
-        "intro": "What sources say about Hải Phòng's economic zones, as a knowledge graph that shows the evidence "
-        "of every claim.",
-        "home": "Home",
-        "query": "Query",
-        "ontology": "Ontology",
-        "shapes": "Shapes",
-        "health": "State of the service",
-        "kinds": "Kind",
-        "statements": "Statements",
-        "inverse": "What refers to it",
-        "of": "of",
-        "claims": "Claims and their evidence",
-        "claim": "Claim",
-        "anchor": "Words of the source",
-        "position": "Position",
-        "source": "Source",
-        "evidence": "Evidence",
-        "formats": "This page as",
-        "entities": "What the graph describes",
-        "severity": "Severity",
-        "messages": "Message",
-        "terms": "Terms",
-        "run": "Run",
-        "query_help": "Ask in SPARQL 1.1. The prefixes and terms are explained in the",
-        "query_label": "Query text",
-        "service_help": "Programs find the description of this endpoint here as",
-        "missing": "none",
-        "shown": "shown of",
-        "graphs": "Graphs",
-        "graphs_help": "The graph consists of named graphs. Each can be had alone, or all together with their names.",
-        "graph": "Graph",
-        "holds": "What it holds",
-        "triples": "Triples",
-        "everything": "Everything",
-        "catalog": "Description for harvesters",
-        "not_found": "There is nothing here",
-        "not_found_help": "Nothing is known under this address:",
-        "to_home": "Go to the start page",
-        "see_other": "The document about this is at",
-        "problems": "Types of problems",
-        "problems_help": "An error is answered with problem details (RFC 9457), whose type is one of these.",
-        "problem": "Problem",
-        "status": "Status",
-        "meaning": "What it means",
-        "advice": "What to do",
-        "history": "History",
-        "history_help": "Every change of the graph, the newest first: when, by whom, and what it was for.",
-        "commit": "Commit",
-        "time": "Time",
-        "agent": "By",
-        "summary": "Message",
-        "reason": "Reason",
-        "added": "Added",
-        "removed": "Removed",
-        "earlier": "Earlier commits",
-        "no_commits": "Nothing was changed since the graph was built.",
-        "reverts": "Undoes commit",
-        "reverted_by": "Undone by commit",
-        "hash": "Hash",
-        "changes": "What changed",
-        "subject": "Subject",
-        "property": "Property",
-        "value": "Value",
-        "and_more": "Further statements, in the patch:",
-    },
-    "vi": {
-        "site": "Các khu kinh tế Hải Phòng",
-        "intro": "Những gì các nguồn nói về các khu kinh tế Hải Phòng, dưới dạng đồ thị tri thức cho thấy bằng chứng "
-        "của từng nhận định.",
-        "home": "Trang chủ",
-        "query": "Truy vấn",
-        "ontology": "Bản thể học",
-        "shapes": "Ràng buộc",
-        "health": "Tình trạng dịch vụ",
-        "kinds": "Loại",
-        "statements": "Thông tin",
-        "inverse": "Được nhắc đến ở",
-        "of": "của",
-        "claims": "Nhận định và bằng chứng",
-        "claim": "Nhận định",
-        "anchor": "Lời trong nguồn",
-        "position": "Vị trí",
-        "source": "Nguồn",
-        "evidence": "Bằng chứng",
-        "formats": "Trang này ở dạng",
-        "entities": "Đồ thị mô tả những gì",
-        "severity": "Mức độ",
-        "messages": "Thông báo",
-        "terms": "Thuật ngữ",
-        "run": "Chạy",
-        "query_help": "Hãy hỏi bằng SPARQL 1.1. Tiền tố và thuật ngữ được giải thích trong phần",
-        "query_label": "Nội dung truy vấn",
-        "service_help": "Chương trình có thể lấy mô tả của điểm truy vấn này ở dạng",
-        "missing": "không có",
-        "shown": "được nêu trong số",
-        "graphs": "Các đồ thị",
-        "graphs_help": "Đồ thị gồm nhiều đồ thị có tên. Có thể tải từng đồ thị, hoặc tất cả kèm theo tên.",
-        "graph": "Đồ thị",
-        "holds": "Nội dung",
-        "triples": "Số bộ ba",
-        "everything": "Tất cả",
-        "catalog": "Mô tả cho chương trình thu thập",
-        "not_found": "Không có gì ở đây",
-        "not_found_help": "Không có gì được biết dưới địa chỉ này:",
-        "to_home": "Về trang chủ",
-        "see_other": "Tài liệu về đối tượng này ở",
-        "problems": "Các loại lỗi",
-        "problems_help": "Lỗi được trả lời bằng chi tiết sự cố (RFC 9457), thuộc một trong các loại sau.",
-        "problem": "Lỗi",
-        "status": "Mã trạng thái",
-        "meaning": "Ý nghĩa",
-        "advice": "Nên làm gì",
-        "history": "Lịch sử",
-        "history_help": "Mọi thay đổi của đồ thị, mới nhất trước: khi nào, do ai và để làm gì.",
-        "commit": "Lần thay đổi",
-        "time": "Thời điểm",
-        "agent": "Người thực hiện",
-        "summary": "Lời ghi",
-        "reason": "Lý do",
-        "added": "Thêm",
-        "removed": "Bớt",
-        "earlier": "Các lần thay đổi trước đó",
-        "no_commits": "Chưa có thay đổi nào kể từ khi dựng đồ thị.",
-        "reverts": "Hoàn tác lần thay đổi",
-        "reverted_by": "Bị hoàn tác bởi lần thay đổi",
-        "hash": "Mã băm",
-        "changes": "Nội dung thay đổi",
-        "subject": "Chủ thể",
-        "property": "Thuộc tính",
-        "value": "Giá trị",
-        "and_more": "Số phát biểu còn lại, có trong bản vá:",
-    },
-}
-"""Words by language and name; every language has the same names."""
+import io
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
+from flask import Flask
+from flask_babel import Babel, Domain, force_locale, get_locale, gettext
+
+from kg.errors import ConfigurationError
+
+SOURCE: Final = "en"
+"""The language of the message ids."""
+_CATALOGUES: Final = Path(__file__).with_name("translations")
+
+
+@cache
+def catalogue(language: str) -> NullTranslations:
+    """The translations into a language; those of the source language change nothing."""
+    if language == SOURCE:
+        return NullTranslations()
+    file = _CATALOGUES / language / "LC_MESSAGES" / "messages.po"
+    try:
+        with file.open("rb") as source:
+            compiled = io.BytesIO()
+            write_mo(compiled, read_po(source, locale=language))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"The words in {language!r} cannot be read: {error}") from error
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+class _Catalogues(Domain):  # type: ignore[misc] # Flask-Babel is untyped
+    def get_translations(self) -> NullTranslations:
+        return catalogue(str(get_locale() or SOURCE))
+
+
+class _Words(Babel):  # type: ignore[misc] # Flask-Babel is untyped
+    @property
+    def domain_instance(self) -> Domain:
+        return _Catalogues()
+
+
+def register(app: Flask, language: Any) -> None:  # noqa: ANN401 - a callable that Flask-Babel calls
+    """Let an app's templates and code translate into the language of the current request."""
+    _Words(app, default_locale=SOURCE, locale_selector=language)
+
+
+def in_language(language: str, message: str) -> str:
+    """A message in a certain language."""
+    with force_locale(language):
+        translated: str = gettext(message)
+        return translated
