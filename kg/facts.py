@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
 
-from kg.delta import Addition, Change, Patch, Replacement, Update, delta_of
+from kg.delta import Addition, Change, Patch, Replacement, Replacements, Update, delta_of
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta, Engine
 from kg.errors import ConflictError, EngineError, PreconditionError, ScopeError, ShapesError
@@ -117,6 +117,8 @@ def _own(change: Change) -> Change:
         case Replacement(graph, triples):
             apart = named_apart(Quad(item.subject, item.predicate, item.object) for item in triples)
             return Replacement(graph, tuple(quad.triple for quad in apart))
+        case Replacements(graphs, quads):
+            return Replacements(graphs, tuple(named_apart(quads)))
     return change
 
 
