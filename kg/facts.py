@@ -18,7 +18,7 @@ from kg.incremental import Gate
 from kg.journal import Commit, Entry, IdempotencyKey, Journal
 from kg.materialise import expanded, expansion
 from kg.query import check_nesting
-from kg.rdf import DefaultGraph, NamedNode, Quad, named_apart
+from kg.rdf import BlankNode, DefaultGraph, NamedNode, Quad, named_apart
 from kg.terms import graph_iri
 
 SUBMISSION: Final = NamedNode(graph_iri("submission"))
@@ -292,6 +292,21 @@ class Judge:
             return validate(payload, analysed)
         except EngineError as error:  # the shapes are the caller's, and so is what the validator makes of them
             raise ShapesError(error.message) from error
+
+
+def replacements(quads: Iterable[Quad]) -> Replacements:
+    """What is asked for by loading RDF: each graph that it names is to hold what it says, and nothing else.
+
+    The graphs that rules make are left out, since they will be made again.
+    """
+    own = tuple(quad for quad in quads if _graph_of(quad) not in MADE)
+    graphs = dict.fromkeys(quad.graph_name for quad in own)
+    return Replacements(tuple(graph for graph in graphs if not isinstance(graph, BlankNode)), own)
+
+
+def made_of(quads: Iterable[Quad]) -> list[str]:
+    """The graphs that rules make among those that RDF names, in order."""
+    return sorted(MADE & {_graph_of(quad) for quad in quads})
 
 
 def placed(quad: Quad, graph: NamedNode = SUBMISSION) -> Quad:

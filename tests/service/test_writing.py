@@ -311,6 +311,53 @@ def test_the_command_line_at_a_running_service(home: str, writer: requests.Sessi
     assert "violation" in refused.stderr
 
 
+def test_graphs_are_loaded_into_a_running_service(home: str, writer: requests.Session, tmp_path: Path) -> None:
+    """One graph or several at once; what the service dumped is no change, blank nodes or not."""
+    at = ("--endpoint", home, "--token", str(writer.headers["Authorization"]).removeprefix("Bearer "))
+    file, dumped = tmp_path / "several.trig", tmp_path / "all.nq.gz"
+    file.write_text("GRAPH <urn:load:1> { [] <urn:b> 1, 2 } GRAPH <urn:load:2> { [] <urn:b> [] }")
+    assert "+3 −0" in hpkg("load", str(file), *at, "-m", "Two graphs").stdout
+    assert hpkg("dump", "--endpoint", home, "--gzip", "--output", str(dumped)).returncode == 0
+    again = hpkg("load", str(dumped), *at)
+    assert (again.stdout, again.stderr.partition(":")[0]) == ("nothing to change\n", "left out")
+    file.write_text("GRAPH <urn:load:1> { [] <urn:b> 1 }")
+    assert "+1 −2" in hpkg("load", str(file), *at).stdout
+    file.write_text("GRAPH <urn:load:1> { <urn:z> a <https://w3id.org/hpez/ontology#Zone> } GRAPH <urn:load:2> {}")
+    refused = hpkg("load", str(file), *at)
+    assert refused.returncode == 1
+    assert "422" in refused.stderr
+    assert hpkg("load", str(file), "--endpoint", home).returncode == 1
+
+
+def test_quads_replace_the_graphs_that_they_name(home: str, writer: requests.Session, problem: Problem) -> None:
+    quads = {"Content-Type": "application/n-quads"}
+    everything = requests.get(f"{home}/graph.nq", timeout=30)
+    same = writer.post(f"{home}/graph", data=everything.content, headers=quads, timeout=30)
+    assert (same.status_code, same.json()["commit"]) == (200, None)
+    made = writer.post(f"{home}/graph", data="<urn:a> <urn:b> <urn:c> <urn:posted> .", headers=quads, timeout=30)
+    assert made.status_code == 201
+    assert made.headers["Location"].startswith("/commits/")
+    problem(requests.post(f"{home}/graph", data=everything.content, headers=quads, timeout=30), 401, "unauthorized")
+    bad = "<urn:a> <urn:b> <urn:c> _:g ."
+    problem(writer.post(f"{home}/graph", data=bad, headers=quads, timeout=30), 400, "bad-input")
+
+
+def test_a_service_is_read_as_a_folder_is(home: str, folder: Path, tmp_path: Path) -> None:
+    file, of_folder, of_service = tmp_path / "zone.ttl", ("--data", str(folder / "data")), ("--endpoint", home)
+    file.write_text("<https://w3id.org/hpez/id/zone/z> a <https://w3id.org/hpez/ontology#Zone> .")
+    for command in (
+        ["dump"],
+        ["dump", "--graph", "source/dnhn-94474"],
+        ["validate", str(file)],
+        ["validate", str(file), "--alone", "--lang", "vi"],
+    ):
+        expected, found = hpkg(*command, *of_folder), hpkg(*command, *of_service)
+        assert (found.stdout, found.returncode) == (expected.stdout, expected.returncode)
+    unknown = hpkg("dump", "--graph", "no-such", *of_service)
+    assert unknown.returncode == 2
+    assert "There is no graph" in unknown.stderr
+
+
 def test_the_command_line_beside_a_running_service(home: str, folder: Path) -> None:
     """What another process commits to the folder is served within moments."""
     file = folder / "beside.ttl"
