@@ -5,7 +5,7 @@ that share blank nodes, directly or by others, belong together; two such knots a
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
 from kg.rdf import BlankNode, Quad, Triple, canonical_nquads
@@ -20,9 +20,9 @@ def named_alike(quads: Iterable[Quad], held: Iterable[Quad]) -> frozenset[Quad]:
     """
     wanted = frozenset(quads)
     knots = set(_knots(wanted))
-    if not knots:
+    known = set(_knots(held)) if knots else set[Knot]()
+    if knots <= known or not known:
         return wanted
-    known = set(_knots(held))
     fresh = knots - known
     used = set[BlankNode]().union(*map(_nodes, knots))
     likes = _by_form(knot for knot in known - knots if used.isdisjoint(_nodes(knot)))
@@ -31,16 +31,23 @@ def named_alike(quads: Iterable[Quad], held: Iterable[Quad]) -> frozenset[Quad]:
     return frozenset(ground).union(*(knots & known), *found)
 
 
-def _like(knot: Knot, likes: dict[bytes, list[Knot]]) -> Knot:
-    left = likes.get(canonical_nquads(knot))
+def _like(knot: Knot, likes: dict[Hashable, list[Knot]]) -> Knot:
+    left = likes.get(_form(knot))
     return left.pop() if left else knot
 
 
-def _by_form(knots: Iterable[Knot]) -> dict[bytes, list[Knot]]:
-    found = defaultdict[bytes, list[Knot]](list)
+def _by_form(knots: Iterable[Knot]) -> dict[Hashable, list[Knot]]:
+    found = defaultdict[Hashable, list[Knot]](list)
     for knot in knots:
-        found[canonical_nquads(knot)].append(knot)
+        found[_form(knot)].append(knot)
     return found
+
+
+def _form(knot: Knot) -> Hashable:
+    """What is said in a knot, whatever its blank nodes are called; for a single one there is a short way."""
+    if any(isinstance(quad.object, Triple) for quad in knot) or len(_nodes(knot)) > 1:
+        return canonical_nquads(knot)
+    return frozenset(tuple(None if isinstance(part, BlankNode) else part for part in quad) for quad in knot)
 
 
 def _knots(quads: Iterable[Quad]) -> Iterator[Knot]:
@@ -72,8 +79,7 @@ def _blank_nodes(statement: Quad | Triple) -> Iterator[BlankNode]:
     """The blank nodes of a statement, those within triple terms included."""
     parts: tuple[Any, ...] = (statement.subject, statement.object)
     for part in parts:
-        match part:
-            case BlankNode():
-                yield part
-            case Triple():
-                yield from _blank_nodes(part)
+        if isinstance(part, BlankNode):
+            yield part
+        elif isinstance(part, Triple):
+            yield from _blank_nodes(part)
