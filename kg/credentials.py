@@ -59,10 +59,17 @@ class Credentials:
         self._seen: tuple[int, int, int] | None = None
         self._kept: tuple[_Kept, ...] = ()
 
-    def create(self, name: str, scope: Scope = "write", graphs: Iterable[str] | None = None) -> str:
+    def create(
+        self,
+        name: str,
+        scope: Scope = "write",
+        graphs: Iterable[str] | None = None,
+        note: Callable[[], None] = lambda: None,
+    ) -> str:
         """Make a token and return it, which nobody can do again.
 
-        Raises InputError if the name is taken, empty or unprintable, or a graph is no IRI.
+        `note` is called before it is kept, so that no token opens anything of which there is no note. Raises
+        InputError if the name is taken, empty or unprintable, or a graph is no IRI; and what `note` raises.
         """
         if not name.strip() or not name.isprintable():
             raise InputError("A token needs a name, by which the log will know it.")
@@ -73,6 +80,7 @@ class Credentials:
             kept = self._current()
             if any(item.credential.name == name for item in kept):
                 raise InputError(f"There is a token {name!r} already; revoke it first, or choose another name.")
+            note()
             self._write((*kept, _Kept(Credential(name, scope, limited, now), _digest(text))))
         return text
 

@@ -12,7 +12,7 @@ from typing import Final, Literal, Protocol
 from kg.delta import Addition, Change, Patch, Replacement, Replacements, Update, delta_of
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta, Engine
-from kg.errors import ConflictError, EngineError, PreconditionError, ScopeError, ShapesError
+from kg.errors import ConflictError, EngineError, InputError, PreconditionError, ScopeError, ShapesError
 from kg.gate import INFO, VIOLATION, WARNING, Report, Shapes, read_shapes, validate
 from kg.incremental import Gate
 from kg.journal import Commit, Entry, IdempotencyKey, Journal
@@ -55,12 +55,16 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Signature:
-    """Who changes something, why, and what they may: `graphs` are those that they may write, None for all."""
+    """Who changes something, why, and what they may.
+
+    `graphs` are those that they may write, None for all; `own_only` keeps them from undoing what others did.
+    """
 
     agent: str
     message: str = ""
     reason: str = ""
     graphs: frozenset[str] | None = None
+    own_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -201,11 +205,18 @@ class Facts:
         return self._proposer.propose(change).report
 
     def revert(self, number: int, signature: Signature, terms: Terms = Terms()) -> Outcome:
-        """Undo a commit by a new one; raises ConflictError if it was undone already or is built upon."""
+        """Undo a commit by a new one.
+
+        Raises ScopeError if the signature may not undo it, ConflictError if it was undone already or is built upon.
+        """
+        commit = self.journal.commit(number)
+        if signature.own_only and commit.summary.agent != signature.agent:
+            raise ScopeError(
+                f"Commit {number} is not by {signature.agent!r}; a token with the scope admin may undo what others did."
+            )
         undone = self.journal.reverted_by(number)
         if undone is not None:
             raise ConflictError(f"Commit {number} was undone already, by commit {undone}.")
-        commit = self.journal.commit(number)
         return self.write(Patch(_by_hand(commit.delta).inverse()), signature, replace(terms, reverts=number))
 
 
@@ -297,11 +308,18 @@ class Judge:
 def replacements(quads: Iterable[Quad]) -> Replacements:
     """What is asked for by loading RDF: each graph that it names is to hold what it says, and nothing else.
 
-    The graphs that rules make are left out, since they will be made again.
+    The graphs that rules make are left out, since they will be made again. Raises InputError for a graph whose name
+    is a blank node.
     """
     own = tuple(quad for quad in quads if _graph_of(quad) not in MADE)
-    graphs = dict.fromkeys(quad.graph_name for quad in own)
-    return Replacements(tuple(graph for graph in graphs if not isinstance(graph, BlankNode)), own)
+    graphs = dict.fromkeys(map(_named_by_iri, own))
+    return Replacements(tuple(graphs), own)
+
+
+def _named_by_iri(quad: Quad) -> NamedNode | DefaultGraph:
+    if isinstance(quad.graph_name, BlankNode):
+        raise InputError("A graph is named by an IRI here, not by a blank node.")
+    return quad.graph_name
 
 
 def made_of(quads: Iterable[Quad]) -> list[str]:

@@ -3,7 +3,8 @@
 import gzip
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -14,7 +15,7 @@ from kg import build
 from kg.client import Answer, Client
 from kg.credentials import Credentials, Scope
 from kg.delta import Addition, Change, Replacements
-from kg.errors import InputError, RdfSyntaxError
+from kg.errors import ConfigurationError, InputError, RdfSyntaxError
 from kg.facts import (
     SUBMISSION,
     Facts,
@@ -163,19 +164,32 @@ def revert(*, number: int, data: Path, lang: str, **how: str) -> None:
 @click.command()
 @click.option("--limit", default=20, show_default=True, help="Commits to list, the newest first.")
 @click.option("--verify", is_flag=True, help="Check the hash of every commit and the chain that they form.")
+@click.option("--audit", is_flag=True, help="List instead what was noted about tokens, in order.")
 @endpoint_option
+@_token
 @data_option
-def log(*, limit: int, verify: bool, endpoint: str | None, data: Path) -> None:
+def log(*, limit: int, verify: bool, audit: bool, endpoint: str | None, token: str, data: Path) -> None:
     """List the commits, the newest first."""
-    if endpoint:
-        _list_answer(Client(endpoint).commits(limit))
-        return
-    journal = Journal(data)
-    if verify:
-        click.echo(f"{journal.verify()} commits, every hash fits")
-        return
-    for item in journal.page(None, limit):
-        click.echo(_line(item))
+    if audit:
+        lines = _noted(data) if endpoint is None else _noted_at(Client(endpoint, token))
+    elif endpoint:
+        lines = map(_row, _good(Client(endpoint).commits(limit)).content["commits"])
+    elif verify:
+        lines = iter((f"{Journal(data).verify()} commits, every hash fits",))
+    else:
+        lines = map(_line, Journal(data).page(None, limit))
+    for line in lines:
+        click.echo(line)
+
+
+def _noted(data: Path) -> Iterator[str]:
+    for time, text in Journal(data).events():
+        yield f"{time:%Y-%m-%d %H:%M:%S}  {text}"
+
+
+def _noted_at(client: Client) -> Iterator[str]:
+    for event in _good(client.events()).content["events"]:
+        yield f"{datetime.fromisoformat(event['time']):%Y-%m-%d %H:%M:%S}  {event['text']}"
 
 
 @click.group()
@@ -206,8 +220,13 @@ def token() -> None:
 @data_option
 def create(name: str, scope: str, graphs: tuple[str, ...], data: Path) -> None:
     """Make a token for NAME and print it: once, since only its hash is kept."""
-    text = Credentials(data).create(name, cast("Scope", scope), graphs or None)
-    Journal(data).note(f"token {name!r} was created, scope {scope}{_limits(graphs)}")
+    journal = Journal(data)
+    event = f"token {name!r} was created, scope {scope}{_limits(graphs)}"
+    try:
+        text = Credentials(data).create(name, cast("Scope", scope), graphs or None, lambda: journal.note(event))
+    except ConfigurationError:
+        journal.note(f"token {name!r} could not be kept, it opens nothing")
+        raise
     click.echo(text)
 
 
@@ -284,11 +303,11 @@ def _tell_answer(answer: Answer) -> None:
     sys.exit(_FINDINGS)
 
 
-def _list_answer(answer: Answer) -> None:
+def _good(answer: Answer) -> Answer:
+    """An answer that is no error; of one that is, it is told what."""
     if not answer.good:
         _tell_answer(answer)
-    for commit in answer.content["commits"]:
-        click.echo(_row(commit))
+    return answer
 
 
 def _line(item: Summary) -> str:

@@ -52,7 +52,7 @@ def authenticated() -> Credential:
     if sent is None or sent.type != "bearer" or not sent.token:
         if not credentials.all():
             raise Forbidden("Writes are off: no token was created. The operator does it with `hpkg token create NAME`.")
-        raise Unauthorized("Writing needs a token, as `Authorization: Bearer …`.", www_authenticate=_BEARER)
+        raise Unauthorized("That needs a token, as `Authorization: Bearer …`.", www_authenticate=_BEARER)
     found = credentials.authenticate(sent.token)
     if found is None:
         _throttle.failed(source)
@@ -66,7 +66,8 @@ def signature(credential: Credential) -> Signature:
     """Who signs the commit and why: `?message=` or the header X-Message, `?reason=`."""
     graphs = None if credential.graphs is None else frozenset(credential.graphs)
     message = request.args.get("message", request.headers.get("X-Message", ""))
-    return Signature(credential.name, message, request.args.get("reason", ""), graphs)
+    own_only = credential.scope != "admin"
+    return Signature(credential.name, message, request.args.get("reason", ""), graphs, own_only)
 
 
 def terms(credential: Credential) -> Terms:

@@ -12,7 +12,10 @@ from click.testing import CliRunner, Result
 from kg import build
 from kg.build import Build
 from kg.cli import main
+from kg.credentials import Credentials
+from kg.errors import ConfigurationError, JournalError
 from kg.formats import NQUADS, TURTLE
+from kg.journal import Journal
 from kg.rdf import canonical_nquads, parse
 
 SHAPES = Path(__file__).parents[1] / "shapes"
@@ -203,6 +206,41 @@ def test_load_changes_all_of_the_graphs_or_none(own: Path, tmp_path: Path) -> No
     file.write_text(f"{good} GRAPH <urn:two> {{ <urn:a> <urn:b> 1 }} <urn:a> <urn:b> 2 .")
     assert hpkg("load", file, "--data", own).stdout.startswith("1  ")
     assert hpkg("log", "--data", own).stdout.count("\n") == 1
+
+
+def test_the_log_tells_of_tokens(tmp_path: Path) -> None:
+    token = hpkg("token", "create", "Hải", "--graph", "urn:g", "--data", tmp_path).stdout.strip()
+    hpkg("token", "revoke", "Hải", "--data", tmp_path)
+    created, revoked = hpkg("log", "--audit", "--data", tmp_path).stdout.splitlines()
+    assert created.endswith("token 'Hải' was created, scope write, only <urn:g>")
+    assert revoked.endswith("token 'Hải' was revoked")
+    assert token not in created
+
+
+def test_there_is_no_token_without_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hpkg("token", "create", "first", "--data", tmp_path)
+    assert hpkg("token", "create", "first", "--data", tmp_path).exit_code == 2
+    assert hpkg("log", "--audit", "--data", tmp_path).stdout.count("\n") == 1
+
+    def locked(*_: object) -> None:
+        raise JournalError("The journal is locked.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "note", locked)
+        assert hpkg("token", "create", "second", "--data", tmp_path).exit_code == 2
+    assert [item.name for item in Credentials(tmp_path).all()] == ["first"]
+
+
+def test_a_token_that_could_not_be_kept_is_noted_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise ConfigurationError("The disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Credentials, "_write", full)
+        assert hpkg("token", "create", "lost", "--data", tmp_path).exit_code == 2
+    assert hpkg("log", "--audit", "--data", tmp_path).stdout.endswith(
+        "token 'lost' could not be kept, it opens nothing\n"
+    )
 
 
 def test_add_and_validate_read_gzipped_files(own: Path, place: Path) -> None:

@@ -207,6 +207,39 @@ def test_who_may_write(home: str, folder: Path, problem: Problem) -> None:
     assert text not in (folder / "data" / "tokens.json").read_text()
 
 
+def test_only_an_admin_undoes_what_others_did(
+    home: str, folder: Path, writer: requests.Session, problem: Problem
+) -> None:
+    foreign = add(writer, home, "<urn:undo> <urn:b> 1 .", f"?graph={NEW}").headers["Location"]
+    credentials = Credentials(folder / "data")
+    with requests.Session() as other, requests.Session() as admin:
+        other.headers["Authorization"] = f"Bearer {credentials.create('other')}"
+        admin.headers["Authorization"] = f"Bearer {credentials.create('chief', 'admin')}"
+        refused = problem(other.post(f"{home}{foreign}/revert", timeout=30), 403, "scope")
+        assert "scope admin" in str(refused["detail"])
+        assert ask(home, "<urn:undo> <urn:b> 1")
+        own = add(other, home, "<urn:own> <urn:b> 1 .", f"?graph={NEW}").headers["Location"]
+        assert other.post(f"{home}{own}/revert", timeout=30).status_code == 201
+        assert admin.post(f"{home}{foreign}/revert", timeout=30).status_code == 201
+    assert not ask(home, "<urn:undo> <urn:b> 1")
+
+
+def test_only_an_admin_reads_what_is_noted_about_tokens(home: str, folder: Path, problem: Problem) -> None:
+    created = hpkg("token", "create", "auditor", "--scope", "admin", "--data", str(folder / "data"))
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"Bearer {created.stdout.strip()}"
+        answer = session.get(f"{home}/audit", timeout=30)
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.json()["events"][-1]["text"] == "token 'auditor' was created, scope admin"
+        listed = hpkg("log", "--audit", "--endpoint", home, "--token", created.stdout.strip()).stdout
+        assert listed == hpkg("log", "--audit", "--data", str(folder / "data")).stdout
+        session.headers["Authorization"] = f"Bearer {Credentials(folder / 'data').create('curious')}"
+        problem(session.get(f"{home}/audit", timeout=30), 403, "scope")
+    nobody = requests.get(f"{home}/audit", timeout=30)
+    problem(nobody, 401, "unauthorized")
+    assert hpkg("log", "--audit", "--endpoint", home).returncode == 1
+
+
 def test_wrong_tokens_are_slowed(home: str, writer: requests.Session) -> None:
     statuses = set()
     for number in range(20):
