@@ -16,10 +16,11 @@ from rich.table import Table
 
 from kg import build, gate, resources, stewardship
 from kg import evidence as anchors
+from kg.client import Client
 from kg.engine import remote
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Dataset, QueryRequest
-from kg.errors import KgError, RdfSyntaxError, UnknownGraphError, UnsupportedFormatError
+from kg.errors import KgError, UnknownGraphError, UnsupportedFormatError
 from kg.formats import (
     NQUADS,
     RDF_FORMATS,
@@ -29,18 +30,18 @@ from kg.formats import (
     RdfFormat,
     ResultFormat,
     by_name,
-    rdf_format_of_file,
 )
 from kg.host import HostSettings
 from kg.query import answer
-from kg.rdf import NamedNode, Quad, canonical_nquads, canonical_turtle, compress, parse, serialize
+from kg.rdf import NamedNode, Quad, canonical_nquads, canonical_turtle, compress, serialize
 from kg.reports import print_findings
 from kg.supervisor import supervised
-from kg.terms import compact, graph_iri, graph_name
+from kg.terms import compact, graph_name
 
 _READABLE_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 _data, _language = stewardship.data_option, stewardship.language_option
+_endpoint: Final = stewardship.endpoint_option
 
 
 class _Group(click.Group):
@@ -217,28 +218,33 @@ def _query_text(argument: str) -> str:
 @click.argument("files", nargs=-1, required=True, type=_READABLE_FILE)
 @click.option("--alone", is_flag=True, help="Judge the files without the facts that are already known.")
 @click.option("--shapes", "shape_files", multiple=True, type=_READABLE_FILE, help="Use these shapes, and no context.")
+@_endpoint
 @_language
 @_data
-def validate(files: tuple[Path, ...], alone: bool, shape_files: tuple[Path, ...], lang: str, data: Path) -> None:
+def validate(
+    *,
+    files: tuple[Path, ...],
+    alone: bool,
+    shape_files: tuple[Path, ...],
+    endpoint: str | None,
+    lang: str,
+    data: Path,
+) -> None:
     """Judge RDF FILES against the shapes; nothing is stored."""
-    payload = [quad for file in files for quad in _parse_file(file)]
+    if shape_files and endpoint is not None:
+        raise click.UsageError("Other shapes need no service: use --shapes or --endpoint.")
+    payload = [quad for file in files for quad in stewardship.parsed(file)]
     if shape_files:
-        shapes = gate.read_shapes(quad for file in shape_files for quad in _parse_file(file))
+        shapes = gate.read_shapes(quad for file in shape_files for quad in stewardship.parsed(file))
         report = gate.validate(payload, shapes)
+    elif endpoint is not None:
+        report = Client(endpoint).validate(payload, alone=alone, language=lang)
     else:
         judge = stewardship.local_judge(data)
         report = judge.alone(payload) if alone else judge.in_context(payload)
     print_findings(report, lang)
     if not report.admissible:
         sys.exit(1)
-
-
-def _parse_file(file: Path) -> list[Quad]:
-    fmt = rdf_format_of_file(file.name)
-    try:
-        return parse(file.read_bytes(), fmt, file.resolve().as_uri())
-    except RdfSyntaxError as error:
-        raise RdfSyntaxError(f"{file}: {error.message}", error.line, error.column) from None
 
 
 @main.group()
@@ -281,15 +287,19 @@ def fmt(files: tuple[Path, ...], check: bool) -> None:
 
 
 @main.command()
-@click.option("--graph", metavar="NAME", help="Only this graph, such as entities or source/dnhn-94474.")
+@click.option(
+    "--graph", metavar="NAME", help="Only this graph: a name such as entities or source/dnhn-94474, or an IRI."
+)
 @click.option("--format", "format_name", default="nq", show_default=True, help="nq, trig, ttl, nt, jsonld or rdf.")
 @click.option("--gzip", "gzipped", is_flag=True, help="Compress.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of standard output.")
+@_endpoint
 @_data
-def dump(graph: str | None, format_name: str, gzipped: bool, output: Path | None, data: Path) -> None:
+def dump(
+    *, graph: str | None, format_name: str, gzipped: bool, output: Path | None, endpoint: str | None, data: Path
+) -> None:
     """Write everything, or one graph, as RDF; N-Quads come in canonical order."""
-    engine = build.open_or_build(data)
-    quads = list(engine.quads(_known_graph(engine, graph) if graph else None))
+    quads = _held(graph, data) if endpoint is None else _served(graph, endpoint)
     chosen = by_name(RDF_FORMATS, format_name)
     content = canonical_nquads(quads) if chosen is NQUADS else serialize(quads, chosen)
     content = compress(content) if gzipped else content
@@ -299,11 +309,21 @@ def dump(graph: str | None, format_name: str, gzipped: bool, output: Path | None
         output.write_bytes(content)
 
 
+def _held(graph: str | None, data: Path) -> list[Quad]:
+    engine = build.open_or_build(data)
+    return list(engine.quads(None if graph is None else _known_graph(engine, graph)))
+
+
+def _served(graph: str | None, endpoint: str) -> list[Quad]:
+    return Client(endpoint).quads(None if graph is None else stewardship.graph_named(graph))
+
+
 def _known_graph(engine: EmbeddedEngine, name: str) -> NamedNode:
-    if graph_iri(name) not in engine.graph_sizes():
-        known = ", ".join(filter(None, map(graph_name, engine.graph_sizes())))
+    graph = stewardship.graph_named(name)
+    if graph.value not in engine.graph_sizes():
+        known = ", ".join(graph_name(iri) or iri for iri in engine.graph_sizes())
         raise UnknownGraphError(f"There is no graph {name!r}; known are: {known}.")
-    return NamedNode(graph_iri(name))
+    return graph
 
 
 def _print_sizes(console: Console, sizes: dict[str, int]) -> None:
@@ -316,5 +336,12 @@ def _print_sizes(console: Console, sizes: dict[str, int]) -> None:
     console.print(table)
 
 
-for command in (stewardship.add, stewardship.log, stewardship.revert, stewardship.shapes, stewardship.token):
+for command in (
+    stewardship.add,
+    stewardship.load,
+    stewardship.log,
+    stewardship.revert,
+    stewardship.shapes,
+    stewardship.token,
+):
     main.add_command(command)

@@ -1,16 +1,23 @@
-"""A client of a running service, for what changes the graph: what `hpkg … --endpoint` speaks."""
+"""A client of a running service: what `hpkg … --endpoint` speaks."""
 
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from kg.errors import InputError, UnreachableError
+from kg.delta import Replacements
+from kg.errors import InputError, UnknownGraphError, UnreachableError
+from kg.findings import Report
+from kg.formats import NQUADS, NTRIPLES
+from kg.rdf import NamedNode, Quad, in_graph, parse, serialize
+from kg.reports import report_of
 
 _PATIENCE: Final = 120.0
 _JSON: Final = "application/json"
+_NOT_FOUND: Final = 404
 
 
 @dataclass(frozen=True)
@@ -33,10 +40,37 @@ class Client:
     url: str
     token: str = ""
 
-    def add(self, data: bytes, media_type: str, *, graph: str | None, message: str) -> Answer:
+    def add(self, data: bytes, media_type: str, *, graph: str | None, message: str, severity: str) -> Answer:
         """Add RDF through the gate."""
-        parameters = {name: value for name, value in (("graph", graph), ("message", message)) if value}
-        return self._ask("POST", f"/facts?{urlencode(parameters)}", data, media_type)
+        parameters = {"graph": graph, "message": message, "severity": severity}
+        return self._ask("POST", _path("/facts", parameters), data, media_type)
+
+    def load(self, change: Replacements, *, message: str, severity: str) -> Answer:
+        """Put RDF in the place of what some graphs hold, all at once: of one graph as every graph store can."""
+        said = {"message": message, "severity": severity}
+        if len(change.graphs) != 1:
+            return self._ask("POST", _path("/graph", said), serialize(change.quads, NQUADS), NQUADS.media_type)
+        (graph,) = change.graphs
+        named = {"graph": graph.value} if isinstance(graph, NamedNode) else {"default": "true"}
+        return self._ask(
+            "PUT", _path("/data", {**named, **said}), serialize(change.quads, NTRIPLES), NTRIPLES.media_type
+        )
+
+    def validate(self, quads: Iterable[Quad], *, alone: bool, language: str) -> Report:
+        """Judge RDF by the service's shapes; raises what it says if it does not."""
+        path = _path("/validate", {"context": "none" if alone else ""})
+        headers = {"Accept": NTRIPLES.media_type, "Accept-Language": language, "Content-Type": NQUADS.media_type}
+        status, data = self._sent("POST", path, serialize(quads, NQUADS), headers)
+        return report_of(quad.triple for quad in parse(self._good(status, data), NTRIPLES))
+
+    def quads(self, graph: NamedNode | None) -> list[Quad]:
+        """All that the service holds, or one graph; raises UnknownGraphError if it has none of that name."""
+        path = "/graph.nq" if graph is None else _path("/data", {"graph": graph.value})
+        status, data = self._sent("GET", path, None, {"Accept": NQUADS.media_type})
+        if status == _NOT_FOUND and graph is not None:
+            raise UnknownGraphError(f"There is no graph {graph} at {self.url}.")
+        found = parse(self._good(status, data), NQUADS)
+        return found if graph is None else in_graph(found, graph)
 
     def revert(self, number: int, message: str) -> Answer:
         """Undo a commit."""
@@ -46,23 +80,45 @@ class Client:
         """The newest commits."""
         return self._ask("GET", f"/commits?limit={limit}")
 
+    def events(self) -> Answer:
+        """What the service's journal notes about tokens."""
+        return self._ask("GET", "/audit")
+
     def _ask(self, method: str, path: str, data: bytes | None = None, media_type: str | None = None) -> Answer:
+        headers = {"Accept": _JSON, "Prefer": "return=representation"}
+        if media_type is not None:
+            headers["Content-Type"] = media_type
+        status, content = self._sent(method, path, data, headers)
+        return Answer(status, _content(content))
+
+    def _good(self, status: int, data: bytes) -> bytes:
+        """What the service sent, unless it is an error."""
+        if Answer(status, {}).good:
+            return data
+        content = _content(data)
+        raise InputError(f"{self.url} answered {status}: {content.get('detail') or content.get('title', '')}")
+
+    def _sent(self, method: str, path: str, data: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
         if not self.url.startswith(("http://", "https://")):
             raise InputError(f"{self.url!r} is no web address of a service.")
         request = urllib.request.Request(self.url.rstrip("/") + path, data, method=method)  # noqa: S310 - checked above
-        request.add_header("Accept", _JSON)
-        if media_type is not None:
-            request.add_header("Content-Type", media_type)
+        for name, value in headers.items():
+            request.add_header(name, value)
         if self.token:
             request.add_header("Authorization", f"Bearer {self.token}")
         try:
             with urllib.request.urlopen(request, timeout=_PATIENCE) as response:  # noqa: S310 - checked above
-                return Answer(response.status, _content(response.read()))
+                return response.status, response.read()
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, _content(error.read()))
+                return error.code, error.read()
         except (urllib.error.URLError, OSError) as error:
             raise UnreachableError(f"{self.url} does not answer: {getattr(error, 'reason', error)}") from error
+
+
+def _path(path: str, parameters: Mapping[str, str | None]) -> str:
+    """A path with those parameters that say something."""
+    return f"{path}?{urlencode({name: value for name, value in parameters.items() if value})}"
 
 
 def _content(data: bytes) -> dict[str, Any]:

@@ -10,9 +10,11 @@ import hmac
 import json
 import os
 import secrets
+import sqlite3
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -32,6 +34,13 @@ _FREE_FAILURES: Final = 3
 _LONGEST_DELAY: Final = 8.0
 _FORGET_AFTER: Final = 600.0
 _SOURCES: Final = 10_000
+_PATIENCE: Final = 1.0
+"""Seconds to wait for another process that notes a failure."""
+_FAILURES: Final = """
+CREATE TABLE IF NOT EXISTS failures (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT UNIQUE NOT NULL, count INTEGER NOT NULL, last REAL NOT NULL
+) STRICT
+"""
 
 
 @dataclass(frozen=True)
@@ -59,10 +68,17 @@ class Credentials:
         self._seen: tuple[int, int, int] | None = None
         self._kept: tuple[_Kept, ...] = ()
 
-    def create(self, name: str, scope: Scope = "write", graphs: Iterable[str] | None = None) -> str:
+    def create(
+        self,
+        name: str,
+        scope: Scope = "write",
+        graphs: Iterable[str] | None = None,
+        note: Callable[[], None] = lambda: None,
+    ) -> str:
         """Make a token and return it, which nobody can do again.
 
-        Raises InputError if the name is taken, empty or unprintable, or a graph is no IRI.
+        `note` is called before it is kept, so that no token opens anything of which there is no note. Raises
+        InputError if the name is taken, empty or unprintable, or a graph is no IRI; and what `note` raises.
         """
         if not name.strip() or not name.isprintable():
             raise InputError("A token needs a name, by which the log will know it.")
@@ -73,6 +89,7 @@ class Credentials:
             kept = self._current()
             if any(item.credential.name == name for item in kept):
                 raise InputError(f"There is a token {name!r} already; revoke it first, or choose another name.")
+            note()
             self._write((*kept, _Kept(Credential(name, scope, limited, now), _digest(text))))
         return text
 
@@ -170,33 +187,68 @@ def _digest(text: str) -> str:
 class Throttle:
     """Slows down who keeps failing: after a few free failures, each one doubles the wait.
 
-    It knows the sources of one process, at most 10 000 of them: those that failed last.
+    All who are given the same file know of the same failures, without one it is this object alone; of 10 000 failures,
+    the last ones. Where the file cannot be used nobody is slowed: it is the length of the tokens that protects them.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, path: Path | None = None) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._failures: dict[str, tuple[int, float]] = {}
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._ready = False
 
     def delay(self, source: str) -> float:
         """The seconds that a source has to wait before it may try again."""
-        with self._lock:
-            failures, last = self._failures.get(source, (0, 0.0))
+        with self._lock, contextlib.suppress(sqlite3.Error):
+            failures, last = _failures(self._table(), source) or (0, 0.0)
             return max(0.0, last + _wait(failures) - self._clock()) if failures > _FREE_FAILURES else 0.0
+        return 0.0
 
     def failed(self, source: str) -> None:
         """Note a failure; one that was quiet for ten minutes begins anew."""
-        with self._lock:
+        with self._lock, contextlib.suppress(sqlite3.Error), _transaction(self._table()) as table:
             now = self._clock()
-            failures, last = self._failures.pop(source, (0, now))
-            self._failures[source] = (1 if now - last > _FORGET_AFTER else failures + 1, now)
-            if len(self._failures) > _SOURCES:
-                del self._failures[next(iter(self._failures))]
+            failures, last = _failures(table, source) or (0, now)
+            count = 1 if now - last > _FORGET_AFTER else failures + 1
+            table.execute("DELETE FROM failures WHERE source = ?", (source,))
+            table.execute("INSERT INTO failures (source, count, last) VALUES (?, ?, ?)", (source, count, now))
+            table.execute("DELETE FROM failures WHERE id <= (SELECT MAX(id) FROM failures) - ?", (_SOURCES,))
 
     def passed(self, source: str) -> None:
-        """Note that a source is who it says."""
-        with self._lock:
-            self._failures.pop(source, None)
+        """Note that a source is who it says; nothing is written if it never failed."""
+        with self._lock, contextlib.suppress(sqlite3.Error):
+            if _failures(self._table(), source) is not None:
+                self._table().execute("DELETE FROM failures WHERE source = ?", (source,))
+
+    def _table(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = sqlite3.connect(
+                self._path or ":memory:", timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+            )
+            weakref.finalize(self, self._connection.close)
+        if not self._ready:
+            self._connection.execute("PRAGMA synchronous = OFF")  # it need not outlive the service
+            self._connection.execute(_FAILURES)
+            self._ready = True
+        return self._connection
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Let nobody else change the table while the block does."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def _failures(connection: sqlite3.Connection, source: str) -> tuple[int, float] | None:
+    row = connection.execute("SELECT count, last FROM failures WHERE source = ?", (source,)).fetchone()
+    return None if row is None else (int(row[0]), float(row[1]))
 
 
 def _wait(failures: int) -> float:

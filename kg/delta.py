@@ -4,6 +4,7 @@ An update is read by the engine itself, piece by piece: ground data on a scratch
 IRIs in the place of their variables; patterns as queries. The result is what the engine's own update would do.
 """
 
+import functools
 import itertools
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,6 +16,7 @@ from kg.engine.protocol import Dataset, Delta
 from kg.engine.tokens import line_and_column
 from kg.engine.updates import Operation, operations, with_placeholders
 from kg.errors import InputError, NotFoundError
+from kg.likeness import named_alike
 from kg.rdf import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term, Triple
 
 Graph = NamedNode | DefaultGraph
@@ -46,6 +48,17 @@ class Replacement:
 
 
 @dataclass(frozen=True)
+class Replacements:
+    """What several graphs are to hold, and nothing else, all at once; each comes to be, even if it is to be empty.
+
+    The quads are in those graphs.
+    """
+
+    graphs: tuple[Graph, ...]
+    quads: tuple[Quad, ...]
+
+
+@dataclass(frozen=True)
 class Removal:
     """A graph that is to be no more; the unnamed one is emptied."""
 
@@ -59,7 +72,7 @@ class Patch:
     delta: Delta
 
 
-Change = Update | Addition | Replacement | Removal | Patch
+Change = Update | Addition | Replacement | Replacements | Removal | Patch
 
 _SOME: Final = "<urn:x-hpkg:s> <urn:x-hpkg:p> <urn:x-hpkg:o>"
 _FOUND: Final = "urn:x-hpkg:solution"
@@ -75,17 +88,23 @@ def delta_of(engine: EmbeddedEngine, change: Change) -> Delta:
         case Update(text, using):
             return _of_update(engine, text, using)
         case Addition(quads):
-            if any(isinstance(quad.graph_name, BlankNode) for quad in quads):
-                raise InputError("A graph is named by an IRI here, not by a blank node.")
+            _require_named(quads)
             return _change(engine, (), engine.spelt(quads))
         case Replacement(graph, triples):
-            wanted = engine.spelt(Quad(item.subject, item.predicate, item.object, graph) for item in triples)
-            delta = _change(engine, set(engine.quads_of(graph)) - wanted, wanted)
-            return delta.then(_creation(engine, graph)) if graph not in delta.created else delta
+            quads = tuple(Quad(item.subject, item.predicate, item.object, graph) for item in triples)
+            return _replaced(engine, (graph,), quads)
+        case Replacements(graphs, quads):
+            _require_named(quads)
+            return _replaced(engine, graphs, quads)
         case Removal(graph):
             return _removal(engine, graph)
         case Patch(delta):
             return _effective(engine, delta)
+
+
+def _require_named(quads: Iterable[Quad]) -> None:
+    if any(isinstance(quad.graph_name, BlankNode) for quad in quads):
+        raise InputError("A graph is named by an IRI here, not by a blank node.")
 
 
 def _change(engine: EmbeddedEngine, deleted: Iterable[Quad], inserted: Iterable[Quad]) -> Delta:
@@ -96,6 +115,16 @@ def _change(engine: EmbeddedEngine, deleted: Iterable[Quad], inserted: Iterable[
     graphs = {quad.graph_name for quad in added}
     created = frozenset(graph for graph in graphs if isinstance(graph, NamedNode) and not engine.has_graph(graph))
     return Delta(added, removed, created)
+
+
+def _replaced(engine: EmbeddedEngine, graphs: Iterable[Graph], quads: Iterable[Quad]) -> Delta:
+    """Put quads in the place of all that their graphs hold; blank nodes of which the same was said stay."""
+    held = {graph: frozenset(engine.quads_of(graph)) for graph in graphs}
+    before = frozenset[Quad]().union(*held.values())
+    wanted = named_alike(engine.spelt(quads), before)
+    delta = _change(engine, before - wanted, wanted)
+    empty = (graph for graph in held if graph not in delta.created)
+    return functools.reduce(Delta.then, (_creation(engine, graph) for graph in empty), delta)
 
 
 def _creation(engine: EmbeddedEngine, graph: Graph) -> Delta:

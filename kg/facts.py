@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
 
-from kg.delta import Addition, Change, Patch, Replacement, Update, delta_of
+from kg.delta import Addition, Change, Patch, Replacement, Replacements, Update, delta_of
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta, Engine
-from kg.errors import ConflictError, EngineError, PreconditionError, ScopeError, ShapesError
+from kg.errors import ConflictError, EngineError, InputError, PreconditionError, ScopeError, ShapesError
 from kg.findings import INFO, VIOLATION, WARNING, Report
 from kg.gate import Shapes, read_shapes, validate
 from kg.incremental import Gate
 from kg.journal import Commit, Entry, IdempotencyKey, Journal
 from kg.materialise import expanded, expansion
 from kg.query import check_nesting
-from kg.rdf import DefaultGraph, NamedNode, Quad, named_apart
+from kg.rdf import BlankNode, DefaultGraph, NamedNode, Quad, named_apart
 from kg.remedies import suggested
 from kg.terms import graph_iri
 
@@ -57,12 +57,16 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Signature:
-    """Who changes something, why, and what they may: `graphs` are those that they may write, None for all."""
+    """Who changes something, why, and what they may.
+
+    `graphs` are those that they may write, None for all; `own_only` keeps them from undoing what others did.
+    """
 
     agent: str
     message: str = ""
     reason: str = ""
     graphs: frozenset[str] | None = None
+    own_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,8 @@ def _own(change: Change) -> Change:
         case Replacement(graph, triples):
             apart = named_apart(Quad(item.subject, item.predicate, item.object) for item in triples)
             return Replacement(graph, tuple(quad.triple for quad in apart))
+        case Replacements(graphs, quads):
+            return Replacements(graphs, tuple(named_apart(quads)))
     return change
 
 
@@ -206,11 +212,18 @@ class Facts:
         return self._proposer.propose(change).report
 
     def revert(self, number: int, signature: Signature, terms: Terms = Terms()) -> Outcome:
-        """Undo a commit by a new one; raises ConflictError if it was undone already or is built upon."""
+        """Undo a commit by a new one.
+
+        Raises ScopeError if the signature may not undo it, ConflictError if it was undone already or is built upon.
+        """
+        commit = self.journal.commit(number)
+        if signature.own_only and commit.summary.agent != signature.agent:
+            raise ScopeError(
+                f"Commit {number} is not by {signature.agent!r}; a token with the scope admin may undo what others did."
+            )
         undone = self.journal.reverted_by(number)
         if undone is not None:
             raise ConflictError(f"Commit {number} was undone already, by commit {undone}.")
-        commit = self.journal.commit(number)
         return self.write(Patch(_by_hand(commit.delta).inverse()), signature, replace(terms, reverts=number))
 
 
@@ -297,6 +310,28 @@ class Judge:
             return validate(payload, analysed)
         except EngineError as error:  # the shapes are the caller's, and so is what the validator makes of them
             raise ShapesError(error.message) from error
+
+
+def replacements(quads: Iterable[Quad]) -> Replacements:
+    """What is asked for by loading RDF: each graph that it names is to hold what it says, and nothing else.
+
+    The graphs that rules make are left out, since they will be made again. Raises InputError for a graph whose name
+    is a blank node.
+    """
+    own = tuple(quad for quad in quads if _graph_of(quad) not in MADE)
+    graphs = dict.fromkeys(map(_named_by_iri, own))
+    return Replacements(tuple(graphs), own)
+
+
+def _named_by_iri(quad: Quad) -> NamedNode | DefaultGraph:
+    if isinstance(quad.graph_name, BlankNode):
+        raise InputError("A graph is named by an IRI here, not by a blank node.")
+    return quad.graph_name
+
+
+def made_of(quads: Iterable[Quad]) -> list[str]:
+    """The graphs that rules make among those that RDF names, in order."""
+    return sorted(MADE & {_graph_of(quad) for quad in quads})
 
 
 def placed(quad: Quad, graph: NamedNode = SUBMISSION) -> Quad:

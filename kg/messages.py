@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kg.delta import Addition, Change, Patch, Removal, Replacement, Update
+from kg.delta import Addition, Change, Patch, Removal, Replacement, Replacements, Update
 from kg.engine.protocol import Dataset, Delta
 from kg.errors import EngineError
 from kg.facts import Proposal
@@ -26,6 +26,8 @@ def of_change(change: Change) -> tuple[Plain, bytes]:
         case Replacement(graph, triples):
             unplaced = [Quad(item.subject, item.predicate, item.object) for item in triples]
             return {"change": "replacement", "graph": _name(graph)}, serialize(unplaced, NQUADS)
+        case Replacements(graphs, quads):
+            return {"change": "replacements", "graphs": [_name(graph) for graph in graphs]}, serialize(quads, NQUADS)
         case Removal(graph):
             return {"change": "removal", "graph": _name(graph)}, b""
         case Patch(patch):
@@ -43,6 +45,8 @@ def change(header: Plain, payload: bytes) -> Change:
             return Addition(tuple(_quads(payload)))
         case "replacement":
             return Replacement(_graph(header["graph"]), tuple(quad.triple for quad in _quads(payload)))
+        case "replacements":
+            return Replacements(tuple(map(_graph, header["graphs"])), tuple(_quads(payload)))
         case "removal":
             return Removal(_graph(header["graph"]))
         case "patch":

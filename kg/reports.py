@@ -1,13 +1,17 @@
-"""Print a validation report for people."""
+"""Read a validation report that was sent as RDF, and print one for people."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
 
 from kg import findings
-from kg.findings import Report
-from kg.rdf import term_text
+from kg.errors import EngineError
+from kg.findings import Finding, Report, Suggestion, ranked
+from kg.rdf import BlankNode, Literal, NamedNode, Term, Triple, term_text
+from kg.terms import DASH, RDF, SH
 
 _WORDS: Final = {
     "en": {findings.VIOLATION: "violation", findings.WARNING: "warning", findings.INFO: "info"},
@@ -32,3 +36,55 @@ def print_findings(report: Report, language: str) -> None:
     summary = ", ".join(f"{count} {word}{'s' if plural and count != 1 else ''}" for count, word in counted)
     good, bad = _VERDICTS[language]
     console.print(f"{good if report.admissible else bad}: {summary}", highlight=False)
+
+
+def report_of(triples: Iterable[Triple]) -> Report:
+    """The report that an sh:ValidationReport is; raises EngineError for one that says too little."""
+    known = tuple(triples)
+    said: _Said = defaultdict(lambda: defaultdict(list))
+    for item in known:
+        said[item.subject][item.predicate.value.removeprefix(SH)].append(item.object)
+    results = [result for about in list(said.values()) for result in about["result"]]
+    return Report(ranked(_finding(said, result, known) for result in results))
+
+
+def _finding(said: "_Said", result: object, known: tuple[Triple, ...]) -> Finding:
+    about = said[result]
+    focus, shape, component, severity, path, value = (
+        next((term for term in about[name] if isinstance(term, Term)), None)
+        for name in ("focusNode", "sourceShape", "sourceConstraintComponent", "resultSeverity", "resultPath", "value")
+    )
+    match focus, shape, component, severity:
+        case NamedNode() | BlankNode() | Literal(), NamedNode() | BlankNode(), NamedNode(), NamedNode():
+            return Finding(
+                *(focus, shape, component, severity, path, value),
+                messages=_messages(about["resultMessage"]),
+                path_triples=known,
+                suggestions=tuple(_suggestion(said, node) for node in about[DASH + "suggestion"]),
+            )
+    raise EngineError("The report has a result that says too little.")
+
+
+def _suggestion(said: "_Said", node: object) -> Suggestion:
+    removed, added = (
+        tuple(_statement(said[item]) for item in said[node][DASH + name]) for name in ("deletedTriple", "addedTriple")
+    )
+    return Suggestion(_messages(said[node]["message"]), removed, added)
+
+
+def _statement(about: Mapping[str, Sequence[object]]) -> Triple:
+    match [next(iter(about[RDF + name]), None) for name in ("subject", "predicate", "object")]:
+        case [
+            NamedNode() | BlankNode() as subject,
+            NamedNode() as predicate,
+            NamedNode() | BlankNode() | Literal() as value,
+        ]:
+            return Triple(subject, predicate, value)
+    raise EngineError("The report has a suggestion that says too little.")
+
+
+def _messages(terms: Iterable[object]) -> tuple[Literal, ...]:
+    return tuple(item for item in terms if isinstance(item, Literal))
+
+
+_Said = defaultdict[object, dict[str, list[object]]]

@@ -1,6 +1,10 @@
-"""The commands of who changes the graph: add, log, revert and token; on a data folder, or at a running service."""
+"""The commands of who changes the graph: add, load, log, revert, token; on a data folder, or at a running service."""
 
+import gzip
 import sys
+import zlib
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -10,17 +14,31 @@ from platformdirs import user_data_path
 from kg import build
 from kg.client import Answer, Client
 from kg.credentials import Credentials, Scope
-from kg.delta import Addition
-from kg.errors import InputError
-from kg.facts import SUBMISSION, Facts, Judge, LocalProposer, Outcome, Signature, Strictness, Terms, placed
-from kg.formats import rdf_format_of_file
+from kg.delta import Addition, Change, Replacements
+from kg.errors import ConfigurationError, InputError, RdfSyntaxError
+from kg.facts import (
+    SUBMISSION,
+    Facts,
+    Judge,
+    LocalProposer,
+    Outcome,
+    Signature,
+    Strictness,
+    Terms,
+    made_of,
+    placed,
+    replacements,
+)
+from kg.formats import RdfFormat, rdf_format_of_file
 from kg.gate import read_shapes
 from kg.incremental import Gate
 from kg.journal import Journal, Summary
 from kg.rdf import NamedNode, Quad, parse, term_text
 from kg.reports import print_findings
+from kg.terms import graph_iri, graph_name
 
 _READABLE_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+_GZIPPED: Final = ".gz"
 _FINDINGS: Final = 1
 """The exit code when the gate refuses."""
 
@@ -34,10 +52,17 @@ data_option: Final = click.option(
 language_option: Final = click.option(
     "--lang", type=click.Choice(["vi", "en"]), default="en", help="Language of the messages."
 )
-_endpoint: Final = click.option("--endpoint", metavar="URL", help="A running service instead of the data folder.")
+endpoint_option: Final = click.option("--endpoint", metavar="URL", help="A running service instead of the data folder.")
 _token: Final = click.option("--token", envvar="HPKG_TOKEN", default="", help="The token for the service.")
 _agent: Final = click.option(
     "--agent", envvar="HPKG_AGENT", default="command line", show_default=True, help="Who signs the commit."
+)
+_severity: Final = click.option(
+    "--severity",
+    type=click.Choice(["violation", "warning", "info"]),
+    default="violation",
+    show_default=True,
+    help="The least severity that refuses the facts.",
 )
 _message: Final = click.option("--message", "-m", default="", help="What the change is for.")
 
@@ -57,17 +82,11 @@ def local_judge(data: Path) -> Judge:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=_READABLE_FILE)
-@click.option("--graph", metavar="IRI", help="The graph for statements that name none.")
-@click.option(
-    "--severity",
-    type=click.Choice(["violation", "warning", "info"]),
-    default="violation",
-    show_default=True,
-    help="The least severity that refuses the facts.",
-)
+@click.option("--graph", metavar="GRAPH", help="The graph for statements that name none: an IRI, or a name.")
+@_severity
 @_message
 @_agent
-@_endpoint
+@endpoint_option
 @_token
 @data_option
 @language_option
@@ -75,23 +94,61 @@ def add(*, files: tuple[Path, ...], graph: str | None, severity: str, data: Path
     """Add RDF FILES through the gate, all of them or nothing."""
     if how["endpoint"]:
         client = Client(how["endpoint"], how["token"])
+        home_iri = None if graph is None else graph_named(graph).value
         for file in files:
-            media_type = rdf_format_of_file(file.name).media_type
-            _tell_answer(client.add(file.read_bytes(), media_type, graph=graph, message=how["message"]))
+            content, fmt = _content(file)
+            sent = client.add(content, fmt.media_type, graph=home_iri, message=how["message"], severity=severity)
+            _tell_answer(sent)
         return
-    home = SUBMISSION if graph is None else _named(graph)
-    quads = tuple(placed(quad, home) for file in files for quad in _parsed(file))
-    outcome = local_facts(data).write(
-        Addition(quads), Signature(how["agent"], how["message"]), Terms(strictness=cast("Strictness", severity))
-    )
-    _tell(outcome, lang)
+    home = SUBMISSION if graph is None else graph_named(graph)
+    _write(Addition(tuple(placed(quad, home) for file in files for quad in parsed(file))), data, severity, lang, how)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=_READABLE_FILE)
+@click.option("--graph", metavar="GRAPH", help="The graph for statements that name none: an IRI, or a name.")
+@_severity
+@_message
+@_agent
+@endpoint_option
+@_token
+@data_option
+@language_option
+def load(*, files: tuple[Path, ...], graph: str | None, severity: str, data: Path, lang: str, **how: str) -> None:
+    """Put RDF FILES in the place of what the graphs that they name hold, through the gate, all of it or nothing."""
+    home = None if graph is None else graph_named(graph)
+    quads = [quad for file in files for quad in _in_its_graph(file, home)]
+    made = made_of(quads)
+    if made:
+        names = ", ".join(str(graph_name(iri)) for iri in made)
+        click.echo(f"left out: {names}; rules make these graphs, or they come with a release", err=True)
+    change = Replacements((home,), ()) if home is not None and not quads else replacements(quads)
+    if how["endpoint"]:
+        client = Client(how["endpoint"], how["token"])
+        _tell_answer(client.load(change, message=how["message"], severity=severity))
+        return
+    _write(change, data, severity, lang, how)
+
+
+def _in_its_graph(file: Path, home: NamedNode | None) -> list[Quad]:
+    """The statements of a file, each in the graph that it is for; raises InputError where that is not said."""
+    if home is not None:
+        return [placed(quad, home) for quad in parsed(file)]
+    if not _format_of(file).dataset:
+        raise InputError(f"{file} cannot name a graph; say with --graph which one it is to replace.")
+    return parsed(file)
+
+
+def _write(change: Change, data: Path, severity: str, language: str, how: Mapping[str, str]) -> None:
+    terms = Terms(strictness=cast("Strictness", severity))
+    _tell(local_facts(data).write(change, Signature(how["agent"], how["message"]), terms), language)
 
 
 @click.command()
 @click.argument("number", type=int)
 @_message
 @_agent
-@_endpoint
+@endpoint_option
 @_token
 @data_option
 @language_option
@@ -107,19 +164,32 @@ def revert(*, number: int, data: Path, lang: str, **how: str) -> None:
 @click.command()
 @click.option("--limit", default=20, show_default=True, help="Commits to list, the newest first.")
 @click.option("--verify", is_flag=True, help="Check the hash of every commit and the chain that they form.")
-@_endpoint
+@click.option("--audit", is_flag=True, help="List instead what was noted about tokens, in order.")
+@endpoint_option
+@_token
 @data_option
-def log(*, limit: int, verify: bool, endpoint: str | None, data: Path) -> None:
+def log(*, limit: int, verify: bool, audit: bool, endpoint: str | None, token: str, data: Path) -> None:
     """List the commits, the newest first."""
-    if endpoint:
-        _list_answer(Client(endpoint).commits(limit))
-        return
-    journal = Journal(data)
-    if verify:
-        click.echo(f"{journal.verify()} commits, every hash fits")
-        return
-    for item in journal.page(None, limit):
-        click.echo(_line(item))
+    if audit:
+        lines = _noted(data) if endpoint is None else _noted_at(Client(endpoint, token))
+    elif endpoint:
+        lines = map(_row, _good(Client(endpoint).commits(limit)).content["commits"])
+    elif verify:
+        lines = iter((f"{Journal(data).verify()} commits, every hash fits",))
+    else:
+        lines = map(_line, Journal(data).page(None, limit))
+    for line in lines:
+        click.echo(line)
+
+
+def _noted(data: Path) -> Iterator[str]:
+    for time, text in Journal(data).events():
+        yield f"{time:%Y-%m-%d %H:%M:%S}  {text}"
+
+
+def _noted_at(client: Client) -> Iterator[str]:
+    for event in _good(client.events()).content["events"]:
+        yield f"{datetime.fromisoformat(event['time']):%Y-%m-%d %H:%M:%S}  {event['text']}"
 
 
 @click.group()
@@ -131,7 +201,7 @@ def shapes() -> None:
 @click.argument("files", nargs=-1, type=_READABLE_FILE)
 def explain(files: tuple[Path, ...]) -> None:
     """Say how the gate judges each shape, the project's or those of FILES: by what a change touches, or in full."""
-    chosen = read_shapes(quad for file in files for quad in _parsed(file)) if files else build.own_shapes()
+    chosen = read_shapes(quad for file in files for quad in parsed(file)) if files else build.own_shapes()
     for item in Gate(chosen).explain():
         constraint = "" if item.constraint is None else f" {term_text(item.constraint)}"
         how = "what a change touches" if item.reason is None else f"in full: {item.reason}"
@@ -150,8 +220,13 @@ def token() -> None:
 @data_option
 def create(name: str, scope: str, graphs: tuple[str, ...], data: Path) -> None:
     """Make a token for NAME and print it: once, since only its hash is kept."""
-    text = Credentials(data).create(name, cast("Scope", scope), graphs or None)
-    Journal(data).note(f"token {name!r} was created, scope {scope}{_limits(graphs)}")
+    journal = Journal(data)
+    event = f"token {name!r} was created, scope {scope}{_limits(graphs)}"
+    try:
+        text = Credentials(data).create(name, cast("Scope", scope), graphs or None, lambda: journal.note(event))
+    except ConfigurationError:
+        journal.note(f"token {name!r} could not be kept, it opens nothing")
+        raise
     click.echo(text)
 
 
@@ -176,15 +251,36 @@ def _limits(graphs: tuple[str, ...]) -> str:
     return f", only {', '.join(f'<{graph}>' for graph in graphs)}" if graphs else ""
 
 
-def _named(graph: str) -> NamedNode:
+def graph_named(text: str) -> NamedNode:
+    """The graph that an option means: an IRI, or the name of one of the project's, such as `entities`."""
     try:
-        return NamedNode(graph)
+        return NamedNode(text if ":" in text else graph_iri(text))
     except ValueError:
-        raise InputError(f"<{graph}> is no IRI.") from None
+        raise InputError(f"<{text}> is no IRI.") from None
 
 
-def _parsed(file: Path) -> list[Quad]:
-    return parse(file.read_bytes(), rdf_format_of_file(file.name), file.resolve().as_uri())
+def parsed(file: Path) -> list[Quad]:
+    """The statements of a file of RDF, which may be gzipped; what is wrong with it names the file."""
+    content, fmt = _content(file)
+    try:
+        return parse(content, fmt, file.resolve().as_uri())
+    except RdfSyntaxError as error:
+        raise RdfSyntaxError(f"{file}: {error.message}", error.line, error.column) from None
+
+
+def _format_of(file: Path) -> RdfFormat:
+    return rdf_format_of_file(file.name.removesuffix(_GZIPPED))
+
+
+def _content(file: Path) -> tuple[bytes, RdfFormat]:
+    """What a file holds, unpacked, and its format."""
+    fmt, content = _format_of(file), file.read_bytes()
+    if not file.name.endswith(_GZIPPED):
+        return content, fmt
+    try:
+        return gzip.decompress(content), fmt
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{file} is no whole gzip file: {error}") from None
 
 
 def _tell(outcome: Outcome, language: str) -> None:
@@ -209,11 +305,11 @@ def _tell_answer(answer: Answer) -> None:
     sys.exit(_FINDINGS)
 
 
-def _list_answer(answer: Answer) -> None:
+def _good(answer: Answer) -> Answer:
+    """An answer that is no error; of one that is, it is told what."""
     if not answer.good:
         _tell_answer(answer)
-    for commit in answer.content["commits"]:
-        click.echo(_row(commit))
+    return answer
 
 
 def _line(item: Summary) -> str:

@@ -1,13 +1,13 @@
-"""The history: `/commits`, each commit as JSON, RDF Patch or a page, and how one is undone."""
+"""The history: `/commits`, each commit as JSON, RDF Patch or a page, how one is undone, and what `/audit` notes."""
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 
-from kg.errors import NotFoundError
-from kg.facts import Signature
+from kg.errors import NotFoundError, ScopeError
 from kg.journal import Commit
 from kg.patch import MEDIA_TYPE, rdf_patch
 from kg.rdf import Term, Triple, term_text
@@ -71,13 +71,26 @@ def patch(number: int) -> Response:
 
 @blueprint.post("/commits/<int:number>/revert")
 def revert(number: int) -> Response:
-    """Undo a commit by a new one, through the gate: 201 with its URL; 409 if it was undone, or is built upon."""
+    """Undo a commit by a new one, through the gate: 201 with its URL; 409 if it was undone, or is built upon.
+
+    403 for what others did, unless the token's scope is admin.
+    """
     credential = authenticated()
     signed = signature(credential)
     if not signed.message:
-        signed = Signature(signed.agent, f"Revert commit {number}", signed.reason, signed.graphs)
+        signed = replace(signed, message=f"Revert commit {number}")
     outcome = knowledge_graph().facts.revert(number, signed, terms(credential))
     return answer(outcome, HTTPStatus.CREATED, body="representation")
+
+
+@blueprint.get("/audit")
+def audit() -> Response:
+    """What was noted about tokens, in order: application/json, for a token with the scope admin; else 403."""
+    required(request.accept_mimetypes, (_JSON,))
+    if authenticated().scope != "admin":
+        raise ScopeError("Only a token with the scope admin may read what was noted about tokens.")
+    events = knowledge_graph().facts.journal.events()
+    return jsonify({"events": [{"time": time.isoformat(), "text": text} for time, text in events]})
 
 
 def _patch(commit: Commit) -> Response:

@@ -13,6 +13,7 @@ from werkzeug.exceptions import BadRequest
 from kg.catalog import graph_title
 from kg.delta import Addition, Change, Removal, Replacement
 from kg.errors import NotFoundError
+from kg.facts import replacements
 from kg.formats import DATASET_FORMATS, GZIP, RDF_FORMATS, RdfFormat
 from kg.query import gzipped
 from kg.rdf import DefaultGraph, NamedNode, Quad, iri_spellings
@@ -123,6 +124,16 @@ def graphs(suffix: str = "") -> Response:
     response = page_response(page)
     add_links(response, *_alternates(None))
     return response
+
+
+@blueprint.post("/graph")
+def load() -> Response:
+    """Put RDF in the place of what the graphs that it names hold, all at once; graphs that rules make are left out.
+
+    The body is best in a format that names graphs; what names none is for the one without a name. 201 with the
+    commit's URL in Location and the commit as JSON; 200 if nothing changed; 422 with the report if the gate refuses it.
+    """
+    return answer(change(lambda: replacements(body.rdf(request))), HTTPStatus.CREATED, body="representation")
 
 
 @blueprint.get("/graph/<path:name>")

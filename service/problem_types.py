@@ -416,14 +416,14 @@ TYPES: Final[Mapping[str, ProblemType]] = {
     "scope": ProblemType(
         HTTPStatus.FORBIDDEN,
         en=Words(
-            "That may not be written",
-            "The token does not reach that graph, or nobody writes it by hand; nothing was changed.",
-            "Ask the operator for a token with that graph, or write to another graph.",
+            "The token does not allow that",
+            "The token does not reach that far, or nobody writes that graph by hand; nothing was changed.",
+            "`detail` says which; ask the operator for a token with that graph or with the scope admin.",
         ),
         vi=Words(
-            "Không được phép ghi",
-            "Mã truy cập không có quyền với đồ thị đó, hoặc đồ thị đó không ai ghi trực tiếp; không có gì bị thay đổi.",
-            "Hãy xin người vận hành mã truy cập có quyền, hoặc ghi vào đồ thị khác.",
+            "Mã truy cập không cho phép",
+            "Mã truy cập không có đủ quyền, hoặc đồ thị đó không ai ghi trực tiếp; không có gì bị thay đổi.",
+            "`detail` nêu rõ; hãy xin người vận hành mã truy cập có quyền với đồ thị đó, hoặc có phạm vi admin.",
         ),
     ),
     "unauthorized": ProblemType(

@@ -8,7 +8,7 @@ from flask import Flask, current_app
 
 from kg.build import open_or_build, own_shapes, replay
 from kg.catalog import Census
-from kg.credentials import Credentials
+from kg.credentials import Credentials, Throttle
 from kg.engine.cells import CellsEngine
 from kg.engine.protocol import Engine
 from kg.facts import ApartProposer, FactJudge, Facts, Judge
@@ -23,6 +23,9 @@ ABANDONED: Final = "hpkg.abandoned"
 BEGUN: Final = "hpkg.begun"
 """The WSGI environ's key of an evaluation of the request's query that was begun before the app saw the request."""
 
+FAILURES: Final = "failures.db"
+"""The file in the keeper's folder by which the workers of a service know of each other's wrong tokens."""
+
 _KEY: Final = "kg"
 
 
@@ -34,6 +37,7 @@ class KnowledgeGraph:
         self.settings = settings
         self.census = Census(engine)
         self.credentials = Credentials(settings.data)
+        self.throttle = Throttle(path=settings.keeper and settings.keeper / FAILURES)
         self._make = make
         self._made: tuple[FactJudge, Facts] | None = None
         self._making = threading.Lock()

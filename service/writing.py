@@ -10,7 +10,7 @@ from flask import Response, jsonify, request, url_for
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import BadRequest, Forbidden, PreconditionFailed, TooManyRequests, Unauthorized
 
-from kg.credentials import Credential, Throttle
+from kg.credentials import Credential
 from kg.delta import Change
 from kg.facts import Outcome, Signature, Strictness, Terms
 from kg.formats import RDF_FORMATS
@@ -28,8 +28,6 @@ _LONGEST_KEY: Final = 255
 _STRICTNESS: Final = ("violation", "warning", "info")
 _BEARER: Final = WWWAuthenticate("bearer", {"realm": "haiphong-kg"})
 
-_throttle: Final = Throttle()
-
 
 def change(read: Callable[[], Change]) -> Outcome:
     """Make the change that a request asks for, in the name of its token, without which nothing of it is read."""
@@ -43,22 +41,22 @@ def authenticated() -> Credential:
 
     Who keeps guessing has to wait longer and longer: 429 with Retry-After.
     """
-    credentials = knowledge_graph().credentials
+    credentials, throttle = knowledge_graph().credentials, knowledge_graph().throttle
     source = request.remote_addr or ""
-    delay = _throttle.delay(source)
+    delay = throttle.delay(source)
     if delay > 0:
         raise TooManyRequests("Too many wrong tokens came from there; wait.", retry_after=round(delay) + 1)
     sent = request.authorization
     if sent is None or sent.type != "bearer" or not sent.token:
         if not credentials.all():
             raise Forbidden("Writes are off: no token was created. The operator does it with `hpkg token create NAME`.")
-        raise Unauthorized("Writing needs a token, as `Authorization: Bearer …`.", www_authenticate=_BEARER)
+        raise Unauthorized("That needs a token, as `Authorization: Bearer …`.", www_authenticate=_BEARER)
     found = credentials.authenticate(sent.token)
     if found is None:
-        _throttle.failed(source)
-        time.sleep(min(_throttle.delay(source), 1.0))
+        throttle.failed(source)
+        time.sleep(min(throttle.delay(source), 1.0))
         raise Unauthorized("The token is not known here.", www_authenticate=_BEARER)
-    _throttle.passed(source)
+    throttle.passed(source)
     return found
 
 
@@ -66,7 +64,8 @@ def signature(credential: Credential) -> Signature:
     """Who signs the commit and why: `?message=` or the header X-Message, `?reason=`."""
     graphs = None if credential.graphs is None else frozenset(credential.graphs)
     message = request.args.get("message", request.headers.get("X-Message", ""))
-    return Signature(credential.name, message, request.args.get("reason", ""), graphs)
+    own_only = credential.scope != "admin"
+    return Signature(credential.name, message, request.args.get("reason", ""), graphs, own_only)
 
 
 def terms(credential: Credential) -> Terms:

@@ -14,6 +14,7 @@ ORDER = [
     "kg.formats",
     "kg.numbers",
     "kg.rdf",
+    "kg.likeness",
     "kg.resources",
     "kg.jsonld",
     "kg.context",

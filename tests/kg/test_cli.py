@@ -12,7 +12,10 @@ from click.testing import CliRunner, Result
 from kg import build
 from kg.build import Build
 from kg.cli import main
+from kg.credentials import Credentials
+from kg.errors import ConfigurationError, JournalError
 from kg.formats import NQUADS, TURTLE
+from kg.journal import Journal
 from kg.rdf import canonical_nquads, parse
 
 SHAPES = Path(__file__).parents[1] / "shapes"
@@ -137,6 +140,141 @@ def test_dump_is_canonical_and_complete(folder: Path, built: Build, tmp_path: Pa
 def test_dump_of_one_graph(folder: Path, built: Build) -> None:
     done = hpkg("dump", "--data", folder, "--graph", "entities", "--format", "ttl")
     assert len(parse(done.stdout_bytes, TURTLE)) == built.sizes["https://w3id.org/hpez/graph/entities"]
+
+
+PLACE = """
+<https://w3id.org/hpez/id/place/{name}> a <https://schema.org/Place> ;
+  <http://www.w3.org/2000/01/rdf-schema#label> "{name}"@vi, "{name}"@en ;
+  <http://www.w3.org/2004/02/skos/core#prefLabel> "{name}"@vi, "{name}"@en ;
+  <urn:near> [ <urn:km> {km} ] , [ <urn:km> 2 ] .
+"""
+
+
+@pytest.fixture
+def own(built: Build, tmp_path: Path) -> Path:
+    """A data folder that a test may change."""
+    build.save(built, tmp_path / "own")
+    return tmp_path / "own"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    file = tmp_path / "place.ttl"
+    file.write_text(PLACE.format(name="Tam", km=1))
+    return file
+
+
+def state(folder: Path) -> bytes:
+    return hpkg("dump", "--data", folder).stdout_bytes
+
+
+def test_what_dump_wrote_is_no_change(own: Path, tmp_path: Path) -> None:
+    everything, one = tmp_path / "all.nq.gz", tmp_path / "source.trig"
+    hpkg("dump", "--data", own, "--gzip", "--output", everything)
+    hpkg("dump", "--data", own, "--graph", "source/dnhn-94474", "--format", "trig", "--output", one)
+    done = hpkg("load", everything, "--data", own)
+    assert (done.exit_code, done.stdout) == (0, "nothing to change\n")
+    assert "left out: asserted, derived, shapes" in done.stderr
+    assert hpkg("load", one, "--data", own).output == "nothing to change\n"
+
+
+def test_a_changed_folder_comes_back_from_its_dump(own: Path, built: Build, place: Path, tmp_path: Path) -> None:
+    assert hpkg("add", place, "--graph", "urn:mine", "--data", own).exit_code == 0
+    dump, fresh = tmp_path / "all.nq.gz", tmp_path / "fresh"
+    hpkg("dump", "--data", own, "--gzip", "--output", dump)
+    build.save(built, fresh)
+    assert "+9 −0" in hpkg("load", dump, "--data", fresh, "-m", "From the other").stdout
+    assert state(fresh) == state(own)
+
+
+def test_load_replaces_where_add_merges(own: Path, place: Path) -> None:
+    assert "+9 −0" in hpkg("load", place, "--graph", "mine", "--data", own).stdout
+    place.write_text(PLACE.format(name="Tam", km=3))
+    assert "+2 −2" in hpkg("load", place, "--graph", "mine", "--data", own).stdout
+    place.write_text("")
+    assert "+0 −9" in hpkg("load", place, "--graph", "https://w3id.org/hpez/graph/mine", "--data", own).stdout
+
+
+def test_load_changes_all_of_the_graphs_or_none(own: Path, tmp_path: Path) -> None:
+    before, file = state(own), tmp_path / "several.trig"
+    good = f"GRAPH <urn:one> {{ {PLACE.format(name='Tam', km=1)} }}"
+    file.write_text(f"{good} GRAPH <urn:two> {{ <urn:z> a <https://w3id.org/hpez/ontology#Zone> }}")
+    refused = hpkg("load", file, "--data", own)
+    assert refused.exit_code == 1
+    assert "refused, nothing was changed" in refused.stderr
+    assert state(own) == before
+    file.write_text(f"{good} GRAPH <urn:two> {{ <urn:a> <urn:b> 1 }} <urn:a> <urn:b> 2 .")
+    assert hpkg("load", file, "--data", own).stdout.startswith("1  ")
+    assert hpkg("log", "--data", own).stdout.count("\n") == 1
+
+
+def test_the_log_tells_of_tokens(tmp_path: Path) -> None:
+    token = hpkg("token", "create", "Hải", "--graph", "urn:g", "--data", tmp_path).stdout.strip()
+    hpkg("token", "revoke", "Hải", "--data", tmp_path)
+    created, revoked = hpkg("log", "--audit", "--data", tmp_path).stdout.splitlines()
+    assert created.endswith("token 'Hải' was created, scope write, only <urn:g>")
+    assert revoked.endswith("token 'Hải' was revoked")
+    assert token not in created
+
+
+def test_there_is_no_token_without_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hpkg("token", "create", "first", "--data", tmp_path)
+    assert hpkg("token", "create", "first", "--data", tmp_path).exit_code == 2
+    assert hpkg("log", "--audit", "--data", tmp_path).stdout.count("\n") == 1
+
+    def locked(*_: object) -> None:
+        raise JournalError("The journal is locked.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "note", locked)
+        assert hpkg("token", "create", "second", "--data", tmp_path).exit_code == 2
+    assert [item.name for item in Credentials(tmp_path).all()] == ["first"]
+
+
+def test_a_token_that_could_not_be_kept_is_noted_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise ConfigurationError("The disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Credentials, "_write", full)
+        assert hpkg("token", "create", "lost", "--data", tmp_path).exit_code == 2
+    assert hpkg("log", "--audit", "--data", tmp_path).stdout.endswith(
+        "token 'lost' could not be kept, it opens nothing\n"
+    )
+
+
+def test_add_and_validate_read_gzipped_files(own: Path, place: Path) -> None:
+    packed = place.with_suffix(".ttl.gz")
+    packed.write_bytes(gzip.compress(place.read_bytes()))
+    assert hpkg("validate", packed, "--data", own).exit_code == 0
+    assert "+9 −0" in hpkg("add", packed, "--data", own).stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("place.ttl", b"", "cannot name a graph; say with --graph"),
+        ("broken.nq.gz", b"no gzip", "is no whole gzip file"),
+        ("short.nq.gz", gzip.compress(b"<urn:a> <urn:b> <urn:c> <urn:d> .")[:20], "is no whole gzip file"),
+        ("text.txt.gz", b"", "the suffix names no RDF format"),
+        ("blank.nq", b"<urn:a> <urn:b> <urn:c> _:graph .", "A graph is named by an IRI"),
+        ("broken.nq", b"<urn:a> <urn:b> .", "broken.nq: "),
+    ],
+)
+def test_what_cannot_be_loaded(own: Path, name: str, content: bytes, said: str) -> None:
+    file = own / name
+    file.write_bytes(content)
+    done = hpkg("load", file, "--data", own)
+    assert done.exit_code == 2
+    assert said in " ".join(done.stderr.split())
+
+
+def test_a_service_that_is_not_there(place: Path) -> None:
+    for arguments in (["dump"], ["validate", place], ["load", place, "--graph", "urn:g"]):
+        done = hpkg(*arguments, "--endpoint", "http://127.0.0.1:9")
+        assert done.exit_code == 2
+        assert "does not answer" in " ".join(done.stderr.split())
+    assert hpkg("validate", place, "--shapes", place, "--endpoint", "http://127.0.0.1:9").exit_code == 2
 
 
 def test_fmt(tmp_path: Path) -> None:

@@ -210,6 +210,41 @@ def test_only_so_many_sources_are_remembered() -> None:
     assert throttle.delay("again") == 2
 
 
+def _fail(path: Path) -> None:
+    Throttle(path=path).failed("a")
+
+
+def test_processes_know_of_each_others_failures(tmp_path: Path) -> None:
+    path = tmp_path / "failures.db"
+    mine = Throttle(path=path)
+    assert mine.delay("a") == 0
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        pool.map(_fail, [path] * 12, chunksize=1)
+    assert 7 < mine.delay("a") <= 8
+    Throttle(path=path).passed("a")
+    assert mine.delay("a") == 0
+
+
+def test_who_never_failed_costs_no_writing(tmp_path: Path) -> None:
+    path = tmp_path / "failures.db"
+    throttle = Throttle(path=path)
+    throttle.failed("b")
+    before = path.stat().st_mtime_ns, path.read_bytes()
+    for _ in range(100):
+        assert throttle.delay("a") == 0
+        throttle.passed("a")
+    assert (path.stat().st_mtime_ns, path.read_bytes()) == before
+
+
+def test_nobody_is_slowed_where_failures_cannot_be_noted(tmp_path: Path) -> None:
+    (tmp_path / "failures.db").write_text("no database, but long enough to be taken for one" * 10)
+    for throttle in (Throttle(path=tmp_path / "failures.db"), Throttle(path=tmp_path / "no" / "failures.db")):
+        for _ in range(9):
+            throttle.failed("a")
+        assert throttle.delay("a") == 0
+        throttle.passed("a")
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(("failed", "passed")), st.floats(0, 20))))
 def test_sources_do_not_concern_each_other(events: list[tuple[str, str, float]]) -> None:
     clock = Clock()

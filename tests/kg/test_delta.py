@@ -5,11 +5,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kg.delta import Addition, Change, Patch, Removal, Replacement, Update, delta_of
+from kg.delta import Addition, Change, Patch, Removal, Replacement, Replacements, Update, delta_of
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Dataset, Delta
 from kg.errors import InputError, KgError, NotFoundError, QuerySyntaxError, ServiceDeniedError
-from kg.rdf import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple, canonical_nquads
+from kg.formats import NTRIPLES
+from kg.rdf import (
+    BlankNode,
+    DefaultGraph,
+    Literal,
+    NamedNode,
+    Quad,
+    Triple,
+    canonical_nquads,
+    parse,
+    serialize,
+)
 from kg.terms import BASE
 
 E = "http://e/"
@@ -238,6 +249,9 @@ def quad(value: int, graph: NamedNode | DefaultGraph) -> Quad:
         (Replacement(GRAPHS[2], ()), 0, 0, 1, 0),
         (Replacement(GRAPHS[2], (quad(1, GRAPHS[0]).triple,)), 1, 0, 1, 0),
         (Replacement(DefaultGraph(), ()), 0, 1, 0, 0),
+        (Replacements(GRAPHS[:2], (quad(1, GRAPHS[0]), quad(7, GRAPHS[1]))), 1, 2, 0, 0),
+        (Replacements(GRAPHS[1:], ()), 0, 2, 1, 0),
+        (Replacements((), ()), 0, 0, 0, 0),
         (Removal(GRAPHS[1]), 0, 2, 0, 1),
         (Removal(DefaultGraph()), 0, 1, 0, 0),
         (Patch(Delta(frozenset({quad(1, GRAPHS[0])}), frozenset({quad(9, GRAPHS[0])}))), 0, 0, 0, 0),
@@ -258,6 +272,8 @@ def test_a_graph_that_is_not_there_cannot_be_removed() -> None:
 def test_a_graph_is_named_by_an_iri() -> None:
     with pytest.raises(InputError, match="blank node"):
         delta_of(engine_of(), Addition((Quad(NamedNode(E + "a"), NamedNode(E + "p"), Literal(1), BlankNode("g")),)))
+    with pytest.raises(InputError, match="blank node"):
+        delta_of(engine_of(), Replacements((), (Quad(*quad(1, GRAPHS[0]).triple, BlankNode("g")),)))
     text = PREFIX + "INSERT { GRAPH ?g { e:a e:p 1 } } WHERE { GRAPH e:h { ?g e:q ?o } }"
     assert not delta_of(engine_of(), Update(text))
 
@@ -267,6 +283,15 @@ def test_what_is_written_in_another_way_is_no_change() -> None:
     known = Quad(NamedNode(E + "a"), NamedNode(E + "p"), Literal("01", datatype=integer), GRAPHS[0])
     assert not delta_of(engine_of(), Addition((known,)))
     assert not delta_of(engine_of(), Replacement(GRAPHS[0], (Triple(known.subject, known.predicate, known.object),)))
+
+
+def test_a_graph_that_is_read_anew_takes_its_own_place() -> None:
+    engine = engine_of()
+    held = serialize(engine.quads_of(GRAPHS[1]), NTRIPLES)
+    again = tuple(item.triple for item in parse(held, NTRIPLES))
+    assert not delta_of(engine, Replacement(GRAPHS[1], again))
+    more = delta_of(engine, Replacement(GRAPHS[1], (*again, quad(5, GRAPHS[1]).triple)))
+    assert (len(more.added), len(more.removed)) == (1, 0)
 
 
 def test_blank_nodes_of_the_data_can_be_removed_by_a_pattern() -> None:

@@ -15,6 +15,7 @@ from kg.findings import Report, report_from_json, report_to_json
 from kg.formats import TURTLE
 from kg.incremental import Gate
 from kg.rdf import Literal, NamedNode, Quad, parse, serialize
+from kg.reports import report_of
 from kg.terms import ID, PREFIXES, SCHEMA, XSD
 
 LOCAL = {
@@ -141,6 +142,7 @@ def test_suggestions_are_made_in_both_languages(propose: Propose) -> None:
 def test_a_report_keeps_its_suggestions_as_json_and_tells_them_in_rdf(propose: Propose) -> None:
     report = propose(*payload(WHOLE + "c:x schema:value 4350000000 .")).report
     assert report_from_json(report_to_json(report)) == report
+    assert suggestions(report_of(report.triples())) == suggestions(report)
     turtle = serialize(report.triples(), TURTLE).decode()
     assert turtle.count("dash:GraphUpdate") == 1
     assert "dash:addedTriple" in turtle

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from flask import Flask
@@ -122,3 +123,18 @@ def test_the_body_must_be_whole(client: FlaskClient) -> None:
 def test_every_language_has_the_same_words() -> None:
     assert len({frozenset(words) for words in WORDS.values()}) == 1
     assert all(text.strip() for words in WORDS.values() for text in words.values())
+
+
+def test_workers_of_one_service_count_wrong_tokens_together(tmp_path: Path) -> None:
+    def worker(keeper: Path | None) -> state.KnowledgeGraph:
+        def made() -> NoReturn:
+            raise AssertionError("nobody writes")
+
+        return state.KnowledgeGraph(EmbeddedEngine(), Settings(data=tmp_path, keeper=keeper), made)
+
+    first, second, alone = worker(tmp_path), worker(tmp_path), worker(None)
+    for served in (first, second, first, second, first):
+        served.throttle.failed("192.0.2.1")
+    assert first.throttle.delay("192.0.2.1") > 0
+    assert second.throttle.delay("192.0.2.1") > 0
+    assert alone.throttle.delay("192.0.2.1") == 0

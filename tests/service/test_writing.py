@@ -218,6 +218,39 @@ def test_who_may_write(home: str, folder: Path, problem: Problem) -> None:
     assert text not in (folder / "data" / "tokens.json").read_text()
 
 
+def test_only_an_admin_undoes_what_others_did(
+    home: str, folder: Path, writer: requests.Session, problem: Problem
+) -> None:
+    foreign = add(writer, home, "<urn:undo> <urn:b> 1 .", f"?graph={NEW}").headers["Location"]
+    credentials = Credentials(folder / "data")
+    with requests.Session() as other, requests.Session() as admin:
+        other.headers["Authorization"] = f"Bearer {credentials.create('other')}"
+        admin.headers["Authorization"] = f"Bearer {credentials.create('chief', 'admin')}"
+        refused = problem(other.post(f"{home}{foreign}/revert", timeout=30), 403, "scope")
+        assert "scope admin" in str(refused["detail"])
+        assert ask(home, "<urn:undo> <urn:b> 1")
+        own = add(other, home, "<urn:own> <urn:b> 1 .", f"?graph={NEW}").headers["Location"]
+        assert other.post(f"{home}{own}/revert", timeout=30).status_code == 201
+        assert admin.post(f"{home}{foreign}/revert", timeout=30).status_code == 201
+    assert not ask(home, "<urn:undo> <urn:b> 1")
+
+
+def test_only_an_admin_reads_what_is_noted_about_tokens(home: str, folder: Path, problem: Problem) -> None:
+    created = hpkg("token", "create", "auditor", "--scope", "admin", "--data", str(folder / "data"))
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"Bearer {created.stdout.strip()}"
+        answer = session.get(f"{home}/audit", timeout=30)
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.json()["events"][-1]["text"] == "token 'auditor' was created, scope admin"
+        listed = hpkg("log", "--audit", "--endpoint", home, "--token", created.stdout.strip()).stdout
+        assert listed == hpkg("log", "--audit", "--data", str(folder / "data")).stdout
+        session.headers["Authorization"] = f"Bearer {Credentials(folder / 'data').create('curious')}"
+        problem(session.get(f"{home}/audit", timeout=30), 403, "scope")
+    nobody = requests.get(f"{home}/audit", timeout=30)
+    problem(nobody, 401, "unauthorized")
+    assert hpkg("log", "--audit", "--endpoint", home).returncode == 1
+
+
 def test_wrong_tokens_are_slowed(home: str, writer: requests.Session) -> None:
     statuses = set()
     for number in range(20):
@@ -320,6 +353,53 @@ def test_the_command_line_at_a_running_service(home: str, writer: requests.Sessi
     refused = hpkg("add", str(file), "--endpoint", home, "--token", token)
     assert refused.returncode == 1
     assert "violation" in refused.stderr
+
+
+def test_graphs_are_loaded_into_a_running_service(home: str, writer: requests.Session, tmp_path: Path) -> None:
+    """One graph or several at once; what the service dumped is no change, blank nodes or not."""
+    at = ("--endpoint", home, "--token", str(writer.headers["Authorization"]).removeprefix("Bearer "))
+    file, dumped = tmp_path / "several.trig", tmp_path / "all.nq.gz"
+    file.write_text("GRAPH <urn:load:1> { [] <urn:b> 1, 2 } GRAPH <urn:load:2> { [] <urn:b> [] }")
+    assert "+3 −0" in hpkg("load", str(file), *at, "-m", "Two graphs").stdout
+    assert hpkg("dump", "--endpoint", home, "--gzip", "--output", str(dumped)).returncode == 0
+    again = hpkg("load", str(dumped), *at)
+    assert (again.stdout, again.stderr.partition(":")[0]) == ("nothing to change\n", "left out")
+    file.write_text("GRAPH <urn:load:1> { [] <urn:b> 1 }")
+    assert "+1 −2" in hpkg("load", str(file), *at).stdout
+    file.write_text("GRAPH <urn:load:1> { <urn:z> a <https://w3id.org/hpez/ontology#Zone> } GRAPH <urn:load:2> {}")
+    refused = hpkg("load", str(file), *at)
+    assert refused.returncode == 1
+    assert "422" in refused.stderr
+    assert hpkg("load", str(file), "--endpoint", home).returncode == 1
+
+
+def test_quads_replace_the_graphs_that_they_name(home: str, writer: requests.Session, problem: Problem) -> None:
+    quads = {"Content-Type": "application/n-quads"}
+    everything = requests.get(f"{home}/graph.nq", timeout=30)
+    same = writer.post(f"{home}/graph", data=everything.content, headers=quads, timeout=30)
+    assert (same.status_code, same.json()["commit"]) == (200, None)
+    made = writer.post(f"{home}/graph", data="<urn:a> <urn:b> <urn:c> <urn:posted> .", headers=quads, timeout=30)
+    assert made.status_code == 201
+    assert made.headers["Location"].startswith("/commits/")
+    problem(requests.post(f"{home}/graph", data=everything.content, headers=quads, timeout=30), 401, "unauthorized")
+    bad = "<urn:a> <urn:b> <urn:c> _:g ."
+    problem(writer.post(f"{home}/graph", data=bad, headers=quads, timeout=30), 400, "bad-input")
+
+
+def test_a_service_is_read_as_a_folder_is(home: str, folder: Path, tmp_path: Path) -> None:
+    file, of_folder, of_service = tmp_path / "zone.ttl", ("--data", str(folder / "data")), ("--endpoint", home)
+    file.write_text("<https://w3id.org/hpez/id/zone/z> a <https://w3id.org/hpez/ontology#Zone> .")
+    for command in (
+        ["dump"],
+        ["dump", "--graph", "source/dnhn-94474"],
+        ["validate", str(file)],
+        ["validate", str(file), "--alone", "--lang", "vi"],
+    ):
+        expected, found = hpkg(*command, *of_folder), hpkg(*command, *of_service)
+        assert (found.stdout, found.returncode) == (expected.stdout, expected.returncode)
+    unknown = hpkg("dump", "--graph", "no-such", *of_service)
+    assert unknown.returncode == 2
+    assert "There is no graph" in unknown.stderr
 
 
 def test_the_command_line_beside_a_running_service(home: str, folder: Path) -> None:

@@ -1,0 +1,66 @@
+"""Blank nodes that are read anew are those that are held, where the same is said of them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kg.build import Build
+from kg.formats import NQUADS
+from kg.likeness import named_alike
+from kg.rdf import BlankNode, Literal, NamedNode, Quad, Triple, canonical_nquads, parse
+
+NAMES = st.sampled_from("abcde").map(BlankNode)
+TERMS = NAMES | st.sampled_from("xy").map(lambda name: NamedNode(f"urn:{name}")) | st.just(Literal("l"))
+QUADS = st.frozensets(
+    st.builds(
+        Quad,
+        NAMES | st.just(NamedNode("urn:x")),
+        st.sampled_from("pq").map(lambda name: NamedNode(f"urn:{name}")),
+        TERMS | st.builds(Triple, NAMES, st.just(NamedNode("urn:p")), TERMS),
+        st.sampled_from("gh").map(lambda name: NamedNode(f"urn:{name}")),
+    ),
+    max_size=8,
+)
+
+
+def read(text: str) -> frozenset[Quad]:
+    return frozenset(parse(text.encode(), NQUADS))
+
+
+@given(QUADS, QUADS)
+def test_names_change_and_nothing_else(quads: frozenset[Quad], held: frozenset[Quad]) -> None:
+    assert canonical_nquads(named_alike(quads, held)) == canonical_nquads(quads)
+
+
+@given(QUADS)
+def test_what_is_read_anew_is_what_is_held(held: frozenset[Quad]) -> None:
+    assert named_alike(read(canonical_nquads(held).decode()), held) == held
+
+
+def test_all_of_the_graph_can_be_read_anew(built: Build) -> None:
+    held = frozenset(built.engine.quads())
+    assert named_alike(read(canonical_nquads(held).decode()), held) == held
+
+
+@pytest.mark.parametrize(
+    ("new", "kept"),
+    [
+        ('_:a <urn:p> "1" . _:b <urn:p> "3" .', 1),
+        ('_:a <urn:p> "1" . _:a <urn:q> _:c . _:b <urn:p> "2" .', 1),
+        ('_:a <urn:p> "1" . _:b <urn:p> "2" . _:c <urn:p> "2" .', 2),
+        ('_:a <urn:p> "1" . _:b <urn:p> "2" . _:a <urn:q> _:b .', 0),
+        ('_:a <urn:p> "1" <urn:g> . _:b <urn:p> "2" <urn:g> .', 0),
+    ],
+)
+def test_only_what_is_quite_alike_is_taken_for_it(new: str, kept: int) -> None:
+    held = read('_:a <urn:p> "1" .\n_:b <urn:p> "2" .')
+    quads = read(new.replace(" . ", " .\n"))
+    assert len(named_alike(quads, held) & held) == kept
+
+
+def test_two_nodes_never_become_one() -> None:
+    """The held node has the name of one that is to be written, and what is said of another one."""
+    prop, one, two = NamedNode("urn:p"), Literal("1"), Literal("2")
+    held = {Quad(BlankNode("a"), prop, two)}
+    quads = {Quad(BlankNode("a"), prop, one), Quad(BlankNode("b"), prop, two)}
+    assert len({quad.subject for quad in named_alike(quads, held)}) == 2
