@@ -24,6 +24,7 @@ from service import (
     state,
     validate,
 )
+from service.negotiation import HTML, LANGUAGE_COOKIE, LANGUAGES
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +35,14 @@ EXPRESS: Final = "hpkg.express"
 """The key of an app's extensions under which its short way stands, if the graph is in cells."""
 
 _VARY: Final = "Accept, Accept-Encoding, Accept-Language"
+_PAGE_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+}
+"""What a page may do: nothing that it does not bring itself, no script or style within it, no other host."""
+_REMEMBERED: Final = 365 * 24 * 3600
+"""Seconds for which a browser is asked to remember the language that its reader chose."""
 _EXPOSED: Final = (
     "Allow, Cache-Status, Content-Length, Content-Location, ETag, Link, Location, Retry-After, Server-Timing, "
     "X-Request-ID"
@@ -88,11 +97,22 @@ def _finish(response: Response) -> Response:
     """Complete an answer of the app: what it depends on, how long it holds, and what OPTIONS tells (CORS)."""
     observability.exchange().endpoint = request.endpoint or "none"
     response.headers["Vary"] = _VARY
+    if response.mimetype == HTML.media_type:
+        _finish_page(response)
     if request.method == "OPTIONS":
         response.headers["Access-Control-Allow-Methods"] = ", ".join(sorted(response.allow))
         response.headers["Access-Control-Allow-Headers"] = _TAKEN
         response.headers["Access-Control-Max-Age"] = "86400"
     return caching.finish(response)
+
+
+def _finish_page(response: Response) -> None:
+    response.vary.add("Cookie")
+    for name, value in _PAGE_HEADERS.items():
+        response.headers.setdefault(name, value)
+    chosen = request.args.get("lang")
+    if chosen in LANGUAGES:
+        response.set_cookie(LANGUAGE_COOKIE, chosen, max_age=_REMEMBERED, httponly=True, samesite="Lax")
 
 
 def _with_common_headers(app: "WSGIApplication") -> "WSGIApplication":

@@ -22,7 +22,7 @@ from flask import Flask, Response, abort, current_app, request
 from flask_compress import Compress
 from werkzeug.datastructures import Accept, ETags
 from werkzeug.exceptions import PreconditionFailed
-from werkzeug.http import parse_accept_header, parse_etags, quote_etag, remove_entity_headers
+from werkzeug.http import parse_accept_header, parse_cookie, parse_etags, quote_etag, remove_entity_headers
 from werkzeug.wsgi import wrap_file
 
 import kg
@@ -32,6 +32,7 @@ from kg.errors import KgError
 from kg.formats import RDF_FORMATS, RESULT_FORMATS
 from kg.query import answer
 from kg.resources import project_version
+from service.negotiation import LANGUAGE_COOKIE, LANGUAGES
 from service.observability import engine_time, exchange, exchange_of
 from service.settings import Settings
 from service.state import knowledge_graph
@@ -216,8 +217,15 @@ class Front:
 
 
 def prepare(environ: "WSGIEnvironment") -> None:
-    """Settle on one content coding, which then stands in the Accept-Encoding of the request."""
+    """Settle on one content coding, which then stands in the Accept-Encoding of the request, and on a chosen language.
+
+    The language that a reader chose before goes before what the browser says, and so stands in Accept-Language.
+    """
     environ["HTTP_ACCEPT_ENCODING"] = coding(environ.get("HTTP_ACCEPT_ENCODING", ""))
+    if "HTTP_COOKIE" in environ:
+        chosen = parse_cookie(environ["HTTP_COOKIE"]).get(LANGUAGE_COOKIE)
+        if chosen in LANGUAGES:
+            environ["HTTP_ACCEPT_LANGUAGE"] = chosen
 
 
 def _reply(kept: KeptAnswer, environ: "WSGIEnvironment") -> Reply | None:

@@ -12,6 +12,8 @@ from kg.formats import RdfFormat
 
 LANGUAGES: Final = ("en", "vi")
 """The languages of pages and messages; the first one is for readers who ask for neither."""
+LANGUAGE_COOKIE: Final = "lang"
+"""The cookie that remembers the language which a reader chose."""
 
 _IGNORED_PARAMETERS: Final = {"charset", "profile", "version"}
 """Media type parameters that every representation here meets (UTF-8, RDF 1.1) or may disregard (JSON-LD's profile)."""

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlencode
 
 from flask import Flask, Response, after_this_request, request, url_for
+from flask_babel import gettext
 from werkzeug.exceptions import BadRequest
 from werkzeug.http import dump_options_header
 from werkzeug.urls import iri_to_uri
@@ -142,6 +143,8 @@ def _context() -> dict[str, Any]:
         "language": chosen,
         "other": other_language(chosen),
         "language_names": _LANGUAGE_NAMES,
+        "sections": _sections,
+        "this_page": _this_page,
         "in_other": partial(words.in_language, other_language(chosen)),
         "link": link,
         "compact": compact,
@@ -152,3 +155,18 @@ def _context() -> dict[str, Any]:
 def _keep_language(endpoint: str, values: dict[str, Any]) -> None:
     if request.args.get("lang") in LANGUAGES and endpoint != "static":
         values.setdefault("lang", request.args["lang"])
+
+
+def _sections() -> list[tuple[str, str]]:
+    """The main parts of the site: an endpoint and its name."""
+    return [
+        ("resource.home", gettext("Home")),
+        ("sparql.get", gettext("Query")),
+        ("commits.index", gettext("History")),
+    ]
+
+
+def _this_page(wanted: str) -> str:
+    """The current page in a language, with all that the URL says otherwise."""
+    asked = [(name, value) for name, value in request.args.items(multi=True) if name != "lang"]
+    return "?" + urlencode([*asked, ("lang", wanted)])

@@ -15,7 +15,6 @@ from kg.formats import TURTLE
 from kg.rdf import NamedNode, in_graph, parse
 from service import create_app, gateway, state
 from service.settings import Settings
-from service.words import WORDS
 
 SECRET = "secret words of the engine"  # noqa: S105 - none that opens anything
 HOSTILE = r"""
@@ -120,11 +119,6 @@ def test_the_body_must_be_whole(client: FlaskClient) -> None:
     assert answer.status_code == 400
 
 
-def test_every_language_has_the_same_words() -> None:
-    assert len({frozenset(words) for words in WORDS.values()}) == 1
-    assert all(text.strip() for words in WORDS.values() for text in words.values())
-
-
 def test_workers_of_one_service_count_wrong_tokens_together(tmp_path: Path) -> None:
     def worker(keeper: Path | None) -> state.KnowledgeGraph:
         def made() -> NoReturn:
@@ -138,3 +132,22 @@ def test_workers_of_one_service_count_wrong_tokens_together(tmp_path: Path) -> N
     assert first.throttle.delay("192.0.2.1") > 0
     assert second.throttle.delay("192.0.2.1") > 0
     assert alone.throttle.delay("192.0.2.1") == 0
+
+
+def test_a_page_may_do_nothing_that_it_does_not_bring_itself(client: FlaskClient) -> None:
+    policy = client.get("/", headers={"Accept": "text/html"}).headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+
+
+def test_a_chosen_language_is_remembered(client: FlaskClient) -> None:
+    html = {"Accept": "text/html", "Accept-Language": "en"}
+    chosen = client.get("/?lang=vi", headers=html)
+    assert "lang=vi" in chosen.headers["Set-Cookie"]
+    remembered = client.get("/", headers=html)
+    assert remembered.headers["Content-Language"] == "vi"
+    assert "Cookie" in remembered.headers["Vary"]
+    assert client.get("/?lang=en", headers=html).headers["Content-Language"] == "en"
+    client.delete_cookie("lang")
+    assert client.get("/?lang=xx", headers=html).headers["Content-Language"] == "en"

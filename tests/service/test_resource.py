@@ -82,7 +82,7 @@ def test_a_redirect_is_made_under_any_condition(server: str, condition: str) -> 
         assert (answer.status_code, answer.headers["Location"]) == (303, "/doc/org/heza")
         assert "ETag" not in answer.headers
         assert answer.headers["Cache-Control"] == "public, max-age=0, must-revalidate"
-        assert answer.headers["Vary"] == "Accept, Accept-Encoding, Accept-Language"
+        assert answer.headers["Vary"] == "Accept, Accept-Encoding, Accept-Language, Cookie"
 
 
 def test_head_and_options_of_an_identifier(server: str) -> None:

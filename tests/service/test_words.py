@@ -17,9 +17,7 @@ METHODS = [("**.py", "python"), ("templates/**.html", "jinja2.ext.babel_extract"
 
 
 def used() -> set[str]:
-    found = extract_from_dir(
-        str(HERE), METHODS, keywords={"_": None, "gettext": None, "in_other": None, "ngettext": (1, 2)}
-    )
+    found = extract_from_dir(str(HERE), METHODS, keywords=KEYWORDS)
     return {message if isinstance(message, str) else message[0] for _, _, message, _, _ in found}
 
 
