@@ -67,14 +67,21 @@ class Served:
 def processes() -> dict[int, tuple[int, int]]:
     """The live processes of this machine: the parent and the process group of each."""
     found = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            state, parent, group = path.read_text().rpartition(")")[2].split()[:3]
+            states = {_fields(path)[0] for path in folder.glob("task/*/stat")}
+            _, parent, group = _fields(folder / "stat")
         except OSError:
             continue
-        if state != "Z":
-            found[int(path.parent.name)] = int(parent), int(group)
+        if states - {"Z", "X"}:
+            found[int(folder.name)] = int(parent), int(group)
     return found
+
+
+def _fields(path: Path) -> tuple[str, str, str]:
+    """The state, the parent and the process group of a process, or of a thread, which may outlive the first one."""
+    state, parent, group = path.read_text().rpartition(")")[2].split()[:3]
+    return state, parent, group
 
 
 @contextmanager
