@@ -75,8 +75,8 @@ def delta_of(engine: EmbeddedEngine, change: Change) -> Delta:
         case Update(text, using):
             return _of_update(engine, text, using)
         case Addition(quads):
-            if any(isinstance(quad.graph_name, BlankNode) for quad in quads):
-                raise InputError("A graph is named by an IRI here, not by a blank node.")
+            if unnamed := next((quad for quad in quads if isinstance(quad.graph_name, BlankNode)), None):
+                raise InputError(f"A graph is named by an IRI here, not by a blank node as that of {unnamed.triple}.")
             return _change(engine, (), engine.spelt(quads))
         case Replacement(graph, triples):
             wanted = engine.spelt(Quad(item.subject, item.predicate, item.object, graph) for item in triples)
