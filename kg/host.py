@@ -57,13 +57,15 @@ class HostSettings:
 class HostedProposer:
     """Finds out in a cell what a change would do, where a change that runs wild is stopped like any query."""
 
-    def __init__(self, engine: CellsEngine) -> None:
+    def __init__(self, engine: CellsEngine, timeout: float) -> None:
+        """Propose to an engine; `timeout` is the longest time in seconds that a change may take."""
         self._engine = engine
+        self._timeout = timeout
 
     def propose(self, change: Change) -> Proposal:
         """Judge a change as against the current generation."""
         header, payload = messages.of_change(change)
-        _, body = self._engine.call({**header, "op": "propose"}, payload)
+        _, body = self._engine.call({**header, "op": "propose"}, payload, timeout=self._timeout)
         with body:
             return messages.proposal(json.load(body))
 
@@ -71,9 +73,10 @@ class HostedProposer:
 class HostedJudge:
     """Judges new facts in a cell, where a shape that runs wild is stopped like any query."""
 
-    def __init__(self, engine: CellsEngine) -> None:
+    def __init__(self, engine: CellsEngine, timeout: float) -> None:
+        """Judge with an engine; `timeout` is the longest time in seconds that facts in context may take."""
         self._engine = engine
-        self._proposer = HostedProposer(engine)
+        self._proposer = HostedProposer(engine, timeout)
 
     def in_context(self, payload: Iterable[Quad]) -> Report:
         """Judge new facts together with all that is known."""

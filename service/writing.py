@@ -13,8 +13,8 @@ from werkzeug.exceptions import BadRequest, Forbidden, PreconditionFailed, TooMa
 from kg.credentials import Credential
 from kg.delta import Change
 from kg.facts import Outcome, Signature, Strictness, Terms
+from kg.findings import Report
 from kg.formats import RDF_FORMATS
-from kg.gate import Report
 from kg.journal import Commit, IdempotencyKey, Summary
 from kg.rdf import term_text
 from service.caching import validator_of
