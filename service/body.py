@@ -12,8 +12,11 @@ from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder
 
 from kg.context import project_context
+from kg.errors import UnsupportedFormatError
 from kg.formats import JSONLD, TURTLE, RdfFormat, rdf_format, rdf_format_of_file
 from kg.jsonld import with_context
+from kg.locating import Lines
+from kg.locating import lines as read_lines
 from kg.rdf import Quad, parse
 from kg.terms import BASE
 from service.pages import context_url
@@ -86,17 +89,25 @@ def rdf(request: Request) -> list[Quad]:
     """
     fmt = rdf_format(request.mimetype)
     require_utf8(request.mimetype_params)
-    return _parsed(whole(request), fmt)
+    return parsed(whole(request), fmt)
+
+
+def lines(request: Request) -> Lines | None:
+    """Where the body says what, for findings about it; None if it is no RDF."""
+    try:
+        return read_lines(request.get_data(), rdf_format(request.mimetype))
+    except UnsupportedFormatError:
+        return None
 
 
 def rdf_of_part(part: Part) -> list[Quad]:
     """Parse the RDF of a form's part by its content type, else by its file name, else as Turtle."""
     media_type, options = parse_options_header(part.content_type)
     require_utf8(options)
-    return _parsed(part.data, _format_of_part(media_type, part.file_name))
+    return parsed(part.data, _format_of_part(media_type, part.file_name))
 
 
-def _parsed(data: bytes, fmt: RdfFormat) -> list[Quad]:
+def parsed(data: bytes, fmt: RdfFormat) -> list[Quad]:
     """Parse RDF; JSON-LD may name the project's own context, by its IRI or by the URL that documents here name."""
     if fmt is JSONLD:
         data = with_context(data, project_context(), (context_url(), CONTEXT))

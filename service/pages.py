@@ -17,8 +17,8 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from kg.context import project_context
 from kg.formats import JSONLD, RdfFormat
 from kg.jsonld import document
-from kg.rdf import NamedNode, Triple, serialize
-from kg.terms import BASE, HPEZ, HPSH, ID, VOID, compact
+from kg.rdf import NamedNode, Term, Triple, serialize
+from kg.terms import BASE, HPEZ, HPSH, ID, SH, VOID, compact
 from service import words
 from service.negotiation import LANGUAGES, language
 
@@ -137,12 +137,30 @@ def other_language(wanted: str) -> str:
     return next(name for name in LANGUAGES if name != wanted)
 
 
+def severity(iri: str) -> str:
+    """The name of a severity of SHACL, or what its IRI ends in."""
+    names: dict[str, str] = {
+        "Violation": gettext("violation"),
+        "Warning": gettext("warning"),
+        "Info": gettext("remark"),
+    }
+    local = iri.removeprefix(SH)
+    return names.get(local, local)
+
+
+def short_term(term: Term) -> str:
+    """A node as people may read it: an IRI with the project's prefixes."""
+    return compact(term.value) if isinstance(term, NamedNode) else str(term)
+
+
 def _context() -> dict[str, Any]:
     chosen = page_language()
     return {
         "language": chosen,
         "other": other_language(chosen),
         "language_names": _LANGUAGE_NAMES,
+        "severity": severity,
+        "short_term": short_term,
         "sections": _sections,
         "this_page": _this_page,
         "in_other": partial(words.in_language, other_language(chosen)),
@@ -162,6 +180,7 @@ def _sections() -> list[tuple[str, str]]:
     return [
         ("resource.home", gettext("Home")),
         ("sparql.get", gettext("Query")),
+        ("submission.form", gettext("Check facts")),
         ("commits.index", gettext("History")),
     ]
 

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from kg.findings import INFO, VIOLATION, WARNING, Finding, Report, Suggestion
+from kg.locating import Lines
 from kg.rdf import BlankNode, Literal, NamedNode, Term
 from kg.terms import SH
 
@@ -11,18 +12,23 @@ _UNDETERMINED: Final = "und"
 """The tag of a message that names no language (BCP 47, section 4.1)."""
 
 
-def as_json(report: Report, language: str) -> dict[str, Any]:
-    """The report with its messages in a language; severities, terms and paths as plain text."""
+def as_json(report: Report, language: str, found: Lines | None = None) -> dict[str, Any]:
+    """The report with its messages in a language; severities, terms and paths as plain text.
+
+    With the lines of a document, each finding says from which of them it comes, where that is known.
+    """
     return {
         "conforms": report.conforms,
         "admissible": report.admissible,
         "counts": {name: len(report.of(severity)) for name, severity in _COUNTED.items()},
-        "findings": [_finding(item, language) for item in report.findings],
+        "findings": [_finding(item, language, found) for item in report.findings],
     }
 
 
-def _finding(item: Finding, language: str) -> dict[str, Any]:
+def _finding(item: Finding, language: str, found: Lines | None) -> dict[str, Any]:
+    place = {} if found is None else {"line": found.of(item)}
     return {
+        **place,
         "severity": item.severity.value.removeprefix(SH).lower(),
         "focusNode": _text(item.focus),
         "path": _text(item.path) if isinstance(item.path, NamedNode) else item.path_text or None,

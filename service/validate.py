@@ -15,6 +15,8 @@ from service.state import knowledge_graph
 
 blueprint: Final = Blueprint("validate", __name__)
 
+FORM: Final = "multipart/form-data"
+
 _OFFERS: Final[tuple[Representation, ...]] = (MediaType("application/json"), *RDF_FORMATS)
 
 
@@ -26,9 +28,9 @@ def judge() -> Response:
     other content types, 422 for shapes that may not be used.
     """
     offer = required(request.accept_mimetypes, _OFFERS)
-    report = _of_form() if request.mimetype == "multipart/form-data" else _of_facts()
+    report = _of_form() if request.mimetype == FORM else _of_facts()
     if isinstance(offer, MediaType):
-        return jsonify(as_json(report, page_language()))
+        return jsonify(as_json(report, page_language(), body.lines(request)))
     return rdf_response(report.triples(), offer)
 
 

@@ -17,6 +17,7 @@ from kg.findings import Report
 from kg.formats import RDF_FORMATS
 from kg.journal import Commit, IdempotencyKey, Summary
 from kg.rdf import term_text
+from service import body
 from service.caching import validator_of
 from service.negotiation import MediaType, Representation, best
 from service.observability import exchange
@@ -40,7 +41,13 @@ def change(read: Callable[[], Change]) -> Outcome:
 
 
 def authenticated() -> Credential:
-    """Whose token came with the request (RFC 6750); 401 without a good one, 403 while there are none at all.
+    """Whose token came with the request (RFC 6750); 401 without a good one, 403 while there are none at all."""
+    sent = request.authorization
+    return holder(sent.token or "" if sent is not None and sent.type == "bearer" else "")
+
+
+def holder(token: str) -> Credential:
+    """Whose token it is; raises as `authenticated` does.
 
     Who keeps guessing has to wait longer and longer: 429 with Retry-After.
     """
@@ -49,12 +56,11 @@ def authenticated() -> Credential:
     delay = throttle.delay(source)
     if delay > 0:
         raise TooManyRequests("Too many wrong tokens came from there; wait.", retry_after=round(delay) + 1)
-    sent = request.authorization
-    if sent is None or sent.type != "bearer" or not sent.token:
+    if not token:
         if not credentials.all():
             raise Forbidden("Writes are off: no token was created. The operator does it with `hpkg token create NAME`.")
         raise Unauthorized("That needs a token, as `Authorization: Bearer …`.", www_authenticate=_BEARER)
-    found = credentials.authenticate(sent.token)
+    found = credentials.authenticate(token)
     if found is None:
         throttle.failed(source)
         time.sleep(min(throttle.delay(source), 1.0))
@@ -65,10 +71,14 @@ def authenticated() -> Credential:
 
 def signature(credential: Credential) -> Signature:
     """Who signs the commit and why: `?message=` or the header X-Message, `?reason=`."""
-    graphs = None if credential.graphs is None else frozenset(credential.graphs)
     message = request.args.get("message", request.headers.get("X-Message", ""))
-    own_only = credential.scope != "admin"
-    return Signature(credential.name, message, request.args.get("reason", ""), graphs, own_only)
+    return signed(credential, message, request.args.get("reason", ""))
+
+
+def signed(credential: Credential, message: str, reason: str = "") -> Signature:
+    """The signature of the holder of a token."""
+    graphs = None if credential.graphs is None else frozenset(credential.graphs)
+    return Signature(credential.name, message, reason, graphs, own_only=credential.scope != "admin")
 
 
 def terms(credential: Credential) -> Terms:
@@ -139,7 +149,7 @@ def _said(outcome: Outcome) -> dict[str, Any]:
     return {
         "commit": None if outcome.commit is None else summary_json(outcome.commit.summary),
         "repeated": outcome.repeated,
-        "report": as_json(outcome.report, page_language()),
+        "report": as_json(outcome.report, page_language(), body.lines(request)),
     }
 
 
@@ -192,7 +202,7 @@ def _problem(outcome: Outcome) -> dict[str, Any]:
         "status": HTTPStatus.UNPROCESSABLE_ENTITY.value,
         "detail": _worst(outcome.report, language),
         "instance": current.instance,
-        **as_json(outcome.report, language),
+        **as_json(outcome.report, language, body.lines(request)),
     }
 
 

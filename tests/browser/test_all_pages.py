@@ -7,6 +7,7 @@ from seeing import Open, violations
 PAGES = [
     "/",
     "/sparql",
+    "/validate",
     "/commits",
     "/ontology",
     "/shapes",

@@ -398,7 +398,7 @@ def test_form_over_the_limit(small_strict_server: str, problem: Problem) -> None
     problem(answer, 413, "request-entity-too-large")
 
 
-def test_get_is_not_allowed(server: str, problem: Problem) -> None:
-    answer = requests.get(f"{server}/validate", timeout=30)
+def test_put_is_not_allowed(server: str, problem: Problem) -> None:
+    answer = requests.put(f"{server}/validate", timeout=30)
     problem(answer, 405, "method-not-allowed")
     assert "POST" in answer.headers["Allow"]

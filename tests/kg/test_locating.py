@@ -1,0 +1,94 @@
+"""The lines of a document from which findings come."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kg.findings import VIOLATION, Finding
+from kg.formats import JSONLD, NTRIPLES, RDF_FORMATS, RDFXML, TRIG, TURTLE, RdfFormat
+from kg.locating import LONGEST, lines
+from kg.rdf import Literal, NamedNode, Quad, Term, Triple, parse, serialize
+
+E = "http://e.org/"
+DOCUMENT = '''@prefix e: <http://e.org/> . # e:s is not here
+PREFIX schema: <https://schema.org/>
+BASE <http://e.org/>
+e:s a e:T ;
+  e:p e:o ,
+    "text; with . signs"@en ;
+  e:q [ e:p e:inner ;
+    e:r 4.5 ] ;
+  e:r ( e:o 1 2.5 ) ; e:n 4350000000.0 .
+
+<relative> e:p """a
+long
+one""" ; e:q true .
+[ e:p e:nameless ] e:q e:o .
+e:dot\\.ted e:p e:o.
+'''
+
+
+def finding(focus: str, path: str | None = None, value: Term | None = None) -> Finding:
+    node = NamedNode(E + focus)
+    return Finding(node, node, node, VIOLATION, None if path is None else NamedNode(E + path), value)
+
+
+@pytest.mark.parametrize(
+    ("item", "line"),
+    [
+        (finding("s"), 4),
+        (finding("s", "p"), 5),
+        (finding("s", "p", NamedNode(E + "o")), 5),
+        (finding("s", "p", Literal("text; with . signs", language="en")), 6),
+        (finding("s", "q"), 7),
+        (finding("s", "r"), 9),
+        (finding("s", "n", Literal("4350000000")), 9),
+        (finding("s", "missing"), 4),
+        (finding("relative", "p"), 11),
+        (finding("relative", "q"), 13),
+        (finding("dot.ted", "p"), 15),
+        (finding("inner"), 7),
+        (finding("nowhere"), None),
+    ],
+)
+def test_lines_of_turtle(item: Finding, line: int | None) -> None:
+    parse(DOCUMENT.encode(), TURTLE)
+    assert lines(DOCUMENT.encode(), TURTLE).of(item) == line
+
+
+def test_lines_of_trig() -> None:
+    text = "@prefix e: <http://e.org/> .\ne:g {\n e:s e:p e:o .\n e:t e:p e:o\n}\nGRAPH e:h { e:u e:p e:o }\n"
+    found = lines(text.encode(), TRIG)
+    assert [found.of(finding(name, "p")) for name in ("s", "t", "u")] == [3, 4, 6]
+
+
+@pytest.mark.parametrize("fmt", [JSONLD, RDFXML], ids=lambda fmt: fmt.name)
+def test_other_formats_are_searched_for_the_name(fmt: RdfFormat) -> None:
+    data = serialize([Triple(NamedNode(E + "s"), NamedNode(E + "p"), NamedNode(E + "o"))], fmt)
+    line = lines(data, fmt).of(finding("s"))
+    assert line is not None
+    assert E + "s" in data.decode().splitlines()[line - 1]
+
+
+def test_a_very_long_document_is_not_read() -> None:
+    assert lines(b"#" * (LONGEST + 1), TURTLE).of(finding("s")) is None
+
+
+names = st.text("abcXYZ019-_~%é", min_size=1, max_size=6).map(lambda name: NamedNode(E + name.replace("%", "%25")))
+terms = names | st.text(max_size=12).map(Literal) | st.integers().map(Literal)
+
+
+@given(st.lists(st.builds(Quad, names, names, terms), min_size=1, max_size=8, unique=True))
+def test_every_line_of_n_triples_is_found(quads: list[Quad]) -> None:
+    data = serialize([quad.triple for quad in quads], NTRIPLES)
+    found = lines(data, NTRIPLES)
+    for number, line in enumerate(data.decode().rstrip("\n").split("\n"), 1):
+        quad = parse(line.encode(), NTRIPLES)[0]
+        item = Finding(quad.subject, quad.predicate, quad.predicate, VIOLATION, quad.predicate, quad.object)
+        assert (found.of(item) or 0) <= number
+        assert data.decode().split("\n")[(found.of(item) or 0) - 1].startswith(f"{quad.subject} {quad.predicate}")
+
+
+@given(st.text(max_size=80), st.sampled_from(RDF_FORMATS))
+def test_no_text_fails(text: str, fmt: RdfFormat) -> None:
+    lines(text.encode("utf-8", "surrogatepass"), fmt).of(finding("s", "p"))
