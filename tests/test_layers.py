@@ -18,6 +18,8 @@ ORDER = [
     "kg.resources",
     "kg.jsonld",
     "kg.context",
+    "kg.examples",
+    "kg.completion",
     "kg.engine.tokens",
     "kg.engine.updates",
     "kg.engine.diagnosis",
