@@ -81,6 +81,7 @@ ORDER = [
     "service.additions",
     "service.commits",
     "service.service_description",
+    "service.editor",
     "service.sparql",
     "service.express",
     "service.validate",
