@@ -75,6 +75,7 @@ def _words() -> dict[str, str]:
         "Number": gettext("Number"),
         "No data available in table": gettext("No data available in table"),
         "Results": gettext("Results"),
+        "Press CTRL - <spacebar> to autocomplete": gettext("Press Ctrl+Space to complete"),
         "New Tab": gettext("New Tab"),
         "Copy Tab": gettext("Copy Tab"),
         "Rename Tab": gettext("Rename Tab"),

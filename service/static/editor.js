@@ -27,16 +27,21 @@
 
   function complete(name, kind) {
     let labels = {};
+    const { preProcessToken } = Yasgui.Yasqe.Autocompleters[name];
     Yasgui.Yasqe.forkAutocompleter(name, {
       name,
       bulk: true,
       get: () => loaded.then((terms) => { labels = terms[kind]; return Object.keys(labels); }),
+      preProcessToken: (editor, token) => {
+        const isBlank = token.string.trim() === "";
+        return preProcessToken(editor, isBlank ? { ...token, from: { ch: token.end } } : token); // which stays
+      },
       postProcessSuggestion: (_editor, _token, iri) => shortened(iri),
       postprocessHints: (_editor, hints) => hints.map((hint) => {
         const iri = Object.keys(labels).find((term) => shortened(term) === hint.text);
         const label = iri && labels[iri][language];
         return label ? { ...hint, displayText: `${hint.text} – ${label}` } : hint;
-      }),
+      }).sort((one, other) => other.text.startsWith("hpez:") - one.text.startsWith("hpez:")),
     });
   }
 
@@ -155,7 +160,7 @@
         if (word) set(node, attribute, word);
       }
     }
-    const chrome = ".yasr_header span, .yasr_header option, .context-menu *, .yasr_results td.dt-empty";
+    const chrome = ".notification, .yasr_header span, .yasr_header option, .context-menu *, .yasr_results td.dt-empty";
     for (const node of root.querySelectorAll(chrome)) {
       const word = node.children.length === 0 && words[node.textContent];
       if (word && word !== node.textContent) node.textContent = word;
@@ -208,7 +213,8 @@
   };
 
   function open(yasgui, title, query) {
-    const tab = yasgui.addTab(true, { name: yasgui.createTabName(title), yasqe: { value: query } });
+    const isSame = (tab) => tab.getName() === title && tab.getPersistedJson().yasqe.value === query;
+    const tab = Object.values(yasgui._tabs).find(isSame) ?? yasgui.addTab(true, { name: yasgui.createTabName(title), yasqe: { value: query } });
     yasgui.selectTabId(tab.getId());
     tab.query().catch(() => {});
   }
