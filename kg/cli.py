@@ -90,6 +90,13 @@ def build_command(data: Path, lang: str) -> None:
     "--timeout", default=10.0, show_default=True, envvar="HPKG_TIMEOUT", help="Seconds that a query may take."
 )
 @click.option(
+    "--write-timeout",
+    default=60.0,
+    show_default=True,
+    envvar="HPKG_WRITE_TIMEOUT",
+    help="Seconds that a change may take.",
+)
+@click.option(
     "--memory-limit", default=1024, show_default=True, envvar="HPKG_MEMORY_LIMIT", help="MiB that a query may take."
 )
 @click.option(
@@ -114,16 +121,28 @@ def build_command(data: Path, lang: str) -> None:
 @click.option("--workers", default=2, show_default=True, envvar="HPKG_WORKERS", help="Processes of the web server.")
 @_data
 def serve(
-    *, host: str, port: int, workers: int, data: Path, timeout: float, default_graph: str, services: str, **limits: int
+    *,
+    host: str,
+    port: int,
+    workers: int,
+    data: Path,
+    timeout: float,
+    write_timeout: float,
+    default_graph: str,
+    services: str,
+    **limits: int,
 ) -> None:
     """Serve the graph over HTTP: SPARQL, linked data, validation."""
     _require_free(host, port)
-    environment = {"HPKG_DATA": str(data), "HPKG_DEFAULT_GRAPH": default_graph, "HPKG_TIMEOUT": str(timeout)}
-    os.environ.update({**environment, "HPKG_SERVICES": services})
+    seconds = {"HPKG_TIMEOUT": str(timeout), "HPKG_WRITE_TIMEOUT": str(write_timeout)}
+    os.environ.update({"HPKG_DATA": str(data), "HPKG_DEFAULT_GRAPH": default_graph, "HPKG_SERVICES": services})
+    os.environ.update(seconds)
     os.environ.pop("HPKG_KEEPER", None)
     with contextlib.ExitStack() as stack:
         if limits["cells"] > 0 and sys.platform == "linux":
-            folder = stack.enter_context(supervised(_host_settings(data, services, limits), timeout))
+            folder = stack.enter_context(
+                supervised(_host_settings(data, services, limits), max(timeout, write_timeout))
+            )
             os.environ["HPKG_KEEPER"] = str(folder)
         else:
             build.open_or_build(data)

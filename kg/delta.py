@@ -103,8 +103,8 @@ def delta_of(engine: EmbeddedEngine, change: Change) -> Delta:
 
 
 def _require_named(quads: Iterable[Quad]) -> None:
-    if any(isinstance(quad.graph_name, BlankNode) for quad in quads):
-        raise InputError("A graph is named by an IRI here, not by a blank node.")
+    if unnamed := next((quad for quad in quads if isinstance(quad.graph_name, BlankNode)), None):
+        raise InputError(f"A graph is named by an IRI here, not by a blank node as that of {unnamed.triple}.")
 
 
 def _change(engine: EmbeddedEngine, deleted: Iterable[Quad], inserted: Iterable[Quad]) -> Delta:

@@ -188,24 +188,31 @@ class Facts:
         faster, ScopeError for a graph that the signature may not write, JournalError if the journal cannot be
         written, and whatever is wrong with the change itself.
         """
-        if terms.key is not None and (kept := self.journal.recall(terms.key)) is not None:
-            return Outcome(admitted=True, report=kept.report, commit=kept, repeated=True)
-        for _ in range(_ATTEMPTS):
-            proposal = self._proposer.propose(change)
-            _require_expected(proposal, terms)
-            _require_scope(proposal, signature)
-            if any(proposal.report.of(severity) for severity in _REFUSING[terms.strictness]):
-                return Outcome(admitted=False, report=proposal.report)
-            if not proposal.delta:
-                return Outcome(admitted=True, report=proposal.report)
-            try:
-                commit = self.journal.append(_entry(proposal, signature, terms), proposal.generation)
-            except ConflictError:
-                self._follow()
-                continue
-            self._follow()
-            return Outcome(admitted=True, report=proposal.report, commit=commit)
+        with self.journal.turn():
+            if terms.key is not None and (kept := self.journal.recall(terms.key)) is not None:
+                return Outcome(admitted=True, report=kept.report, commit=kept, repeated=True)
+            for _ in range(_ATTEMPTS):
+                outcome = self._tried(change, signature, terms)
+                if outcome is not None:
+                    return outcome
         raise ConflictError("Other changes came first again and again; nothing was changed. Send it once more.")
+
+    def _tried(self, change: Change, signature: Signature, terms: Terms) -> Outcome | None:
+        """Try once; None if another change came first."""
+        proposal = self._proposer.propose(change)
+        _require_expected(proposal, terms)
+        _require_scope(proposal, signature)
+        if any(proposal.report.of(severity) for severity in _REFUSING[terms.strictness]):
+            return Outcome(admitted=False, report=proposal.report)
+        if not proposal.delta:
+            return Outcome(admitted=True, report=proposal.report)
+        try:
+            commit = self.journal.append(_entry(proposal, signature, terms), proposal.generation)
+        except ConflictError:
+            self._follow()
+            return None
+        self._follow()
+        return Outcome(admitted=True, report=proposal.report, commit=commit)
 
     def try_out(self, change: Change) -> Report:
         """Say what the gate would find, and change nothing."""

@@ -4,27 +4,28 @@ Run as `python -m kg.host FOLDER` with the settings as JSON on standard input; "
 jobs are taken, any other line why not. It ends when standard input does.
 """
 
+import errno
 import gc
-import io
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from kg import findings, gate, messages
 from kg.build import open_or_build, own_shapes, snapshot, snapshot_due
 from kg.counts import counts_to_json
 from kg.delta import Addition, Change
-from kg.engine.cell import Answer, Limits, Operation
+from kg.engine.cell import INLINE, Answer, Limits, Operation
 from kg.engine.cells import UNNAMED, CellsEngine, VersionFile, listening
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.keeper import Chores, House, Keeper
 from kg.engine.protocol import Dataset, QueryRequest, QueryResult
 from kg.engine.wire import Header, Message
-from kg.errors import IntegrityError, JournalError, KgError
+from kg.errors import IntegrityError, JournalError, KgError, ResultTooLargeError
 from kg.facts import Judge, LocalProposer, Proposal, placed, propose
 from kg.findings import Report
 from kg.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
@@ -56,13 +57,15 @@ class HostSettings:
 class HostedProposer:
     """Finds out in a cell what a change would do, where a change that runs wild is stopped like any query."""
 
-    def __init__(self, engine: CellsEngine) -> None:
+    def __init__(self, engine: CellsEngine, timeout: float) -> None:
+        """Propose to an engine; `timeout` is the longest time in seconds that a change may take."""
         self._engine = engine
+        self._timeout = timeout
 
     def propose(self, change: Change) -> Proposal:
         """Judge a change as against the current generation."""
         header, payload = messages.of_change(change)
-        _, body = self._engine.call({**header, "op": "propose"}, payload)
+        _, body = self._engine.call({**header, "op": "propose"}, payload, timeout=self._timeout)
         with body:
             return messages.proposal(json.load(body))
 
@@ -70,9 +73,10 @@ class HostedProposer:
 class HostedJudge:
     """Judges new facts in a cell, where a shape that runs wild is stopped like any query."""
 
-    def __init__(self, engine: CellsEngine) -> None:
+    def __init__(self, engine: CellsEngine, timeout: float) -> None:
+        """Judge with an engine; `timeout` is the longest time in seconds that facts in context may take."""
         self._engine = engine
-        self._proposer = HostedProposer(engine)
+        self._proposer = HostedProposer(engine, timeout)
 
     def in_context(self, payload: Iterable[Quad]) -> Report:
         """Judge new facts together with all that is known."""
@@ -150,8 +154,18 @@ def _reported(report: Report) -> Answer:
 
 
 def _plain(data: object) -> Answer:
+    """Plain data as JSON, with a file behind it where it is long."""
     encoded = json.dumps(data, ensure_ascii=False).encode()
-    return Answer({}, io.BytesIO(encoded), len(encoded))
+    body: IO[bytes] = tempfile.SpooledTemporaryFile(INLINE)  # noqa: SIM115 - the cell closes it
+    try:
+        body.write(encoded)
+        body.seek(0)
+    except OSError as error:
+        body.close()
+        if error.errno == errno.EFBIG:
+            raise ResultTooLargeError from error
+        raise
+    return Answer({}, body, len(encoded))
 
 
 def _rdf_format(media_type: str | None) -> RdfFormat | None:

@@ -7,6 +7,7 @@ that a journal cannot be taken for that of another dataset. What is noted about 
 """
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import json
@@ -68,6 +69,10 @@ _SUMMARY: Final = (
 _PATIENCE: Final = 10.0
 """Seconds to wait for another writer."""
 _PAUSE: Final = 0.01
+_SHORTEST_PAUSE: Final = 0.0005
+_TURN: Final = "writing.lock"
+_LONGEST_TURN: Final = 90.0
+"""Seconds to wait for the turn of others, of which each may be that of a long change."""
 _UNWRITABLE: Final = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR_SHM")
 """How the names of errors begin that tell of a folder where SQLite cannot put its shared memory."""
 
@@ -181,6 +186,24 @@ class Journal:
         """The hash of the newest commit."""
         with self._reading() as connection:
             return _head(connection, self._base)[1]
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Let other writers of the folder wait meanwhile, so that short changes do not overtake a long one forever.
+
+        Without it nothing goes wrong: a journal takes a commit only upon the one that its writer knew. Raises
+        ConflictError if others take too long.
+        """
+        try:
+            lock = os.open(self._folder / _TURN, os.O_RDONLY | os.O_CREAT, 0o644)
+        except OSError:  # a folder that cannot be written, which the journal tells of
+            yield
+            return
+        try:
+            _wait_for(lock, time.monotonic() + _LONGEST_TURN)
+            yield
+        finally:
+            os.close(lock)
 
     def append(self, entry: Entry, expected: int) -> Commit:
         """Commit, if the newest commit is the expected one; the commit is on the disk when this returns.
@@ -356,6 +379,20 @@ class Journal:
             return _Connected(os.getpid(), sqlite3.connect(address, uri=True, isolation_level=None))
         self._local.connected = connected
         return connected
+
+
+def _wait_for(lock: int, end: float) -> None:
+    pause = _SHORTEST_PAUSE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise ConflictError("Other changes take too long; nothing was changed. Send it once more.") from None
+            time.sleep(pause)
+            pause = min(pause * 2, _PAUSE)
+        else:
+            return
 
 
 def base_of(folder: Path) -> str:

@@ -38,6 +38,7 @@ PREFIXES: Final[dict[str, str]] = {
     "hpez": HPEZ,
     "hpsh": HPSH,
     "id": ID,
+    "nif": "http://persistence.uni-leipzig.org/nlp2rdf/ontologies/nif-core#",
     "oa": OA,
     "org": "http://www.w3.org/ns/org#",
     "owl": OWL,

@@ -18,6 +18,7 @@ DEFAULT_MAX_BODY: Final = 10 * 1024 * 1024
 
 
 DEFAULT_TIMEOUT: Final = 10.0
+DEFAULT_WRITE_TIMEOUT: Final = 60.0
 """Seconds that a query may wait and run unless the operator says otherwise."""
 
 DEFAULT_CACHE: Final = 64 * 1024 * 1024
@@ -31,7 +32,8 @@ class Settings:
     """How one instance of the service runs.
 
     `data` is the data folder; `default_graph` says what a query without a dataset sees: the union of
-    all graphs, or the unnamed graph only; `max_body` is the longest accepted request body in bytes;
+    all graphs, or the unnamed graph only; `timeout` and `write_timeout` are the seconds that a query and a change may
+    take; `max_body` is the longest accepted request body in bytes;
     `cache_bytes` are kept of answers, none if 0; `max_age` is how many seconds others may reuse an answer
     without asking again. `services` are the hosts, `host` or `host:port`, that queries may call with SERVICE.
     """
@@ -40,6 +42,7 @@ class Settings:
     default_graph: DefaultGraph = "union"
     max_body: int = DEFAULT_MAX_BODY
     timeout: float = DEFAULT_TIMEOUT
+    write_timeout: float = DEFAULT_WRITE_TIMEOUT
     keeper: Path | None = None
     cache_bytes: int = DEFAULT_CACHE
     max_age: int = 0
@@ -53,7 +56,8 @@ class Settings:
             data=_data_folder(os.environ),
             default_graph=_default_graph(os.environ),
             max_body=_max_body(os.environ),
-            timeout=_timeout(os.environ),
+            timeout=_seconds(os.environ, "HPKG_TIMEOUT", DEFAULT_TIMEOUT),
+            write_timeout=_seconds(os.environ, "HPKG_WRITE_TIMEOUT", DEFAULT_WRITE_TIMEOUT),
             keeper=Path(os.environ["HPKG_KEEPER"]) if os.environ.get("HPKG_KEEPER") else None,
             cache_bytes=_whole_number(os.environ, "HPKG_CACHE", DEFAULT_CACHE),
             max_age=_whole_number(os.environ, "HPKG_MAX_AGE", 0),
@@ -87,14 +91,14 @@ def _max_body(environment: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _timeout(environment: Mapping[str, str]) -> float:
-    text = environment.get("HPKG_TIMEOUT", str(DEFAULT_TIMEOUT))
+def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name, str(default))
     try:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise ConfigurationError(f"HPKG_TIMEOUT must be a positive number of seconds, not {text!r}.")
+        raise ConfigurationError(f"{name} must be a positive number of seconds, not {text!r}.")
     return seconds
 
 

@@ -71,7 +71,8 @@ def _hosted(settings: Settings) -> KnowledgeGraph:
     engine = CellsEngine(settings.keeper or settings.data, settings.timeout)
 
     def made() -> tuple[FactJudge, Facts]:
-        return HostedJudge(engine), Facts(HostedProposer(engine), Journal(settings.data), engine.follow)
+        proposer = HostedProposer(engine, settings.write_timeout)
+        return HostedJudge(engine, settings.timeout), Facts(proposer, Journal(settings.data), engine.follow)
 
     return KnowledgeGraph(engine, settings, made)
 

@@ -13,10 +13,13 @@ from werkzeug.exceptions import BadRequest, Forbidden, PreconditionFailed, TooMa
 from kg.credentials import Credential
 from kg.delta import Change
 from kg.facts import Outcome, Signature, Strictness, Terms
+from kg.findings import Report
 from kg.formats import RDF_FORMATS
 from kg.journal import Commit, IdempotencyKey, Summary
+from kg.rdf import term_text
 from service.caching import validator_of
 from service.negotiation import MediaType, Representation, best
+from service.observability import exchange
 from service.pages import Link, add_links, page_language, rdf_response
 from service.problem_types import PROBLEMS, TYPES
 from service.reports import as_json
@@ -181,11 +184,21 @@ def _refused(outcome: Outcome) -> Response:
 
 
 def _problem(outcome: Outcome) -> dict[str, Any]:
-    words = TYPES["refused"].words(page_language())
+    language, current = page_language(), exchange()
+    current.error = "refused"
     return {
         "type": PROBLEMS + "refused",
-        "title": words.title,
+        "title": TYPES["refused"].words(language).title,
         "status": HTTPStatus.UNPROCESSABLE_ENTITY.value,
-        "detail": words.meaning,
-        **as_json(outcome.report, page_language()),
+        "detail": _worst(outcome.report, language),
+        "instance": current.instance,
+        **as_json(outcome.report, language),
     }
+
+
+def _worst(report: Report, language: str) -> str:
+    """The worst of the findings: where it is, what it is, and how many others there are."""
+    item = report.findings[0]
+    where = " ".join(filter(None, (term_text(item.focus), item.path_text)))
+    others = len(report.findings) - 1
+    return f"{where}: {item.message(language)} ({term_text(item.shape)})" + (f" +{others}" if others else "")

@@ -183,10 +183,13 @@ class CellsEngine:
         body.close()
 
     def call(
-        self, header: Header, payload: bytes = b"", request: QueryRequest | None = None
+        self, header: Header, payload: bytes = b"", request: QueryRequest | None = None, timeout: float | None = None
     ) -> tuple[Header, IO[bytes]]:
-        """Have a job done: its answer's header and body, which the caller closes. Raises what the job raised."""
-        timeout = self.time_for(request)
+        """Have a job done: its answer's header and body, which the caller closes. Raises what the job raised.
+
+        `timeout` is in seconds, for a job that is no query.
+        """
+        timeout = self.time_for(request) if timeout is None else timeout
         message = Message({**header, "timeout": timeout}, payload)
         return self._settled(*self._exchange(message, timeout + _GRACE, request))
 

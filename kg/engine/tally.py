@@ -27,11 +27,12 @@ def shrunk(counts: Counts, removed: Iterable[Quad], held: Held) -> Counts:
 def _changed(counts: Counts, quads: list[Quad], held: Held, sign: int) -> Counts:
     """The counts with some quads more or less; `held` looks into the dataset as it is without them.
 
-    Partitions that were not counted stay empty.
+    Partitions that were not counted stay empty. Each node is looked up once: the engine steps over all statements
+    about it that were taken away.
     """
     fresh = {quad.triple for quad in quads if not held(quad.subject, quad.predicate, quad.object)}
-    subjects = {triple.subject for triple in fresh if not held(triple.subject, None, None)}
-    objects = {triple.object for triple in fresh if not held(None, None, triple.object)}
+    subjects = {node for node in {triple.subject for triple in fresh} if not held(node, None, None)}
+    objects = {term for term in {triple.object for triple in fresh} if not held(None, None, term)}
     graphs = Counter(quad.graph_name.value for quad in quads if not isinstance(quad.graph_name, DefaultGraph))
     classes = Counter(
         triple.object.value for triple in fresh if triple.predicate == RDF_TYPE and isinstance(triple.object, NamedNode)

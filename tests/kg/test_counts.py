@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from kg.build import Build
 from kg.counts import count, counts_from_json, counts_to_json
+from kg.engine import tally
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Counts, Delta
 from kg.rdf import RDF_TYPE, BlankNode, DefaultGraph, Literal, NamedNode, Quad
@@ -82,3 +83,17 @@ def test_json_keeps_all(built: Build) -> None:
 def test_other_json_is_refused(data: dict[str, object]) -> None:
     with pytest.raises((KeyError, TypeError)):
         counts_from_json(data)
+
+
+def test_each_node_is_looked_up_once() -> None:
+    asked = list[tuple[object, ...]]()
+
+    def held(*pattern: object) -> bool:
+        asked.append(pattern)
+        return False
+
+    node, said = NamedNode("urn:a"), NamedNode("urn:said")
+    quads = [Quad(node, said, Literal(str(number))) for number in range(10)]
+    tally.shrunk(tally.grown(EMPTY, quads, held), quads, held)
+    assert asked.count((node, None, None)) == 2
+    assert len(asked) == len(set(asked)) * 2

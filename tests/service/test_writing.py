@@ -79,6 +79,15 @@ def test_added_facts_are_seen_at_once_and_told_of(home: str, writer: requests.Se
     assert "A place" in page.text
 
 
+def test_facts_of_several_mebibytes(home: str, writer: requests.Session) -> None:
+    """The change comes back from the cell that judged it as a file, and so does what is found in it."""
+    text = "lớn " * 500_000
+    assert add(writer, home, f'<urn:large> <urn:said> "{text}" .', f"?graph={NEW}").status_code == 201
+    assert ask(home, f"GRAPH <{NEW}> {{ <urn:large> <urn:said> ?text FILTER (STRLEN(?text) = {len(text)}) }}")
+    faulty = f'<urn:large> <https://w3id.org/hpez/ontology#said> "{text}" .'
+    assert add(writer, home, faulty, f"?graph={NEW}").status_code == 422
+
+
 def test_what_is_known_is_no_change(home: str, writer: requests.Session) -> None:
     payload = PLACE.format(name="lai") + "<https://w3id.org/hpez/id/place/lai> <urn:has> [ <urn:size> 1 ] ."
     assert add(writer, home, payload).status_code == 201

@@ -1,0 +1,149 @@
+"""The figures that the graph holds, each with what pages and charts tell of it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from kg.engine.protocol import Engine, Row
+from kg.rdf import Literal, NamedNode, Term
+from kg.terms import SPARQL_PREFIXES
+
+MOST_SORTED: Final = 2000
+"""Figures up to which a selection is sorted; more come in the order in which the engine has them."""
+
+_SELECTED: Final = (
+    SPARQL_PREFIXES
+    + """
+SELECT DISTINCT ?claim {
+  RESTRICTIONS
+  ?claim a hpez:Observation .
+  PATTERNS
+} OFFSET FIRST LIMIT MOST"""
+)
+_DETAILS: Final = (
+    SPARQL_PREFIXES
+    + """
+SELECT ?claim ?about ?indicator ?unit ?period ?starts ?status ?qualifier ?value ?min ?max ?emended ?rule ?of ?to {
+  VALUES ?claim { CLAIMS }
+  ?claim schema:observationAbout ?about ; schema:variableMeasured ?indicator .
+  OPTIONAL { ?claim qudt:hasUnit ?unit }
+  OPTIONAL { ?claim dcterms:temporal ?period OPTIONAL { ?period schema:startDate ?starts } }
+  OPTIONAL { ?claim hpez:status ?status }
+  OPTIONAL { ?claim hpez:valueQualifier ?qualifier }
+  OPTIONAL { ?claim schema:value ?value }
+  OPTIONAL { ?claim schema:minValue ?min }
+  OPTIONAL { ?claim schema:maxValue ?max }
+  OPTIONAL { ?claim hpez:emended ?emended }
+  OPTIONAL { ?claim prov:wasGeneratedBy ?rule }
+  OPTIONAL { ?claim hpez:ratioOf ?of }
+  OPTIONAL { ?claim hpez:ratioTo ?to }
+}"""
+)
+_SPEAKERS: Final = (
+    SPARQL_PREFIXES + "SELECT DISTINCT ?claim ?agent { VALUES ?claim { CLAIMS } ?claim prov:wasAttributedTo ?agent }"
+)
+_PATTERNS: Final[Mapping[str, str]] = {
+    "about": "?claim schema:observationAbout ?about .",
+    "indicator": "?claim schema:variableMeasured ?indicator .",
+    "period": "?claim dcterms:temporal ?period .",
+    "status": "?claim hpez:status ?status .",
+}
+FILTERS: Final = tuple(_PATTERNS)
+"""By what figures may be selected; each by the IRI of what it is."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A figure: IRIs of what it is about and in which terms, and an amount in the base unit of `unit`.
+
+    `low` and `high` are the same for one number, apart for a range or a trend, and None for a bound that is open.
+    `emended` says that it differs from the letter of its source, `rule` by which activity it was computed, if it was.
+    """
+
+    claim: str
+    about: str
+    indicator: str
+    unit: str | None
+    period: str | None
+    starts: str | None
+    status: str | None
+    qualifier: str | None
+    low: Decimal | None
+    high: Decimal | None
+    emended: bool = False
+    rule: str | None = None
+    ratio_of: str | None = None
+    ratio_to: str | None = None
+    speakers: tuple[str, ...] = field(default=())
+
+    @property
+    def iris(self) -> tuple[str, ...]:
+        """All that it names, to be labelled."""
+        found = (self.claim, self.about, self.indicator, self.unit, self.period, self.status, self.qualifier, self.rule)
+        return tuple(iri for iri in (*found, *self.speakers) if iri is not None)
+
+
+def observations(
+    engine: Engine, filters: Mapping[str, NamedNode], offset: int = 0, limit: int = MOST_SORTED
+) -> list[Observation]:
+    """Some of the figures that fit all filters, which are named as FILTERS are; sorted if they are all of them."""
+    claims = _claims(engine, filters, offset, limit)
+    return of_claims(engine, claims)
+
+
+def of_claims(engine: Engine, claims: Iterable[NamedNode]) -> list[Observation]:
+    """The figures that some claims are: the newest period first, what has none last, then by what they measure."""
+    listed = " ".join(sorted(map(str, claims)))
+    if not listed:
+        return []
+    speakers = dict[str, list[str]]()
+    for row in engine.select(_SPEAKERS.replace("CLAIMS", listed)):
+        speakers.setdefault(row["claim"].value, []).append(row["agent"].value)
+    found = dict[str, Observation]()
+    for row in engine.select(_DETAILS.replace("CLAIMS", listed)):
+        claim = row["claim"].value
+        found.setdefault(claim, _observation(row, tuple(sorted(speakers.get(claim, ())))))
+    return sorted(found.values(), key=_order)
+
+
+def _claims(engine: Engine, filters: Mapping[str, NamedNode], offset: int, limit: int) -> list[NamedNode]:
+    restrictions = " ".join(f"VALUES ?{name} {{ {node} }}" for name, node in filters.items())
+    patterns = " ".join(_PATTERNS[name] for name in filters)
+    text = _SELECTED.replace("RESTRICTIONS", restrictions).replace("PATTERNS", patterns)
+    rows = engine.select(text.replace("FIRST", str(offset)).replace("MOST", str(limit)))
+    return [row["claim"] for row in rows if isinstance(row["claim"], NamedNode)]
+
+
+def _observation(row: Row, speakers: tuple[str, ...]) -> Observation:
+    value = _number(row.get("value"))
+    return Observation(
+        claim=row["claim"].value,
+        about=row["about"].value,
+        indicator=row["indicator"].value,
+        unit=_value(row, "unit"),
+        period=_value(row, "period"),
+        starts=_value(row, "starts"),
+        status=_value(row, "status"),
+        qualifier=_value(row, "qualifier"),
+        low=_number(row.get("min")) if value is None else value,
+        high=_number(row.get("max")) if value is None else value,
+        emended=_value(row, "emended") == "true",
+        rule=_value(row, "rule"),
+        ratio_of=_value(row, "of"),
+        ratio_to=_value(row, "to"),
+        speakers=speakers,
+    )
+
+
+def _value(row: Row, name: str) -> str | None:
+    return row[name].value if name in row else None
+
+
+def _number(term: Term | None) -> Decimal | None:
+    return Decimal(term.value) if isinstance(term, Literal) else None
+
+
+def _order(item: Observation) -> tuple[object, ...]:
+    newest = -int(item.starts[:4]) if item.starts and item.starts[:4].isdigit() else 1
+    return (newest, item.indicator, item.about, item.status or "", item.claim)

@@ -1,0 +1,67 @@
+"""Amounts as people read them in each language, in short and exactly; pure."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Final
+
+from babel.numbers import format_compact_decimal, format_decimal
+
+from kg.observations import Observation
+from kg.terms import ID, PREFIXES
+
+_UNIT: Final = PREFIXES["unit"]
+_QUALIFIER: Final = ID + "qualifier/"
+_FEW_DIGITS: Final = Decimal(10**6)
+"""From which number on an amount is said in words such as million."""
+_PATTERNS: Final[dict[str, dict[str, str]]] = {
+    "en": {"CCY_USD": "US${}", "CCY_VND": "{} dong", "HA": "{} ha", "PERCENT": "{}%", "NUM": "{}"},
+    "vi": {"CCY_USD": "{} USD", "CCY_VND": "{} đồng", "HA": "{} ha", "PERCENT": "{}%", "NUM": "{}"},
+}
+_QUALIFIED: Final[dict[str, dict[str, str]]] = {
+    "en": {"more-than": "more than {}", "up-to": "up to {}"},
+    "vi": {"more-than": "hơn {}", "up-to": "tới {}"},
+}
+_ARROW: Final = " → "
+_DASH: Final = "–"
+
+
+def short(item: Observation, language: str) -> str:
+    """An amount in few digits: `4,35 tỷ USD`, `US$4.35 billion`, `30–50%`; empty where the figure has no value."""
+    return _said(item, language, _few_digits)
+
+
+def exact(item: Observation, language: str) -> str:
+    """An amount in all its digits: `4.350.000.000 USD`; empty where the figure has no value."""
+    return _said(item, language, _all_digits)
+
+
+def number(amount: Decimal, unit: str | None, language: str) -> str:
+    """One number of a unit in few digits."""
+    return _pattern(unit, language).format(_few_digits(amount, language))
+
+
+def _said(item: Observation, language: str, digits: Callable[[Decimal, str], str]) -> str:
+    bounds = [bound for bound in (item.low, item.high) if bound is not None]
+    texts = list(dict.fromkeys(digits(bound, language) for bound in bounds))
+    if not texts:
+        return ""
+    qualifier = (item.qualifier or "").removeprefix(_QUALIFIER)
+    joined = (_ARROW if qualifier == "trend" else _DASH).join(texts)
+    said = _pattern(item.unit, language).format(joined)
+    return _QUALIFIED[language].get(qualifier, "{}").format(said)
+
+
+def _pattern(unit: str | None, language: str) -> str:
+    known = _PATTERNS[language]
+    name = (unit or "").removeprefix(_UNIT)
+    return known.get(name, f"{{}} {name}" if name else "{}")
+
+
+def _few_digits(amount: Decimal, language: str) -> str:
+    if abs(amount) < _FEW_DIGITS:
+        return str(format_decimal(round(amount, 2), locale=language))
+    return str(format_compact_decimal(amount, format_type="long", fraction_digits=2, locale=language))
+
+
+def _all_digits(amount: Decimal, language: str) -> str:
+    return str(format_decimal(amount, locale=language, decimal_quantization=False))

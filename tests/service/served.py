@@ -1,0 +1,121 @@
+"""The service as an operator's machine runs it: a session of its own, whose processes can be found and killed."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+PLACE = """
+@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> . @prefix skos: <http://www.w3.org/2004/02/skos/core#> .
+<https://w3id.org/hpez/id/place/{name}> a <https://schema.org/Place> ; rdfs:label "Đồ {name}"@vi, "Do {name}"@en ;
+  skos:prefLabel "Đồ {name}"@vi, "Do {name}"@en .
+"""
+"""Facts that the gate admits: five triples about a place."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running service: its first process, its base URL and its data folder."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    data: Path
+
+    @property
+    def members(self) -> dict[int, int]:
+        """The live processes of the service by their ids, with their process groups.
+
+        The keeper has a session of its own, and who writes a snapshot has lost its parents.
+        """
+        table = processes()
+        found = {pid for pid, (parent, _) in table.items() if self.process.pid in {pid, parent}}
+        groups = {table[pid][1] for pid in found}
+        return {pid: group for pid, (_, group) in table.items() if group in groups}
+
+    @property
+    def generation(self) -> int:
+        return int(requests.get(f"{self.url}/health", timeout=30).json()["generation"])
+
+    def add(self, session: requests.Session, name: str, **headers: str) -> requests.Response:
+        sent = {"Content-Type": "text/turtle", **headers}
+        return session.post(f"{self.url}/facts", PLACE.format(name=name).encode(), headers=sent, timeout=60)
+
+    def knows(self, name: str) -> bool:
+        query = f"ASK {{ <https://w3id.org/hpez/id/place/{name}> ?p ?o }}"
+        return bool(requests.get(f"{self.url}/sparql", {"query": query}, timeout=30).json()["boolean"])
+
+    def kill(self) -> None:
+        """Kill all processes at one instant, and return when none is left."""
+        groups = set(self.members.values())
+        for group in groups:
+            os.killpg(group, signal.SIGKILL)
+        self.process.wait(30)
+        end = time.monotonic() + 30
+        while any(group in groups for _, group in processes().values()):
+            assert time.monotonic() < end, "some process of the service lives on"
+            time.sleep(0.01)
+
+
+def processes() -> dict[int, tuple[int, int]]:
+    """The live processes of this machine: the parent and the process group of each."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            states = {_fields(path)[0] for path in folder.glob("task/*/stat")}
+            _, parent, group = _fields(folder / "stat")
+        except OSError:
+            continue
+        if states - {"Z", "X"}:
+            found[int(folder.name)] = int(parent), int(group)
+    return found
+
+
+def _fields(path: Path) -> tuple[str, str, str]:
+    """The state, the parent and the process group of a process, or of a thread, which may outlive the first one."""
+    state, parent, group = path.read_text().rpartition(")")[2].split()[:3]
+    return state, parent, group
+
+
+@contextmanager
+def serving(folder: Path, *prefix: str) -> Iterator[Served]:
+    """Run `hpkg serve` over the subfolder `data` of a folder, which gets the temporary files too."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port, log = listener.getsockname()[1], folder / "log"
+    command = [*prefix, str(Path(sys.executable).with_name("hpkg")), "serve", "--port", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--data", str(folder / "data")],
+            env={**os.environ, "TMPDIR": str(folder)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    served = Served(process, f"http://127.0.0.1:{port}", folder / "data")
+    try:
+        _wait(served, log)
+        yield served
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(30)
+
+
+def _wait(served: Served, log: Path) -> None:
+    end = time.monotonic() + 60
+    while True:
+        try:
+            requests.get(f"{served.url}/health", timeout=5)
+        except requests.ConnectionError:
+            assert served.process.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.05)
+        else:
+            return

@@ -1,0 +1,42 @@
+"""Amounts as people read them in each language."""
+
+from decimal import Decimal
+
+import pytest
+
+from kg.observations import Observation
+from kg.terms import ID, PREFIXES
+from service.amounts import exact, short
+
+
+def figure(low: str | None, high: str | None, unit: str, qualifier: str = "exact") -> Observation:
+    bounds = [None if bound is None else Decimal(bound) for bound in (low, high)]
+    return Observation(
+        "urn:claim", "urn:about", "urn:indicator", PREFIXES["unit"] + unit, None, None, None,
+        f"{ID}qualifier/{qualifier}", *bounds,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("item", "vietnamese", "english"),
+    [
+        (figure("4350000000", "4350000000", "CCY_USD"), "4,35 tỷ USD", "US$4.35 billion"),
+        (figure("12350000000000", "12350000000000", "CCY_VND"), "12,35 nghìn tỷ đồng", "12.35 trillion dong"),
+        (figure("20000", None, "HA", "more-than"), "hơn 20.000 ha", "more than 20,000 ha"),
+        (figure(None, "80", "PERCENT", "up-to"), "tới 80%", "up to 80%"),
+        (figure("30", "50", "PERCENT", "range"), "30–50%", "30–50%"),
+        (figure("15", "26", "PERCENT", "trend"), "15 → 26%", "15 → 26%"),
+        (figure("85.0746268656", "85.0746268656", "PERCENT"), "85,07%", "85.07%"),
+        (figure("-5700000000", "-5700000000", "CCY_USD"), "-5,7 tỷ USD", "US$-5.7 billion"),
+        (figure("15", "15", "NUM"), "15", "15"),
+        (figure(None, None, "CCY_USD"), "", ""),
+    ],
+)
+def test_amounts_in_short(item: Observation, vietnamese: str, english: str) -> None:
+    assert (short(item, "vi"), short(item, "en")) == (vietnamese, english)
+
+
+def test_exact_amounts_keep_all_digits() -> None:
+    item = figure("1797520661.157024", "1797520661.157024", "CCY_USD")
+    assert exact(item, "vi") == "1.797.520.661,157024 USD"
+    assert exact(item, "en") == "US$1,797,520,661.157024"

@@ -1,0 +1,212 @@
+"""Where the journal cannot be written, a write is told why, nothing of it is there, and reading goes on."""
+
+import os
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+from served import PLACE, Served, serving
+
+from kg.credentials import Credentials
+from kg.journal import FILE, Journal
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are set as Linux does it")
+
+Problem = Callable[[requests.Response, int, str], dict[str, object]]
+MIB = 1024 * 1024
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"Bearer {Credentials(folder / 'data').create('writer')}"
+        yield session
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("failing")) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def writer(served: Served) -> Iterator[requests.Session]:
+    with writing(served.data.parent) as session:
+        yield session
+
+
+@contextmanager
+def locked(data: Path) -> Iterator[None]:
+    """Hold the journal's lock, as another program may that uses SQLite."""
+    with closing(sqlite3.connect(data / FILE, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+def assert_nothing_of(served: Served, name: str, before: int) -> None:
+    assert served.generation == before
+    assert not served.knows(name)
+
+
+def large(name: str, megabytes: int) -> bytes:
+    """Facts about a place that do not become small when the journal packs them."""
+    said = "".join(
+        f'<https://w3id.org/hpez/id/place/{name}> <urn:said> "{os.urandom(MIB).hex()}" .' for _ in range(megabytes)
+    )
+    return (PLACE.format(name=name) + said).encode()
+
+
+def add_large(served: Served, session: requests.Session, name: str) -> requests.Response:
+    headers = {"Content-Type": "text/turtle"}
+    return session.post(f"{served.url}/facts", large(name, 2), headers=headers, timeout=60)
+
+
+def test_a_locked_journal_is_told_after_a_while_and_reading_goes_on(
+    served: Served, writer: requests.Session, problem: Problem
+) -> None:
+    before, key = served.generation, {"Idempotency-Key": '"locked"'}
+    with locked(served.data), ThreadPoolExecutor(1) as pool:
+        began = time.monotonic()
+        waiting = pool.submit(served.add, writer, "locked", **key)
+        reads = 0
+        while not waiting.done():
+            assert not served.knows("locked")
+            reads += 1
+            time.sleep(0.05)
+        found = problem(waiting.result(), 503, "journal")
+        assert "locked" in str(found["detail"])
+        assert time.monotonic() - began < 30
+    assert reads > 20
+    assert_nothing_of(served, "locked", before)
+    assert served.add(writer, "locked", **key).status_code == 201
+    assert (served.generation, served.knows("locked")) == (before + 1, True)
+
+
+def test_a_write_waits_for_a_lock_that_is_held_for_a_moment(served: Served, writer: requests.Session) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with locked(served.data):
+            waiting = pool.submit(served.add, writer, "patient")
+            time.sleep(0.5)
+            assert not waiting.done()
+        assert waiting.result().status_code == 201
+
+
+@contextmanager
+def read_only(data: Path) -> Iterator[None]:
+    modes = {path: path.stat().st_mode for path in (data, *data.iterdir())}
+    try:
+        for path, mode in modes.items():
+            path.chmod(mode & ~0o222)
+        yield
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
+
+
+def without_privilege() -> tuple[str, ...]:
+    """A command that runs another one to which the modes of files apply, though root runs it."""
+    if os.geteuid() != 0:
+        return ()
+    command = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+    if shutil.which(command[0]) is None or subprocess.run([*command, "true"], check=False).returncode:
+        pytest.skip("root may write everywhere here")
+    return command
+
+
+def test_a_read_only_folder_is_served_and_writes_are_told(tmp_path: Path, problem: Problem) -> None:
+    prefix = without_privilege()
+    with writing(tmp_path) as writer:
+        with serving(tmp_path, *prefix) as served:
+            assert served.add(writer, "before").status_code == 201
+        with read_only(tmp_path / "data"), serving(tmp_path, *prefix) as served:
+            for name in ("first", "second"):
+                found = problem(served.add(writer, name), 503, "journal")
+                assert "read-only" in str(found["detail"])
+                assert_nothing_of(served, name, 1)
+            assert served.knows("before")
+        with serving(tmp_path, *prefix) as served:
+            assert served.add(writer, "after").status_code == 201
+            assert (served.generation, served.knows("after")) == (2, True)
+
+
+def test_a_folder_that_becomes_writable_needs_no_restart(tmp_path: Path) -> None:
+    prefix = without_privilege()
+    with writing(tmp_path) as writer:
+        with serving(tmp_path, *prefix) as served:
+            assert served.add(writer, "before").status_code == 201
+        with ExitStack() as stack:
+            stack.enter_context(read_only(tmp_path / "data"))
+            with serving(tmp_path, *prefix) as served:
+                assert served.add(writer, "refused").status_code == 503
+                stack.close()
+                assert served.add(writer, "admitted").status_code == 201
+                assert (served.generation, served.knows("admitted")) == (2, True)
+
+
+def limit_files(served: Served, size: int) -> None:
+    """Let the files that the service writes become no larger than a number of bytes."""
+    for pid in served.members:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def test_a_journal_that_may_not_grow_is_told_until_it_may(
+    served: Served, writer: requests.Session, problem: Problem
+) -> None:
+    before = served.generation
+    limit_files(served, MIB)
+    for name in ("too-large", "too-large-again"):
+        found = problem(add_large(served, writer, name), 503, "journal")
+        assert "full" in str(found["detail"])
+        assert_nothing_of(served, name, before)
+    limit_files(served, resource.RLIM_INFINITY)
+    assert add_large(served, writer, "too-large").status_code == 201
+    assert (served.generation, served.knows("too-large")) == (before + 1, True)
+    assert Journal(served.data).verify() == before + 1
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder whose subfolder `data` is a disk of 24 MiB."""
+    data = tmp_path / "data"
+    data.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(data)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no disk may be mounted here")
+    try:
+        yield tmp_path
+    finally:
+        subprocess.run([*("umount", "-l"), str(data)], check=True)
+
+
+def test_a_full_disk_is_told_until_there_is_room(small_disk: Path, problem: Problem) -> None:
+    ballast = small_disk / "data" / "ballast"
+    with writing(small_disk) as writer, serving(small_disk) as served:
+        assert served.add(writer, "before").status_code == 201
+        fill(ballast)
+        found = problem(add_large(served, writer, "large"), 503, "journal")
+        assert "full" in str(found["detail"])
+        assert_nothing_of(served, "large", 1)
+        assert served.knows("before")
+        ballast.unlink()
+        assert add_large(served, writer, "large").status_code == 201
+        assert (served.generation, served.knows("large")) == (2, True)
+    assert Journal(small_disk / "data").verify() == 2
+
+
+def fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError:
+            return

@@ -1,0 +1,137 @@
+"""The whole service is killed at any instant of a stream of writes: what it answered is there, and nothing is by half.
+
+With `KILL_ROUNDS=200` it is killed so often, and `pytest -s` says how many commits there were.
+"""
+
+import io
+import itertools
+import os
+import random
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import requests
+from served import PLACE, Served, serving
+
+from kg import build
+from kg.credentials import Credentials
+from kg.facts import SUBMISSION
+from kg.formats import NQUADS, TURTLE
+from kg.journal import Journal
+from kg.rdf import NamedNode, Quad, in_graph, parse, read
+from kg.terms import ID
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the processes of the service are found in /proc")
+
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "8"))
+WRITERS = 4
+LONGEST = 0.6
+"""Seconds that the service lives at most after the first write is sent."""
+BUSY = {409, 503}
+"""What a writer hears when others come first, or when the keeper is dead already."""
+
+
+@dataclass
+class Stream:
+    """What writers sent to the service, and which commits it answered: names of places by number."""
+
+    served: Served
+    token: str
+    sent: set[str] = field(default_factory=set)
+    answered: dict[int, str] = field(default_factory=dict)
+    statuses: set[int] = field(default_factory=set)
+
+    def write(self, writer: str, most: int | None = None) -> None:
+        """Write one place after the other until nobody answers, or until there are enough."""
+        with requests.Session() as session:
+            session.headers["Authorization"] = f"Bearer {self.token}"
+            for name in (f"{writer}-{number}" for number in itertools.islice(itertools.count(), most)):
+                self.sent.add(name)
+                try:
+                    answer = self.served.add(session, name)
+                    number = answer.json()["commit"]["number"] if answer.status_code == 201 else None
+                except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+                    return
+                self.statuses.add(answer.status_code)
+                if number is not None:
+                    self.answered[number] = name
+
+
+def killed(served: Served, token: str, turn: int, seconds: float) -> Stream:
+    """Let writers write, and kill the service some time after the first of them began.
+
+    The first write to a service takes long, since the gate is prepared meanwhile; every other time it is done before.
+    """
+    stream = Stream(served, token)
+    stream.write(f"r{turn}", most=turn % 2)
+    threads = [threading.Thread(target=stream.write, args=(f"r{turn}-w{number}",)) for number in range(WRITERS)]
+    for thread in threads:
+        thread.start()
+    time.sleep(seconds)
+    served.kill()
+    for thread in threads:
+        thread.join(60)
+    assert stream.statuses <= {201, *BUSY}
+    return stream
+
+
+def place(name: str) -> frozenset[Quad]:
+    return frozenset(in_graph(parse(PLACE.format(name=name).encode(), TURTLE), SUBMISSION))
+
+
+def recorded(data: Path, after: int) -> dict[int, str]:
+    """The places of the commits after a number, each of which has all that was sent about one place."""
+    journal, found = Journal(data), {}
+    assert journal.verify() == journal.last
+    for commit in journal.since(after):
+        subjects = {quad.subject for quad in commit.delta.added}
+        assert len(subjects) == 1
+        node = subjects.pop()
+        assert isinstance(node, NamedNode)
+        found[commit.number] = node.value.removeprefix(f"{ID}place/")
+        assert (commit.delta.added, commit.delta.removed) == (place(found[commit.number]), frozenset())
+    journal.close()
+    return found
+
+
+def assert_kept(stream: Stream, found: dict[int, str], before: int) -> None:
+    """Every answered commit is there, and of those that were not answered at most one of each writer."""
+    assert stream.answered.items() <= found.items()
+    assert set(found.values()) <= stream.sent
+    assert len(set(found.values())) == len(found)
+    assert sorted(found) == list(range(before + 1, before + 1 + len(found)))
+    assert len(found) - len(stream.answered) <= WRITERS
+
+
+def assert_served(served: Served, known: dict[int, str]) -> None:
+    """What is asked of the service is what the journal tells."""
+    assert served.generation == max(known, default=0)
+    query = f"SELECT ?place (COUNT(*) AS ?n) {{ GRAPH <{SUBMISSION.value}> {{ ?place ?p ?o }} }} GROUP BY ?place"
+    rows = requests.get(f"{served.url}/sparql", {"query": query}, timeout=30).json()["results"]["bindings"]
+    counts = {row["place"]["value"]: row["n"]["value"] for row in rows}
+    assert counts == {f"{ID}place/{name}": "5" for name in known.values()}
+    replayed = build.load(served.data)
+    assert replayed is not None
+    held = requests.get(f"{served.url}/graph.nq", timeout=60)
+    assert frozenset(read(io.BytesIO(held.content), NQUADS)) == frozenset(replayed.quads())
+
+
+def test_a_killed_service_keeps_every_answered_commit_and_none_half(tmp_path: Path) -> None:
+    instants, known, answered = random.Random(94474), dict[int, str](), 0  # noqa: S311 - the same instants every time
+    token = Credentials(tmp_path / "data").create("writer")
+    for turn in range(ROUNDS):
+        with serving(tmp_path) as served:
+            assert_served(served, known)
+            stream = killed(served, token, turn, instants.uniform(0, LONGEST))
+        before = len(known)
+        found = recorded(tmp_path / "data", before)
+        assert_kept(stream, found, before)
+        known, answered = known | found, answered + len(stream.answered)
+    with serving(tmp_path) as served:
+        assert_served(served, known)
+    assert answered > ROUNDS
+    sys.stdout.write(f"{ROUNDS} kills, {answered} commits answered, {len(known)} in the journal\n")
