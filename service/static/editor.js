@@ -33,8 +33,9 @@
       bulk: true,
       get: () => loaded.then((terms) => { labels = terms[kind]; return Object.keys(labels); }),
       preProcessToken: (editor, token) => {
-        const isBlank = token.string.trim() === "";
-        return preProcessToken(editor, isBlank ? { ...token, from: { ch: token.end } } : token); // which stays
+        const isBlank = token.string.trim() === ""; // and stays: the term is put after it
+        const { line, ch } = editor.getDoc().getCursor();
+        return preProcessToken(editor, isBlank ? { ...token, from: { line, ch }, to: { line, ch } } : token);
       },
       postProcessSuggestion: (_editor, _token, iri) => shortened(iri),
       postprocessHints: (_editor, hints) => hints.map((hint) => {
@@ -197,6 +198,7 @@
   Yasgui.Yasr.defaults.plugins.table.dynamicConfig = { compact: true, isEllipsed: false };
   const config = {
     autofocus: false,
+    autoAddOnInit: false,
     tabName: say("Query"),
     copyEndpointOnNewTab: false,
     endpointCatalogueOptions: { getData: () => [], keys: [], renderItem: () => {} },
@@ -221,10 +223,12 @@
 
   place.before(document.getElementById("editor-keys"));
   const yasgui = new Yasgui(place, config);
+  const isAsked = place.dataset.run === "yes";
+  if (!yasgui.getTab()) yasgui.addTab(true, { name: isAsked ? place.dataset.title : say("Query"), yasqe: { value: text.value } });
   form.hidden = true;
   document.getElementById("editor-keys").hidden = false;
   mend();
-  if (place.dataset.run === "yes") open(yasgui, place.dataset.title, text.value);
+  if (isAsked) open(yasgui, place.dataset.title, text.value);
   for (const link of document.querySelectorAll("a.example")) {
     link.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
