@@ -60,7 +60,7 @@ _OVERHEAD: Final = 1024
 _VOLATILE: Final = frozenset({"NOW", "RAND", "UUID", "STRUUID", "BNODE", "SERVICE"})
 """Words of SPARQL whose results differ each time, or depend on another server."""
 _COMPRESSED: Final = (
-    "text/html", "text/css", "text/javascript", "application/json",
+    "text/html", "text/css", "application/json",
     *(name for fmt in (*RDF_FORMATS, *RESULT_FORMATS) for name in (fmt.media_type, *fmt.aliases)),
 )  # fmt: skip
 
