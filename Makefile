@@ -41,13 +41,15 @@ constraints: $(VENV)/.installed-bench ## Record the installed versions in constr
 	$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools > constraints.txt
 
 clean: ## Remove the environment and everything that was generated
-	rm -rf $(VENV) dist build .coverage htmlcov .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) service/static/editor dist build .coverage htmlcov .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=…"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+EDITOR := hatch_build.py service/editor/package-lock.json
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt $(EDITOR)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	@touch $@
 

@@ -59,6 +59,12 @@ def rules() -> tuple[TextFile, ...]:
     return _read(files("kg") / "rules", ".rq")
 
 
+@cache
+def queries() -> tuple[TextFile, ...]:
+    """The stored questions: SELECT queries that name their titles in comments at the head."""
+    return _read(files("kg") / "queries", ".rq")
+
+
 def _graph_of(file: TextFile) -> NamedNode:
     if file in shapes():
         return NamedNode(graph_iri("shapes"))

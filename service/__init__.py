@@ -13,6 +13,7 @@ from service import (
     caching,
     catalog,
     commits,
+    editor,
     errors,
     express,
     graph_store,
@@ -32,6 +33,19 @@ if TYPE_CHECKING:
     from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+_SURFACES: Final = (
+    sparql,
+    editor,
+    graph_store,
+    catalog,
+    validate,
+    submission,
+    additions,
+    commits,
+    resource,
+    operations,
+)
+"""The modules with a blueprint of their own."""
 EXPRESS: Final = "hpkg.express"
 """The key of an app's extensions under which its short way stands, if the graph is in cells."""
 
@@ -68,7 +82,7 @@ def create_app(settings: Settings) -> Flask:
     state.attach(app, settings)
     errors.register(app)
     pages.register(app)
-    for module in (sparql, graph_store, catalog, validate, submission, additions, commits, resource, operations):
+    for module in _SURFACES:
         app.register_blueprint(module.blueprint)
     app.after_request(_finish)
     _surround(app, settings)

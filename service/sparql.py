@@ -7,7 +7,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
-from flask import Blueprint, Response, render_template, request, url_for
+from flask import Blueprint, Response, request, url_for
 from werkzeug.datastructures import MIMEAccept, MultiDict
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from werkzeug.http import parse_accept_header
@@ -15,11 +15,11 @@ from werkzeug.http import parse_accept_header
 from kg.delta import Update
 from kg.engine.protocol import Dataset, QueryRequest, ResultKind
 from kg.formats import RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
-from service import body
+from service import body, editor
 from service.caching import answered, result_response, revalidated
 from service.catalog import site
 from service.negotiation import HTML, MediaType, Offer, Representation, best, required, spelled
-from service.pages import Link, add_links, dataset_link, page_language, page_response, rdf_response
+from service.pages import Link, add_links, dataset_link, page_language, rdf_response
 from service.service_description import service_description
 from service.settings import Settings
 from service.state import ABANDONED, BEGUN, knowledge_graph
@@ -39,7 +39,7 @@ _SECONDS: Final = re.compile(r"[0-9]+(\.[0-9]+)?|\.[0-9]+")
 
 @blueprint.get("/sparql")
 def get() -> Response:
-    """Answer a query (section 2.1.1); without one, describe the service as RDF or show a form as HTML."""
+    """Answer a query (section 2.1.1); without one, describe the service as RDF or show an editor as HTML."""
     sent = body.parameters(request.query_string)
     return _answer(sent) if {"query", "update"} & sent.keys() else _about_itself()
 
@@ -150,7 +150,7 @@ def _about_itself() -> Response:
     settings = served.settings
     revalidated(offer.media_type, page_language(), settings.default_graph, *settings.services)
     if isinstance(offer, MediaType):
-        return page_response(render_template("sparql/form.html"))
+        return editor.page()
     described = service_description(site(), settings.default_graph, served.census.counts())
     response = rdf_response(described, offer)
     add_links(response, dataset_link(), Link(url_for("catalog.void", lang=None), "describedby"))

@@ -449,7 +449,7 @@ def test_form(server: str, page: Callable[[requests.Response], object], header: 
     assert found.language == language  # type: ignore[attr-defined]
     example = found.texts["textarea"][0]  # type: ignore[attr-defined]
     rows = get(server, example).json()["results"]["bindings"]
-    assert {row["name"]["xml:lang"] for row in rows} == {language}
+    assert {row["investor"]["xml:lang"] for row in rows} == {language}
 
 
 def test_description_or_form_not_acceptable(server: str, problem: Problem) -> None:

@@ -1,0 +1,46 @@
+"""What an editor of queries offers while one types: the prefixes, and the classes and properties with their names."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Final
+
+from kg.formats import TURTLE
+from kg.rdf import RDF_TYPE, Literal, NamedNode, parse
+from kg.resources import ontology
+from kg.terms import OWL, PREFIXES, SKOS
+
+_CLASS: Final = NamedNode(OWL + "Class")
+_PROPERTIES: Final = {NamedNode(OWL + "ObjectProperty"), NamedNode(OWL + "DatatypeProperty")}
+_LABEL: Final = NamedNode(SKOS + "prefLabel")
+
+Names = Mapping[str, Mapping[str, str]]
+"""The labels of terms, by IRI and language."""
+
+
+def completion(classes: Iterable[str], properties: Iterable[str]) -> dict[str, object]:
+    """The terms of the ontology and those given, which a graph uses, as plain JSON."""
+    own_classes, own_properties = _own()
+    return {
+        "prefixes": PREFIXES,
+        "classes": {iri: own_classes.get(iri, {}) for iri in sorted({*own_classes, *classes})},
+        "properties": {iri: own_properties.get(iri, {}) for iri in sorted({*own_properties, *properties})},
+    }
+
+
+@cache
+def _own() -> tuple[Names, Names]:
+    labels = defaultdict[str, dict[str, str]](dict)
+    classes, properties = set[str](), set[str]()
+    for file in ontology():
+        for quad in parse(file.text.encode(), TURTLE):
+            if not isinstance(quad.subject, NamedNode):
+                continue
+            iri = quad.subject.value
+            if quad.predicate == _LABEL and isinstance(quad.object, Literal) and quad.object.language:
+                labels[iri][quad.object.language] = quad.object.value
+            elif quad.predicate == RDF_TYPE and quad.object == _CLASS:
+                classes.add(iri)
+            elif quad.predicate == RDF_TYPE and quad.object in _PROPERTIES:
+                properties.add(iri)
+    return {iri: labels[iri] for iri in classes}, {iri: labels[iri] for iri in properties}
