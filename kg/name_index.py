@@ -152,7 +152,6 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA cache_size = -16000")
-        connection.execute("PRAGMA mmap_size = 1073741824")
         if connection.execute("PRAGMA application_id").fetchone() != (_FORMAT,):
             raise sqlite3.DatabaseError("not an index of this format")
     except sqlite3.Error:

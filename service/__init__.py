@@ -20,6 +20,7 @@ from service import (
     operations,
     pages,
     resource,
+    search,
     sparql,
     state,
     validate,
@@ -67,7 +68,7 @@ def create_app(settings: Settings) -> Flask:
     state.attach(app, settings)
     errors.register(app)
     pages.register(app)
-    for module in (sparql, graph_store, catalog, validate, additions, commits, resource, operations):
+    for module in (sparql, graph_store, catalog, validate, additions, commits, search, resource, operations):
         app.register_blueprint(module.blueprint)
     app.after_request(_finish)
     _surround(app, settings)

@@ -85,6 +85,8 @@ ORDER = [
     "service.sparql",
     "service.express",
     "service.validate",
+    "service.kinds",
+    "service.search",
     "service.resource",
     "service.operations",
     "service",
