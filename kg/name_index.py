@@ -61,7 +61,7 @@ CREATE TABLE names (
 ) STRICT;
 CREATE VIRTUAL TABLE found USING fts5(
   words, content = 'names', content_rowid = 'id', tokenize = 'ascii', detail = 'none', columnsize = 0,
-  prefix = '1 2 3 4 5'
+  prefix = '1 2 3 4 5 6 7'
 );
 """
 _INDICES: Final = """
