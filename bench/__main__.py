@@ -12,12 +12,13 @@ import click
 import psutil
 from rich.console import Console
 
-from bench import article, read
+from bench import article, read, search
 from bench.generate import SIZES, write_folder
 from bench.report import Row, table
 
 ARTICLE = "article"
-NAMES = (ARTICLE, *read.ROWS)
+SEARCH = "search"
+NAMES = (ARTICLE, *read.ROWS, SEARCH)
 
 
 @click.command()
@@ -35,6 +36,8 @@ def main(sizes: tuple[str, ...], only: tuple[str, ...], quick: bool) -> None:
     for size in sizes or ("100k", "1M"):
         if rows:
             _measure(console, size, rows, read.QUICK if quick else read.THOROUGH)
+    if SEARCH in chosen:
+        console.print(table("Names", search.measure(quick=quick)))
     console.print(f"{time.perf_counter() - began:.0f} s in all", highlight=False)
 
 

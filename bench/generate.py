@@ -45,6 +45,14 @@ _PREAMBLE: Final = 2
 """Blocks that come before the first zone: the project's own dataset and the years."""
 
 
+_KINDS: Final = ("zone", "org", "claim/bench", "place")
+_WORDS: Final = (
+    "khu", "công", "nghiệp", "kinh", "tế", "cảng", "biển", "đầu", "tư", "quản", "lý", "phát", "triển", "thành", "phố",
+    "đường", "tỉnh", "xã", "phường", "nhà", "máy", "ty", "cổ", "phần", "thương", "mại", "dịch", "vụ", "xây", "dựng",
+    "miền", "bắc", "nam", "đông", "tây", "hòa", "bình", "tân", "phú",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A generated data folder: `dataset` is its N-Quads file, `triples` and `zones` count what is in it."""
@@ -88,6 +96,29 @@ def write_folder(folder: Path, triples: int) -> Dataset:
                 break
     _write_manifest(folder, digest.hexdigest())
     return Dataset(folder, written, blocks - _PREAMBLE)
+
+
+def write_names(folder: Path, labels: int) -> None:
+    """Write a data folder of things with four names each, in Vietnamese and English, and nothing else."""
+    numbers, digest = random.Random(_SEED), hashlib.sha256()  # noqa: S311 - as above
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / build.DATASET).open("wb", buffering=_BUFFER) as file:
+        for number in range(labels // 4):
+            data = _named(number, numbers).encode()
+            file.write(data)
+            digest.update(data)
+    _write_manifest(folder, digest.hexdigest())
+
+
+def _named(number: int, numbers: random.Random) -> str:
+    kind = _KINDS[number % len(_KINDS)]
+    node, several = f"<{ID}{kind}/bench-{number}>", " ".join(numbers.choices(_WORDS, k=numbers.randint(1, 6)))
+    one, two = numbers.choices(_WORDS, k=2)
+    return (
+        f"{_labels(node, f'Zone {number} of {one}', f'Khu {several} {number}', _ENTITIES, preferred=False)}"
+        f'{node} <{SKOS}altLabel> "KKT {several}"@vi{_ENTITIES}'
+        f'{node} <{SKOS}altLabel> "{one} {two} {number}"@vi{_ENTITIES}'
+    )
 
 
 def _write_manifest(folder: Path, sha256: str) -> None:

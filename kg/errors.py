@@ -24,6 +24,7 @@ KgError
 │   ├── SpoolFullError          the unread results of all clients together fill the spool
 │   ├── QueueFullError          too many jobs were waiting already
 │   ├── CellCrashError          the process that ran it ended unexpectedly
+│   ├── IndexingError           the index of names is being made
 │   └── UnreachableError        the process that holds the graph does not answer
 └── EngineError                 the engine or the validator failed; nothing was changed
 """
@@ -211,6 +212,14 @@ class CellCrashError(LimitError):
     code = "crash"
     text = "The process that ran the query ended unexpectedly; no other query was touched."
     retry_after = 1
+
+
+class IndexingError(LimitError):
+    """The index of names is being made, or cannot be used at this moment."""
+
+    code = "indexing"
+    text = "The index of names is being made."
+    retry_after = 2
 
 
 class UnreachableError(LimitError):

@@ -8,14 +8,15 @@ import errno
 import gc
 import json
 import os
+import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from kg import findings, gate, messages
+from kg import findings, gate, messages, name_index
 from kg.build import open_or_build, own_shapes, snapshot, snapshot_due
 from kg.counts import counts_to_json
 from kg.delta import Addition, Change
@@ -202,6 +203,8 @@ def keep(folder: Path, settings: HostSettings) -> None:
             engine.status,
             Chores(lambda: _caught_up(engine, journal, version, data), _prepared(own)),
         )
+        if name_index.is_wanted(engine, data):
+            _apart(lambda: name_index.build(engine, data))
         _say(READY)
         keeper.run(sys.stdin)
 
@@ -226,11 +229,13 @@ def _caught_up(engine: EmbeddedEngine, journal: Journal, version: VersionFile, d
     if engine.generation != before:
         version.write(engine.generation, engine.digest)
         if snapshot_due(engine, data):
-            _snapshot_apart(engine, journal, data)
+            _apart(lambda: snapshot(engine, journal, data))
+    if name_index.is_wanted(engine, data):
+        _apart(lambda: name_index.build(engine, data))
 
 
-def _snapshot_apart(engine: EmbeddedEngine, journal: Journal, data: Path) -> None:
-    """Write a snapshot in a process of its own, which holds the state of this moment; nobody waits for it."""
+def _apart(work: Callable[[], object]) -> None:
+    """Work in a process of its own, which holds the state of this moment; nobody waits for it."""
     child = os.fork()
     if child:
         os.waitpid(child, 0)
@@ -238,8 +243,8 @@ def _snapshot_apart(engine: EmbeddedEngine, journal: Journal, data: Path) -> Non
     try:
         if os.fork() == 0:
             os.nice(10)
-            snapshot(engine, journal, data)
-    except (KgError, OSError) as error:
+            work()
+    except (KgError, OSError, sqlite3.Error) as error:
         sys.stderr.write(f"{error}\n")
     finally:
         os._exit(0)

@@ -21,6 +21,7 @@ from service import (
     operations,
     pages,
     resource,
+    search,
     sparql,
     state,
     submission,
@@ -42,6 +43,7 @@ _SURFACES: Final = (
     submission,
     additions,
     commits,
+    search,
     resource,
     operations,
 )

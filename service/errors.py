@@ -1,6 +1,7 @@
 """Turn errors into problem details, application/problem+json (RFC 9457); for browsers, a page where nothing is."""
 
 import json
+import re
 from http import HTTPStatus
 from typing import Final
 
@@ -20,6 +21,8 @@ from service.state import knowledge_graph
 
 PROBLEM_TYPE: Final = "application/problem+json"
 _PROBLEM: Final = MediaType(PROBLEM_TYPE)
+_LONGEST: Final = 200
+"""Characters of a path that a search is offered with."""
 _FAILURE_DETAIL: Final = "Nothing was changed. The server's log has the cause under this instance."
 
 
@@ -86,9 +89,15 @@ def _reads_pages() -> bool:
 
 def _not_found_page() -> Response:
     """Say in both languages, text/html, that there is nothing here."""
-    response = page_response(render_template("errors/not-found.html", path=request.path))
+    response = page_response(render_template("errors/not-found.html", path=request.path, words=_words(request.path)))
     response.status_code = HTTPStatus.NOT_FOUND
     return response
+
+
+def _words(path: str) -> str:
+    """What the last part of an unknown path may be looked for with: its words."""
+    last = path.rstrip("/").rpartition("/")[2]
+    return " ".join(re.split(r"[-_.+\s]+", last)).strip()[:_LONGEST]
 
 
 def _http_detail(error: HTTPException) -> str | None:

@@ -343,6 +343,19 @@ TYPES: Final[Mapping[str, ProblemType]] = {
             "cho người vận hành.",
         ),
     ),
+    "indexing": ProblemType(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        en=Words(
+            "The search is being prepared",
+            "The index of names is being made from the graph, which takes some seconds where the graph is large.",
+            _TRY_AGAIN_EN,
+        ),
+        vi=Words(
+            "Đang chuẩn bị tính năng tìm kiếm",
+            "Chỉ mục tên gọi đang được lập từ đồ thị; với đồ thị lớn, việc này mất vài giây.",
+            _TRY_AGAIN_VI,
+        ),
+    ),
     "unreachable": ProblemType(
         HTTPStatus.SERVICE_UNAVAILABLE,
         en=Words(

@@ -6,6 +6,7 @@ from typing import Final
 
 from flask import Flask, current_app
 
+from kg import name_index
 from kg.build import open_or_build, own_shapes, replay
 from kg.catalog import Census
 from kg.credentials import Credentials, Throttle
@@ -15,6 +16,7 @@ from kg.facts import ApartProposer, FactJudge, Facts, Judge
 from kg.host import HostedJudge, HostedProposer
 from kg.incremental import Gate
 from kg.journal import Journal
+from kg.search import Names
 from service.settings import Settings
 
 ABANDONED: Final = "hpkg.abandoned"
@@ -32,9 +34,12 @@ _KEY: Final = "kg"
 class KnowledgeGraph:
     """The graph that an app serves, shared by its threads; what few requests need is made by the first of them."""
 
-    def __init__(self, engine: Engine, settings: Settings, make: Callable[[], tuple[FactJudge, Facts]]) -> None:
+    def __init__(
+        self, engine: Engine, settings: Settings, names: Names, make: Callable[[], tuple[FactJudge, Facts]]
+    ) -> None:
         self.engine = engine
         self.settings = settings
+        self.names = names
         self.census = Census(engine)
         self.credentials = Credentials(settings.data)
         self.throttle = Throttle(path=settings.keeper and settings.keeper / FAILURES)
@@ -74,7 +79,7 @@ def _hosted(settings: Settings) -> KnowledgeGraph:
         proposer = HostedProposer(engine, settings.write_timeout)
         return HostedJudge(engine, settings.timeout), Facts(proposer, Journal(settings.data), engine.follow)
 
-    return KnowledgeGraph(engine, settings, made)
+    return KnowledgeGraph(engine, settings, Names(settings.data), made)
 
 
 def _in_process(settings: Settings) -> KnowledgeGraph:
@@ -86,7 +91,8 @@ def _in_process(settings: Settings) -> KnowledgeGraph:
         proposer = ApartProposer(engine, Gate(own_shapes()), journal)
         return Judge(engine, own_shapes(), proposer), Facts(proposer, journal, lambda: replay(engine, journal))
 
-    return KnowledgeGraph(engine, settings, made)
+    names = Names(settings.data, lambda: name_index.ensure(engine, settings.data))
+    return KnowledgeGraph(engine, settings, names, made)
 
 
 def knowledge_graph() -> KnowledgeGraph:

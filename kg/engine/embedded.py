@@ -159,6 +159,10 @@ class EmbeddedEngine:
         """The statement in each graph that holds it."""
         return self._store.quads_for_pattern(triple.subject, triple.predicate, triple.object, None)
 
+    def quads_with(self, predicate: NamedNode) -> Iterator[Quad]:
+        """The statements of all graphs that have a predicate."""
+        return self._store.quads_for_pattern(None, predicate, None, None)
+
     @staticmethod
     def spelt(quads: Iterable[Quad]) -> frozenset[Quad]:
         """Quads as a store spells them, which writes some literals in another way."""

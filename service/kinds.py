@@ -1,0 +1,41 @@
+"""What the kinds of things are called, which are the first parts of their paths: `zone` of /id/zone/…."""
+
+from flask_babel import gettext
+
+from kg.name_index import FOREIGN
+
+
+def kind_name(kind: str) -> str:
+    """The name of a kind in the reader's language; the kind as it stands where nobody named it."""
+    names: dict[str, str] = {
+        "activity": gettext("Activities"),
+        "characteristic": gettext("Characteristics"),
+        "claim": gettext("Claims"),
+        "event": gettext("Events"),
+        "evidence": gettext("Evidence"),
+        "graph": gettext("Graphs"),
+        "indicator": gettext("Indicators"),
+        "issue": gettext("Open issues"),
+        "issue-type": gettext("Types of issues"),
+        "ontology": gettext("Terms of the ontology"),
+        "org": gettext("Organisations"),
+        "period": gettext("Periods"),
+        "person": gettext("People"),
+        "pillar": gettext("Economic pillars"),
+        "pillar-list": gettext("Lists of pillars"),
+        "place": gettext("Places"),
+        "port": gettext("Ports"),
+        "post": gettext("Posts"),
+        "qualifier": gettext("Ways to read a figure"),
+        "scheme": gettext("Lists of concepts"),
+        "shapes": gettext("Shapes"),
+        "source": gettext("Sources"),
+        "status": gettext("Statuses of figures"),
+        "support-field": gettext("Fields of support"),
+        "trend": gettext("Trends"),
+        "zone": gettext("Zones"),
+        "zone-group": gettext("Groups of zones"),
+        "zone-type": gettext("Types of zones"),
+        FOREIGN: gettext("Other"),
+    }
+    return names.get(kind, kind)

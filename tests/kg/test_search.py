@@ -1,0 +1,379 @@
+"""Names are found however they are written, and the index of them follows the graph."""
+
+import multiprocessing
+import os
+import sqlite3
+import time
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from kg import name_index, search
+from kg.build import Build
+from kg.engine.embedded import EmbeddedEngine
+from kg.engine.protocol import Delta
+from kg.errors import IndexingError, JournalError
+from kg.findings import Report
+from kg.folding import fold, parts, spellings, words
+from kg.journal import Entry, Journal
+from kg.name_index import kind_of
+from kg.rdf import Literal, NamedNode, Quad
+from kg.search import CANDIDATES, Found, Names, Question
+from kg.terms import BASE, HPEZ, HPSH, ID, RDFS, SKOS
+
+LABEL, ALTERNATIVE = NamedNode(RDFS + "label"), NamedNode(SKOS + "altLabel")
+HERE, THERE = NamedNode("urn:here"), NamedNode("urn:there")
+VIETNAMESE = (
+    "aăâbcdđeêghiklmnoôơpqrstuưvxyáàảãạắằẳẵặấầẩẫậéèẻẽẹếềểễệíìỉĩịóòỏõọốồổỗộớờởỡợúùủũụứừửữựýỳỷỹỵ 0123456789-–,.()"
+)
+NAMES = st.text(VIETNAMESE + VIETNAMESE.upper(), min_size=1, max_size=30)
+
+
+def named(name: str, text: str, language: str = "vi", graph: NamedNode = HERE, by: NamedNode = LABEL) -> Quad:
+    return Quad(NamedNode(ID + name), by, Literal(text, language=language), graph)
+
+
+def engine_of(*quads: Quad) -> EmbeddedEngine:
+    return EmbeddedEngine(quads, "0123456789abcdef")
+
+
+def names_of(engine: EmbeddedEngine, folder: Path) -> Names:
+    name_index.build(engine, folder)
+    return Names(folder)
+
+
+def commit(engine: EmbeddedEngine, folder: Path, delta: Delta) -> None:
+    journal = Journal(folder)
+    done = journal.append(Entry("x", "", "", delta, Report(())), engine.generation)
+    engine.follow(delta, done.number)
+
+
+def iris(found: Found) -> list[str]:
+    return [match.iri.removeprefix(ID) for match in found.matches]
+
+
+def everything(names: Names, version: str, text: str) -> set[str]:
+    return set(iris(names.find(Question(text, limit=10_000), version)))
+
+
+@pytest.fixture(scope="module")
+def article(built: Build, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Names, str]]:
+    names = names_of(built.engine, tmp_path_factory.mktemp("index"))
+    yield names, built.engine.version
+    names.close()
+
+
+# --- folding
+
+
+@given(NAMES)
+def test_a_vietnamese_text_is_the_same_however_it_is_written(text: str) -> None:
+    bare = "".join(char for char in unicodedata.normalize("NFD", text) if not unicodedata.combining(char))
+    variants = (unicodedata.normalize("NFD", text), text.upper(), bare, bare.replace("đ", "d").replace("Đ", "D"))
+    assert {fold(variant) for variant in variants} == {fold(text)}
+    assert fold(fold(text)) == fold(text)
+    assert fold(text).isascii() or "–" in text
+
+
+@given(st.text())
+def test_any_text_is_the_same_in_each_form_of_unicode(text: str) -> None:
+    forms = {tuple(words(unicodedata.normalize(form, text))) for form in ("NFC", "NFD", "NFKC", "NFKD")}
+    assert len(forms) == 1
+
+
+def test_a_tone_may_stand_on_either_vowel() -> None:
+    assert spellings("hoà luỹ") == spellings("hòa lũy")
+    assert spellings("Hoà") != spellings("hoa")
+    assert spellings("đin")[0].begins(spellings("Đình")[0])
+    assert not spellings("din")[0].begins(spellings("Đình")[0])
+
+
+def test_parts_mark_the_words_that_were_asked_for() -> None:
+    text = "Khu kinh tế Đình Vũ – Cát Hải"
+    assert [part for part, marked in parts(text, ["dinh", "h"]) if marked] == ["Đình", "Hải"]
+    assert "".join(part for part, _ in parts(unicodedata.normalize("NFD", text), ["vu"])) == text
+
+
+@pytest.mark.parametrize(
+    ("iri", "kind"),
+    [
+        (f"{ID}zone/deep-c", "zone"), (f"{ID}claim/a/b", "claim"), (f"{HPEZ}Zone", "ontology"),
+        (f"{BASE}ontology", "ontology"), (f"{BASE}shapes/0.1.0", "shapes"), (f"{HPSH}Label", "shapes"),
+        (f"{BASE}graph/source/x", "graph"), (BASE, "other"), (ID, "other"), ("urn:x", "other"),
+    ],
+)  # fmt: skip
+def test_kinds(iri: str, kind: str) -> None:
+    assert kind_of(iri) == kind
+
+
+# --- finding
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("KKT dinh vu", "zone/dinh-vu-cat-hai"),
+        ("HEZA", "org/heza"),
+        ("heza", "org/heza"),
+        ("Ban quan ly", "org/heza"),
+        (unicodedata.normalize("NFD", "Đình Vũ"), "zone/dinh-vu-cat-hai"),
+        ("ĐÌNH VŨ", "zone/dinh-vu-cat-hai"),
+        ("hai cat vu", "zone/dinh-vu-cat-hai"),
+        ("dinh v", "zone/dinh-vu-cat-hai"),
+        ("bql", "org/heza"),
+        ("hai phong", "place/hai-phong"),
+        ("lê kiên", "person/le-trung-kien"),
+        ("lach huyen", "port/lach-huyen"),
+        ("xuân cầu", "zone/xuan-cau"),
+        ("bao yagi", "event/typhoon-yagi"),
+        ("%", "http://qudt.org/vocab/unit/PERCENT"),
+    ],
+)
+def test_what_people_type_finds_what_they_mean(article: tuple[Names, str], text: str, first: str) -> None:
+    names, version = article
+    assert iris(names.find(Question(text), version))[0] == first
+
+
+def test_marks_decide_between_names_that_differ_in_nothing_else(tmp_path: Path) -> None:
+    engine = engine_of(named("a/1", "Bàn"), named("a/2", "Bạn"), named("a/3", "Ban"))
+    names = names_of(engine, tmp_path)
+    for text, first in (("bàn", "a/1"), ("BẠN", "a/2"), ("ban", "a/3")):
+        found = names.find(Question(text), engine.version)
+        assert iris(found)[0] == first
+        assert found.total == 3
+
+
+def test_a_match_has_the_names_by_which_it_is_shown(article: tuple[Names, str]) -> None:
+    names, version = article
+    (match, *_) = names.find(Question("bql"), version).matches
+    assert (match.text, match.kind) == ("BQL", "org")
+    assert match.name("vi") == "Ban Quản lý Khu kinh tế Hải Phòng"
+    assert match.name("en") == "Hai Phong Economic Zone Authority"
+    assert match.name("fr") in {match.name("vi"), match.name("en")}
+
+
+def test_kinds_are_counted_and_chosen_and_answers_are_paged(article: tuple[Names, str]) -> None:
+    names, version = article
+    found = names.find(Question("khu", limit=500), version)
+    assert found.total == len(found.matches) == sum(found.kinds.values())
+    assert not found.more
+    zones = names.find(Question("khu", kind="zone"), version)
+    assert zones.kinds == found.kinds
+    assert zones.total == found.kinds["zone"] > 3
+    pages = [names.find(Question("khu", offset=offset, limit=7), version).matches for offset in range(0, 500, 7)]
+    assert tuple(match for page in pages for match in page) == found.matches
+    assert names.find(Question("khu", kind="no\ud800"), version).total == 0
+
+
+def test_of_more_answers_than_are_read_the_number_is_a_lower_bound(tmp_path: Path) -> None:
+    many = [named(f"zone/{number}", f"Khu {number}") for number in range(2 * CANDIDATES)]
+    engine = engine_of(*many, named("claim/x", "Nói về khu"))
+    names = names_of(engine, tmp_path)
+    found = names.find(Question("khu"), engine.version)
+    assert found.more
+    assert found.more_kinds
+    assert CANDIDATES <= found.total < len(many)
+    assert found.kinds["claim"] == 1, "a kind that has no candidate is told of all the same"
+    claims = names.find(Question("khu", kind="claim"), engine.version)
+    assert (claims.total, claims.more, claims.more_kinds) == (1, False, True)
+    assert iris(names.find(Question("khu 799"), engine.version)) == ["zone/799"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "...", 'NEAR("', "*", "AND", "a AND", '"', "khu*", "words:khu", "^k", "-", "(", "\0", "k\0hu", "\ud800",
+     "\ue000", "x" * 10_000, "khu " * 2500, "' OR 1=1 --", "đ" * 10_000, "\u0301" * 10_000, "ﷺ" * 10_000],
+)  # fmt: skip
+def test_no_text_is_an_error(article: tuple[Names, str], text: str) -> None:
+    names, version = article
+    began = time.monotonic()
+    assert names.find(Question(text), version).total >= 0
+    assert time.monotonic() - began < 5, "it does not hang"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(NAMES, min_size=1, max_size=8), st.data())
+def test_the_index_finds_what_a_look_at_every_name_finds(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("index")
+    engine = engine_of(*(named(f"k{number % 3}/{number}", text) for number, text in enumerate(texts)))
+    names = names_of(engine, folder)
+    for text in (*texts, data.draw(NAMES)):
+        wanted = words(text)
+        assume(wanted)
+        expected = {
+            f"k{number % 3}/{number}"
+            for number, name in enumerate(texts)
+            if all(any(word.startswith(part) for word in words(name)) for part in wanted[: search.WORDS])
+        }
+        assert everything(names, engine.version, text) == expected
+    names.close()
+
+
+# --- following the graph
+
+
+def test_a_name_is_found_after_its_commit_and_only_as_long_as_a_graph_has_it(tmp_path: Path) -> None:
+    here, there = named("zone/a", "Khu mới"), named("zone/a", "Khu mới", graph=THERE)
+    engine = engine_of(here)
+    names = names_of(engine, tmp_path)
+    for delta, expected in (
+        (Delta(added=frozenset({there, named("org/b", "Mới", by=ALTERNATIVE)})), {"zone/a", "org/b"}),
+        (Delta(removed=frozenset({here})), {"zone/a", "org/b"}),
+        (Delta(removed=frozenset({there})), {"org/b"}),
+        (Delta(added=frozenset({named("new-kind/c", "Moi")})), {"org/b", "new-kind/c"}),
+    ):
+        commit(engine, tmp_path, delta)
+        assert everything(names, engine.version, "mới") == expected
+        assert everything(Names(tmp_path), engine.version, "mới") == expected
+
+
+CHANGES = st.lists(
+    st.tuples(st.integers(0, 3), st.sampled_from(["Khu", "khu mới", "Cảng"]), st.sampled_from([HERE, THERE])),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(CHANGES, min_size=1, max_size=4))
+def test_following_commits_gives_what_building_anew_gives(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[list[tuple[int, str, NamedNode]]]
+) -> None:
+    folder = tmp_path_factory.mktemp("index")
+    engine = engine_of()
+    names = names_of(engine, folder)
+    for step in steps:
+        quads = {named(f"zone/{number}", text, graph=graph) for number, text, graph in step}
+        held = {quad for quad in quads if engine.holds(quad)}
+        commit(engine, folder, Delta(added=frozenset(quads - held), removed=frozenset(held)))
+    followed = {text: names.find(Question(text), engine.version) for text in ("k", "khu", "moi", "cang")}
+    name_index.build(engine, folder)
+    assert {text: names.find(Question(text), engine.version) for text in followed} == followed
+    names.close()
+
+
+def _find(folder: Path, version: str) -> None:
+    found = Names(folder).find(Question("khu", limit=100), version)
+    os._exit(0 if found.total == 20 else 1)
+
+
+def test_many_processes_catch_up_together(tmp_path: Path) -> None:
+    engine = engine_of()
+    names = names_of(engine, tmp_path)
+    assert names.find(Question("khu"), engine.version).total == 0
+    for number in range(20):
+        commit(engine, tmp_path, Delta(added=frozenset({named(f"zone/{number}", f"Khu {number}")})))
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_find, args=(tmp_path, engine.version)) for _ in range(6)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 6
+    assert names.find(Question("khu"), engine.version).total == 20
+
+
+def test_while_there_is_no_index_the_answer_is_to_try_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_PATIENCE", 0.05)
+    engine = engine_of(named("zone/a", "Khu"))
+    with pytest.raises(IndexingError):
+        Names(tmp_path).find(Question("khu"), engine.version)
+    names = Names(tmp_path, lambda: name_index.ensure(engine, tmp_path))
+    assert names.find(Question("khu"), engine.version).total == 1
+
+
+def _damage(path: Path, how: str) -> None:
+    match how:
+        case "empty":
+            path.write_bytes(b"")
+        case "rubbish":
+            path.write_bytes(b"not a database" * 1000)
+        case "half":
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        case "another format":
+            with sqlite3.connect(path) as connection:
+                connection.execute("PRAGMA application_id = 99")
+            connection.close()
+        case _:
+            data = bytearray(path.read_bytes())
+            data[4096:] = os.urandom(len(data) - 4096)
+            path.write_bytes(data)
+
+
+@pytest.mark.parametrize("how", ["empty", "rubbish", "half", "another format", "pages"])
+def test_a_damaged_index_is_made_anew(tmp_path: Path, how: str) -> None:
+    engine = engine_of(*(named(f"zone/{number}", f"Khu {number}") for number in range(2000)))
+    name_index.build(engine, tmp_path)
+    path = name_index.path_of(tmp_path, engine.digest)
+    assert path is not None
+    _damage(path, how)
+    names = Names(tmp_path, lambda: name_index.ensure(engine, tmp_path))
+    with pytest.raises(IndexingError):
+        names.find(Question("khu 77"), engine.version)
+    assert not path.exists()
+    assert everything(names, engine.version, "khu 77") >= {"zone/77", "zone/770"}
+
+
+def test_an_index_of_another_journal_or_dataset_is_not_used(tmp_path: Path) -> None:
+    engine = engine_of(named("zone/a", "Khu"))
+    commit(engine, tmp_path, Delta(added=frozenset({named("zone/b", "Khu")})))
+    names = Names(tmp_path, lambda: name_index.ensure(engine, tmp_path))
+    assert everything(names, engine.version, "khu") == {"zone/a", "zone/b"}
+    for path in tmp_path.glob("journal.db*"):
+        path.unlink()
+    engine = engine_of(named("zone/a", "Khu"))
+    commit(engine, tmp_path, Delta(added=frozenset({named("zone/c", "Khu")})))
+    other = Names(tmp_path, lambda: name_index.ensure(engine, tmp_path))
+    with pytest.raises(IndexingError):
+        other.find(Question("khu"), engine.version)
+    assert everything(other, engine.version, "khu") == {"zone/a", "zone/c"}
+    built = EmbeddedEngine([named("zone/d", "Khu")], "fedcba9876543210")
+    assert everything(Names(tmp_path, lambda: name_index.ensure(built, tmp_path)), built.version, "khu") == {"zone/d"}
+    assert len(list(tmp_path.glob("search-*.db"))) == 1
+
+
+def test_what_a_killed_build_left_is_no_index_and_is_removed(tmp_path: Path) -> None:
+    engine = engine_of(named("zone/a", "Khu"))
+    (tmp_path / f"search-{engine.digest}-1.5.tmp").write_bytes(b"half")
+    assert name_index.is_wanted(engine, tmp_path)
+    name_index.ensure(engine, tmp_path)
+    assert not name_index.is_wanted(engine, tmp_path)
+    assert [path.suffix for path in tmp_path.glob("search-*")] == [".db"]
+
+
+def test_only_one_process_builds(tmp_path: Path) -> None:
+    engine = engine_of()
+    with name_index._alone(tmp_path):
+        assert not name_index.is_wanted(engine, tmp_path)
+        assert name_index.build(engine, tmp_path) is None
+
+
+def test_a_journal_that_cannot_be_read_does_not_cost_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = engine_of(named("zone/a", "Khu"))
+    names = names_of(engine, tmp_path)
+    commit(engine, tmp_path, Delta(added=frozenset({named("zone/b", "Khu")})))
+
+    def fails(*_: object) -> None:
+        raise JournalError("locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "since", fails)
+        with pytest.raises(IndexingError):
+            names.find(Question("khu"), engine.version)
+    assert everything(names, engine.version, "khu") == {"zone/a", "zone/b"}
+
+
+def test_the_packaged_graph_is_indexed_whole(built: Build, article: tuple[Names, str]) -> None:
+    names, version = article
+    labels = [quad for quad in built.engine.quads_with(LABEL) if isinstance(quad.subject, NamedNode)]
+    sample = labels[:: len(labels) // 40]
+    for quad in sample:
+        assert isinstance(quad.object, Literal)
+        found = names.find(Question(quad.object.value, limit=500), version)
+        assert quad.subject.value in {match.iri for match in found.matches}, quad
