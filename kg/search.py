@@ -158,6 +158,10 @@ class Names:
             self._give_up(error)
             raise IndexingError from error
 
+    def of_kind(self, kind: str, limit: int, version: str) -> Found:
+        """Some of the things of a kind, in a version of the dataset; raises IndexingError as `find` does."""
+        return self.find(Question("", kind, 0, limit), version)
+
     def _following(self, digest: str, generation: int) -> sqlite3.Connection:
         """A connection to an index that has all up to a generation, and is of this journal."""
         known: _Connected | None = getattr(self._local, "connected", None)
@@ -225,9 +229,9 @@ def _encodable(text: str) -> str:
 
 
 def _found(connection: sqlite3.Connection, question: Question) -> Found:
-    if not question.compared:
-        return Found()
     kind = None if question.kind is None else _encodable(question.kind)
+    if not question.compared:
+        return Found() if kind is None else _listed(connection, kind, question)
     candidates, more = _candidates(connection, question, kind)
     everything, any_more = (candidates, more) if kind is None else _candidates(connection, question, None)
     ranked = _ranked(candidates, question)
@@ -239,6 +243,15 @@ def _found(connection: sqlite3.Connection, question: Question) -> Found:
         counts[kind] = len(ranked)
     part = ranked[question.offset : question.offset + question.limit]
     return Found(_named(connection, part), counts, len(ranked), more, any_more)
+
+
+def _listed(connection: sqlite3.Connection, kind: str, question: Question) -> Found:
+    """The things of a kind, which nothing else was asked of, by name."""
+    rows = dict[int, _Name]()
+    more = _read(rows, connection.execute(_WITH_WORDS, (_match((), kind, beginnings=False), CANDIDATES))) == CANDIDATES
+    ranked = _ranked(rows.values(), question)
+    part = ranked[question.offset : question.offset + question.limit]
+    return Found(_named(connection, part), {kind: len(ranked)}, len(ranked), more, more)
 
 
 def _candidates(connection: sqlite3.Connection, question: Question, kind: str | None) -> tuple[list[_Name], bool]:

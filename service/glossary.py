@@ -19,7 +19,10 @@ _Properties = dict[str, list[Term]]
 
 @dataclass(frozen=True)
 class Entry:
-    """A term of a list; `name` is what its IRI adds to the namespace and serves as its anchor."""
+    """A term of a list; `name` is what its IRI adds to the namespace and serves as its anchor.
+
+    `targets` are the classes whose members a shape is about.
+    """
 
     iri: str
     name: str
@@ -28,6 +31,7 @@ class Entry:
     definitions: Texts
     severity: str | None
     messages: Texts
+    targets: tuple[str, ...] = ()
 
 
 def entries(quads: Iterable[Quad], namespace: str) -> list[Entry]:
@@ -53,6 +57,7 @@ def _entry(iri: str, namespace: str, subjects: dict[Term, _Properties]) -> Entry
         definitions=_first(said, _DEFINITIONS),
         severity=next(iter(severities), None),
         messages=_texts(messages),
+        targets=tuple(node.value for node in said.get(SH + "targetClass", []) if isinstance(node, NamedNode)),
     )
 
 

@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from kg.context import project_context
 from kg.formats import JSONLD, RdfFormat
 from kg.jsonld import document
-from kg.rdf import NamedNode, Term, Triple, serialize
+from kg.rdf import Literal, NamedNode, Term, Triple, serialize
 from kg.terms import BASE, HPEZ, HPSH, ID, SH, VOID, compact
 from service import words
 from service.negotiation import LANGUAGES, language
@@ -32,6 +32,7 @@ def register(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     words.register(app, page_language)
     app.context_processor(_context)
+    app.jinja_env.tests.update(iri_term=_is_iri, literal_term=_is_literal)
     app.url_defaults(_keep_language)
 
 
@@ -151,6 +152,14 @@ def severity(iri: str) -> str:
 def short_term(term: Term) -> str:
     """A node as people may read it: an IRI with the project's prefixes."""
     return compact(term.value) if isinstance(term, NamedNode) else str(term)
+
+
+def _is_iri(term: Term) -> bool:
+    return isinstance(term, NamedNode)
+
+
+def _is_literal(term: Term) -> bool:
+    return isinstance(term, Literal)
 
 
 def _context() -> dict[str, Any]:

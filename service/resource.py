@@ -8,10 +8,11 @@ from flask import Blueprint, Response, render_template, request, url_for
 from flask_babel import gettext
 
 from kg.catalog import current_version
-from kg.describe import Description, describe, is_known
+from kg.describe import Description, describe, is_known, labels
 from kg.errors import NotFoundError
 from kg.formats import GRAPH_FORMATS, RDF_FORMATS, RdfFormat
 from kg.rdf import NamedNode
+from kg.terminology import Use, examples, of_classes, uses
 from kg.terms import BASE, HPEZ, HPSH, ID, graph_iri
 from service.caching import result_response, revalidated
 from service.catalog import described
@@ -172,10 +173,28 @@ def _vocabulary(graph: str, namespace: str, suffix: str, version: str) -> Respon
 
 def _terms_page(graph: str, namespace: str, path: str) -> Response:
     titles = {"ontology": gettext("Ontology"), "shapes": gettext("Shapes")}
+    found = _entries(graph, namespace)
+    usage = _usage_of_shapes(found) if graph == "shapes" else _usage_of_terms(found)
+    nodes = {term for _, use in usage.values() for term in (use.subject, use.value) if isinstance(term, NamedNode)}
+    names, _ = labels(knowledge_graph().engine, nodes)
     page = render_template(
-        "resource/terms.html", title=titles[graph], entries=_entries(graph, namespace), formats=_alternates(path)
-    )
+        "resource/terms.html",
+        title=titles[graph], entries=found, formats=_alternates(path), usage=usage, names=names,
+    )  # fmt: skip
     return page_response(page)
+
+
+def _usage_of_terms(found: list[Entry]) -> dict[str, tuple[int, Use]]:
+    """How often each term is used, with an example."""
+    counts = knowledge_graph().census.counts()
+    some = examples(knowledge_graph().engine, [entry.iri for entry in found])
+    return {iri: (uses(counts, iri), use) for iri, use in some.items()}
+
+
+def _usage_of_shapes(found: list[Entry]) -> dict[str, tuple[int, Use]]:
+    """How many things each shape is about, with an example; of shapes that go by class."""
+    targets = {entry.iri: entry.targets for entry in found if entry.targets}
+    return of_classes(knowledge_graph().engine, knowledge_graph().census.counts(), targets)
 
 
 def _entries(graph: str, namespace: str) -> list[Entry]:

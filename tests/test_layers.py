@@ -58,6 +58,7 @@ ORDER = [
     "kg.messages",
     "kg.describe",
     "kg.observations",
+    "kg.terminology",
     "kg.catalog",
     "kg.evidence",
     "kg.host",

@@ -1,0 +1,28 @@
+"""How often the terms of a vocabulary are used."""
+
+from kg.build import Build
+from kg.catalog import Census
+from kg.rdf import NamedNode
+from kg.terminology import examples, of_classes, uses
+from kg.terms import HPEZ, ID
+
+
+def test_terms_are_counted_with_an_example(built: Build) -> None:
+    counts = Census(built.engine).counts()
+    found = examples(built.engine, [HPEZ + "investsIn", HPEZ + "Zone", HPEZ + "unknown"])
+    assert found.keys() == {HPEZ + "investsIn", HPEZ + "Zone"}
+    assert found[HPEZ + "investsIn"].value == NamedNode(ID + "zone/dinh-vu-cat-hai")
+    assert [uses(counts, HPEZ + name) for name in ("investsIn", "Zone", "unknown")] == [4, 5, 0]
+
+
+def test_classes_are_counted_together(built: Build) -> None:
+    counts = Census(built.engine).counts()
+    targets = {"a": (HPEZ + "Zone", HPEZ + "ZoneGroup"), "b": (HPEZ + "unknown",)}
+    found = of_classes(built.engine, counts, targets)
+    assert found.keys() == {"a"}
+    assert found["a"][0] == 7
+
+
+def test_many_terms_are_asked_in_parts(built: Build) -> None:
+    terms = [f"urn:x:{number}" for number in range(100)] + [HPEZ + "Zone"]
+    assert examples(built.engine, terms).keys() == {HPEZ + "Zone"}
