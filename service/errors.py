@@ -3,7 +3,7 @@
 import json
 import re
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 
 from flask import Flask, Response, current_app, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
@@ -23,6 +23,7 @@ PROBLEM_TYPE: Final = "application/problem+json"
 _PROBLEM: Final = MediaType(PROBLEM_TYPE)
 _LONGEST: Final = 200
 """Characters of a path that a search is offered with."""
+R = TypeVar("R", bound=WerkzeugResponse)
 _FAILURE_DETAIL: Final = "Nothing was changed. The server's log has the cause under this instance."
 
 
@@ -49,7 +50,7 @@ def _of_kg(error: KgError) -> Response:
     add_links(response, _help(error.code))
     if isinstance(error, LimitError) and error.retry_after is not None:
         response.retry_after = error.retry_after
-    return response
+    return _as_read(response)
 
 
 def _type_of(error: KgError) -> ProblemType:
@@ -79,12 +80,22 @@ def _of_http(error: HTTPException) -> WerkzeugResponse | HTTPException:
         add_links(response, _help(code))
     else:
         response.set_data(_untyped(error.name, error.code, _http_detail(error), instance))
-    return response
+    return _as_read(response)
 
 
 def _reads_pages() -> bool:
     """Whether the client would rather have a page than problem details, or any data."""
     return best(request.accept_mimetypes, (_PROBLEM, *RDF_FORMATS, *RESULT_FORMATS, HTML)) is HTML
+
+
+def _as_read(response: R) -> R:
+    """Problem details as a page, text/html, for whoever would rather have one."""
+    if _reads_pages() and response.status_code != HTTPStatus.NOT_ACCEPTABLE:
+        problem = json.loads(response.get_data())
+        response.set_data(render_template("errors/problem.html", problem=problem))
+        response.content_type = "text/html; charset=utf-8"
+        response.content_language.add(page_language())
+    return response
 
 
 def _not_found_page() -> Response:

@@ -14,6 +14,7 @@ from kg.formats import GRAPH_FORMATS, RDF_FORMATS, RdfFormat
 from kg.rdf import NamedNode
 from kg.terminology import Use, examples, of_classes, uses
 from kg.terms import BASE, HPEZ, HPSH, ID, graph_iri
+from service import home
 from service.caching import result_response, revalidated
 from service.catalog import described
 from service.document import arrange
@@ -38,8 +39,8 @@ _REPRESENTATIONS: Final[dict[str, Representation]] = {"html": HTML, **{fmt.suffi
 """What a document can be had as, by the suffix of its URL; text/html goes before the RDF formats."""
 
 
-@blueprint.get("/")
-def home() -> Response:
+@blueprint.get("/", endpoint="home")
+def index() -> Response:
     """The start page, text/html: what is here, and everything that the graph describes; or as RDF the dataset.
 
     The RDF is that of /.well-known/void, which Content-Location says; links lead there and to the endpoint (RFC 8631).
@@ -51,18 +52,11 @@ def home() -> Response:
         response = described(representation)
         add_links(response, dataset_link(), Link(url_for(".home", lang=None), "alternate", HTML.media_type))
     else:
-        response = _home_page()
+        revalidated(HTML.media_type, page_language())
+        response = home.page()
         add_links(response, *(Link(description, "alternate", fmt.media_type) for fmt in RDF_FORMATS))
     add_links(response, Link(description, "describedby"), Link(url_for("sparql.get", lang=None), "service-desc"))
     return response
-
-
-def _home_page() -> Response:
-    revalidated(HTML.media_type, page_language())
-    found = _entries("entities", ID)
-    kinds = sorted({entry.name.partition("/")[0] for entry in found})
-    groups = {kind: [entry for entry in found if entry.name.startswith(f"{kind}/")] for kind in kinds}
-    return page_response(render_template("resource/home.html", groups=groups))
 
 
 @blueprint.get("/id/<path:name>")

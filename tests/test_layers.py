@@ -95,6 +95,7 @@ ORDER = [
     "service.submission",
     "service.kinds",
     "service.search",
+    "service.home",
     "service.resource",
     "service.operations",
     "service",

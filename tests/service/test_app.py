@@ -13,6 +13,7 @@ from kg.engine.protocol import QueryRequest, QueryResult
 from kg.errors import ConfigurationError, EngineError, KgError
 from kg.formats import TURTLE
 from kg.rdf import NamedNode, in_graph, parse
+from kg.search import Names
 from service import create_app, gateway, state
 from service.settings import Settings
 
@@ -124,7 +125,7 @@ def test_workers_of_one_service_count_wrong_tokens_together(tmp_path: Path) -> N
         def made() -> NoReturn:
             raise AssertionError("nobody writes")
 
-        return state.KnowledgeGraph(EmbeddedEngine(), Settings(data=tmp_path, keeper=keeper), made)
+        return state.KnowledgeGraph(EmbeddedEngine(), Settings(data=tmp_path, keeper=keeper), Names(tmp_path), made)
 
     first, second, alone = worker(tmp_path), worker(tmp_path), worker(None)
     for served in (first, second, first, second, first):

@@ -143,6 +143,6 @@ def app(built: Build, tmp_path: Path) -> Flask:
 def test_a_build_without_the_editor_shows_the_form(app: Flask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(editor, "_BUNDLE", tmp_path / "nothing")
     html = app.test_client().get("/sparql", headers=HTML).text
-    assert Loaded(html).files == ["/static/style.css", "/static/icon.svg"]
+    assert Loaded(html).files == ["/static/style.css", "/static/icon.svg", "/static/suggest.js"]
     assert "<textarea" in html
     assert html.count('class="example"') == len(examples())

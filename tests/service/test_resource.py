@@ -229,7 +229,7 @@ def test_chosen_language_stays(server: str, page: ReadPage) -> None:
 
 def test_every_entity_has_its_page(server: str, page: ReadPage) -> None:
     links = {link for link in local_links(page(get(server, FIREFOX)).links) if link.startswith("/doc/")}
-    assert len(links) > 40
+    assert len(links) >= 40
     for link in sorted(links):
         assert page(get(server + link, FIREFOX, "vi")).text("h1")[0]
 
@@ -308,7 +308,7 @@ def test_ontology_page(server: str, page: ReadPage, suffix: str) -> None:
 def test_shapes_page(server: str, page: ReadPage) -> None:
     found = page(get(f"{server}/shapes", FIREFOX, "en"))
     assert {"Observation", "Bounds", "Label"} <= set(found.ids)
-    assert "Severity: Violation" in found.text("p")
+    assert "Severity: violation" in found.text("p")
     assert {"en", "vi"} <= found.languages
 
 
