@@ -16,6 +16,7 @@ from service import (
     errors,
     express,
     graph_store,
+    issues,
     observability,
     operations,
     pages,
@@ -67,7 +68,7 @@ def create_app(settings: Settings) -> Flask:
     state.attach(app, settings)
     errors.register(app)
     pages.register(app)
-    for module in (sparql, graph_store, catalog, validate, additions, commits, resource, operations):
+    for module in (sparql, graph_store, catalog, validate, additions, commits, issues, resource, operations):
         app.register_blueprint(module.blueprint)
     app.after_request(_finish)
     _surround(app, settings)

@@ -162,6 +162,7 @@ def _sections() -> list[tuple[str, str]]:
     return [
         ("resource.home", gettext("Home")),
         ("sparql.get", gettext("Query")),
+        ("issues.index", gettext("Open issues")),
         ("commits.index", gettext("History")),
     ]
 

@@ -11,6 +11,7 @@ from kg.catalog import Census
 from kg.credentials import Credentials, Throttle
 from kg.engine.cells import CellsEngine
 from kg.engine.protocol import Engine
+from kg.evidence import Texts
 from kg.facts import ApartProposer, FactJudge, Facts, Judge
 from kg.host import HostedJudge, HostedProposer
 from kg.incremental import Gate
@@ -36,6 +37,7 @@ class KnowledgeGraph:
         self.engine = engine
         self.settings = settings
         self.census = Census(engine)
+        self.texts = Texts(settings.texts)
         self.credentials = Credentials(settings.data)
         self.throttle = Throttle(path=settings.keeper and settings.keeper / FAILURES)
         self._make = make

@@ -1,0 +1,49 @@
+"""The picture of a neighbourhood: nothing overlaps, nothing runs out."""
+
+from itertools import combinations
+
+import pytest
+
+from service.neighbourhood import MOST, WIDTH, Box, Neighbour, fitted, picture
+
+LONG = "Ban Quản lý Khu kinh tế Hải Phòng và các khu công nghiệp trên địa bàn thành phố Hải Phòng"
+
+
+def neighbours(count: int, name: str = LONG) -> list[Neighbour]:
+    return [Neighbour(f"urn:{n}", f"{n} {name}", "xúc tiến đầu tư tại", n % 3 == 0) for n in range(count)]
+
+
+def overlap(first: Box, second: Box) -> bool:
+    return abs(first.x - second.x) < 236 and abs(first.y - second.y) < 48
+
+
+@pytest.mark.parametrize("count", [2, 3, 7, 12, 40])
+def test_boxes_lie_apart_and_within(count: int) -> None:
+    found = picture(LONG, neighbours(count))
+    assert found is not None
+    assert len(found.boxes) == min(count, MOST)
+    assert not [pair for pair in combinations(found.boxes, 2) if overlap(*pair)]
+    for box in found.boxes:
+        assert 0 <= box.x <= WIDTH - 236
+        assert 0 <= box.y <= found.height - 48
+        assert len(box.name) <= 28
+    assert len(found.title) <= 4
+    assert max(map(len, found.title)) <= 20
+    assert found.title[-1].endswith("…")
+
+
+def test_lines_lead_from_who_does_to_what_it_is_done_to() -> None:
+    found = picture("A", [Neighbour("urn:in", "B", "r", True), Neighbour("urn:out", "C", "r", False)])
+    assert found is not None
+    inward, outward = found.boxes
+    assert inward.line[0] == 236
+    assert outward.line[2] == WIDTH - 236
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_few_neighbours_need_no_picture(count: int) -> None:
+    assert picture("A", neighbours(count)) is None
+
+
+def test_fitted() -> None:
+    assert (fitted("abc", 3), fitted("abcd", 3), fitted("a bcd", 3)) == ("abc", "ab…", "a…")
