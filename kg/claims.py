@@ -16,9 +16,9 @@ _SAID: Final = (
     + """
 SELECT DISTINCT ?claim ?key ?value {
   VALUES ?claim { CLAIMS }
-  VALUES ?key { rdf:type prov:wasAttributedTo rdf:subject rdf:predicate rdf:object hpez:emended hpez:conflictsWith
-    prov:wasDerivedFrom }
   ?claim ?key ?value
+  FILTER (?key IN (rdf:type, prov:wasAttributedTo, rdf:subject, rdf:predicate, rdf:object, hpez:emended,
+    hpez:conflictsWith, prov:wasDerivedFrom))
 } ORDER BY ?claim ?key ?value LIMIT 20000"""
 )
 _OF_RELATIONS: Final = (
@@ -71,12 +71,17 @@ class Claim:
         return min((anchor.start for anchor in self.anchors), default=0)
 
 
-def claims_of(engine: Engine, nodes: Iterable[NamedNode]) -> dict[str, Claim]:
-    """What some claims say, by IRI and in their order; whatever is no claim comes as one without content."""
+def claims_of(
+    engine: Engine, nodes: Iterable[NamedNode], known: Iterable[Observation] | None = None
+) -> dict[str, Claim]:
+    """What some claims say, by IRI and in their order; whatever is no claim comes as one without content.
+
+    `known` are the figures among them, where the caller has them already.
+    """
     wanted = tuple(dict.fromkeys(nodes))
     if not wanted:
         return {}
-    figures = {item.claim: item for item in of_claims(engine, wanted)}
+    figures = {item.claim: item for item in (of_claims(engine, wanted) if known is None else known)}
     places = defaultdict[str, list[Anchor]](list)
     for anchor in anchors(engine, wanted):
         places[anchor.claim.value].append(anchor)

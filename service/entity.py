@@ -16,7 +16,7 @@ from kg.portrait import Group, Portrait, Way, in_text_order, place, slice_of
 from kg.rdf import RDF_TYPE, Literal, NamedNode, Term
 from kg.terms import DCTERMS, HPEZ, ID, OA, PREFIXES, PROV, RDFS, SCHEMA, SKOS
 from service.naming import Names, literal_text, plain_name
-from service.neighbourhood import Neighbour, picture
+from service.neighbourhood import Neighbour, picture, stacked
 from service.observability import engine_time
 from service.pages import other_language, page_language
 from service.state import knowledge_graph
@@ -26,6 +26,8 @@ FIGURES: Final = 24
 """How many figures the page of a thing shows."""
 PAGE: Final = 50
 """How many claims or links one page of many shows."""
+CLAIMS: Final = 40
+"""How many claims one page of a source shows."""
 _MOST_PAGE: Final = 100_000
 
 _NAMES: Final = frozenset({RDFS + "label", SKOS + "prefLabel"})
@@ -110,9 +112,10 @@ def _entity(found: Portrait, shared: dict[str, Any]) -> str:
         words = without_figure(knowledge_graph().engine, found.iri, FIGURES) if size > len(figures) else []
         claims = [*stated, *words, *(NamedNode(item.claim) for item in figures)]
         issues = concerning(knowledge_graph().engine, [found.iri, *claims])
-        told = telling(claims, issues, _mentioned(found))
+        told = telling(claims, issues, _mentioned(found), figures)
     ties = [_ties(item, found, told) for item in (*outward, *inward)]
     mentions = [_fact(item, told.names) for item in found.inverse if _is_mention(item, key)]
+    title, neighbours = told.names(found.iri.value), _neighbours(ties, told.names)
     return render_template(
         "resource/entity.html",
         told=told,
@@ -124,7 +127,8 @@ def _entity(found: Portrait, shared: dict[str, Any]) -> str:
         figures_chart=None,
         ties=ties,
         mentions=mentions,
-        picture=picture(told.names(found.iri.value), _neighbours(ties, told.names)),
+        picture=picture(title, neighbours),
+        narrow_picture=stacked(title, neighbours),
         **_head(found, told.names),
         **shared,
     )
@@ -304,7 +308,7 @@ def _with_source(told: Telling, source: NamedNode) -> Telling:
 def _source(found: Portrait, shared: dict[str, Any]) -> str:
     engine, number = knowledge_graph().engine, page_number()
     with engine_time():
-        claims, size = in_text_order(engine, found.iri, (number - 1) * PAGE, PAGE)
+        claims, size = in_text_order(engine, found.iri, (number - 1) * CLAIMS, CLAIMS)
         issues = concerning(engine, [found.iri, *claims])
         told = telling(claims, issues, _mentioned(found))
     head = _head(found, told.names)
@@ -313,9 +317,9 @@ def _source(found: Portrait, shared: dict[str, Any]) -> str:
         told=told,
         claims=list(told.claims.values()),
         size=size,
-        first=(number - 1) * PAGE + 1,
+        first=(number - 1) * CLAIMS + 1,
         mentions=[],
-        **pager(number, size, PAGE),
+        **pager(number, size, CLAIMS),
         **{**head, "facts": (), "about": head["facts"]},
         **shared,
     )

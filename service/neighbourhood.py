@@ -12,6 +12,10 @@ _HEIGHT: Final = 48
 _STEP: Final = 60
 _CENTRE: Final = 188
 _MARGIN: Final = 10
+_NARROW: Final = 350
+_TRUNK: Final = 16
+_INDENT: Final = 46
+_NARROW_LETTERS: Final = 36
 _LETTERS: Final = 28
 """Letters that a neighbour's box holds in a line."""
 _CENTRE_LETTERS: Final = 20
@@ -42,9 +46,15 @@ class Box:
 
 @dataclass(frozen=True)
 class Picture:
-    """A whole picture: its height, the lines of the thing's own box and where that is, and the neighbours."""
+    """A whole picture: its size and that of a box, the thing's own box with its lines of text, and the neighbours.
 
+    `trunk` is a line without direction from which those to the neighbours branch off, where there is one.
+    """
+
+    width: int
     height: int
+    box: int
+    trunk: tuple[int, int, int, int] | None
     title: tuple[str, ...]
     centre: tuple[int, int, int, int]
     boxes: tuple[Box, ...]
@@ -62,7 +72,27 @@ def picture(title: str, neighbours: Sequence[Neighbour]) -> Picture | None:
     middle = height // 2
     centre = ((WIDTH - _CENTRE) // 2, middle - tall // 2, _CENTRE, tall)
     boxes = tuple(_box(number, neighbour, len(shown), centre, middle) for number, neighbour in enumerate(shown))
-    return Picture(height, lines, centre, boxes)
+    return Picture(WIDTH, height, _BOX, None, lines, centre, boxes)
+
+
+def stacked(title: str, neighbours: Sequence[Neighbour]) -> Picture | None:
+    """The same for a narrow screen: the neighbours one below the other, beneath the thing."""
+    shown = neighbours[:MOST]
+    if len(shown) < 2:  # noqa: PLR2004 - as above
+        return None
+    lines = _wrapped(title)
+    tall = 20 * len(lines) + 24
+    ys = [tall + 16 + number * _STEP for number in range(len(shown))]
+    boxes = tuple(_branch(neighbour, y) for neighbour, y in zip(shown, ys, strict=True))
+    trunk = (_TRUNK, tall, _TRUNK, ys[-1] + _HEIGHT // 2)
+    return Picture(_NARROW, ys[-1] + _STEP, _NARROW - _INDENT, trunk, lines, (1, 1, _NARROW - 2, tall), boxes)
+
+
+def _branch(neighbour: Neighbour, y: int) -> Box:
+    here, there = (_INDENT, y + _HEIGHT // 2), (_TRUNK, y + _HEIGHT // 2)
+    line = (*here, *there) if neighbour.inward else (*there, *here)
+    name, relation = fitted(neighbour.name, _NARROW_LETTERS), fitted(neighbour.relation, _NARROW_LETTERS + 4)
+    return Box(neighbour, _INDENT, y, name, relation, line)
 
 
 def _box(number: int, neighbour: Neighbour, count: int, centre: tuple[int, int, int, int], middle: int) -> Box:

@@ -69,10 +69,18 @@ def _rounded(figure: Observation) -> Observation:
     return replace(figure, low=low, high=high)
 
 
-def telling(nodes: Iterable[NamedNode], issues: Sequence[Issue] = (), also: Iterable[str] = ()) -> Telling:
-    """Gather what is needed to tell of some claims and issues, and to name some things besides."""
+def telling(
+    nodes: Iterable[NamedNode],
+    issues: Sequence[Issue] = (),
+    also: Iterable[str] = (),
+    figures: Iterable[Observation] | None = None,
+) -> Telling:
+    """Gather what is needed to tell of some claims and issues, and to name some things besides.
+
+    `figures` are those among the claims, where they are known already.
+    """
     kg = knowledge_graph()
-    told = claims_of(kg.engine, nodes)
+    told = claims_of(kg.engine, nodes, figures)
     names = _names(kg.engine, told, issues, also)
     return Telling(page_language(), names, told, issues, _sources(kg.engine, kg.texts, told.values()))
 

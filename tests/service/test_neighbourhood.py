@@ -1,10 +1,10 @@
 """The picture of a neighbourhood: nothing overlaps, nothing runs out."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 
-from service.neighbourhood import MOST, WIDTH, Box, Neighbour, fitted, picture
+from service.neighbourhood import MOST, WIDTH, Box, Neighbour, fitted, picture, stacked
 
 LONG = "Ban Quản lý Khu kinh tế Hải Phòng và các khu công nghiệp trên địa bàn thành phố Hải Phòng"
 
@@ -47,3 +47,18 @@ def test_few_neighbours_need_no_picture(count: int) -> None:
 
 def test_fitted() -> None:
     assert (fitted("abc", 3), fitted("abcd", 3), fitted("a bcd", 3)) == ("abc", "ab…", "a…")
+
+
+@pytest.mark.parametrize("count", [2, 12, 40])
+def test_on_a_narrow_screen_they_stand_in_a_column(count: int) -> None:
+    found = stacked(LONG, neighbours(count))
+    assert found is not None
+    assert len(found.boxes) == min(count, MOST)
+    assert all(later.y - box.y >= 48 for box, later in pairwise(found.boxes))
+    assert found.boxes[0].y > found.centre[1] + found.centre[3]
+    assert found.boxes[-1].y + 48 <= found.height
+    assert all(box.x + found.box <= found.width for box in found.boxes)
+    inward, outward = found.boxes[0].line, found.boxes[1].line
+    assert inward[0] > inward[2]
+    assert outward[0] < outward[2]
+    assert stacked(LONG, neighbours(1)) is None

@@ -112,7 +112,7 @@ def test_the_picture_has_links_and_words(show: Show) -> None:
     assert "The neighbourhood of Dinh Vu – Cat Hai Economic Zone" in found.text("title")
     assert found.text("desc")[0]
     assert "Invests in" in found.text("text")
-    assert found.links.count("/doc/org/lg") == 2
+    assert found.links.count("/doc/org/lg") == 3
 
 
 def test_many_links_are_counted_and_paged(show: Show, home: str, problem: Problem) -> None:
