@@ -18,6 +18,7 @@ from kg import build, gate, resources, stewardship
 from kg import evidence as anchors
 from kg.client import Client
 from kg.engine import remote
+from kg.engine.cells import CellsEngine
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Dataset, QueryRequest
 from kg.errors import KgError, UnknownGraphError, UnsupportedFormatError
@@ -118,6 +119,14 @@ def build_command(data: Path, lang: str) -> None:
 @click.option(
     "--services", default="", envvar="HPKG_SERVICES", help="Hosts that SERVICE may call, with commas between."
 )
+@click.option(
+    "--text",
+    "texts",
+    multiple=True,
+    type=_READABLE_FILE,
+    envvar="HPKG_TEXT",
+    help="The text of a source, in which pages show its evidence; may be repeated.",
+)
 @click.option("--workers", default=2, show_default=True, envvar="HPKG_WORKERS", help="Processes of the web server.")
 @_data
 def serve(
@@ -130,6 +139,7 @@ def serve(
     write_timeout: float,
     default_graph: str,
     services: str,
+    texts: tuple[Path, ...],
     **limits: int,
 ) -> None:
     """Serve the graph over HTTP: SPARQL, linked data, validation."""
@@ -137,15 +147,19 @@ def serve(
     seconds = {"HPKG_TIMEOUT": str(timeout), "HPKG_WRITE_TIMEOUT": str(write_timeout)}
     os.environ.update({"HPKG_DATA": str(data), "HPKG_DEFAULT_GRAPH": default_graph, "HPKG_SERVICES": services})
     os.environ.update(seconds)
+    os.environ["HPKG_TEXT"] = os.pathsep.join(str(file.absolute()) for file in texts)
     os.environ.pop("HPKG_KEEPER", None)
+    own_texts = anchors.Texts(texts)
     with contextlib.ExitStack() as stack:
         if limits["cells"] > 0 and sys.platform == "linux":
             folder = stack.enter_context(
                 supervised(_host_settings(data, services, limits), max(timeout, write_timeout))
             )
             os.environ["HPKG_KEEPER"] = str(folder)
+            with contextlib.closing(CellsEngine(folder, timeout)) as engine:
+                own_texts.check(engine)
         else:
-            build.open_or_build(data)
+            own_texts.check(build.open_or_build(data))
             click.echo("Queries run in the web server: no time limit, no memory limit, no isolation.", err=True)
         click.echo(f"Serving on http://{host}:{port}/ from {data}", err=True)
         _serve_web(host, port, workers)

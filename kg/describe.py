@@ -141,12 +141,12 @@ def _described(
 ) -> Description:
     inverse = _inverse(engine, node, sizes)
     claims = tuple(_iris(row["claim"] for row in engine.select(_about(_CLAIMS, node))))
-    anchors = _anchors(engine, claims) if claims else ()
-    mentioned = {node, *claims, *(anchor.source for anchor in anchors)}
+    cited = anchors(engine, claims) if claims else ()
+    mentioned = {node, *claims, *(anchor.source for anchor in cited)}
     for triple in (*statements, *inverse):
         mentioned.update(_iris((triple.subject, triple.predicate, triple.object)))
     named, quoted = labels(engine, mentioned)
-    return Description(node, statements, inverse, sizes, claims, anchors, named, quoted)
+    return Description(node, statements, inverse, sizes, claims, cited, named, quoted)
 
 
 def is_known(engine: Engine, iri: str) -> bool:
@@ -211,7 +211,8 @@ def _inverse(engine: Engine, node: NamedNode, sizes: Mapping[str, int]) -> tuple
     return tuple(triple for query in shares for triple in engine.construct(query + share))
 
 
-def _anchors(engine: Engine, claims: tuple[NamedNode, ...]) -> tuple[Anchor, ...]:
+def anchors(engine: Engine, claims: Iterable[NamedNode]) -> tuple[Anchor, ...]:
+    """Where sources say what some claims claim."""
     rows = engine.select(_EVIDENCE.replace("CLAIMS", " ".join(map(str, claims))))
     return tuple(
         Anchor(claim, evidence, source, int(row["start"].value), int(row["end"].value), row["exact"].value)

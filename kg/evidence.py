@@ -1,14 +1,18 @@
 """Compare the anchors that claims cite with the text that they cite (Web Annotation, sections 4.2.4 and 4.2.5)."""
 
 import hashlib
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
+from pathlib import Path
 from typing import Final
 
 from kg.engine.protocol import Engine, Row
 from kg.errors import EvidenceTextError
 from kg.numbers import read_figures
+from kg.rdf import NamedNode
 from kg.terms import ID, SPARQL_PREFIXES
 
 _SOURCES: Final = SPARQL_PREFIXES + (
@@ -36,6 +40,22 @@ SELECT ?claim ?exact ?unit ?value ?min ?max {
   FILTER NOT EXISTS { ?claim hpez:emended true }
 } ORDER BY ?claim"""
 )
+
+_CITED: Final = (
+    SPARQL_PREFIXES
+    + """
+SELECT ?source ?sha256 ?language { VALUES ?source { SOURCES }
+  OPTIONAL { ?source schema:sha256 ?sha256 } OPTIONAL { ?source schema:inLanguage ?language } }"""
+)
+MOST_SHOWN: Final = 300
+"""Characters of a text that are shown around an anchor."""
+_REACH: Final = 1000
+"""Characters on either side within which the ends of a sentence are sought."""
+_STOP: Final = re.compile(r"[.!?…]+[”\"’)\]]*\s+|\s*\n\s*")
+"""What may end a sentence, with the white space after it; a stop within 2.608,66 has none."""
+_ABBREVIATED: Final = re.compile(r"(?:^|[\s(])(?:TP|Tp|TX|TT|Q|P|GS|PGS|TS|ThS|BS|KS|CN|Mr|Mrs|Dr|St|[A-ZĐ])\.\s+$")
+"""Words that end with a stop which ends no sentence, such as TP. Hải Phòng."""
+_ABBREVIATION_REACH: Final = 8
 
 
 @dataclass(frozen=True)
@@ -132,3 +152,106 @@ def _bounds(row: Row) -> tuple[Decimal | None, Decimal | None]:
 
 def _spoken(bounds: tuple[Decimal | None, Decimal | None]) -> str:
     return " to ".join("?" if bound is None else f"{bound:f}" for bound in dict.fromkeys(bounds))
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Words of a text, with what stands before and after them in their sentence."""
+
+    before: str
+    exact: str
+    after: str
+
+
+def passage(text: str, start: int, end: int, most: int = MOST_SHOWN) -> Passage:
+    """The sentence around code points `start` to `end`, cut with … to about `most` characters."""
+    start, end = max(0, min(start, len(text))), max(0, min(end, len(text)))
+    first, last = _sentence_start(text, start), _sentence_end(text, end)
+    room = max(0, most - (end - start))
+    before, after = text[first:start], text[end:last]
+    kept = max(room // 2, room - len(after))
+    follow = max(room // 2, room - len(before))
+    return Passage(_cut_left(before.lstrip(), kept), text[start:end], _cut_right(after.rstrip(), follow))
+
+
+def _sentence_start(text: str, start: int) -> int:
+    begin = max(0, start - _REACH)
+    return max((end for end in _stops(text, begin, start + 1) if end <= start), default=begin)
+
+
+def _sentence_end(text: str, end: int) -> int:
+    last = min(len(text), end + _REACH)
+    return next((stop for stop in _stops(text, max(0, end - 1), last) if stop >= end), last)
+
+
+def _stops(text: str, start: int, end: int) -> Iterator[int]:
+    """Where sentences begin after a stop; after one before a small letter, or of an abbreviation, none does."""
+    for match in _STOP.finditer(text, start, end):
+        following = text[match.end() : match.end() + 1]
+        before = text[max(0, match.start() - _ABBREVIATION_REACH) : match.end()]
+        if "\n" in match[0] or not (following.islower() or _ABBREVIATED.search(before)):
+            yield match.end()
+
+
+def _cut_left(text: str, most: int) -> str:
+    text = " ".join(text.split()) + (" " if text[-1:].isspace() else "")
+    return text if len(text) <= most else "… " + text[len(text) - most :].partition(" ")[2]
+
+
+def _cut_right(text: str, most: int) -> str:
+    text = (" " if text[:1].isspace() else "") + " ".join(text.split())
+    return text if len(text) <= most else text[:most].rpartition(" ")[0] + " …"
+
+
+@dataclass(frozen=True)
+class CitedSource:
+    """What is known of a source whose words are shown: its language, and its text where that is at hand."""
+
+    language: str | None
+    text: str | None
+
+    def bears_out(self, start: int, end: int, exact: str) -> bool | None:
+        """Whether the text says just this there; None where there is no text."""
+        return None if self.text is None else self.text[start:end] == exact
+
+
+class Texts:
+    """Texts of sources that the operator has, by their SHA-256."""
+
+    def __init__(self, files: Iterable[Path] = ()) -> None:
+        """Read files; raises EvidenceTextError for one that cannot be read or is not UTF-8."""
+        self._names = dict[str, Path]()
+        self._texts = dict[str, str]()
+        for file in files:
+            content = _read(file)
+            digest = hashlib.sha256(content).hexdigest()
+            self._names[digest], self._texts[digest] = file, _decoded(content)
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The SHA-256 of each text, in order."""
+        return tuple(sorted(self._texts))
+
+    def check(self, engine: Engine) -> None:
+        """Raise EvidenceTextError for a text that is none of the sources of a graph."""
+        known = {row["sha256"].value for row in engine.select(_SOURCES)}
+        for digest in self._texts.keys() - known:
+            raise EvidenceTextError(f"{self._names[digest]} is the text of no source: its SHA-256 is {digest}.")
+
+    def sources(self, engine: Engine, iris: Iterable[NamedNode]) -> dict[str, CitedSource]:
+        """What is known of some sources, by IRI."""
+        nodes = " ".join(sorted({str(iri) for iri in iris}))
+        rows = engine.select(_CITED.replace("SOURCES", nodes)) if nodes else []
+        return {row["source"].value: self._cited(row) for row in rows}
+
+    def _cited(self, row: Row) -> CitedSource:
+        digest, language = row.get("sha256"), row.get("language")
+        text = self._texts.get(digest.value) if digest is not None else None
+        return CitedSource(language.value if language is not None else None, text)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise EvidenceTextError(f"{file} cannot be read: {error.strerror}.") from None

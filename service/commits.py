@@ -7,12 +7,15 @@ from typing import Final
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 
+from kg.describe import labels
 from kg.errors import NotFoundError, ScopeError
 from kg.journal import Commit
 from kg.patch import MEDIA_TYPE, rdf_patch
-from kg.rdf import Term, Triple, term_text
+from kg.rdf import NamedNode
+from service import changes
+from service.naming import Names
 from service.negotiation import HTML, MediaType, required
-from service.pages import Link, absolute_url, add_links, page_response
+from service.pages import Link, absolute_url, add_links, page_language, page_response
 from service.state import knowledge_graph
 from service.writing import answer, authenticated, commit_json, signature, summary_json, terms
 
@@ -21,8 +24,6 @@ blueprint: Final = Blueprint("commits", __name__)
 PAGE: Final = 50
 MOST: Final = 500
 """Commits on one page, unless `?limit=` says otherwise, and at most."""
-SHOWN: Final = 200
-"""Lines of a commit that its page shows."""
 _JSON: Final = MediaType("application/json")
 _PATCH: Final = MediaType(MEDIA_TYPE)
 
@@ -53,11 +54,7 @@ def one(number: int) -> Response:
         return _patch(commit)
     reverted_by = journal.reverted_by(number)
     if offer is HTML:
-        lines = _lines(commit)
-        page = render_template(
-            "commits/one.html", commit=commit, lines=lines[:SHOWN], more=len(lines) - SHOWN, reverted_by=reverted_by
-        )
-        return page_response(page)
+        return _page(commit, reverted_by)
     response = jsonify({**commit_json(commit), "revertedBy": reverted_by})
     add_links(response, Link(url_for(".patch", number=number, lang=None), "alternate", MEDIA_TYPE))
     return response
@@ -105,19 +102,22 @@ def _url(number: int) -> str:
     return absolute_url("commits.one", number=str(number))
 
 
-def _lines(commit: Commit) -> list[tuple[str, tuple[str, ...]]]:
-    """A commit as lines for readers: a sign, and the terms of the quad, shortened."""
-    signed = (("−", commit.delta.removed), ("+", commit.delta.added))
-    rows = [
-        (str(quad.subject), sign, tuple(map(_text, (quad.subject, quad.predicate, quad.object))))
-        for sign, quads in signed
-        for quad in quads
-    ]
-    return [(sign, terms) for _, sign, terms in sorted(rows)]
-
-
-def _text(term: Term | Triple) -> str:
-    return str(term) if isinstance(term, Triple) else term_text(term)
+def _page(commit: Commit, reverted_by: int | None) -> Response:
+    delta, language = commit.delta, page_language()
+    lines = changes.selected(delta)
+    wanted = changes.mentioned(lines)
+    held, _ = labels(knowledge_graph().engine, map(NamedNode, wanted))
+    names = Names({**changes.labels(delta), **held}, language)
+    page = render_template(
+        "commits/one.html",
+        commit=commit,
+        changes=changes.changes(lines, delta, names, language),
+        names=names,
+        more=len(delta.added) + len(delta.removed) - len(lines),
+        graphs=(sorted(node.value for node in delta.created), sorted(node.value for node in delta.dropped)),
+        reverted_by=reverted_by,
+    )
+    return page_response(page)
 
 
 def _number(name: str) -> int | None:

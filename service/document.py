@@ -6,7 +6,8 @@ from typing import Final
 
 from kg.describe import Anchor, Description
 from kg.rdf import RDF_TYPE, XSD_STRING, BlankNode, Literal, NamedNode, Term, Triple
-from kg.terms import ID, compact
+from kg.terms import compact
+from service.naming import MOST_TEXT, plain_name, shortened
 
 _DEPTH: Final = 3
 """How many blank nodes deep a page follows a value."""
@@ -123,11 +124,15 @@ class _Arranger:
             case Literal():
                 datatype = term.datatype.value
                 plain = term.language or datatype == XSD_STRING
-                return Value(term.value, language=term.language, datatype=None if plain else compact(datatype))
+                return Value(
+                    shortened(term.value, MOST_TEXT),
+                    language=term.language,
+                    datatype=None if plain else compact(datatype),
+                )
 
     def _named(self, node: NamedNode) -> Value:
         iri = node.value
-        return Value(self._description.label(iri, self._language) or _short(iri), iri)
+        return Value(shortened(self._description.label(iri, self._language) or "") or plain_name(iri), iri)
 
 
 def _by_subject(statements: Iterable[Triple]) -> dict[Term, dict[NamedNode, list[Term]]]:
@@ -140,8 +145,3 @@ def _by_subject(statements: Iterable[Triple]) -> dict[Term, dict[NamedNode, list
 
 def _order(value: Value) -> tuple[str, str]:
     return value.text.casefold(), value.language or ""
-
-
-def _short(iri: str) -> str:
-    """A name for what has no label: the path of an entity, else the IRI with its prefix."""
-    return iri.removeprefix(ID) if iri.startswith(ID) else compact(iri).strip("<>")

@@ -1,6 +1,7 @@
 """Linked data: entities and their documents, the ontology, the shapes, and the page where to start."""
 
 import unicodedata
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
 
@@ -11,6 +12,7 @@ from kg.catalog import current_version
 from kg.describe import Description, describe, is_known, labels
 from kg.errors import NotFoundError
 from kg.formats import GRAPH_FORMATS, RDF_FORMATS, RdfFormat
+from kg.portrait import portrait
 from kg.rdf import NamedNode
 from kg.terminology import Use, examples, of_classes, uses
 from kg.terms import BASE, HPEZ, HPSH, ID, graph_iri
@@ -18,6 +20,7 @@ from service import home
 from service.caching import result_response, revalidated
 from service.catalog import described
 from service.document import arrange
+from service.entity import page_of
 from service.glossary import Entry, entries
 from service.negotiation import HTML, Representation, by_suffix, required
 from service.observability import engine_time
@@ -97,20 +100,47 @@ def document(name: str) -> Response:
     path = url_for(".document", name=name, lang=None)
     if isinstance(representation, RdfFormat) and name == sent:
         content_location(f"{path}.{representation.suffixes[0]}")
-    revalidated(*_negotiated_as(representation))
+    revalidated(*_negotiated_as(representation), *_shown_texts(representation))
     try:
-        with engine_time():
-            description = describe(knowledge_graph().engine, ID + name)
+        if isinstance(representation, RdfFormat) or request.args.get("view") == "statements":
+            return _described(name, path, representation)
+        return _portrayed(name, path)
     except NotFoundError:
         return _at_other_spelling(sent, name)
+
+
+def _described(name: str, path: str, representation: Representation) -> Response:
+    """All statements about a thing, in RDF or as a page."""
+    with engine_time():
+        description = describe(knowledge_graph().engine, ID + name)
     if isinstance(representation, RdfFormat):
         response = compact_response(description.triples(), representation, description.iri)
         add_links(response, dataset_link())
     else:
-        response = _document_page(description, path)
-    types = (Link(iri, "type") for iri in description.types)
-    add_links(response, Link(description.iri.value, "describes"), *types, *_links(path, representation))
+        response = _statements_page(description, path)
+    _add_document_links(response, description.iri, description.types, path, representation)
     return response
+
+
+def _portrayed(name: str, path: str) -> Response:
+    """The page about a thing."""
+    with engine_time():
+        found = portrait(knowledge_graph().engine, ID + name)
+    response = page_response(page_of(found, path, _alternates(path)))
+    _add_document_links(response, found.iri, found.types, path, HTML)
+    return response
+
+
+def _add_document_links(
+    response: Response, iri: NamedNode, types: Iterable[str], path: str, representation: Representation
+) -> None:
+    classes = (Link(name, "type") for name in types)
+    add_links(response, Link(iri.value, "describes"), *classes, *_links(path, representation))
+
+
+def _shown_texts(representation: Representation) -> tuple[str, ...]:
+    """What a page depends on besides the graph: the texts of the sources that the operator has."""
+    return () if isinstance(representation, RdfFormat) else knowledge_graph().texts.digests
 
 
 def _at_other_spelling(sent: str, name: str) -> Response:
@@ -121,10 +151,10 @@ def _at_other_spelling(sent: str, name: str) -> Response:
     return _redirect(url_for(".document", name=other + sent.removeprefix(name)), HTTPStatus.PERMANENT_REDIRECT)
 
 
-def _document_page(description: Description, path: str) -> Response:
+def _statements_page(description: Description, path: str) -> Response:
     language = page_language()
     arranged = arrange(description, language, other_language(language))
-    page = render_template("resource/document.html", document=arranged, formats=_alternates(path))
+    page = render_template("resource/statements.html", document=arranged, formats=_alternates(path))
     return page_response(page)
 
 

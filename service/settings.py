@@ -36,6 +36,7 @@ class Settings:
     take; `max_body` is the longest accepted request body in bytes;
     `cache_bytes` are kept of answers, none if 0; `max_age` is how many seconds others may reuse an answer
     without asking again. `services` are the hosts, `host` or `host:port`, that queries may call with SERVICE.
+    `texts` are files with the text of a source, in which pages show where its evidence is.
     """
 
     data: Path
@@ -48,6 +49,7 @@ class Settings:
     max_age: int = 0
     access_log: bool = True
     services: tuple[str, ...] = ()
+    texts: tuple[Path, ...] = ()
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -63,6 +65,7 @@ class Settings:
             max_age=_whole_number(os.environ, "HPKG_MAX_AGE", 0),
             access_log=_access_log(os.environ),
             services=_services(os.environ),
+            texts=tuple(Path(name) for name in os.environ.get("HPKG_TEXT", "").split(os.pathsep) if name),
         )
 
 

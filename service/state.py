@@ -12,6 +12,7 @@ from kg.catalog import Census
 from kg.credentials import Credentials, Throttle
 from kg.engine.cells import CellsEngine
 from kg.engine.protocol import Engine
+from kg.evidence import Texts
 from kg.facts import ApartProposer, FactJudge, Facts, Judge
 from kg.host import HostedJudge, HostedProposer
 from kg.incremental import Gate
@@ -41,6 +42,7 @@ class KnowledgeGraph:
         self.settings = settings
         self.names = names
         self.census = Census(engine)
+        self.texts = Texts(settings.texts)
         self.credentials = Credentials(settings.data)
         self.throttle = Throttle(path=settings.keeper and settings.keeper / FAILURES)
         self._make = make

@@ -1,13 +1,14 @@
 import hashlib
+from pathlib import Path
 
 import pytest
 
 from kg.build import Build
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import EvidenceTextError
-from kg.evidence import verify
+from kg.evidence import MOST_SHOWN, Passage, Texts, passage, verify
 from kg.formats import TURTLE
-from kg.rdf import parse
+from kg.rdf import NamedNode, parse
 from kg.terms import SPARQL_PREFIXES
 
 TEXT = "Bến cảng đón 1.250 triệu USD trong năm, vượt 12% kế hoạch; Cầu Đất là nhà đầu tư.\n"
@@ -99,3 +100,80 @@ def test_the_article_bears_out_every_anchor(built: Build, article: bytes) -> Non
     assert result.failures == ()
     assert result.figures >= 18
     assert result.anchors >= 50
+
+
+# --- an anchor in its sentence
+
+WORDS = "Năm rồi thế. Theo báo cáo, ra 2.608,66 triệu tại TP. Hải Phòng (ước). “Đó là tin vui”, ông nói.\nHết bài"
+
+
+def around(anchor: str, text: str = WORDS) -> Passage:
+    start = text.index(anchor)
+    return passage(text, start, start + len(anchor))
+
+
+@pytest.mark.parametrize(
+    ("anchor", "before", "after"),
+    [
+        ("2.608,66", "Theo báo cáo, ra ", " triệu tại TP. Hải Phòng (ước)."),
+        ("Hải Phòng", "Theo báo cáo, ra 2.608,66 triệu tại TP. ", " (ước)."),
+        ("tin vui", "“Đó là ", "”, ông nói."),
+        ("Hết", "", " bài"),
+        ("Năm", "", " rồi thế."),
+    ],
+)
+def test_a_passage_is_a_sentence(anchor: str, before: str, after: str) -> None:
+    assert around(anchor) == Passage(before, anchor, after)
+
+
+def test_a_long_sentence_is_cut() -> None:
+    text = "từ " * 500 + "số liệu " + "khác " * 500
+    found = around("số liệu", text)
+    assert found.before.startswith("… ")
+    assert found.after.endswith(" …")
+    assert len(found.before + found.exact + found.after) <= MOST_SHOWN + 4
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 10**6), (10**6, 10**6 + 5), (5, 3), (-4, 2)])
+def test_positions_beyond_the_text_give_what_there_is(start: int, end: int) -> None:
+    found = passage(WORDS, start, end)
+    assert found.exact == WORDS[max(0, start) : end]
+
+
+def test_every_passage_of_the_article_holds_its_anchor(built: Build, article: bytes) -> None:
+    text = article.decode()
+    rows = built.engine.select(
+        SPARQL_PREFIXES + "SELECT ?start ?end ?exact { ?e oa:hasSelector ?p , ?q . ?p oa:start ?start ; oa:end ?end . "
+        "?q oa:exact ?exact }"
+    )
+    for row in rows:
+        found = passage(text, int(row["start"].value), int(row["end"].value))
+        assert found.exact == row["exact"].value
+        assert len(found.before + found.after) <= MOST_SHOWN + 4
+
+
+# --- texts that the operator has
+
+
+def test_a_text_belongs_to_its_source(tmp_path: Path) -> None:
+    file = tmp_path / "own.txt"
+    file.write_bytes(TEXT.encode())
+    graph, texts = engine(source(), ANCHORS), Texts([file])
+    texts.check(graph)
+    known = texts.sources(graph, [NamedNode(f"{BASE}source/own"), NamedNode(f"{BASE}source/other")])
+    own, start = known[f"{BASE}source/own"], TEXT.index("Cầu Đất")
+    assert own.bears_out(start, start + 7, "Cầu Đất") is True
+    assert own.bears_out(start, start + 7, "Cầu Đá") is False
+    assert known[f"{BASE}source/other"].bears_out(0, 1, "B") is None
+
+
+def test_a_text_of_no_source_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "other.txt"
+    file.write_text("something else")
+    with pytest.raises(EvidenceTextError, match=r"other\.txt is the text of no source: its SHA-256 is"):
+        Texts([file]).check(engine(source(), ANCHORS))
+    with pytest.raises(EvidenceTextError, match="cannot be read"):
+        Texts([tmp_path / "none.txt"])
+    file.write_bytes(b"ab\xff")
+    with pytest.raises(EvidenceTextError, match="byte 2"):
+        Texts([file])

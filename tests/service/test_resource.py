@@ -179,11 +179,11 @@ def test_document_page(server: str, page: ReadPage, header: str | None, query: s
     assert found.text("h1") == [names.pop(language)]
     assert names.popitem()[1] in found.text("p")
     assert "Accept-Language" in answer.headers["Vary"]
-    assert {"en": "Claims and their evidence", "vi": "Nhận định và bằng chứng"}[language] in found.text("h2")
+    assert {"en": "Relations", "vi": "Quan hệ"}[language] in found.text("h2")
 
 
 def test_page_shows_values_inverse_links_and_evidence(server: str, page: ReadPage) -> None:
-    found = page(get(f"{server}/doc/zone/dinh-vu-cat-hai", FIREFOX, "en"))
+    found = page(get(f"{server}/doc/zone/dinh-vu-cat-hai?view=statements", FIREFOX, "en"))
     assert {"statements", "claims", "inverse"} <= set(found.ids)
     assert "LG" in found.text("q")
     assert "1563–1565" in found.text("td")
@@ -193,14 +193,14 @@ def test_page_shows_values_inverse_links_and_evidence(server: str, page: ReadPag
 
 
 def test_page_of_a_figure(server: str, page: ReadPage) -> None:
-    found = page(get(f"{server}/doc/claim/dnhn-94474/fdi-2024", FIREFOX, "en"))
+    found = page(get(f"{server}/doc/claim/dnhn-94474/fdi-2024?view=statements", FIREFOX, "en"))
     assert "4,35 tỷ USD" in found.text("q")
     assert any(text.startswith("4350000000") and text.endswith("xsd:decimal") for text in found.text("dd"))
     assert "/doc/indicator/fdi-attracted" in found.links
 
 
 def test_page_opens_what_has_no_name(server: str, page: ReadPage) -> None:
-    found = page(get(f"{server}/doc/evidence/dnhn-94474/1884-1895", FIREFOX))
+    found = page(get(f"{server}/doc/evidence/dnhn-94474/1884-1895?view=statements", FIREFOX))
     assert "4,35 tỷ USD" in found.text("span")
 
 
@@ -223,7 +223,8 @@ def test_no_link_is_dead(server: str, page: ReadPage, path: str, language: str) 
 def test_chosen_language_stays(server: str, page: ReadPage) -> None:
     found = page(get(f"{server}/doc/org/heza?lang=vi", FIREFOX, "en"))
     assert "/doc/zone-group/hai-phong-ips-and-ezs?lang=vi" in found.links
-    assert "/ontology?lang=vi#manages" in found.links
+    statements = page(get(f"{server}/doc/org/heza?view=statements&lang=vi", FIREFOX, "en"))
+    assert "/ontology?lang=vi#manages" in statements.links
     assert get(f"{server}/id/org/heza?lang=vi").headers["Location"] == "/doc/org/heza?lang=vi"
 
 

@@ -28,8 +28,12 @@ def test_from_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     monkeypatch.setenv("HPKG_MAX_AGE", "60")
     monkeypatch.setenv("HPKG_ACCESS_LOG", "off")
     monkeypatch.setenv("HPKG_SERVICES", "query.wikidata.org, Example.org:8443,,[::1]:80, example.org:8443")
+    monkeypatch.setenv("HPKG_TEXT", os.pathsep.join(["one.txt", "", "two.txt"]))
     services = ("query.wikidata.org", "example.org:8443", "[::1]:80")
-    expected = Settings(tmp_path, "strict", 1000, cache_bytes=0, max_age=60, access_log=False, services=services)
+    texts = (Path("one.txt"), Path("two.txt"))
+    expected = Settings(
+        tmp_path, "strict", 1000, cache_bytes=0, max_age=60, access_log=False, services=services, texts=texts
+    )
     assert Settings.from_environment() == expected
 
 

@@ -46,3 +46,9 @@ def test_placeholders_are_the_same_in_both_languages() -> None:
 def test_a_catalogue_gives_words(language: str) -> None:
     words = {"en": "History", "vi": "Lịch sử"}
     assert catalogue(language).gettext("History") == words[language]
+
+
+def test_no_word_is_translated_twice() -> None:
+    text = (HERE / "translations" / "vi" / "LC_MESSAGES" / "messages.po").read_text(encoding="utf-8")
+    said = [line for line in text.splitlines() if line.startswith("msgid ")]
+    assert [line for line in said if said.count(line) > 1] == []

@@ -1,0 +1,50 @@
+"""A commit in words."""
+
+import pytest
+
+from kg.engine.protocol import Delta
+from kg.formats import TURTLE
+from kg.rdf import NamedNode, Quad, in_graph, parse
+from kg.terms import SPARQL_PREFIXES
+from service.changes import changes, labels, mentioned, selected
+from service.naming import Names
+
+FIGURE = '<urn:f> rdfs:label "Hình"@vi ; schema:value {} ; qudt:hasUnit unit:CCY_USD .'
+
+
+def quads(turtle: str) -> frozenset[Quad]:
+    return frozenset(in_graph(parse((SPARQL_PREFIXES + turtle).encode(), TURTLE), NamedNode("urn:graph")))
+
+
+def told(delta: Delta, language: str = "vi") -> dict[str | None, list[tuple[bool, str]]]:
+    found = changes(selected(delta), delta, Names(labels(delta), language), language)
+    return {change.iri: [(line.added, line.text) for line in change.lines] for change in found}
+
+
+def test_a_changed_amount_stands_beside_what_it_was() -> None:
+    before, after = quads(FIGURE.format("4350000000.0")), quads(FIGURE.format("4100000000.0"))
+    unit = [quad for quad in before if quad.predicate.value.endswith("hasUnit")]
+    delta = Delta(added=after - before | frozenset(unit), removed=before - after)
+    lines = [line for line in told(delta)["urn:f"] if "tỷ" in line[1]]
+    assert lines == [(False, "4,35 tỷ USD"), (True, "4,1 tỷ USD")]
+
+
+def test_what_was_removed_keeps_its_name() -> None:
+    delta = Delta(removed=quads('<urn:gone> rdfs:label "Đã bỏ"@vi . <urn:x> <urn:of> <urn:gone> .'))
+    assert told(delta)["urn:x"] == [(False, "Đã bỏ")]
+
+
+def test_parts_without_a_name_and_odd_values() -> None:
+    delta = Delta(added=quads('<urn:a> <urn:p> [ <urn:q> 1 ] ; schema:value "many" ; qudt:hasUnit unit:HA .'))
+    found = told(delta)
+    assert (True, "") in found["urn:a"]
+    assert (True, "many") in found["urn:a"]
+    assert found[None] == [(True, "1")]
+
+
+@pytest.mark.parametrize("most", [0, 3, 500])
+def test_a_large_change_is_bounded(most: int) -> None:
+    delta = Delta(added=quads("".join(f"<urn:s{n}> <urn:p> <urn:o{n}> ." for n in range(400))))
+    lines = selected(delta, most)
+    assert len(lines) == min(most, 400)
+    assert len(mentioned(lines)) == (2 * len(lines) + 1 if lines else 0)
