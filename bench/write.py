@@ -84,13 +84,17 @@ def _in_full(engine: EmbeddedEngine, shapes: Shapes, delta: Delta, times: list[f
     seconds = time.perf_counter() - began
     focused = _focused(engine, shapes, delta)
     engine.apply(delta.inverse())
-    for what, took in (("full validation of the same", seconds), ("pySHACL with focus_nodes, the same node", focused)):
+    rows = (("full validation of the same", seconds), ("pySHACL with focus_nodes, core constraints only", focused))
+    for what, took in rows:
         yield Row(what, f"{took:.2f} s", f"{took / statistics.median(times):,.0f} × as long")
 
 
 def _focused(engine: EmbeddedEngine, shapes: Shapes, delta: Delta) -> float:
-    """The seconds in which pySHACL judges only the new observation, in the whole graph that it is given."""
-    graph, shapes_graph = rdflib_graph(engine.quads()), rdflib_graph(shapes.quads)
+    """The seconds in which pySHACL judges only the new observation, in the whole graph that it is given.
+
+    Without the SPARQL constraints, of which one needs a dataset; so it has less to do than the gate.
+    """
+    graph, shapes_graph = rdflib_graph(engine.quads()), shapes.core
     focus = {str(quad.subject.value) for quad in delta.added if isinstance(quad.subject, NamedNode)}
     began = time.perf_counter()
     pyshacl.validate(
