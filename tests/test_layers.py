@@ -52,6 +52,7 @@ ORDER = [
     "kg.messages",
     "kg.describe",
     "kg.observations",
+    "kg.charts",
     "kg.catalog",
     "kg.evidence",
     "kg.host",
@@ -97,6 +98,7 @@ ONLY_IMPORTERS = {
     "click": {"kg.cli", "kg.stewardship"},
     "rich": {"kg.cli", "kg.reports"},
     "granian": {"kg.cli"},
+    "vl_convert": {"kg.charts"},
     "flask_compress": {"service.caching"},
     "prometheus_client": {"service.observability"},
 }
