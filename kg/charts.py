@@ -216,18 +216,21 @@ class _Chart:
 
     def _draw_plan(self, plan: Decimal, text: str) -> None:
         x = self._x(plan)
-        self._rule(x, self.height - 4, self.height + _BAR + 4, 3, "var(--plan)")
+        for width, colour in ((7, "var(--paper)"), (3, "var(--plan)")):
+            self._rule(x, self.height - 4, self.height + _BAR + 4, width, colour)
         self.height += _LINE
-        align = "left" if x + _width(text, _SMALL) <= WIDTH else "right"
-        self.texts.append(
-            {"text": text, "x": x, "y": self.height + _BAR, "colour": "var(--plan)", "size": _SMALL, "align": align}
-        )
+        room = _width(text, _SMALL)
+        align = "right" if x + room > WIDTH and x >= room else "left"
+        start = x if align == "right" else max(min(x, WIDTH - room), 0)
+        self._write(text, start, self.height + _BAR, colour="plan", size=_SMALL, align=align)
 
     def _rule(self, x: float, top: float, bottom: float, width: int, colour: str) -> None:
         self.ticks.append({"x": x, "y": top, "y2": bottom, "width": width, "colour": colour})
 
-    def _write(self, text: str, x: float, y: float) -> None:
-        self.texts.append({"text": text, "x": x, "y": y, "colour": "var(--ink)", "size": _FONT, "align": "left"})
+    def _write(
+        self, text: str, x: float, y: float, *, colour: str = "ink", size: int = _FONT, align: str = "left"
+    ) -> None:
+        self.texts.append({"text": text, "x": x, "y": y, "colour": f"var(--{colour})", "size": size, "align": align})
 
     def _x(self, amount: Decimal) -> float:
         return round(1 + float((amount - self._least) * self._scale), 1)

@@ -15,6 +15,7 @@ from service import (
     commits,
     errors,
     express,
+    figures,
     graph_store,
     observability,
     operations,
@@ -67,7 +68,7 @@ def create_app(settings: Settings) -> Flask:
     state.attach(app, settings)
     errors.register(app)
     pages.register(app)
-    for module in (sparql, graph_store, catalog, validate, additions, commits, resource, operations):
+    for module in (sparql, graph_store, catalog, validate, additions, commits, figures, resource, operations):
         app.register_blueprint(module.blueprint)
     app.after_request(_finish)
     _surround(app, settings)

@@ -161,6 +161,7 @@ def _sections() -> list[tuple[str, str]]:
     """The main parts of the site: an endpoint and its name."""
     return [
         ("resource.home", gettext("Home")),
+        ("figures.index", gettext("Figures")),
         ("sparql.get", gettext("Query")),
         ("commits.index", gettext("History")),
     ]

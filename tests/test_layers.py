@@ -85,6 +85,8 @@ ORDER = [
     "service.sparql",
     "service.express",
     "service.validate",
+    "service.figure_charts",
+    "service.figures",
     "service.resource",
     "service.operations",
     "service",

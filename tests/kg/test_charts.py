@@ -61,7 +61,8 @@ def test_a_chart_says_its_figures() -> None:
 def test_colours_are_variables_of_the_page() -> None:
     svg = bars("x", "y", [FDI, TARGET, Bar("?", Decimal(1), Decimal(1), "1", "</style>")])
     colours = {value for name in ("fill", "stroke") for value in re.findall(f'{name}="([^"]+)"', svg)}
-    assert {"var(--actual)", "var(--target)", "var(--plan)", "var(--ink)", "var(--soft)"} | {"none"} == colours
+    names = ("actual", "target", "plan", "ink", "soft", "paper")
+    assert colours == {*(f"var(--{name})" for name in names), "none"}
 
 
 def test_bars_are_as_long_as_their_numbers() -> None:
