@@ -64,8 +64,8 @@ class Name:
 
     @property
     def capital(self) -> str:
-        """The text as it begins a line."""
-        return self.text[:1].upper() + self.text[1:]
+        """The text as it begins a line; an IRI stays as it is."""
+        return self.text if self.language == "" else self.text[:1].upper() + self.text[1:]
 
 
 @dataclass(frozen=True)

@@ -202,6 +202,7 @@ def test_names_fall_back_visibly() -> None:
     assert [(names(iri).text, names(iri).language) for iri in ("urn:a", "urn:b", f"{ID}x")] == [
         ("one", "en"), ("hai", None), ("id:x", ""),
     ]  # fmt: skip
+    assert [names(iri).capital for iri in ("urn:b", f"{ID}x")] == ["Hai", "id:x"]
 
 
 @pytest.fixture(scope="module")
