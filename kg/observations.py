@@ -7,10 +7,14 @@ from typing import Final
 
 from kg.engine.protocol import Engine, Row
 from kg.rdf import Literal, NamedNode, Term
-from kg.terms import SPARQL_PREFIXES
+from kg.terms import ID, SPARQL_PREFIXES
 
 MOST_SORTED: Final = 2000
 """Figures up to which a selection is sorted; more come in the order in which the engine has them."""
+SORTED_PAGES: Final = 300
+"""Figures up to which a selection is sorted before it is cut into pages."""
+DEEPEST: Final = 30_000
+"""Figures that are passed over at most to come to a page; further ones are found by filters."""
 
 _SELECTED: Final = (
     SPARQL_PREFIXES
@@ -49,6 +53,15 @@ _PATTERNS: Final[Mapping[str, str]] = {
     "period": "?claim dcterms:temporal ?period .",
     "status": "?claim hpez:status ?status .",
 }
+_CHOICES: Final[Mapping[str, str]] = {
+    "about": "?any schema:observationAbout ?choice .",
+    "indicator": "?choice a hpez:Indicator FILTER EXISTS { ?any schema:variableMeasured ?choice IS_FIGURE }",
+    "period": "?choice a dcterms:PeriodOfTime FILTER EXISTS { ?any dcterms:temporal ?choice IS_FIGURE }",
+    "status": "?choice skos:inScheme <SCHEME> FILTER EXISTS { ?any hpez:status ?choice IS_FIGURE }",
+}
+_IS_FIGURE: Final = "FILTER EXISTS { ?any a hpez:Observation }"
+"""Asked of one thing after another: as a plain pattern it would be joined over all figures first."""
+_CHOSEN: Final = SPARQL_PREFIXES + "SELECT DISTINCT ?choice { PATTERN } LIMIT MOST"
 FILTERS: Final = tuple(_PATTERNS)
 """By what figures may be selected; each by the IRI of what it is."""
 
@@ -82,6 +95,40 @@ class Observation:
         """All that it names, to be labelled."""
         found = (self.claim, self.about, self.indicator, self.unit, self.period, self.status, self.qualifier, self.rule)
         return tuple(iri for iri in (*found, *self.speakers) if iri is not None)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some figures of a selection; `total` counts them all where they are few, `more` says whether others follow."""
+
+    items: tuple[Observation, ...]
+    total: int | None
+    more: bool
+
+
+def page(engine: Engine, filters: Mapping[str, NamedNode], number: int, size: int) -> Page:
+    """A page of the figures that fit all filters, counted from 1: a small selection is sorted first, a large one not.
+
+    No page lies deeper than DEEPEST figures, so that each costs little whatever the graph holds.
+    """
+    first = (number - 1) * size
+    few = max(SORTED_PAGES, size)
+    claims = _claims(engine, filters, 0, few + 1)
+    if len(claims) <= few:
+        items = of_claims(engine, claims)
+        return Page(tuple(items[first : first + size]), len(items), first + size < len(items))
+    if first > DEEPEST:
+        return Page((), None, more=False)
+    claims = _claims(engine, filters, first, size + 1)
+    more = len(claims) > size and first + size <= DEEPEST
+    return Page(tuple(of_claims(engine, claims[:size])), None, more)
+
+
+def choices(engine: Engine, name: str, limit: int) -> list[NamedNode]:
+    """Some of what a filter may select, at most so many; found without going through the figures one by one."""
+    pattern = _CHOICES[name].replace("IS_FIGURE", _IS_FIGURE).replace("<SCHEME>", f"<{ID}scheme/status>")
+    rows = engine.select(_CHOSEN.replace("PATTERN", pattern).replace("MOST", str(limit)))
+    return sorted((row["choice"] for row in rows if isinstance(row["choice"], NamedNode)), key=str)
 
 
 def observations(

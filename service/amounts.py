@@ -46,9 +46,15 @@ def _said(item: Observation, language: str, digits: Callable[[Decimal, str], str
     if not texts:
         return ""
     qualifier = (item.qualifier or "").removeprefix(_QUALIFIER)
-    joined = (_ARROW if qualifier == "trend" else _DASH).join(texts)
+    joined = (_ARROW if qualifier == "trend" else _DASH).join(_without_repetition(texts))
     said = _pattern(item.unit, language).format(joined)
     return _QUALIFIED[language].get(qualifier, "{}").format(said)
+
+
+def _without_repetition(texts: list[str]) -> list[str]:
+    """Numbers of which only the last one has the word that they share: 2 and 2.5 billion."""
+    words = {text.partition(" ")[2] for text in texts}
+    return texts if len(words) > 1 else [*(text.partition(" ")[0] for text in texts[:-1]), texts[-1]]
 
 
 def _pattern(unit: str | None, language: str) -> str:

@@ -188,6 +188,7 @@ def _sections() -> list[tuple[str, str]]:
     """The main parts of the site: an endpoint and its name."""
     return [
         ("resource.home", gettext("Home")),
+        ("figures.index", gettext("Figures")),
         ("issues.index", gettext("Open issues")),
         ("sparql.get", gettext("Query")),
         ("submission.form", gettext("Check facts")),

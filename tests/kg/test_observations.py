@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from kg.build import Build
-from kg.observations import observations
+from kg.observations import FILTERS, choices, observations, page
 from kg.rdf import NamedNode
 from kg.terms import ID
 
@@ -46,3 +46,30 @@ def test_figures_come_in_pages(built: Build) -> None:
     pages = [{item.claim for item in observations(built.engine, {}, first, 10)} for first in range(0, 40, 10)]
     assert set().union(*pages) == whole
     assert sum(map(len, pages)) == len(whole)
+
+
+def test_a_small_selection_is_sorted_before_it_is_cut(built: Build) -> None:
+    whole = observations(built.engine, {})
+    first, second = page(built.engine, {}, 1, 20), page(built.engine, {}, 2, 20)
+    assert [*first.items, *second.items] == whole
+    assert (first.total, first.more, second.more) == (len(whole), True, False)
+    assert page(built.engine, {}, 9, 20).items == ()
+
+
+def test_a_large_selection_is_cut_as_it_comes(built: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kg.observations.SORTED_PAGES", 5)
+    whole = {item.claim for item in observations(built.engine, {})}
+    pages = [page(built.engine, {}, number, 10) for number in (1, 2, 3)]
+    assert {item.claim for part in pages for item in part.items} == whole
+    assert [(part.total, part.more) for part in pages] == [(None, True), (None, True), (None, False)]
+    monkeypatch.setattr("kg.observations.DEEPEST", 10)
+    assert [page(built.engine, {}, number, 10).more for number in (1, 2)] == [True, False]
+    assert page(built.engine, {}, 3, 10).items == ()
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_each_choice_selects_something(built: Build, name: str) -> None:
+    found = choices(built.engine, name, 100)
+    assert len(found) >= 3
+    assert all(observations(built.engine, {name: node}) for node in found)
+    assert len(choices(built.engine, name, 2)) == 2

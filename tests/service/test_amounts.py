@@ -24,6 +24,8 @@ def figure(low: str | None, high: str | None, unit: str, qualifier: str = "exact
         (figure("12350000000000", "12350000000000", "CCY_VND"), "12,35 nghìn tỷ đồng", "12.35 trillion dong"),
         (figure("20000", None, "HA", "more-than"), "hơn 20.000 ha", "more than 20,000 ha"),
         (figure(None, "80", "PERCENT", "up-to"), "tới 80%", "up to 80%"),
+        (figure("2000000000", "2500000000", "CCY_USD", "range"), "2–2,5 tỷ USD", "US$2–2.5 billion"),
+        (figure("900000000", "2e9", "CCY_USD", "range"), "900 triệu–2 tỷ USD", "US$900 million–2 billion"),
         (figure("30", "50", "PERCENT", "range"), "30–50%", "30–50%"),
         (figure("15", "26", "PERCENT", "trend"), "15 → 26%", "15 → 26%"),
         (figure("85.0746268656", "85.0746268656", "PERCENT"), "85,07%", "85.07%"),

@@ -1,0 +1,122 @@
+"""Figures as charts that stand within pages."""
+
+import re
+from decimal import Decimal
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kg.charts import WIDTH, Bar, bars
+
+SVG = "{http://www.w3.org/2000/svg}"
+ELEMENTS = {"svg", "title", "desc", "g", "path", "line", "text"}
+HOSTILE = ["<script>alert(1)</script>", "]]>", "\"'><img onerror=x>", "&amp;&#0;", "\x00\x1b\ud800\ufffe", "${x}", "\n"]
+BILLION = Decimal(10**9)
+FDI = Bar("Vốn FDI thu hút", 4 * BILLION, 4 * BILLION, "4 tỷ USD", "actual", 2 * BILLION, "Kế hoạch: 2 tỷ USD")
+TARGET = Bar("Mục tiêu", 2 * BILLION, Decimal(25 * 10**8), "2–2,5 tỷ USD", "target")
+AREA = Bar("Diện tích", Decimal(20000), None, "hơn 20.000 ha", "plan")
+BALANCE = Bar("Cán cân", -3 * BILLION, -3 * BILLION, "-3 tỷ USD", "estimate")
+
+
+def tree(svg: str) -> ET.Element:
+    return ET.fromstring(svg)  # noqa: S314 - made here
+
+
+def texts(svg: str) -> list[str | None]:
+    return [element.text for element in tree(svg).iter(f"{SVG}text")]
+
+
+def boxes(svg: str) -> list[tuple[float, float]]:
+    """Where each bar begins and how wide it is."""
+    found = [re.match(r"M([\d.-]+),[\d.]+h([\d.]+)", path.get("d") or "") for path in tree(svg).iter(f"{SVG}path")]
+    return [(float(match[1]), float(match[2])) for match in found if match]
+
+
+def ids(svg: str) -> list[str]:
+    return [element.attrib["id"] for element in tree(svg).iter() if "id" in element.attrib]
+
+
+def assert_harmless(svg: str) -> None:
+    root = tree(svg)
+    assert {element.tag.removeprefix(SVG) for element in root.iter()} <= ELEMENTS
+    names = {name for element in root.iter() for name in element.attrib}
+    assert not [name for name in names if name == "style" or name.startswith("on") or "href" in name]
+    assert re.findall(r"https?://[^\"' ]+|url\(", svg) == ["http://www.w3.org/2000/svg"]
+
+
+def test_a_chart_says_its_figures() -> None:
+    svg = bars("Tiền năm 2024", "Vốn FDI: 4 tỷ USD.", [FDI, TARGET])
+    root = tree(svg)
+    assert root.get("role") == "img"
+    assert [root.find(f"{SVG}{tag}").text for tag in ("title", "desc")] == ["Tiền năm 2024", "Vốn FDI: 4 tỷ USD."]  # type: ignore[union-attr]
+    assert [root.get("aria-labelledby"), root.get("aria-describedby")] == ids(svg)
+    assert {FDI.label, FDI.text, FDI.plan_text, TARGET.label, TARGET.text} == set(texts(svg))
+    labels = [element.get("aria-label") for element in root.iter() if element.get("aria-label")]
+    assert labels == ["Vốn FDI thu hút: 4 tỷ USD", "Mục tiêu: 2–2,5 tỷ USD"]
+    assert_harmless(svg)
+
+
+def test_colours_are_variables_of_the_page() -> None:
+    svg = bars("x", "y", [FDI, TARGET, Bar("?", Decimal(1), Decimal(1), "1", "</style>")])
+    colours = {value for name in ("fill", "stroke") for value in re.findall(f'{name}="([^"]+)"', svg)}
+    names = ("actual", "target", "plan", "ink", "soft", "paper")
+    assert colours == {*(f"var(--{name})" for name in names), "none"}
+
+
+def test_bars_are_as_long_as_their_numbers() -> None:
+    half = Bar("half", 2 * BILLION, 2 * BILLION, "2 tỷ USD", "plan")
+    (zero, whole), (_, shorter) = boxes(bars("x", "y", [FDI, half]))
+    assert shorter == pytest.approx(whole / 2, abs=0.2)
+    assert zero + whole < WIDTH
+
+
+def test_a_range_goes_from_its_least_to_its_most() -> None:
+    (zero, whole), (start, width) = boxes(bars("x", "y", [FDI, TARGET]))
+    assert start - zero == pytest.approx(whole / 2, abs=0.2)
+    assert width == pytest.approx(whole / 8, abs=0.2)
+
+
+@pytest.mark.parametrize(("bar", "count"), [(AREA, 1), (BALANCE, 1), (Bar("?", None, None, "chưa rõ"), 0)])
+def test_bars_of_open_negative_and_unknown_numbers(bar: Bar, count: int) -> None:
+    svg = bars("x", "y", [bar])
+    assert len(boxes(svg)) == count
+    assert bar.text in texts(svg)
+    assert all(start >= 0 and start + width <= WIDTH for start, width in boxes(svg))
+
+
+def test_nothing_but_zeros_and_nothing_at_all() -> None:
+    assert texts(bars("x", "y", [Bar("none", Decimal(0), Decimal(0), "0")])) == ["none", "0"]
+    assert texts(bars("x", "y", [])) == []
+
+
+def test_a_long_label_takes_some_lines_and_is_cut() -> None:
+    svg = bars("x", "y", [Bar("một " * 2000, Decimal(1), Decimal(1), "1")])
+    lines = texts(svg)[:-1]
+    assert len(lines) == 3
+    assert str(lines[-1]).endswith("…")
+
+
+@pytest.mark.parametrize("label", HOSTILE)
+def test_hostile_labels_are_words(label: str) -> None:
+    hostile = Bar(label, Decimal(1), Decimal(1), label, label, Decimal(2), label)
+    assert_harmless(bars(label, label, [hostile]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(max_size=120), st.text(max_size=30), st.decimals(-(10**30), 10**30, places=3))
+def test_any_label_and_number(label: str, text: str, number: Decimal) -> None:
+    svg = bars(label, text, [Bar(label, number, None, text, "actual"), FDI])
+    assert_harmless(svg)
+    assert all(start >= -0.2 and start + width <= WIDTH for start, width in boxes(svg))
+
+
+def test_charts_of_one_page_have_different_ids() -> None:
+    charts = [bars("x", "y", [FDI]), bars("x", "z", [FDI]), bars("x", "y", [TARGET]), bars("z", "y", [FDI])]
+    found = [name for svg in charts for name in ids(svg)]
+    assert len(found) == len(set(found)) == 8
+
+
+def test_a_chart_is_the_same_each_time() -> None:
+    assert bars("x", "y", [FDI, TARGET]) == bars("x", "y", (FDI, TARGET))
