@@ -15,6 +15,7 @@ from kg.observations import FILTERS, Observation, observations
 from kg.portrait import Group, Portrait, Way, in_text_order, place, slice_of
 from kg.rdf import RDF_TYPE, Literal, NamedNode, Term
 from kg.terms import DCTERMS, HPEZ, ID, OA, PREFIXES, PROV, RDFS, SCHEMA, SKOS
+from service.figure_charts import Chart, charts
 from service.naming import Names, literal_text, plain_name
 from service.neighbourhood import Neighbour, picture, stacked
 from service.observability import engine_time
@@ -103,6 +104,12 @@ def page_of(found: Portrait, path: str, formats: Sequence[Any]) -> str:
     return _entity(found, shared)
 
 
+def _charts(figures: list[Observation], names: Names) -> list[Chart]:
+    """One chart of the figures, if they are worth one."""
+    plain = {iri: names(iri) for item in figures for iri in item.iris}
+    return charts(figures, plain, page_language())[:1]
+
+
 def _entity(found: Portrait, shared: dict[str, Any]) -> str:
     with engine_time():
         outward, inward = _related(found)
@@ -124,7 +131,7 @@ def _entity(found: Portrait, shared: dict[str, Any]) -> str:
         figures_size=size,
         words=[told.claims[node.value] for node in words],
         figures_property=_FIGURE_PROPERTIES[key],
-        figures_chart=None,
+        charts=_charts(figures, told.names),
         ties=ties,
         mentions=mentions,
         picture=picture(title, neighbours),

@@ -5,12 +5,16 @@ from typing import Final
 
 from flask import Response, render_template
 
+from kg.describe import labels
 from kg.errors import IndexingError
 from kg.examples import Example, examples
+from kg.issues import kinds
+from kg.rdf import NamedNode
 from kg.search import Found
+from service.figures import charts_of_2024
 from service.kinds import kind_name
 from service.observability import engine_time
-from service.pages import page_response
+from service.pages import page_language, page_response
 from service.state import knowledge_graph
 
 KINDS: Final = ("zone", "org", "port", "place", "person", "pillar", "zone-group", "indicator", "event", "source")
@@ -32,9 +36,21 @@ class Group:
 
 def page() -> Response:
     """The start page, text/html."""
+    engine, language = knowledge_graph().engine, page_language()
     with engine_time():
-        groups = _groups()
-    return page_response(render_template("home/index.html", groups=groups, questions=_questions()))
+        groups, open_issues = _groups(), kinds(engine)
+        named, _ = labels(engine, map(NamedNode, open_issues))
+    drawn = charts_of_2024(engine, language)
+    return page_response(
+        render_template(
+            "home/index.html",
+            groups=groups,
+            questions=_questions(),
+            charts=drawn,
+            open_issues=open_issues,
+            issue_names=named,
+        )  # fmt: skip
+    )
 
 
 def _groups() -> list[Group]:

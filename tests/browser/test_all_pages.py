@@ -8,6 +8,9 @@ PAGES = [
     "/",
     "/sparql",
     "/validate",
+    "/figures",
+    "/figures?period=2024",
+    "/issues",
     "/search",
     "/search?q=dinh+vu",
     "/search?q=xyzzy",
@@ -23,7 +26,11 @@ PAGES = [
     "/doc/zone-group/hai-phong-ips-and-ezs",
     "/doc/claim/dnhn-94474/fdi-2024",
     "/doc/source/dnhn-94474",
-    "/doc/issue/dnhn-94474/two-pillar-lists",
+    "/doc/claim/dnhn-94474/lg-invests",
+    "/doc/evidence/dnhn-94474/1884-1895",
+    "/doc/indicator/fdi-attracted",
+    "/doc/issue/dnhn-94474/actual-or-estimate",
+    "/doc/org/heza?view=statements",
 ]
 PHONE = {"width": 360, "height": 740}
 
