@@ -49,7 +49,7 @@ def page() -> Response:
             charts=drawn,
             open_issues=open_issues,
             issue_names=named,
-        )  # fmt: skip
+        )
     )
 
 
