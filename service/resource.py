@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
@@ -222,7 +223,13 @@ def _usage_of_shapes(found: list[Entry]) -> dict[str, tuple[int, Use]]:
 
 
 def _entries(graph: str, namespace: str) -> list[Entry]:
-    return entries(knowledge_graph().engine.quads(NamedNode(graph_iri(graph))), namespace)
+    return list(_entries_of(knowledge_graph().engine.version, graph, namespace))
+
+
+@lru_cache(maxsize=4)
+def _entries_of(_version: str, graph: str, namespace: str) -> tuple[Entry, ...]:
+    """The terms of a graph, which is read once for each version of the dataset."""
+    return tuple(entries(knowledge_graph().engine.quads(NamedNode(graph_iri(graph))), namespace))
 
 
 def _representation(name: str) -> tuple[str, Representation]:
