@@ -60,7 +60,7 @@ _OVERHEAD: Final = 1024
 _VOLATILE: Final = frozenset({"NOW", "RAND", "UUID", "STRUUID", "BNODE", "SERVICE"})
 """Words of SPARQL whose results differ each time, or depend on another server."""
 _COMPRESSED: Final = (
-    "text/html", "text/css", "application/json",
+    "text/html", "text/css", "text/javascript", "image/svg+xml", "application/json",
     *(name for fmt in (*RDF_FORMATS, *RESULT_FORMATS) for name in (fmt.media_type, *fmt.aliases)),
 )  # fmt: skip
 
@@ -350,10 +350,12 @@ def _tag(*parts: str) -> str:
 
 @cache
 def _software() -> str:
-    """A digest of this software, since a page changes with its template too."""
+    """A digest of this software, since a page changes with its template and its words too."""
     digest = hashlib.blake2b(project_version().encode())
     folders = (Path(__file__).parent, Path(kg.__file__).parent)
-    for file in sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in {".py", ".html"}):
+    for file in sorted(
+        path for folder in folders for path in folder.rglob("*") if path.suffix in {".py", ".html", ".po"}
+    ):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
@@ -408,7 +410,9 @@ def finish(response: Response) -> Response:
     """Give an answer its Cache-Control, its entity tag and its coding, and let it be kept if it may be sent again."""
     environ = request.environ
     validator = environ.get(_VALIDATOR)
-    if not isinstance(validator, Validator) or response.status_code not in _VALID:
+    if request.endpoint == "static":
+        _pack(response, environ)
+    elif not isinstance(validator, Validator) or response.status_code not in _VALID:
         redirects = HTTPStatus.MULTIPLE_CHOICES <= response.status_code < HTTPStatus.BAD_REQUEST
         response.headers.setdefault("Cache-Control", _caching().policy if redirects else "no-store")
     else:
@@ -416,6 +420,24 @@ def finish(response: Response) -> Response:
         if environ["REQUEST_METHOD"] in SAFE:
             _validate(response, validator, environ)
     return response
+
+
+def _pack(response: Response, environ: "WSGIEnvironment") -> None:
+    """Compress a file of the pages, unless the client has it already, with whatever coding."""
+    tag, _ = response.get_etag()
+    if response.status_code != HTTPStatus.OK or tag is None:
+        return
+    held = _held(request.if_none_match, tag, environ["HTTP_ACCEPT_ENCODING"]) if request.if_none_match else None
+    file = response.response
+    response.direct_passthrough = False
+    response.set_data(b"" if held else b"".join(response.iter_encoded()))
+    getattr(file, "close", lambda: None)()
+    if held:
+        response.set_etag(held)
+        response.status_code = HTTPStatus.NOT_MODIFIED
+        remove_entity_headers(response.headers)
+    elif environ["HTTP_ACCEPT_ENCODING"] != IDENTITY and _is_worth_compressing(response):
+        _caching().compress.after_request(response)
 
 
 def _validate(response: Response, validator: Validator, environ: "WSGIEnvironment") -> None:

@@ -1,5 +1,6 @@
 """What shows only inside an app: failures of the engine, and pages over hostile data."""
 
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -152,3 +153,16 @@ def test_a_chosen_language_is_remembered(client: FlaskClient) -> None:
     assert client.get("/?lang=en", headers=html).headers["Content-Language"] == "en"
     client.delete_cookie("lang")
     assert client.get("/?lang=xx", headers=html).headers["Content-Language"] == "en"
+
+
+def test_files_of_the_pages_are_compressed_and_asked_for_again(client: FlaskClient) -> None:
+    plain = client.get("/static/style.css", headers={"Accept-Encoding": ""}, buffered=True)
+    packed = client.get("/static/style.css", headers={"Accept-Encoding": "gzip"}, buffered=True)
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.data) == plain.data
+    assert len(packed.data) < len(plain.data) / 2
+    for coding, tag in (("gzip", packed.headers["ETag"]), ("", plain.headers["ETag"])):
+        headers = {"Accept-Encoding": coding, "If-None-Match": tag}
+        again = client.get("/static/style.css", headers=headers, buffered=True)
+        assert (again.status_code, again.data) == (304, b"")

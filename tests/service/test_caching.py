@@ -426,7 +426,9 @@ def test_pages_and_styles(server: str) -> None:
     page = requests.get(f"{server}/", headers={"Accept-Encoding": "gzip", "Accept": "text/html"}, timeout=30)
     assert page.headers["Content-Encoding"] == "gzip"
     style = requests.get(f"{server}/static/style.css", headers={"Accept-Encoding": "gzip"}, timeout=30)
-    again = requests.get(f"{server}/static/style.css", headers={"If-None-Match": style.headers["ETag"]}, timeout=30)
+    assert style.headers["Content-Encoding"] == "gzip"
+    headers = {"Accept-Encoding": "gzip", "If-None-Match": style.headers["ETag"]}
+    again = requests.get(f"{server}/static/style.css", headers=headers, timeout=30)
     assert (style.status_code, again.status_code) == (200, 304)
     assert style.headers["Cache-Control"] == "no-cache"
 
