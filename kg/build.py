@@ -13,7 +13,6 @@ log says why, and each start tries again: so the local facts can be corrected wi
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import logging
@@ -35,6 +34,7 @@ from kg.gate import SHAPES_GRAPH, Shapes
 from kg.incremental import Gate
 from kg.journal import BASE_HASH, BASE_MANIFEST, Entry, Journal, Release
 from kg.journal import FILE as JOURNAL
+from kg.locks import if_free
 from kg.materialise import expanded
 from kg.rdf import NamedNode, Quad, canonical_nquads, read, term_text, write
 from kg.release import named_alike, release_delta
@@ -203,15 +203,11 @@ def snapshot(engine: EmbeddedEngine, journal: Journal, folder: Path) -> bool:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[bool]:
     """Yields whether nobody else writes a snapshot; what those left that were killed at it is removed."""
-    with (folder / _LOCK).open("ab") as lock:
+    with if_free(folder / _LOCK) as free:
+        if free:
+            _remove(folder.glob(".snapshot-*"))
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        _remove(folder.glob(".snapshot-*"))
-        try:
-            yield True
+            yield free
         except OSError:
             _remove(folder.glob(".snapshot-*"))
             raise

@@ -7,7 +7,6 @@ that a journal cannot be taken for that of another dataset. What is noted about 
 """
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
@@ -26,6 +25,7 @@ from kg.engine.protocol import Delta
 from kg.errors import ConflictError, InputError, IntegrityError, JournalError, KgError, NotFoundError
 from kg.findings import Report, report_from_json, report_to_json
 from kg.formats import NQUADS
+from kg.locks import in_turn
 from kg.rdf import NamedNode, Quad, read, serialize
 
 FILE: Final = "journal.db"
@@ -69,7 +69,6 @@ _SUMMARY: Final = (
 _PATIENCE: Final = 10.0
 """Seconds to wait for another writer."""
 _PAUSE: Final = 0.01
-_SHORTEST_PAUSE: Final = 0.0005
 _TURN: Final = "writing.lock"
 _LONGEST_TURN: Final = 90.0
 """Seconds to wait for the turn of others, of which each may be that of a long change."""
@@ -194,16 +193,12 @@ class Journal:
         Without it nothing goes wrong: a journal takes a commit only upon the one that its writer knew. Raises
         ConflictError if others take too long.
         """
-        try:
-            lock = os.open(self._folder / _TURN, os.O_RDONLY | os.O_CREAT, 0o644)
-        except OSError:  # a folder that cannot be written, which the journal tells of
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(in_turn(self._folder / _TURN, _LONGEST_TURN))
+            except TimeoutError:
+                raise ConflictError("Other changes take too long; nothing was changed. Send it once more.") from None
             yield
-            return
-        try:
-            _wait_for(lock, time.monotonic() + _LONGEST_TURN)
-            yield
-        finally:
-            os.close(lock)
 
     def append(self, entry: Entry, expected: int) -> Commit:
         """Commit, if the newest commit is the expected one; the commit is on the disk when this returns.
@@ -379,20 +374,6 @@ class Journal:
             return _Connected(os.getpid(), sqlite3.connect(address, uri=True, isolation_level=None))
         self._local.connected = connected
         return connected
-
-
-def _wait_for(lock: int, end: float) -> None:
-    pause = _SHORTEST_PAUSE
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                raise ConflictError("Other changes take too long; nothing was changed. Send it once more.") from None
-            time.sleep(pause)
-            pause = min(pause * 2, _PAUSE)
-        else:
-            return
 
 
 def base_of(folder: Path) -> str:

@@ -10,7 +10,6 @@ finds first what matters most, and looking for a word that a million names have 
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import sqlite3
@@ -22,6 +21,7 @@ from typing import Final
 from kg.engine.embedded import EmbeddedEngine
 from kg.folding import symbols, words
 from kg.journal import Commit, Journal
+from kg.locks import if_free
 from kg.rdf import Literal, NamedNode, Quad
 from kg.terms import BASE, DCTERMS, FOAF, HPEZ, HPSH, ID, RDFS, SCHEMA, SH, SKOS
 
@@ -118,7 +118,7 @@ def build(engine: EmbeddedEngine, folder: Path) -> Path | None:
 
     Nothing is done, and None returned, while another process does so. Indices of other datasets are removed.
     """
-    with _alone(folder) as alone:
+    with if_free(folder / _LOCK) as alone:
         if not alone:
             return None
         path = folder / f"search-{engine.digest}-{time.time_ns():020}.db"
@@ -140,7 +140,7 @@ def is_wanted(engine: EmbeddedEngine, folder: Path) -> bool:
     if path_of(folder, engine.digest) is not None or not folder.is_dir():
         return False
     try:
-        with _alone(folder) as alone:
+        with if_free(folder / _LOCK) as alone:
             return alone
     except OSError:
         return False
@@ -288,18 +288,6 @@ def _hash(folder: Path, number: int) -> str:
 def _summary_hash(journal: Journal, number: int) -> str:
     found = journal.page(number + 1, 1)
     return found[0].hash if found and found[0].number == number else ""
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
-    """Yields whether nobody else builds an index of the folder."""
-    with (folder / _LOCK).open("ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
 
 
 def _tidy(folder: Path, kept: Path) -> None:

@@ -14,6 +14,7 @@ ORDER = [
     "kg.formats",
     "kg.folding",
     "kg.numbers",
+    "kg.locks",
     "kg.rdf",
     "kg.likeness",
     "kg.resources",

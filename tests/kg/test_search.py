@@ -349,7 +349,7 @@ def test_what_a_killed_build_left_is_no_index_and_is_removed(tmp_path: Path) -> 
 
 def test_only_one_process_builds(tmp_path: Path) -> None:
     engine = engine_of()
-    with name_index._alone(tmp_path):
+    with name_index.if_free(tmp_path / name_index._LOCK):
         assert not name_index.is_wanted(engine, tmp_path)
         assert name_index.build(engine, tmp_path) is None
 
