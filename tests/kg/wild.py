@@ -1,5 +1,6 @@
 """Small datasets whose joins meet, and queries of all kinds over them, written in odd ways; for differential tests."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -88,21 +89,30 @@ VIEWS: Final = (
 
 @dataclass(frozen=True)
 class Query:
-    """A text; whether its rows have an order that is total; and which variables are bound beforehand."""
+    """A text; whether its rows have a total order; whether any so many rows will do; what is bound beforehand."""
 
     text: str
     ordered: bool = False
+    limited: bool = False
     bindings: Mapping[str, Term] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A query over a dataset, with the counts that the planner is told, be they true or not."""
+    """A query over a dataset, with the counts that the planner is told, be they true or not.
+
+    If it is planned, it is also tried over others, since a difference may take a dataset that brings it to light.
+    """
 
     data: tuple[Quad, ...]
     query: Query
-    view: View
-    counts: Counts | None
+    view: View = VIEWS[0]
+    counts: Counts | None = None
+    others: tuple[tuple[Quad, ...], ...] = ()
+
+
+WORLDS: Final = 4
+"""So many datasets has each query."""
 
 
 # Texts: tokens with one blank between them, and `_INNER` for each blank within a token
@@ -118,7 +128,7 @@ _KEYWORDS: Final = frozenset(
 _PUNCTUATION: Final = frozenset("{}()[];,=!<>&|")
 _COMMENT: Final = " # } FILTER NOT EXISTS { \" ' OPTIONAL {\n"
 _SEPARATORS: Final = (
-    (" ",), (" ",), (" ",), (" ",), (" ",), (" ",), ("\n",), ("\r\n", "\t"), ("",), ("", "", " "), (" ", _COMMENT),
+    *((" ",) for _ in range(6)), ("\n",), ("\r\n", "\t"), ("",), ("", "", " "), (" ", _COMMENT),
     (" ", " ", "\n#}\r"), ("", "#{<\n", " "), ("  ", "\t\n "), ("\n    ", " ", " ", " ", " "),
 )  # fmt: skip
 _CASES: Final[tuple[Callable[[str], str], ...]] = (
@@ -217,7 +227,8 @@ class Writer:
         if self._compact and not self.odds(10):
             self.patterns -= 1
             subject = self.variable() if not self.odds(15) else self.pick(*_CONSTANTS[:2])
-            return f"{subject} {self.pick(*_VERBS)} {self.variable(subject)}{_OPEN}"
+            text = f"{subject} {self.pick(*_VERBS)} {self.variable(subject)}{_OPEN}"
+            return f"{text} . {self.triples()}" if self.patterns > 0 and self.odds(20) else text
         subject = self._subject()
         text = f"{subject} {self._property(subject)}"
         if self.patterns > 0 and self.odds(20):
@@ -252,7 +263,7 @@ class Writer:
             (4, lambda: self.pick(*_VALUES)),
             (7, self._blank),
             (3, self._nested),
-            (1, lambda: f"( {self.pick('1', '?a', '?b')} )"),
+            (2, lambda: self.pick("( 1 )", "( ?a )", "( ?b )", "<<( ?a e:p ?b )>>")),
         )
 
     def _blank(self) -> str:
@@ -320,7 +331,7 @@ class Writer:
 
     def _with_another(self, text: str, depth: int) -> str:
         is_open = text.endswith(_OPEN)
-        if self.patterns > 0 and self.odds(18):
+        if self.patterns > 0 and self.odds(30 if self._compact else 18):
             return f"{text} . {self.triples()}" if is_open else f"{text} {self.triples()}"
         element = self._element(depth)
         if not element.startswith("FILTER"):
@@ -333,7 +344,8 @@ class Writer:
             return self._weighted((60, lambda: f"FILTER {self.constraint(0)}"), (15, self._values), (15, self._bind0))
         if self._compact and self.odds(70):
             return self._weighted(
-                (50, lambda: f"OPTIONAL {self.group(inner, 2)}"),
+                (40, lambda: f"OPTIONAL {self.group(inner, 2)}"),
+                (20, self._badly_designed),
                 (20, lambda: f"FILTER {self.exists(depth)}"),
                 (10, lambda: f"FILTER ( {self._membership()} )"),
                 (5, lambda: f"FILTER ( {self.pick('!', '')} BOUND ( {self.known()} ) )"),
@@ -353,6 +365,28 @@ class Writer:
             (6, lambda: self._sub_select(inner)),
             (1, lambda: f"LATERAL {self.group(inner, 2)}"),
         )
+
+    def _badly_designed(self) -> str:
+        """An OPTIONAL in which something looks at a variable that only the outside binds, if anything does."""
+        middle, far = self.known(), self.known()
+        new = self.pick(*_NAMES) if self.odds(30) else self.made()
+        self.patterns -= 2
+        edge = f"{self.pick(new, new, middle)} {self.pick(*_VERBS)} {far}"
+        condition = self.pick(f"BOUND ( {far} )", f"{far} != {new}", f"{far} = {middle}", f"{far} IN ( e:a , e:b )")
+        inner = self._weighted(
+            (40, lambda: f"OPTIONAL {{ {edge} }}"),
+            (10, lambda: f"OPTIONAL {{ {edge} FILTER ( {condition} ) }}"),
+            (6, lambda: f"{{ {edge} FILTER ( {condition} ) }}"),
+            (6, lambda: f"{{ FILTER ( {condition} ) }}"),
+            (6, lambda: f"MINUS {{ {edge} }}"),
+            (6, lambda: f"{{ SELECT {self.pick(new, far, middle)} {{ {edge} }} }}"),
+            (6, lambda: f"{{ {edge} }} UNION {{ FILTER ( {condition} ) }}"),
+            (6, lambda: f"{self.pick('FILTER EXISTS', 'FILTER NOT EXISTS')} {{ {edge} }}"),
+            (6, lambda: f"BIND ( {far} AS {self.made()} )"),
+            (6, lambda: f"FILTER ( {condition} )"),
+        )
+        first = f"{middle} {self.pick(*_VERBS)} {new}"
+        return f"{self.pick('OPTIONAL', 'OPTIONAL', 'FILTER EXISTS', 'FILTER NOT EXISTS')} {{ {first} {inner} }}"
 
     def _bind0(self) -> str:
         return self._bind(0)
@@ -403,6 +437,11 @@ class Writer:
         if self.odds(45):
             return f"SELECT {distinct}* {clauses}{where}", False
         shown = self._projection()
+        if self.odds(5):
+            return (
+                f"SELECT {distinct}{' '.join(shown)} {clauses}{where} ORDER BY DESC( {self.expression(depth)} )",
+                False,
+            )
         order = self._order(shown) if self.odds(12) else ""
         return f"SELECT {distinct}{' '.join(shown)} {clauses}{where}{order}", bool(order)
 
@@ -431,6 +470,8 @@ class Writer:
         head = "PREFIX e: <http://e/> "
         if self.odds(8):
             head = "BASE <http://e/> PREFIX e: <> "
+        elif self.odds(8):
+            head = f"PREFIX h: <http://h/#FILTER> {head}"
         clauses = ""
         if self.odds(7):
             clauses = self.pick("FROM e:g ", "FROM e:g FROM e:h ", "FROM NAMED e:g ", "FROM e:g FROM NAMED e:h ")
@@ -439,7 +480,7 @@ class Writer:
         if form < 82:
             text, ordered = self.select(3 if self._compact else 2, 4, clauses)
         elif form < 88:
-            text = f"ASK {clauses}{self.pick('WHERE ', '')}{self.group(2, 4)}"
+            text = f"{self.pick('ASK', 'ASK', 'DESCRIBE ?a')} {clauses}{self.pick('WHERE ', '')}{self.group(2, 4)}"
         else:
             body = self.group(2, 4)
             template = " . ".join(self._template() for _ in range(2))
@@ -458,7 +499,7 @@ def _of(options: Sequence[T], choose: Choose) -> T:
 
 def _data(choose: Choose, *, tight: bool) -> tuple[Quad, ...]:
     basis = _TIGHT if tight else _BASIS
-    quads = dict.fromkeys(quad for _ in range((4 if tight else 12) + choose(10)) for quad in _of(basis, choose))
+    quads = dict.fromkeys(quad for _ in range((6 if tight else 12) + choose(10)) for quad in _of(basis, choose))
     return (*quads, *(_LISTED if choose(2) else ()))
 
 
@@ -479,12 +520,20 @@ def _query(choose: Choose, *, compact: bool) -> Query:
         names = (*_NAMES, *(name.replace("$", "?") for name in writer.seen))
         shown = [name for name in names if name in text.partition("{")[0] or "* " in text.partition("{")[0]]
         bindings[_of(shown or names, choose)[1:]] = _of((*_NODES[:4], *_LITERALS[:2]), choose)
-    return Query(spelt(text, _of(_SEPARATORS, choose), _of(_CASES, choose)), ordered, bindings)
+    limited = not ordered and "SELECT" in text and writer.odds(3)
+    if limited:
+        text += " LIMIT 2"
+    elif writer.odds(4):
+        text = re.sub(r"(?<= )e:", writer.pick(":", "optional:", "FILTER:"), text)
+    elif writer.odds(4) and "d" not in bindings:
+        text = re.sub(r"(?<= )\?d\b", writer.pick("?filter", "?EXISTS", "?optional"), text)
+    return Query(spelt(text, _of(_SEPARATORS, choose), _of(_CASES, choose)), ordered, limited, bindings)
 
 
 def case_of(choose: Choose) -> Case:
     compact = choose(2) == 0
-    return Case(_data(choose, tight=compact), _query(choose, compact=compact), _of(VIEWS, choose), _told(choose))
+    data, *others = (_data(choose, tight=compact) for _ in range(WORLDS))
+    return Case(data, _query(choose, compact=compact), _of(VIEWS, choose), _told(choose), tuple(others))
 
 
 @st.composite
@@ -539,19 +588,20 @@ def answer(store: ox.Store, text: str, case: Case) -> Answer:
             return Answer("boolean", bool(result), int(bool(result)))
         if isinstance(result, ox.QueryTriples):
             return _graph(result)
-        return _table(result, ordered=case.query.ordered)
+        return _table(result, case.query)
     except SyntaxError:
         return Answer("syntax error")
     except (ValueError, OSError, RuntimeError) as error:
         return Answer("error", f"{type(error).__name__}: {error}")
 
 
-def _table(result: ox.QuerySolutions, *, ordered: bool) -> Answer:
+def _table(result: ox.QuerySolutions, query: Query) -> Answer:
     names = tuple(variable.value for variable in result.variables)
     rows = [tuple(map(_known, row)) for row in islice(result, MOST + 1)]
     if len(rows) > MOST:
         return Answer("large")
-    return Answer("table", (names, rows if ordered else Counter(rows)), len(rows))
+    content = len(rows) if query.limited else rows if query.ordered else Counter(rows)
+    return Answer("table", (names, content), len(rows))
 
 
 def _graph(result: ox.QueryTriples) -> Answer:
@@ -608,11 +658,20 @@ Planner = Callable[[str, Counts | None], str]
 
 
 def compared(case: Case, planner: Planner) -> Found:
-    """Run a query as it is and as planned."""
+    """Run a query as it is and as planned; what is told is the first difference, else how it is over the first data."""
     text = case.query.text
-    planned, store = planner(text, case.counts), store_of(case.data)
-    original = answer(store, text, case)
-    return Found(case, planned, original, original if planned == text else answer(store, planned, case))
+    planned = planner(text, case.counts)
+    if planned == text:
+        original = answer(store_of(case.data), text, case)
+        return Found(case, text, original, original)
+    worlds = (replace(case, data=data, others=()) for data in (case.data, *case.others))
+    found = [_both(world, planned) for world in worlds]
+    return next((item for item in found if item.differs), found[0])
+
+
+def _both(case: Case, planned: str) -> Found:
+    store = store_of(case.data)
+    return Found(case, planned, answer(store, case.query.text, case), answer(store, planned, case))
 
 
 def smaller(found: Found, planner: Planner) -> Found:
