@@ -4,7 +4,9 @@ import pyoxigraph as ox
 import pytest
 import requests
 
-from kg.formats import TURTLE
+from kg.engine import tokens
+from kg.engine.plan import plan
+from kg.formats import JSON, TURTLE
 from kg.rdf import NamedNode, in_graph
 from w3c.deviations import ENGINE
 from w3c.exchanges import DATA0
@@ -70,18 +72,47 @@ def test_bad_syntax(http: requests.Session, w3c_server: str, test: QueryTest) ->
     assert response.json()["type"].endswith("/query-syntax"), response.text
 
 
-@pytest.mark.parametrize("test", params([test for test in EVALUATION if test.id in ENGINE], {}))
-def test_deviation_is_the_engines(test: QueryTest) -> None:
-    """Without HTTP, without a union, with the files where the suite wants them, pyoxigraph deviates all the same."""
+def held(test: QueryTest) -> ox.Store:
+    """Just the data of a test, with the files where the suite wants them."""
     store = ox.Store()
     for iri in test.data:
         store.extend(quads(iri))
     for iri in test.graph_data:
         store.extend(in_graph(quads(iri), NamedNode(iri)))
-    found = store.query(test.text)
-    media_type = accept_for(test.result or "").partition(",")[0]
+    return store
+
+
+def answered(store: ox.Store, text: str, test: QueryTest, media_type: str, *, union: bool = False) -> Answer:
+    found = store.query(text, use_default_graph_as_union=union)
     if isinstance(found, ox.QueryTriples):
         media_type, body = TURTLE.media_type, found.serialize(format=ox.RdfFormat.TURTLE)
     else:
         body = found.serialize(format=ox.QueryResultsFormat.from_media_type(media_type))
-    assert not same(from_response(media_type, body or b"", ordered=test.ordered), expected(test))
+    return from_response(media_type, body or b"", ordered=test.ordered)
+
+
+@pytest.mark.parametrize("test", params([test for test in EVALUATION if test.id in ENGINE], {}))
+def test_deviation_is_the_engines(test: QueryTest) -> None:
+    """Without HTTP, without a union, with the files where the suite wants them, pyoxigraph deviates all the same."""
+    found = answered(held(test), test.text, test, accept_for(test.result or "").partition(",")[0])
+    assert not same(found, expected(test))
+
+
+@pytest.mark.parametrize("union", [True, False])
+def test_planned_queries_have_the_same_answers(*, union: bool) -> None:
+    """Straight on the engine: what it says to each query of the suite does not change by planning."""
+    changed = 0
+    for test in TESTS:
+        text = plan(test.text, None).text
+        if text == test.text:
+            continue
+        changed += 1
+        assert tokens.service_position(test.text) is None, test.id
+        store = held(test)
+        if test.bad:
+            with pytest.raises(SyntaxError):
+                store.query(text)
+            continue
+        found, wanted = (answered(store, query, test, JSON.media_type, union=union) for query in (text, test.text))
+        assert same(found, wanted), f"{test.id}\n{text}{differences(found, wanted)}"
+    assert changed, "no query of the suite was planned"

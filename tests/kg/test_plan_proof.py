@@ -1,0 +1,296 @@
+"""What the planner makes of a query gives the same rows: shown on many queries, and on mistakes that it would notice.
+
+`python tests/kg/test_plan_proof.py 20000 [seed]` does so for as many queries as wanted and prints what it counted.
+"""
+
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import cache
+from itertools import pairwise
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from kg.engine.plan import plan
+from wild import Case, Found, Planner, Query, cases, compared, sample, smaller
+
+from kg.engine import tokens
+from kg.engine.protocol import Counts
+
+NUMBER = 4000
+"""Queries of the fixed sample, which takes seconds."""
+
+
+def planned(text: str, counts: Counts | None) -> str:
+    return plan(text, counts).text
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cases)
+def test_the_same_rows(case: Case) -> None:
+    found = compared(case, planned)
+    assert not found.differs, found
+
+
+class Tally:
+    """What became of many queries, and those that differ."""
+
+    def __init__(self, cases: Iterable[Case], planner: Planner = planned) -> None:
+        self.counts, self.differing = Counter[str](), list[Found]()
+        for case in cases:
+            found = compared(case, planner)
+            self.counts += Counter(self._names(found))
+            if found.differs:
+                self.differing.append(smaller(found, planner))
+
+    @staticmethod
+    def _names(found: Found) -> list[str]:
+        names = ["all", found.original.kind] + ["with rows"] * found.fruitful
+        if found.changed:
+            names += ["planned", f"planned: {found.original.kind}"] + ["planned with rows"] * found.fruitful
+        return names + ["different"] * found.differs
+
+    def smallest(self) -> Found | None:
+        return min(
+            self.differing, key=lambda found: len(found.case.query.text) + 40 * len(found.case.data), default=None
+        )
+
+
+@cache
+def tally() -> Tally:
+    return Tally(sample(NUMBER, 0))
+
+
+def test_the_same_rows_for_a_fixed_sample() -> None:
+    assert tally().differing == [], tally().smallest()
+
+
+def test_the_sample_says_something() -> None:
+    """Of what is planned, at least a third has rows; and not little is planned."""
+    counts = tally().counts
+    assert counts["planned with rows"] >= counts["planned"] / 3, counts
+    assert counts["planned"] >= NUMBER / 5, counts
+    assert counts["syntax error"] <= NUMBER / 50, counts
+
+
+# The proof would notice: mistakes that a planner could make
+
+
+def closing(stream: list[tokens.Token], opened: int) -> int:
+    """The index of the bracket that closes the one at an index."""
+    depth = 0
+    for index in range(opened, len(stream)):
+        depth += (stream[index].text in "({[") - (stream[index].text in ")}]")
+        if depth == 0:
+            return index
+    return len(stream) - 1
+
+
+def after_optionals(text: str) -> Iterable[tuple[list[tokens.Token], int, int]]:
+    """The tokens, with the index of each OPTIONAL and of its closing brace, the last first."""
+    stream = list(tokens.tokens(text))
+    for index in reversed(range(len(stream) - 1)):
+        if stream[index].is_word("OPTIONAL") and stream[index + 1].text == "{":
+            yield stream, index, closing(stream, index + 1)
+
+
+def every_optional_lateral(text: str, _: Counts | None) -> str:
+    opened, closed = set[int](), set[int]()
+    for stream, index, end in after_optionals(text):
+        opened.add(stream[index].start)
+        closed.add(stream[end].start)
+    return "".join("LATERAL { " * (at in opened) + sign + " } " * (at in closed) for at, sign in enumerate(text))
+
+
+def filter_into_optional(text: str, _: Counts | None) -> str:
+    for stream, _index, end in after_optionals(text):
+        following = stream[end + 1 : end + 3]
+        if len(following) == 2 and following[0].is_word("FILTER") and following[1].text == "(":
+            stop = stream[closing(stream, end + 2)].start + 1
+            return f"{text[: stream[end].start]} {text[stream[end].start + 1 : stop]} }} {text[stop:]}"
+    return text
+
+
+def triples_before_optional(text: str, _: Counts | None) -> str:
+    for stream, index, end in after_optionals(text):
+        first = end + 1 + (stream[end + 1].text == ".")
+        stop = next(place for place in range(first, len(stream)) if _ends_triples(stream[place]))
+        if stop > first + 2:
+            start, middle, last = stream[index].start, stream[first].start, stream[stop].start
+            dot = "" if stream[index - 1].text in "{}." else " . "
+            return f"{text[:start]}{dot} {text[middle:last]} . {text[start:middle]} {text[last:]}"
+    return text
+
+
+def _ends_triples(token: tokens.Token) -> bool:
+    return token.text in "{}." or (token.kind == "word" and len(token.text) > 1)
+
+
+def groups_opened(text: str, _: Counts | None) -> str:
+    stream, gone = list(tokens.tokens(text)), set[int]()
+    for index, token in enumerate(stream[:-1]):
+        if token.text == "{" and index and stream[index - 1].text in "{}." and not stream[index + 1].is_word("SELECT"):
+            end = closing(stream, index)
+            if not any(other.is_word("UNION") for other in stream[end + 1 : end + 2]):
+                gone |= {token.start, stream[end].start}
+    return "".join(" " if at in gone else sign for at, sign in enumerate(text))
+
+
+def replacing(pattern: str, replacement: str | Callable[[re.Match[str]], str]) -> Planner:
+    return lambda text, _: re.sub(pattern, replacement, text, flags=re.IGNORECASE)
+
+
+MISTAKES: dict[str, Planner] = {
+    "DISTINCT is dropped": replacing(r"\bDISTINCT\b", ""),
+    "NOT EXISTS is MINUS": replacing(r"\bFILTER\s+NOT\s+EXISTS\b", "MINUS"),
+    "EXISTS is a join": replacing(r"\bFILTER\s+EXISTS\b", ""),
+    "EXISTS is LATERAL": replacing(r"\bFILTER\s+EXISTS\b", "LATERAL"),
+    "blank nodes are shared": replacing(r"\[\s*\]", "?shared"),
+    "a label is a variable": replacing(r"_:b\d+", "?label"),
+    "IN is VALUES": replacing(
+        r"FILTER\s*\(\s*(\?\w+)\s+IN\s*\(([^()]*)\)\s*\)",
+        lambda match: f"VALUES {match[1]} {{ {match[2].replace(',', ' ')} }}",
+    ),
+    "comments are cut by a pattern": replacing(r"#[^\n]*", ""),
+    "OPTIONAL is required": replacing(r"\bOPTIONAL\b", ""),
+    "a group is no scope": groups_opened,
+    "every OPTIONAL is LATERAL": every_optional_lateral,
+    "a filter moves into OPTIONAL": filter_into_optional,
+    "triples move before any OPTIONAL": triples_before_optional,
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_noticed(mistake: str) -> None:
+    planner = MISTAKES[mistake]
+    found = (compared(case, planner) for case in sample(NUMBER, 0))
+    assert any(item.differs and (item.other.kind != "syntax error" or "comments" in mistake) for item in found)
+
+
+# Hostile texts
+
+PIECES = (
+    *("SELECT", "*", "{", "}", "(", ")", "FILTER", "NOT", "EXISTS", "OPTIONAL", "?a", "e:p", "?b", ".", ";", ",", "IN"),
+    *("'", '"', '"""', "<", ">", "<http://e/a>", "_:b", "[", "]", "#", "\n", "UNION", "VALUES", "LATERAL", "\\", "<<"),
+    *("\\u007D", "\x00", "\ud800", "\u0301", "PREFIX e: <http://e/>", "GRAPH ?g", "BIND", "AS", "||", "&&", "!", "^"),
+    *("/", "MINUS"),
+)
+SECONDS = 5.0
+"""A bound for the largest texts, on a machine that does other things too."""
+
+
+def timed(text: str) -> str:
+    started = time.perf_counter()
+    found = planned(text, None)
+    assert time.perf_counter() - started < SECONDS
+    return found
+
+
+def assert_alike(text: str) -> None:
+    """Planned or not, a small text has the same answer or is refused in the same way."""
+    found = compared(Case(ODD_DATA, Query(text)), lambda text, _: timed(text))
+    assert not found.differs, found
+
+
+ODD_DATA = next(sample(1, 7)).data[:8]
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=40).map(" ".join))
+def test_random_texts(text: str) -> None:
+    assert_alike(text)
+    assert_alike("PREFIX e: <http://e/> SELECT * { ?a e:p ?b " + text)
+
+
+def mutated(text: str, random: Random) -> str:
+    """A piece of a text taken out, put elsewhere, doubled, or replaced by another."""
+    start, end = sorted(random.randrange(len(text) + 1) for _ in range(2))
+    end = min(end, start + 12)
+    elsewhere = random.randrange(len(text) + 1)
+    piece = random.choice(PIECES)
+    return random.choice(
+        (
+            text[:start] + text[end:],
+            text[:elsewhere] + text[start:end] + text[elsewhere:],
+            text[:start] + piece + text[end:],
+            f"{text[:elsewhere]} {piece} {text[elsewhere:]}",
+        )
+    )
+
+
+def test_mutated_queries() -> None:
+    random = Random(1)  # noqa: S311 - nothing secret
+    for case in sample(NUMBER // 2, 1):
+        text = mutated(case.query.text, random)
+        for _ in range(random.randrange(3)):
+            text = mutated(text, random)
+        assert_alike(text)
+
+
+HEAD = "SELECT * { ?a ?b ?c "
+LARGE = {
+    "braces": "SELECT * " + "{ " * 10_000 + "?a ?b ?c" + " }" * 10_000,
+    "optionals": HEAD + "OPTIONAL { ?a ?b ?c " * 10_000 + "} " * 10_001,
+    "exists": HEAD + "FILTER NOT EXISTS { ?a ?b ?c " * 10_000 + "} " * 10_001,
+    "exists in brackets": f"{HEAD} FILTER {'( EXISTS { ?a ?b ?c FILTER ' * 5_000} ( 1 ) {' } )' * 5_000}",
+    "exists side by side": HEAD + "FILTER NOT EXISTS { ?a ?b ?c } " * 30_000 + "}",
+    "optionals side by side": HEAD + "OPTIONAL { ?a ?b ?d } " * 45_000 + "}",
+    "open braces": "SELECT * " + "{" * 1_000_000,
+    "closed braces": "SELECT * { " + "}" * 1_000_000,
+    "brackets": HEAD + "FILTER " + "(" * 500_000 + "1" + ")" * 500_000 + " }",
+    "triples": "SELECT * { " + "?a ?b ?c . " * 90_000 + "OPTIONAL { ?a ?d ?e } }",
+    "members": HEAD + "FILTER (?a IN (" + "<http://e/a>, " * 70_000 + "<http://e/b>)) }",
+    "lines": HEAD + "FILTER NOT EXISTS { ?c ?d ?e } }" + "\n" * 1_000_000,
+    "comments": HEAD + "FILTER NOT EXISTS { ?c ?d ?e } }" + "# {\n" * 250_000,
+    "an open string": HEAD + "FILTER NOT EXISTS { ?c ?d '" + "x" * 1_000_000,
+    "open strings": HEAD + "FILTER NOT EXISTS { ?c ?d " + '"""' * 300_001,
+    "quotes": HEAD + "FILTER NOT EXISTS { ?c ?d " + "'\n" * 400_000,
+    "escapes": HEAD + "FILTER NOT EXISTS { ?c ?d '" + "\\" * 1_000_000,
+    "open IRIs": HEAD + "FILTER NOT EXISTS { ?c ?d " + "<" * 1_000_000,
+    "a word": HEAD + "FILTER NOT EXISTS { ?c ?d " + "x" * 1_000_000,
+    "words": "SELECT " * 140_000,
+    "variables": f"SELECT * {{ {' '.join(f'?a{n} ?b{n} ?c{n} .' for n in range(40_000))} OPTIONAL {{ ?a1 ?d ?e }} }}",
+    "a chain": f"SELECT * {{ {' . '.join(f'?a{n} <p> ?a{n + 1}' for n in range(40_000))} OPTIONAL {{ ?a1 ?d ?e }} }}",
+    "a chain in EXISTS": f"{HEAD} FILTER EXISTS {{ {' . '.join(f'?c{n} <p> ?c{n + 1}' for n in range(40_000))} }} }}",
+    "prefixes": "PREFIX e: <http://e/> " * 45_000 + "SELECT * { ?a e:p ?c OPTIONAL { ?a ?d ?e } }",
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_texts(name: str) -> None:
+    """In bounded time; and a text that nests so deep that the engine's parser would not survive it is left alone."""
+    text = LARGE[name]
+    found = timed(text)
+    assert found == text or tokens.nesting(text) < tokens.SHALLOW
+
+
+def test_it_grows_in_proportion() -> None:
+    """Twice the text takes about twice the time, or no time at all."""
+
+    def seconds(number: int) -> float:
+        text = (
+            "SELECT * { ?a ?b ?c " + "FILTER NOT EXISTS { ?a ?b ?c . ?c ?d ?e } OPTIONAL { ?a ?b ?f } " * number + "}"
+        )
+        started = time.perf_counter()
+        planned(text, None)
+        return time.perf_counter() - started
+
+    times = [min(seconds(number) for _ in range(3)) for number in (100, 200, 400)]
+    assert all(late < 3.5 * early + 0.01 for early, late in pairwise(times)), times
+
+
+def main(number: int, seed: int = 1) -> int:
+    started = time.perf_counter()
+    tally = Tally(sample(number, seed))
+    lines = [f"{count:8} {name}" for name, count in sorted(tally.counts.items())]
+    found = sorted(tally.differing, key=lambda found: len(found.case.query.text))[:5]
+    sys.stdout.write("\n".join([*lines, f"{time.perf_counter() - started:8.1f} seconds", *map(str, found), ""]))
+    return len(tally.differing)
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(*map(int, sys.argv[1:] or ["20000"])), 1))
