@@ -146,7 +146,7 @@ def clauses(text: str, keyword: str, modifier: str, base: str = "") -> Iterator[
             prefixes[following[0].text.removesuffix(":")] = urljoin(base, following[1].text.strip("<>"))
         elif token.is_word(keyword) and following:
             modified = following[0].is_word(modifier)
-            yield Clause(token.start, modified, _resolve(following[-1] if modified else following[0], base, prefixes))
+            yield Clause(token.start, modified, resolved(following[-1] if modified else following[0], base, prefixes))
 
 
 def dataset_clauses(text: str, base: str = "") -> DatasetClauses:
@@ -160,7 +160,8 @@ def dataset_clauses(text: str, base: str = "") -> DatasetClauses:
     )
 
 
-def _resolve(token: Token, base: str, prefixes: dict[str, str]) -> str | None:
+def resolved(token: Token, base: str, prefixes: dict[str, str]) -> str | None:
+    """The IRI that a token stands for; None where it is none, or its prefix is unknown."""
     if token.kind == "iri":
         return urljoin(base, token.text[1:-1])
     if token.kind == "pname":
