@@ -33,7 +33,7 @@ from kg.formats import (
     by_name,
 )
 from kg.host import HostSettings
-from kg.query import answer
+from kg.query import answer, check
 from kg.rdf import NamedNode, Quad, canonical_nquads, canonical_turtle, compress, serialize
 from kg.reports import print_findings
 from kg.supervisor import supervised
@@ -120,6 +120,14 @@ def build_command(data: Path, lang: str) -> None:
     "--services", default="", envvar="HPKG_SERVICES", help="Hosts that SERVICE may call, with commas between."
 )
 @click.option(
+    "--plan",
+    type=click.Choice(["on", "off"]),
+    default="on",
+    show_default=True,
+    envvar="HPKG_PLAN",
+    help="Rewrite queries to equal ones that are answered faster.",
+)
+@click.option(
     "--text",
     "texts",
     multiple=True,
@@ -139,6 +147,7 @@ def serve(
     write_timeout: float,
     default_graph: str,
     services: str,
+    plan: str,
     texts: tuple[Path, ...],
     **limits: int,
 ) -> None:
@@ -146,14 +155,14 @@ def serve(
     _require_free(host, port)
     seconds = {"HPKG_TIMEOUT": str(timeout), "HPKG_WRITE_TIMEOUT": str(write_timeout)}
     os.environ.update({"HPKG_DATA": str(data), "HPKG_DEFAULT_GRAPH": default_graph, "HPKG_SERVICES": services})
-    os.environ.update(seconds)
+    os.environ.update({**seconds, "HPKG_PLAN": plan})
     os.environ["HPKG_TEXT"] = os.pathsep.join(str(file.absolute()) for file in texts)
     os.environ.pop("HPKG_KEEPER", None)
     own_texts = anchors.Texts(texts)
     with contextlib.ExitStack() as stack:
         if limits["cells"] > 0 and sys.platform == "linux":
             folder = stack.enter_context(
-                supervised(_host_settings(data, services, limits), max(timeout, write_timeout))
+                supervised(_host_settings(data, services, plan, limits), max(timeout, write_timeout))
             )
             os.environ["HPKG_KEEPER"] = str(folder)
             with contextlib.closing(CellsEngine(folder, timeout)) as engine:
@@ -173,7 +182,7 @@ def _require_free(host: str, port: int) -> None:
         raise click.UsageError(f"http://{host}:{port}/ cannot be served: {error.strerror}.") from None
 
 
-def _host_settings(data: Path, services: str, limits: dict[str, int]) -> HostSettings:
+def _host_settings(data: Path, services: str, plan: str, limits: dict[str, int]) -> HostSettings:
     return HostSettings(
         data=str(data),
         cells=limits["cells"],
@@ -182,6 +191,7 @@ def _host_settings(data: Path, services: str, limits: dict[str, int]) -> HostSet
         spool_mib=limits["spool_limit"],
         waiting=limits["queue"],
         services=tuple(host.strip().lower() for host in services.split(",") if host.strip()),
+        planning=plan == "on",
     )
 
 
@@ -204,10 +214,14 @@ def _serve_web(host: str, port: int, workers: int) -> None:
 @click.argument("query")
 @click.option("--endpoint", metavar="URL", help="Ask this SPARQL endpoint instead of the data folder.")
 @click.option("--format", "format_name", metavar="NAME", help="json, xml, csv, tsv; ttl, nt, jsonld, rdf, trig, nq.")
+@click.option("--explain", is_flag=True, help="Do not run it; print it as it is planned, with what was done and why.")
 @_data
-def query(query: str, endpoint: str | None, format_name: str | None, data: Path) -> None:
+def query(*, query: str, endpoint: str | None, format_name: str | None, explain: bool, data: Path) -> None:
     """Run QUERY: a file, `-` for standard input, or the text itself."""
     text = _query_text(query)
+    if explain:
+        _explain(text, data)
+        return
     solutions, graph = _result_formats(format_name)
     if endpoint is not None:
         _write(io.BytesIO(remote.ask(endpoint, text, solutions, graph)))
@@ -216,6 +230,15 @@ def query(query: str, endpoint: str | None, format_name: str | None, data: Path)
     result = answer(build.open_or_build(data), QueryRequest(text, Dataset(), solutions, boolean, graph))
     with result.body as body:
         _write(body)
+
+
+def _explain(text: str, data: Path) -> None:
+    """Print a query as it is planned for the graph of a data folder, with what was done as comments."""
+    check(QueryRequest(text))
+    explained = build.open_or_build(data).explained(text)
+    click.echo(explained.text)
+    for change in explained.changes:
+        click.echo(f"# line {change.line}: {change.words}")
 
 
 def _result_formats(name: str | None) -> tuple[ResultFormat, RdfFormat]:

@@ -40,7 +40,7 @@ READY: Final = "ready"
 
 @dataclass(frozen=True)
 class HostSettings:
-    """What the keeper is told: the data folder, how many cells, and limits in MiB and jobs."""
+    """What the keeper is told: the data folder, how many cells, limits in MiB and jobs, whether queries are planned."""
 
     data: str
     cells: int
@@ -49,6 +49,7 @@ class HostSettings:
     spool_mib: int
     waiting: int
     services: tuple[str, ...]
+    planning: bool = True
 
     def to_json(self) -> str:
         """The settings as one line of JSON."""
@@ -181,7 +182,7 @@ def keep(folder: Path, settings: HostSettings) -> None:
     """Load the graph and serve jobs on the socket of a folder until standard input ends."""
     data = Path(settings.data)
     engine = open_or_build(data)
-    engine.services = frozenset(settings.services)
+    engine.services, engine.planning = frozenset(settings.services), settings.planning
     shapes = own_shapes()
     own = Gate(shapes)
     judge = Judge(engine, shapes, LocalProposer(engine, own))

@@ -36,7 +36,7 @@ from service.caching import (
 )
 from service.observability import Exchange, Observer, exchange_of
 from service.settings import Settings
-from service.sparql import Formats, negotiated, query_request
+from service.sparql import EXPLAIN, Formats, negotiated, query_request
 from service.state import BEGUN
 
 if TYPE_CHECKING:
@@ -109,6 +109,8 @@ class Express:
             return None
         try:
             sent = body.parameters(environ["QUERY_STRING"].encode("latin-1"))
+            if EXPLAIN in sent:
+                return None
             formats = negotiated(environ.get("HTTP_ACCEPT", ""))
             query = query_request(sent, formats, self._settings)
             check(query)

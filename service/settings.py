@@ -36,6 +36,7 @@ class Settings:
     take; `max_body` is the longest accepted request body in bytes;
     `cache_bytes` are kept of answers, none if 0; `max_age` is how many seconds others may reuse an answer
     without asking again. `services` are the hosts, `host` or `host:port`, that queries may call with SERVICE.
+    `planning` says whether queries are rewritten to equal ones that are answered faster.
     `texts` are files with the text of a source, in which pages show where its evidence is.
     """
 
@@ -50,6 +51,7 @@ class Settings:
     access_log: bool = True
     services: tuple[str, ...] = ()
     texts: tuple[Path, ...] = ()
+    planning: bool = True
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -63,9 +65,10 @@ class Settings:
             keeper=Path(os.environ["HPKG_KEEPER"]) if os.environ.get("HPKG_KEEPER") else None,
             cache_bytes=_whole_number(os.environ, "HPKG_CACHE", DEFAULT_CACHE),
             max_age=_whole_number(os.environ, "HPKG_MAX_AGE", 0),
-            access_log=_access_log(os.environ),
+            access_log=_switch(os.environ, "HPKG_ACCESS_LOG"),
             services=_services(os.environ),
             texts=tuple(Path(name) for name in os.environ.get("HPKG_TEXT", "").split(os.pathsep) if name),
+            planning=_switch(os.environ, "HPKG_PLAN"),
         )
 
 
@@ -120,11 +123,11 @@ def _services(environment: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(hosts))
 
 
-def _access_log(environment: Mapping[str, str]) -> bool:
-    match environment.get("HPKG_ACCESS_LOG", "on"):
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    match environment.get(name, "on"):
         case "on":
             return True
         case "off":
             return False
         case other:
-            raise ConfigurationError(f"HPKG_ACCESS_LOG must be on or off, not {other!r}.")
+            raise ConfigurationError(f"{name} must be on or off, not {other!r}.")

@@ -7,14 +7,16 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.datastructures import MIMEAccept, MultiDict
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from werkzeug.http import parse_accept_header
 
 from kg.delta import Update
+from kg.engine.plan import Change, Plan, plan
 from kg.engine.protocol import Dataset, QueryRequest, ResultKind
 from kg.formats import RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
+from kg.query import check
 from service import body, editor
 from service.caching import answered, result_response, revalidated
 from service.catalog import site
@@ -23,13 +25,15 @@ from service.pages import Link, add_links, dataset_link, page_language, rdf_resp
 from service.service_description import service_description
 from service.settings import Settings
 from service.state import ABANDONED, BEGUN, knowledge_graph
-from service.writing import answer, change
+from service.writing import answer, authenticated, change
 
 blueprint: Final = Blueprint("sparql", __name__)
 
 FORM: Final = "application/x-www-form-urlencoded"
 DIRECT: Final = "application/sparql-query"
 UPDATE: Final = "application/sparql-update"
+EXPLAIN: Final = "explain"
+"""The parameter by which one asks how a query is planned."""
 _BOOLEAN_FORMATS: Final = tuple(fmt for fmt in RESULT_FORMATS if fmt.boolean)
 _DESCRIPTIONS: Final[tuple[Representation, ...]] = (*RDF_FORMATS, HTML)
 _OF_QUERIES: Final = {"default-graph-uri", "named-graph-uri"}
@@ -75,11 +79,28 @@ def _updated(sent: MultiDict[str, str]) -> Response:
 
 
 def _answer(sent: MultiDict[str, str]) -> Response:
+    if EXPLAIN in sent:
+        return _explained(sent)
     formats = negotiated(request.headers.get("Accept", ""))
     query = query_request(sent, formats, knowledge_graph().settings)
     environ = request.environ
     result = answered(replace(query, abandoned=environ.get(ABANDONED), begun=environ.get(BEGUN)), formats.media_types)
     return result_response(result, formats.sent_as[result.kind])
+
+
+def _explained(sent: MultiDict[str, str]) -> Response:
+    """How a query is planned, for the holder of a token; it is not run."""
+    if sent.getlist(EXPLAIN) != ["true"]:
+        raise BadRequest("`explain` can be true.")
+    authenticated()
+    query = query_request(sent, negotiated(""), knowledge_graph().settings)
+    check(query)
+    if knowledge_graph().settings.planning:
+        planned = plan(query.text, knowledge_graph().census.counts())
+    else:
+        planned = Plan(query.text, (Change(1, "left alone: planning is switched off"),))
+    changes = [{"line": change.line, "words": change.words} for change in planned.changes]
+    return jsonify({"query": query.text, "planned": planned.text, "changes": changes})
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def _hosted(settings: Settings) -> KnowledgeGraph:
 
 def _in_process(settings: Settings) -> KnowledgeGraph:
     engine = open_or_build(settings.data)
-    engine.services = frozenset(settings.services)
+    engine.services, engine.planning = frozenset(settings.services), settings.planning
 
     def made() -> tuple[FactJudge, Facts]:
         journal = Journal(settings.data)

@@ -6,7 +6,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from operator import attrgetter
 from typing import IO, Final
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ import pyoxigraph as ox
 
 from kg.engine import tally, tokens, updates
 from kg.engine.diagnosis import diagnose
+from kg.engine.plan import Change, Plan, Plans, plan
 from kg.engine.protocol import UNION, Counts, Dataset, Delta, QueryRequest, QueryResult, ResultKind, Row
 from kg.errors import (
     EngineError,
@@ -42,13 +43,18 @@ _RESULT_FORMATS: Final = {
     CSV: ox.QueryResultsFormat.CSV,
     TSV: ox.QueryResultsFormat.TSV,
 }
+_Found = ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples
 
 
 class EmbeddedEngine:
     """An engine that holds its dataset in memory and evaluates in the calling thread."""
 
-    def __init__(self, quads: Iterable[Quad] = (), digest: str = "", counts: Counts | None = None) -> None:
+    def __init__(
+        self, quads: Iterable[Quad] = (), digest: str = "", counts: Counts | None = None, *, planning: bool = True
+    ) -> None:
         """Hold quads; `digest` names the dataset that they are and `counts` is true of it, as far as known.
+
+        With `planning`, queries are rewritten to equal ones that are answered faster.
 
         They are added one by one: then neighbours lie side by side in memory, so that a forked cell, which writes to
         what it reads, copies few pages, and no second copy is needed meanwhile. A bulk load does neither.
@@ -60,6 +66,8 @@ class EmbeddedEngine:
         self.digest = digest or uuid.uuid4().hex[:16]
         self._writing = threading.Lock()
         self._counts = counts
+        self.planning = planning
+        self._plans = Plans()
         for quad in quads:
             self._store.add(quad)
 
@@ -215,12 +223,16 @@ class EmbeddedEngine:
     ) -> list[Mapping[str, Term | Triple]]:
         """As `solutions`, with triple terms among the values."""
         try:
-            found = self._store.query(
+            found = self._queried(
                 text,
-                base_iri=BASE,
-                default_graph=None if default is None else list(default),
-                named_graphs=None if named is None else list(named),
-                substitutions={ox.Variable(name): term for name, term in (bindings or {}).items()} or None,
+                bool(bindings),
+                lambda planned: self._store.query(
+                    planned,
+                    base_iri=BASE,
+                    default_graph=None if default is None else list(default),
+                    named_graphs=None if named is None else list(named),
+                    substitutions={ox.Variable(name): term for name, term in (bindings or {}).items()} or None,
+                ),
             )
             if not isinstance(found, ox.QuerySolutions):
                 raise EngineError("A SELECT query was expected.")
@@ -310,6 +322,16 @@ class EmbeddedEngine:
                 raise EngineError(f"The query stopped: {error}") from error
             raise
 
+    def explained(self, text: str) -> Plan:
+        """How a query is planned; raises what `evaluate` raises for a text that is none."""
+        said = _complaint(text)
+        if said is not None:
+            raise diagnose(text, said, _complaint)
+        if not self._may_plan():
+            why = "some triples are in several graphs" if self.planning and self._counts else "nothing is planned here"
+            return Plan(text, (Change(1, f"left alone: {why}"),))
+        return plan(text, self._counts)
+
     def select(self, text: str, bindings: Mapping[str, Term] | None = None, dataset: Dataset = UNION) -> list[Row]:
         """As the protocol says, with variables of the projection bound beforehand and over other graphs if wanted."""
         result = self._run(text, dataset, bindings)
@@ -371,22 +393,42 @@ class EmbeddedEngine:
         dataset: Dataset,
         bindings: Mapping[str, Term] | None = None,
         graphs: list[Resource] | None = None,
-    ) -> ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples:
+    ) -> _Found:
         explicit = dataset.explicit
         try:
             named: list[Resource] = [NamedNode(iri) for iri in dataset.named]
-            return self._store.query(
+            return self._queried(
                 text,
-                base_iri=BASE,
-                use_default_graph_as_union=dataset.union and not explicit,
-                default_graph=[NamedNode(iri) for iri in dataset.default] if explicit else None,
-                named_graphs=named if explicit else graphs,
-                substitutions={ox.Variable(name): term for name, term in (bindings or {}).items()} or None,
+                bool(bindings),
+                lambda planned: self._store.query(
+                    planned,
+                    base_iri=BASE,
+                    use_default_graph_as_union=dataset.union and not explicit,
+                    default_graph=[NamedNode(iri) for iri in dataset.default] if explicit else None,
+                    named_graphs=named if explicit else graphs,
+                    substitutions={ox.Variable(name): term for name, term in (bindings or {}).items()} or None,
+                ),
             )
         except SyntaxError as error:
             raise diagnose(text, error.msg, _complaint) from None
         except (ValueError, OSError, RuntimeError) as error:
             raise _failed(error) from error
+
+    def _queried(self, text: str, bound: bool, ask: Callable[[str], _Found]) -> _Found:
+        """Begin to evaluate a query as it is planned, or as it stands if the planned text does not parse.
+
+        As it stands too with variables `bound` beforehand, which the planner does not know of.
+        """
+        planned = text if bound or not self._may_plan() else self._plans.of(text, self._counts)
+        if planned != text:
+            with suppress(SyntaxError):
+                return ask(planned)
+        return ask(text)
+
+    def _may_plan(self) -> bool:
+        """Whether queries are planned: how often the engine counts a triple that two graphs hold hangs on its plan."""
+        counts = self._counts
+        return self.planning and counts is not None and counts.triples == counts.unnamed + sum(counts.graphs.values())
 
 
 def _failed(error: Exception) -> InputError | EngineError:

@@ -15,10 +15,10 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kg.engine.plan import plan
 from wild import Case, Found, Planner, Query, cases, compared, sample, smaller
 
 from kg.engine import tokens
+from kg.engine.plan import plan
 from kg.engine.protocol import Counts
 
 NUMBER = 4000

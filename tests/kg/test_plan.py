@@ -1,0 +1,327 @@
+"""Planned queries: each rule with a case that it takes and one that it leaves alone, and the same rows always."""
+
+from collections import Counter
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kg.counts import count
+from kg.engine.embedded import EmbeddedEngine
+from kg.engine.grammar import DEEPEST, LONGEST
+from kg.engine.plan import KEPT, Plans, plan
+from kg.engine.protocol import Counts, PropertyCounts, Row
+from kg.errors import QuerySyntaxError
+from kg.formats import TRIG
+from kg.rdf import NamedNode, parse
+
+E = "http://e.org/"
+PREFIX = f"PREFIX : <{E}> "
+COUNTS = Counts(
+    100_000, None, None, None,
+    {
+        f"{E}about": PropertyCounts(40_000, 40_000, 4_000),
+        f"{E}year": PropertyCounts(40_000, 40_000, 8),
+        f"{E}value": PropertyCounts(40_000, 40_000, 30_000),
+        f"{E}kind": PropertyCounts(4_000, 4_000, 4),
+        f"{E}member": PropertyCounts(8_000, 400, 8_000),
+        f"{E}rare": PropertyCounts(10, 10, 10),
+    },
+    {}, {}, 0,
+)  # fmt: skip
+
+
+def planned(pattern: str, counts: Counts | None = COUNTS, head: str = "SELECT *", tail: str = "") -> str | None:
+    """The pattern as it is planned, without what stands around it; None if nothing changes."""
+    text = f"{PREFIX}{head} {pattern}{tail}"
+    found = plan(text, counts).text
+    return None if found == text else found.removeprefix(f"{PREFIX}{head} ").removesuffix(tail)
+
+
+def reasons(pattern: str, counts: Counts | None = COUNTS) -> str:
+    return " / ".join(change.words for change in plan(f"{PREFIX}SELECT * {pattern}", counts).changes)
+
+
+HELD = "?f :about ?z LATERAL { ?f :year 2024 }"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        (
+            "{ ?z :kind :a FILTER NOT EXISTS { ?f :year 2024 ; :about ?z } }",
+            "{ ?z :kind :a FILTER NOT EXISTS { ?f :about ?z LATERAL { ?f :year 2024 } } }",
+        ),
+        (
+            "{ ?z :kind :a FILTER(?z != :b || EXISTS { ?f :year 2024 ; # { OPTIONAL\n :about ?z }) }",
+            "{ ?z :kind :a FILTER(?z != :b || EXISTS { ?f :about ?z LATERAL { ?f :year 2024 } }) }",
+        ),
+        (
+            "{ ?z :kind :a FILTER EXISTS { ?f :year 2024 ; :about ?z . ?g :rare 'x' ; :kind 1.5 } }",
+            f"{{ ?z :kind :a FILTER EXISTS {{ {{ {HELD} }} {{ ?g :rare 'x' LATERAL {{ ?g :kind 1.5 }} }} }} }}",
+        ),
+        (
+            "{ ?z :kind :a FILTER EXISTS { ?f :about ?z GRAPH :g { ?f :year ?y } } }",
+            "{ ?z :kind :a FILTER EXISTS { ?f :about ?z LATERAL { GRAPH :g { ?f :year ?y } } } }",
+        ),
+        ("{ ?z :kind :a FILTER EXISTS { ?f :about ?z } }", None),
+        ("{ ?z :kind :a FILTER EXISTS { _:f :year 2024 . _:f :about ?z } }", None),
+        ("{ ?z :kind :a FILTER EXISTS { ?f :year 2024 . ?f :about* ?z } }", None),
+    ],
+)
+def test_exists_starts_at_what_is_bound(pattern: str, expected: str | None) -> None:
+    assert planned(pattern) == expected
+
+
+LOOP = "LATERAL { OPTIONAL { ?f :about ?z LATERAL { ?f :value ?v } } }"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("{ ?z :rare 1 OPTIONAL { ?f :value ?v ; :about ?z } }", f"{{ ?z :rare 1 {LOOP} }}"),
+        (
+            "{ ?z :rare 1 OPTIONAL { ?f :value ?v ; :about ?z FILTER(?v > ?z) } }",
+            f"{{ ?z :rare 1 {LOOP.removesuffix('} }')}FILTER(?v > ?z) }} }} }}",
+        ),
+        (
+            "{ ?z :rare 1 OPTIONAL { ?f :about ?z OPTIONAL { ?g :value ?v ; :about ?z } } }",
+            f"{{ ?z :rare 1 LATERAL {{ OPTIONAL {{ ?f :about ?z {LOOP.replace('?f', '?g')} }} }} }}",
+        ),
+        (
+            "{ ?z :kind ?k OPTIONAL { ?f :year 2024 ; :about ?z ; :value ?v } }",
+            "{ ?z :kind ?k OPTIONAL { SELECT * { ?f :year 2024 ; :about ?z ; :value ?v } } }",
+        ),
+        ("{ ?z :rare 1 OPTIONAL { ?f :about ?z } }", None),
+        ("{ ?z :rare 1 OPTIONAL { ?f :about ?y ; :value ?v } }", None),
+        ("{ ?z :rare 1 ; :kind ?k OPTIONAL { ?f :about ?z OPTIONAL { ?k :value ?v } } }", None),
+        ("{ ?z :rare 1 OPTIONAL { ?f :value ?v { ?f :about ?z FILTER(?z = 1) } UNION { FILTER(?z = 2) } } }", None),
+        ("{ ?z :rare 1 OPTIONAL { ?f :value ?v ; :about ?z MINUS { ?f :rare ?r } } }", None),
+        ("{ ?z :rare 1 OPTIONAL { ?f :value ?v ; :about ?z BIND(?v AS ?w) VALUES ?z { 1 } } }", None),
+        ("{ ?z :rare 1 OPTIONAL { ?f :about ?z ; :value ?v } { ?v :kind ?z } }", None),
+    ],
+)
+def test_optional_follows_its_left_side(pattern: str, expected: str | None) -> None:
+    assert planned(pattern) == expected
+
+
+def test_values_behind_a_query_leave_optional_alone() -> None:
+    pattern = "{ ?z :rare 1 OPTIONAL { ?f :value ?v ; :about ?z } }"
+    assert planned(pattern, tail=" VALUES ?z { 1 }") is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        (
+            "{ ?z :about ?y OPTIONAL { ?z :kind ?k } ?z :rare 1 }",
+            "{ ?z :about ?y . ?z :rare 1 OPTIONAL { ?z :kind ?k } }",
+        ),
+        ("{ ?z :about ?y OPTIONAL { ?z :kind ?k } ?z :kind ?k }", None),
+        ("{ ?z :about ?y OPTIONAL { ?z :kind ?k } ?z :member ?m }", None),
+        ("{ ?z :about ?y OPTIONAL { ?z :kind ?k } BIND(1 AS ?n) ?z :rare 1 }", None),
+        ("{ ?z :about ?y OPTIONAL { ?z :kind ?k BIND(?z AS ?n) } ?z :rare 1 }", None),
+        ("{ ?z :about ?y OPTIONAL { ?z :kind ?k { BIND(?z AS ?n) } } ?z :rare 1 }", None),
+        ("{ ?z :about ?y OPTIONAL { ?z :kind ?k } _:b :rare ?z }", None),
+    ],
+)
+def test_required_patterns_go_before_optional(pattern: str, expected: str | None) -> None:
+    assert planned(pattern) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        (
+            f"{{ ?f :about ?z FILTER(?z IN (:a, <{E}a>, :b)) }}",
+            f"{{ ?f :about ?z VALUES ?z {{ <{E}a> <{E}b> }} }}",
+        ),
+        ("{ ?f :about ?z FILTER(?z IN (:a, <b>)) }", None),
+        ("{ ?f :about ?z FILTER(?z IN (:a, 1)) }", None),
+        ("{ ?f :about ?z FILTER(?z NOT IN (:a)) }", None),
+        ("{ ?f :about ?y OPTIONAL { ?y :kind ?z } FILTER(?z IN (:a)) }", None),
+        ("{ ?f :rare 1 ; :about ?z FILTER(?z IN (:a)) }", None),
+        ("{ ?f :about ?z ; :value* ?v FILTER(?z IN (:a)) }", None),
+    ],
+)
+def test_values_for_a_list_of_iris(pattern: str, expected: str | None) -> None:
+    assert planned(pattern) == expected
+
+
+SORTED = " ORDER BY DESC(?z) LIMIT 5 OFFSET 2"
+
+
+def test_sorted_before_optional() -> None:
+    found = planned("{ ?z :kind 1 OPTIONAL { ?f :about ?z } }", tail=SORTED)
+    assert found == "{ { SELECT ?z { ?z :kind 1 } ORDER BY DESC(?z) LIMIT 7 } OPTIONAL { ?f :about ?z } }"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "head", "tail"),
+    [
+        ("{ ?z :kind ?k OPTIONAL { ?f :about ?z } }", "SELECT *", SORTED),
+        ("{ ?z :kind 1 OPTIONAL { ?f :about ?z } }", "SELECT DISTINCT ?z", SORTED),
+        ("{ ?z :kind 1 OPTIONAL { ?f :about ?z } }", "SELECT *", " ORDER BY ?z"),
+        ("{ ?z :kind 1 OPTIONAL { ?f :about ?z } FILTER(BOUND(?f)) }", "SELECT *", SORTED),
+        ("{ ?z :kind 1 OPTIONAL { ?f :about ?z } }", "SELECT ?z (COUNT(*) AS ?n)", " GROUP BY ?z ORDER BY ?z LIMIT 1"),
+    ],
+)
+def test_not_sorted_before_optional(pattern: str, head: str, tail: str) -> None:
+    assert planned(pattern, head=head, tail=tail) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{", "OPTIONAL {", "SELECT * { ?a ?b ?c OPTIONAL { ?c ?d ", "SELECT * WHERE OPTIONAL }",
+        "SELECT * { ?a ?b ?c OPTIONAL { ?c ?d ?e . . ?e ?f ?g } }",
+        "SELECT * { ?a ?b ?c OPTIONAL { ?c ?d ?e ?f ?g } }",
+        "SELECT * { ?a ?b ?c FILTER EXISTS { << ?a ?b ?c >> ?d ?e . ?e ?f ?g } }",
+        "SELECT * { ?a ?b ?c {| ?d ?e |} OPTIONAL { ?c ?d ?e . ?e ?f ?g } }",
+        "SELECT * { ?a ?b ?c OPTIONAL { SERVICE <http://e> { ?c ?d ?e . ?e ?f ?g } } }",
+        "SELECT * { ?a ?b ?c LATERAL { OPTIONAL { ?c ?d ?e . ?e ?f ?g } } }",
+        "SELECT * { ?a ?b ?c FILTER(?a<?b&&?c>?d) OPTIONAL { ?c ?d ?e . ?e ?f ?g } }",
+        "SELECT * { ?a ?b ?c OPTIONAL { ?c ?\\u0064 ?e . ?e ?f ?g } }",
+        "CONSTRUCT WHERE { ?a ?b ?c . ?c ?d ?e } # OPTIONAL",
+        'SELECT * { ?a ?b "OPTIONAL { ?x" # EXISTS {\n }',
+        "SELECT * { ?a <http://e/IN(OPTIONAL)> ?c . }",
+        "INSERT DATA { <a> <b> <c> } # OPTIONAL",
+    ],
+)  # fmt: skip
+def test_left_byte_for_byte(text: str) -> None:
+    assert plan(text, COUNTS).text == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * {" + "{" * 10_000 + " OPTIONAL " + "}" * 10_000 + "}",
+        "SELECT * { ?a ?b ?c OPTIONAL {" * 20_000,
+        "SELECT * { ?a ?b ?c FILTER(" + "!" * 10_000 + "EXISTS { ?a ?d ?e . ?e ?f ?g }) }",
+        "SELECT * { ?a ?b " + "(" * 200_000 + " OPTIONAL ",
+        "SELECT * { ?a ?b ?c OPTIONAL { ?c ?d ?e . ?e ?f ?g } }" + " " * 1_000_000,
+    ],
+)
+def test_what_is_long_or_deep_is_not_read(text: str) -> None:
+    (change,) = plan(text, COUNTS).changes
+    assert "longer than" in change.words or "deeper than" in change.words
+    assert plan(text, COUNTS).text == text
+
+
+def test_limits_are_those_of_the_reader() -> None:
+    body = "OPTIONAL { ?z :about ?f . ?f :value ?v "
+    deep = f"{PREFIX}SELECT * {{ ?z :rare 1 " + body * DEEPEST + "}" * DEEPEST + "}"
+    assert "deeper" in plan(deep, COUNTS).changes[0].words
+    assert len(deep) < LONGEST
+
+
+def test_reasons_are_told() -> None:
+    assert "not well designed" in reasons("{ ?z :rare ?k OPTIONAL { ?f :about ?z OPTIONAL { ?k :value ?v } } }")
+    assert "starts at what is bound" in reasons("{ ?z :rare 1 OPTIONAL { ?f :about ?y ; :value ?v } }")
+    assert "MINUS" in reasons("{ ?z :rare 1 OPTIONAL { ?f :value ?v ; :about ?z MINUS { ?f :rare ?r } } }")
+    assert "order" in reasons("{ ?z :kind :a FILTER EXISTS { ?f :year 2024 ; :about ?z } }", None)
+
+
+def test_changes_name_their_line() -> None:
+    text = f"{PREFIX}\nSELECT * {{ ?z :kind :a\nFILTER EXISTS {{\n ?f :year 2024 ; :about ?z }} }}"
+    assert [change.line for change in plan(text, None).changes] == [4]
+
+
+def test_plans_are_kept_and_few() -> None:
+    plans = Plans()
+    text = f"{PREFIX}SELECT * {{ ?z :kind :a FILTER EXISTS {{ ?f :year 2024 ; :about ?z }} }}"
+    assert plans.of(text, COUNTS) is plans.of(text, COUNTS)
+    for number in range(KEPT * 2):
+        plans.of(f"{text} # {number}", None)
+    assert plans.of("ASK {}", None) == "ASK {}"
+    assert plans.of(text, None) == plan(text, None).text
+
+
+def small(data: str, *, planning: bool = True) -> EmbeddedEngine:
+    return EmbeddedEngine(parse(f"PREFIX : <{E}> {data}".encode(), TRIG), planning=planning)
+
+
+def test_errors_quote_the_clients_text() -> None:
+    engine = small(":a :p :b .")
+    with pytest.raises(QuerySyntaxError, match="line 2, column"):
+        engine.select("SELECT * {\n ?a ?b ?c FILTER EXISTS { ?c ?d ?e . ?e ?f ?g } OPTIONAL ?x }")
+
+
+def test_what_the_engine_rejects_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = small(":a :p :b .")
+    monkeypatch.setattr(Plans, "of", lambda *_: "SELECT {")
+    assert len(engine.select("SELECT * { ?a ?b ?c }")) == 1
+
+
+def test_bound_beforehand() -> None:
+    text = f"{PREFIX}SELECT ?a ?c {{ ?a :p ?b OPTIONAL {{ ?b :p ?c . ?c :q ?d FILTER(?d = 1) }} }}"
+    data = ":a :p :b . :b :p :c, :d . :c :q 1 . :d :q 1 ."
+    for bound in (None, {"c": NamedNode(f"{E}d")}, {"a": NamedNode(f"{E}b")}):
+        with_, without = (small(data, planning=on).select(text, bound) for on in (True, False))
+        assert Counter(map(as_text, with_)) == Counter(map(as_text, without))
+
+
+PREDICATES = (":p", ":q", ":p", ":q", ":p/:q", ":p*", "?w")
+TERMS = ("?x", "?y", "?z", "?w", "?x", "?y", ":a", ":b", "1")
+
+
+class Writer:
+    """Writes patterns at random, valid or not."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.bound = 0
+
+    def triples(self, most: int = 3) -> str:
+        return " . ".join(
+            f"{self.pick('?x', '?y', '?z', '?w', ':a', '[]')} {self.pick(*PREDICATES)} {self.pick(*TERMS)}"
+            for _ in range(self.random.randint(1, most))
+        )
+
+    def pick(self, *choices: str) -> str:
+        return self.random.choice(choices)
+
+    def group(self, depth: int = 0) -> str:
+        parts = [self.triples()]
+        for _ in range(self.random.randint(0 if depth else 1, 2)):
+            parts += [self.part(depth), self.triples(1) * (self.random.random() < 0.2)]
+        return f"{{ {' '.join(parts)} }}"
+
+    def part(self, depth: int) -> str:
+        if depth > 1:
+            return f"FILTER({self.pick(*TERMS)} IN (:a, :b))"
+        inner, self.bound = self.group(depth + 1), self.bound + 1
+        return self.pick(
+            f"OPTIONAL {inner}", f"OPTIONAL {inner}", f"FILTER EXISTS {inner}", f"FILTER NOT EXISTS {inner}",
+            f"{inner} UNION {self.group(depth + 1)}", f"GRAPH ?w {inner}", f"MINUS {inner}",
+            f"FILTER({self.pick(*TERMS)} = :a)", "VALUES (?x) { (:a) (UNDEF) }", f"BIND(?x AS ?n{self.bound})",
+            f"{{ SELECT ?x {inner} }}", "FILTER(?y != '} OPTIONAL {')",
+        )  # fmt: skip
+
+
+def graph(random: Random) -> str:
+    lines = (
+        f":{random.choice('abc')} :{random.choice('pq')} {random.choice([':a', ':b', ':c', '1'])} ." for _ in range(14)
+    )
+    return " ".join(line if random.random() < 0.6 else f":{random.choice('ab')} {{ {line} }}" for line in lines)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32), st.booleans())
+def test_planned_rows_are_the_rows(seed: int, counted: bool) -> None:
+    random = Random(seed)  # noqa: S311 - nothing is secret
+    engine, text = small(graph(random)), f"{PREFIX}SELECT * {Writer(random).group()}"
+    found = plan(text, count(engine) if counted else None)
+    if found.text == text:
+        return
+    try:
+        engine.planning = False
+        rows = engine.select(text)
+    except QuerySyntaxError:
+        return
+    assert Counter(map(as_text, engine.select(found.text))) == Counter(map(as_text, rows)), found
+
+
+def as_text(row: Row) -> str:
+    return str(sorted((name, str(term)) for name, term in row.items()))
