@@ -12,12 +12,15 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from kg import build, resources
+from kg.counts import count, counts_to_json
 from kg.rdf import canonical_nquads
 from kg.terms import DCTERMS, GRAPH, HPEZ, ID, OA, PROV, RDF, RDFS, SCHEMA, SKOS, XSD
 
+_MOST_COUNTED: Final = 2_000_000
+"""Triples up to which they are counted, as a build does."""
 SIZES: Final = {"10k": 10_000, "100k": 100_000, "1M": 1_000_000, "10M": 10_000_000}
 """Names of the usual sizes, in triples."""
 
@@ -95,6 +98,9 @@ def write_folder(folder: Path, triples: int) -> Dataset:
             if written >= triples:
                 break
     _write_manifest(folder, digest.hexdigest())
+    if written < _MOST_COUNTED:
+        counts = counts_to_json(count(build.open_or_build(folder)))
+        _write_manifest(folder, digest.hexdigest(), counts)
     return Dataset(folder, written, blocks - _PREAMBLE)
 
 
@@ -121,9 +127,9 @@ def _named(number: int, numbers: random.Random) -> str:
     )
 
 
-def _write_manifest(folder: Path, sha256: str) -> None:
+def _write_manifest(folder: Path, sha256: str, counts: dict[str, Any] | None = None) -> None:
     """Say that the dataset is whole, made from the present files, and judged: the keeper would judge it again."""
-    manifest = {"fingerprint": resources.fingerprint(), "sha256": sha256}
+    manifest = {"fingerprint": resources.fingerprint(), "sha256": sha256, "counts": counts}
     (folder / build.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
 
 
