@@ -11,7 +11,7 @@ from typing import Final
 
 from kg.engine.tokens import Token, doubtful, line_and_column, nesting, resolved, tokens
 
-LONGEST: Final = 64 * 1024
+LONGEST: Final = 8 * 1024
 """Code points of a query that is read."""
 DEEPEST: Final = 40
 """How deep the brackets of a query that is read may stand within each other; the reader recurses."""

@@ -7,6 +7,7 @@ byte.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -153,14 +154,17 @@ def _odd(group: Group, *, in_main: bool) -> str | None:
 
 def _badly_designed(group: Group, outside: Names) -> str | None:
     """Whether an OPTIONAL names a variable that occurs outside of it, but that its left side does not bind."""
-    for index, element in enumerate(group.elements):
-        rest = union(other.names for other in group.elements if other is not element) | outside
-        if element.kind == "optional" and variables(element.names & rest) - _certain(group.elements[:index]):
+    occurring = Counter(name for element in group.elements for name in element.names)
+    bound = set[str]()
+    for element in group.elements:
+        rest = frozenset(name for name in element.names if occurring[name] > 1 or name in outside)
+        if element.kind == "optional" and variables(rest) - bound:
             return "an OPTIONAL in it is not well designed"
         for inner in element.groups:
             reason = _badly_designed(inner, rest)
             if reason is not None:
                 return reason
+        bound |= element.certain
     return None
 
 
@@ -379,8 +383,7 @@ class _Planner:
             bound = _certain(before[:index])
             if before[index].kind == "filter":
                 continue
-            others = union(other.names for other in before if other is not before[index]) | unit.names
-            if not unit.names & before[index].names <= bound or _unsafe(before[index].groups[0], others, direct=True):
+            if not unit.names & before[index].names <= bound:
                 break
             place = index
         if place is None or self._estimates.matches(unit, scene.given | _certain(before[:place])) > _MULTIPLYING:

@@ -57,7 +57,7 @@ class Served:
         groups = set(self.members.values())
         for group in groups:
             os.killpg(group, signal.SIGKILL)
-        self.process.wait(30)
+        self.process.wait(120)
         end = time.monotonic() + 30
         while any(group in groups for _, group in processes().values()):
             assert time.monotonic() < end, "some process of the service lives on"
@@ -105,7 +105,7 @@ def serving(folder: Path, *prefix: str) -> Iterator[Served]:
     finally:
         if process.poll() is None:
             process.terminate()
-            process.wait(30)
+            process.wait(120)
 
 
 def _wait(served: Served, log: Path) -> None:
