@@ -127,7 +127,10 @@ def read(text: str) -> Query:
         raise UnreadableError("it has escaped code points")
     if doubtful(text) is not None:
         raise UnreadableError("a '<' in it may be an operator")
-    return _Reader(text).query()
+    try:
+        return _Reader(text).query()
+    except ValueError as error:
+        raise UnreadableError("an IRI in it cannot be resolved") from error
 
 
 class _Reader:

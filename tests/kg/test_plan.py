@@ -325,3 +325,13 @@ def test_planned_rows_are_the_rows(seed: int, counted: bool) -> None:
 
 def as_text(row: Row) -> str:
     return str(sorted((name, str(term)) for name, term in row.items()))
+
+
+def test_an_iri_that_cannot_be_resolved_is_told_as_without_planning() -> None:
+    text = "BASE <http://e/> SELECT * { ?z ?p <http://[> OPTIONAL { ?z ?q ?v } }"
+    assert plan(text, None).text == text
+    with pytest.raises(QuerySyntaxError) as planned:
+        EmbeddedEngine(counts=count(EmbeddedEngine())).select(text)
+    with pytest.raises(QuerySyntaxError) as unplanned:
+        EmbeddedEngine(planning=False).select(text)
+    assert str(planned.value) == str(unplanned.value)
