@@ -220,6 +220,8 @@ def query(*, query: str, endpoint: str | None, format_name: str | None, explain:
     """Run QUERY: a file, `-` for standard input, or the text itself."""
     text = _query_text(query)
     if explain:
+        if endpoint is not None:
+            raise click.UsageError("--explain is about a data folder; an endpoint is asked with explain=true.")
         _explain(text, data)
         return
     solutions, graph = _result_formats(format_name)

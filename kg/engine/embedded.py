@@ -323,11 +323,7 @@ class EmbeddedEngine:
 
     def explained(self, text: str) -> Plan:
         """How a query is planned; raises what `evaluate` raises for a text that is none."""
-        _require_parsed(text, _complaint)
-        if not self._may_plan():
-            why = "some triples are in several graphs" if self.planning and self._counts else "nothing is planned here"
-            return Plan(text, (Change(1, f"left alone: {why}"),))
-        return plan(text, self._counts)
+        return explain(text, self._counts, planning=self.planning)
 
     def select(self, text: str, bindings: Mapping[str, Term] | None = None, dataset: Dataset = UNION) -> list[Row]:
         """As the protocol says, with variables of the projection bound beforehand and over other graphs if wanted."""
@@ -426,9 +422,28 @@ class EmbeddedEngine:
         return ask(text)
 
     def _may_plan(self) -> bool:
-        """Whether queries are planned: how often the engine counts a triple that two graphs hold hangs on its plan."""
-        counts = self._counts
-        return self.planning and counts is not None and counts.triples == counts.unnamed + sum(counts.graphs.values())
+        return _unplanned(self._counts, planning=self.planning) is None
+
+
+def explain(text: str, counts: Counts | None, *, planning: bool) -> Plan:
+    """How an engine that holds a dataset with these counts plans a query, which is not evaluated.
+
+    Raises QuerySyntaxError for a text that is none.
+    """
+    _require_parsed(text, _complaint)
+    why = _unplanned(counts, planning=planning)
+    return plan(text, counts) if why is None else Plan(text, (Change(1, f"left alone: {why}"),))
+
+
+def _unplanned(counts: Counts | None, *, planning: bool) -> str | None:
+    """Why no query is planned: how often the engine counts a triple that two graphs hold hangs on its plan."""
+    if not planning:
+        return "planning is switched off"
+    if counts is None:
+        return "nobody has counted the dataset"
+    if counts.triples != counts.unnamed + sum(counts.graphs.values()):
+        return "some triples are in several graphs"
+    return None
 
 
 def _failed(error: Exception) -> InputError | EngineError:
