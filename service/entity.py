@@ -19,7 +19,7 @@ from service.figure_charts import Chart, charts
 from service.naming import Names, literal_text, plain_name
 from service.neighbourhood import Neighbour, picture, stacked
 from service.observability import engine_time
-from service.pages import other_language, page_language
+from service.pages import other_language, page_language, page_number, pager
 from service.state import knowledge_graph
 from service.telling import Telling, telling
 
@@ -29,7 +29,6 @@ PAGE: Final = 50
 """How many claims or links one page of many shows."""
 CLAIMS: Final = 40
 """How many claims one page of a source shows."""
-_MOST_PAGE: Final = 100_000
 
 _NAMES: Final = frozenset({RDFS + "label", SKOS + "prefLabel"})
 _DESCRIPTIONS: Final = (SKOS + "definition", DCTERMS + "description", RDFS + "comment")
@@ -360,16 +359,3 @@ def _links(found: Portrait, shared: dict[str, Any]) -> str:
         **pager(number, listed.size, PAGE),
         **shared,
     )
-
-
-def page_number() -> int:
-    """Which page is asked for; raises BadRequest (400) for what is no such number."""
-    text = request.args.get("page", "1")
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= _MOST_PAGE and len(text) <= len("100000")):
-        raise BadRequest("`page` must be a whole number from 1 on.")
-    return int(text)
-
-
-def pager(number: int, size: int, most: int) -> dict[str, int | None]:
-    """The numbers of the pages before and after one."""
-    return {"earlier": number - 1 if number > 1 else None, "later": number + 1 if number * most < size else None}

@@ -22,7 +22,7 @@ from service.caching import revalidated
 from service.figure_charts import Chart, charts, status_name
 from service.negotiation import HTML, LANGUAGES, MediaType, by_suffix, required
 from service.observability import engine_time
-from service.pages import Link, add_links, content_location, page_language, page_response
+from service.pages import Link, add_links, content_location, page_language, page_number, page_response
 from service.state import knowledge_graph
 
 blueprint: Final = Blueprint("figures", __name__)
@@ -127,7 +127,7 @@ def index(suffix: str = "") -> Response:
     offer = _form(suffix)
     if not suffix and offer is not HTML:
         content_location(_url(next(key for key, form in _FORMS.items() if form is offer), **_asked()))
-    filters, number = _filters(), _number()
+    filters, number = _filters(), page_number()
     revalidated(offer.media_type, page_language())
     engine = knowledge_graph().engine
     with engine_time():
@@ -164,13 +164,6 @@ def _node(name: str, value: str) -> NamedNode:
         return NamedNode(iri)
     except ValueError:
         raise BadRequest(f"`{name}` must be an IRI or the last part of one.") from None
-
-
-def _number() -> int:
-    text = request.args.get("page", "1")
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):  # noqa: PLR2004 - a page's digits
-        raise BadRequest("`page` must be a positive whole number.")
-    return int(text)
 
 
 def _asked() -> dict[str, str]:
