@@ -378,6 +378,14 @@ def test_the_command_line_at_a_running_service(home: str, writer: requests.Sessi
     assert "violation" in refused.stderr
 
 
+def test_the_log_of_a_service_is_that_of_its_folder(home: str, folder: Path, writer: requests.Session) -> None:
+    made = add(writer, home, PLACE.format(name="undone")).json()["commit"]["number"]
+    assert writer.post(f"{home}/commits/{made}/revert", timeout=30).status_code == 201
+    of_service = hpkg("log", "--limit", "2", "--endpoint", home).stdout
+    assert f"(undoes {made})" in of_service
+    assert of_service == hpkg("log", "--limit", "2", "--data", str(folder / "data")).stdout
+
+
 def test_graphs_are_loaded_into_a_running_service(home: str, writer: requests.Session, tmp_path: Path) -> None:
     """One graph or several at once; what the service dumped is no change, blank nodes or not."""
     at = ("--endpoint", home, "--token", str(writer.headers["Authorization"]).removeprefix("Bearer "))
