@@ -300,14 +300,6 @@ def _counts_of(manifest: dict[str, Any]) -> Counts | None:
         return None
 
 
-def load_report(folder: Path) -> Report | None:
-    """Read the verdict on the graph of a data folder back; None if there is none."""
-    try:
-        return findings.report_from_json(json.loads((folder / VERDICT).read_bytes()))
-    except (OSError, ValueError, KeyError):
-        return None
-
-
 def open_or_build(folder: Path, judge: ReleaseJudge | None = None) -> EmbeddedEngine:
     """Open the graph of a data folder, building and judging it first where that is needed.
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import math
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -39,6 +41,8 @@ from kg.reports import print_findings
 from kg.supervisor import supervised
 from kg.terms import compact, graph_name
 
+_LINGER: Final = 5
+"""Seconds past the longest deadline that a worker of the web server may take to end."""
 _READABLE_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 _data, _language = stewardship.data_option, stewardship.language_option
@@ -171,7 +175,7 @@ def serve(
             own_texts.check(build.open_or_build(data))
             click.echo("Queries run in the web server: no time limit, no memory limit, no isolation.", err=True)
         click.echo(f"Serving on http://{host}:{port}/ from {data}", err=True)
-        _serve_web(host, port, workers)
+        _serve_web(host, port, workers, math.ceil(max(timeout, write_timeout)) + _LINGER)
 
 
 def _require_free(host: str, port: int) -> None:
@@ -195,7 +199,9 @@ def _host_settings(data: Path, services: str, plan: str, limits: dict[str, int])
     )
 
 
-def _serve_web(host: str, port: int, workers: int) -> None:
+def _serve_web(host: str, port: int, workers: int, patience: int) -> None:
+    """Run the web server; at its end a worker has `patience` seconds."""
+    os.register_at_fork(after_in_child=_heed_signals)
     Granian(
         "service.gateway:application",
         host,
@@ -207,7 +213,18 @@ def _serve_web(host: str, port: int, workers: int) -> None:
         respawn_interval=0.1,
         websockets=False,
         log_access=False,
+        workers_kill_timeout=patience,
     ).serve()
+
+
+def _heed_signals() -> None:
+    """Let a signal end a process that was just forked.
+
+    A worker begins with the handlers of the first process. Until it sets its own these would only note a signal to end,
+    and the service would wait for the worker forever.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @main.command()
@@ -220,6 +237,8 @@ def query(*, query: str, endpoint: str | None, format_name: str | None, explain:
     """Run QUERY: a file, `-` for standard input, or the text itself."""
     text = _query_text(query)
     if explain:
+        if endpoint is not None:
+            raise click.UsageError("--explain is about a data folder; an endpoint is asked with explain=true.")
         _explain(text, data)
         return
     solutions, graph = _result_formats(format_name)

@@ -214,10 +214,6 @@ class Facts:
         self._follow()
         return Outcome(admitted=True, report=proposal.report, commit=commit)
 
-    def try_out(self, change: Change) -> Report:
-        """Say what the gate would find, and change nothing."""
-        return self._proposer.propose(change).report
-
     def revert(self, number: int, signature: Signature, terms: Terms = Terms()) -> Outcome:
         """Undo a commit by a new one.
 

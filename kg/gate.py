@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import rdflib
 from rdflib.namespace import OWL, RDF, RDFS, SH, NamespaceManager
@@ -42,6 +42,7 @@ SPARQL_COMPONENT: Final = NamedNode(SHACL + "SPARQLConstraintComponent")
 
 _TYPE: Final = NamedNode(str(RDF.type))
 _FORBIDDEN: Final = frozenset({"MINUS", "VALUES", "SERVICE"})
+_CALLS: Final = "A constraint calls SERVICE; shapes may only look at the data."
 _ASKED: Final = re.compile(r"\bbound\s*\(\s*[?$](shapesGraph|currentShape)\s*\)", re.IGNORECASE)
 _SEEING: Final = frozenset({"EXISTS", "OPTIONAL"})
 _MOST_WRITTEN: Final = 10_000
@@ -142,10 +143,13 @@ def _judge_core(data: rdflib.Graph, shapes: rdflib.Graph) -> Iterator[Finding]:
     # Imported here because it takes half a second, which a service that only answers queries need not pay.
     import pyshacl  # noqa: PLC0415
 
+    _keep_from_servers()
     try:
         _, report, text = pyshacl.validate(data, shacl_graph=shapes, inference="none", advanced=True)
     except pyshacl.errors.ReportableRuntimeError as error:
         raise ShapesError(f"The shapes cannot be evaluated: {error.message}") from error
+    except ShapesError:
+        raise
     except Exception as error:
         raise EngineError(f"The validator failed, so nothing is admitted: {error}") from error
     if isinstance(report, pyshacl.errors.ValidationFailure):
@@ -573,7 +577,20 @@ def _refuse_service(graph: rdflib.Graph) -> None:
     for predicate in (SH.select, SH.ask, SH.construct, SH.update):
         for text in graph.objects(None, predicate):
             if tokens.service_position(str(text)) is not None:
-                raise ShapesError("A constraint calls SERVICE; shapes may only look at the data.")
+                raise ShapesError(_CALLS)
+
+
+def _keep_from_servers() -> None:
+    """Let rdflib evaluate no SERVICE, however shapes spell it: it resolves escapes first, and joins prefixes unread."""
+    from rdflib.plugins.sparql import CUSTOM_EVALS  # noqa: PLC0415
+
+    CUSTOM_EVALS[__name__] = _call_nobody
+
+
+def _call_nobody(_: object, part: Any) -> NoReturn:  # noqa: ANN401 - as rdflib has it
+    if part.name == "ServiceGraphPattern":
+        raise ShapesError(_CALLS)
+    raise NotImplementedError
 
 
 def target_selects(graph: rdflib.Graph, shape: Resource) -> tuple[str, ...]:

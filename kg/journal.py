@@ -36,6 +36,8 @@ BASE_HASH: Final = hashlib.sha256(b"").hexdigest()
 KEYS_KEPT: Final = timedelta(hours=48)
 """How long a request's Idempotency-Key is remembered."""
 
+_LARGEST: Final = 2**63 - 1
+"""The largest number that SQLite knows."""
 _VERSION: Final = 2
 _SCHEMA: Final = f"""
 BEGIN IMMEDIATE;
@@ -235,6 +237,8 @@ class Journal:
             yield _commit(row)
 
     def _row(self, condition: str, number: int) -> dict[str, Any] | None:
+        if number > _LARGEST:
+            return None
         with self._reading() as connection:
             row = connection.execute(f"{_select(_COLUMNS)} {condition}", (number,)).fetchone()
         return None if row is None else dict(zip(_COLUMNS, row, strict=True))

@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urljoin
 
 from kg.findings import Finding
 from kg.formats import NQUADS, NTRIPLES, TRIG, TURTLE, RdfFormat
+from kg.iris import resolve
 from kg.rdf import Literal, NamedNode, Term
 from kg.terms import RDF
 
@@ -155,7 +155,7 @@ class _Reader:
         if not iris:
             self._before = [] if len(self._before) > len("pfx") else self._before
             return True
-        iri = urljoin(self._base, iris[0][1:-1])
+        iri = resolve(self._base, iris[0][1:-1])
         if word == "prefix":
             self._prefixes[self._before[1][1].removesuffix(":")] = iri
         else:
@@ -166,7 +166,7 @@ class _Reader:
     def _value(self, kind: str, text: str) -> str:
         match kind:
             case "iri":
-                return urljoin(self._base, text[1:-1]) if self._base else text[1:-1]
+                return resolve(self._base, text[1:-1])
             case "pname":
                 prefix, _, local = text.partition(":")
                 return self._prefixes.get(prefix, prefix + ":") + re.sub(r"\\(.)", r"\1", local)

@@ -4,6 +4,7 @@ import gzip
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, cast
@@ -313,15 +314,14 @@ def _good(answer: Answer) -> Answer:
 
 
 def _line(item: Summary) -> str:
-    undone = f" (undoes {item.reverts})" if item.reverts else ""
-    return (
-        f"{item.number}  {item.time:%Y-%m-%d %H:%M:%S}  +{item.added} −{item.removed}  {item.agent}  "
-        f"{item.message}{undone}"
-    )
+    return _row({**asdict(item), "time": item.time.isoformat()})
 
 
-def _row(commit: dict[str, Any]) -> str:
-    time = commit["time"].replace("T", " ").removesuffix("+00:00")
+def _row(commit: Mapping[str, Any]) -> str:
+    """A commit in one line, here as there."""
+    time = datetime.fromisoformat(commit["time"])
+    undone = f" (undoes {commit['reverts']})" if commit["reverts"] else ""
     return (
-        f"{commit['number']}  {time}  +{commit['added']} −{commit['removed']}  {commit['agent']}  {commit['message']}"
+        f"{commit['number']}  {time:%Y-%m-%d %H:%M:%S}  +{commit['added']} −{commit['removed']}  {commit['agent']}  "
+        f"{commit['message']}{undone}"
     )

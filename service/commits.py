@@ -5,7 +5,6 @@ from http import HTTPStatus
 from typing import Final
 
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
-from werkzeug.exceptions import BadRequest
 
 from kg.describe import labels
 from kg.errors import NotFoundError, ScopeError
@@ -15,7 +14,7 @@ from kg.rdf import NamedNode
 from service import changes
 from service.naming import Names
 from service.negotiation import HTML, MediaType, required
-from service.pages import Link, absolute_url, add_links, page_language, page_response
+from service.pages import Link, absolute_url, add_links, page_language, page_response, positive
 from service.state import knowledge_graph
 from service.writing import answer, authenticated, commit_json, signature, summary_json, terms
 
@@ -31,7 +30,7 @@ _PATCH: Final = MediaType(MEDIA_TYPE)
 @blueprint.get("/commits")
 def index() -> Response:
     """The newest commits, or those before `?before=N`; application/json or text/html, with a link to the next page."""
-    before, limit = _number("before"), min(_number("limit") or PAGE, MOST)
+    before, limit = positive("before"), min(positive("limit") or PAGE, MOST)
     offer = required(request.accept_mimetypes, (_JSON, HTML))
     found = knowledge_graph().facts.journal.page(before, limit)
     following = found[-1].number if len(found) == limit and found[-1].number > 1 else None
@@ -118,12 +117,3 @@ def _page(commit: Commit, reverted_by: int | None) -> Response:
         reverted_by=reverted_by,
     )
     return page_response(page)
-
-
-def _number(name: str) -> int | None:
-    text = request.args.get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise BadRequest(f"`{name}` must be a positive whole number.")
-    return int(text)

@@ -1,7 +1,7 @@
 """The pages about things, claims, evidence, sources and issues, for readers who never heard of RDF."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from typing import Any, Final
 
@@ -16,10 +16,10 @@ from kg.portrait import Group, Portrait, Way, in_text_order, place, slice_of
 from kg.rdf import RDF_TYPE, Literal, NamedNode, Term
 from kg.terms import DCTERMS, HPEZ, ID, OA, PREFIXES, PROV, RDFS, SCHEMA, SKOS
 from service.figure_charts import Chart, charts
-from service.naming import Names, literal_text, plain_name
+from service.naming import Names, alphabetical, literal_text, plain_name
 from service.neighbourhood import Neighbour, picture, stacked
 from service.observability import engine_time
-from service.pages import other_language, page_language
+from service.pages import other_language, page_language, page_number, pager
 from service.state import knowledge_graph
 from service.telling import Telling, telling
 
@@ -29,7 +29,8 @@ PAGE: Final = 50
 """How many claims or links one page of many shows."""
 CLAIMS: Final = 40
 """How many claims one page of a source shows."""
-_MOST_PAGE: Final = 100_000
+MOST_SORTED: Final = 1000
+"""So many links are sorted by name over all of their pages, more on each page only."""
 
 _NAMES: Final = frozenset({RDFS + "label", SKOS + "prefLabel"})
 _DESCRIPTIONS: Final = (SKOS + "definition", DCTERMS + "description", RDFS + "comment")
@@ -189,7 +190,7 @@ def _ties(item: Group, found: Portrait, told: Telling) -> Ties:
         claims = (claim for claim in told.claims.values() if claim.relation and claim.relation[1] == item.predicate)
         stating = tuple(claim for claim in claims if claim.relation and {claim.relation[0], claim.relation[2]} == pair)
         ties.append(Tie(node.value, stating))
-    ordered = tuple(sorted(ties, key=lambda tie: told.names(tie.iri).casefold()))
+    ordered = tuple(sorted(ties, key=lambda tie: alphabetical(told.names(tie.iri))))
     return Ties(item.predicate, told.names.property(item.predicate, item.way), item.way, ordered, item.size)
 
 
@@ -245,7 +246,7 @@ def _is_fact(item: Group) -> bool:
 
 def _fact(item: Group, names: Names) -> Fact:
     values = tuple(_shown(value, names) for value in item.values if isinstance(value, Literal | NamedNode))
-    ordered = tuple(sorted(values, key=lambda value: value.text.casefold()))
+    ordered = tuple(sorted(values, key=lambda value: alphabetical(value.text)))
     return Fact(item.predicate, names.property(item.predicate, item.way), item.way, ordered, item.size)
 
 
@@ -348,28 +349,18 @@ def _links(found: Portrait, shared: dict[str, Any]) -> str:
     whole = next((item for item in found.groups if (item.way, item.predicate) == (way, predicate)), None)
     if whole is None:
         raise BadRequest("`of` must be a property that the thing has, and `way` in or out.")
+    first, sorts = (number - 1) * PAGE, whole.size <= MOST_SORTED
     with engine_time():
-        listed = slice_of(knowledge_graph().engine, found.iri, whole, (number - 1) * PAGE, PAGE)
+        listed = slice_of(knowledge_graph().engine, found.iri, whole, *((0, MOST_SORTED) if sorts else (first, PAGE)))
         told = telling((), (), [found.iri.value, predicate, *(node.value for node in listed.nodes)])
+    fact = _fact(listed, told.names)
     return render_template(
         "resource/links.html",
-        fact=_fact(listed, told.names),
+        fact=replace(fact, values=fact.values[first : first + PAGE]) if sorts else fact,
+        sorted=sorts,
         title=told.names(found.iri.value),
         title_language=told.names.language(found.iri.value),
-        first=(number - 1) * PAGE + 1,
+        first=first + 1,
         **pager(number, listed.size, PAGE),
         **shared,
     )
-
-
-def page_number() -> int:
-    """Which page is asked for; raises BadRequest (400) for what is no such number."""
-    text = request.args.get("page", "1")
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= _MOST_PAGE and len(text) <= len("100000")):
-        raise BadRequest("`page` must be a whole number from 1 on.")
-    return int(text)
-
-
-def pager(number: int, size: int, most: int) -> dict[str, int | None]:
-    """The numbers of the pages before and after one."""
-    return {"earlier": number - 1 if number > 1 else None, "later": number + 1 if number * most < size else None}

@@ -16,13 +16,14 @@ from kg.engine.protocol import Engine
 from kg.errors import NotFoundError
 from kg.observations import FILTERS, Observation, Page, choices, observations, page
 from kg.rdf import NamedNode
-from kg.terms import ID, compact
+from kg.terms import ID
 from service import amounts
 from service.caching import revalidated
 from service.figure_charts import Chart, charts, status_name
+from service.naming import Names, alphabetical, named
 from service.negotiation import HTML, LANGUAGES, MediaType, by_suffix, required
 from service.observability import engine_time
-from service.pages import Link, add_links, content_location, page_language, page_response
+from service.pages import Link, add_links, content_location, page_language, page_number, page_response
 from service.state import knowledge_graph
 
 blueprint: Final = Blueprint("figures", __name__)
@@ -55,20 +56,6 @@ Labels = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
-class Name:
-    """What something is called, and the language of that if it is not the reader's."""
-
-    iri: str
-    text: str
-    language: str | None = None
-
-    @property
-    def capital(self) -> str:
-        """The text as it begins a line; an IRI stays as it is."""
-        return self.text if self.language == "" else self.text[:1].upper() + self.text[1:]
-
-
-@dataclass(frozen=True)
 class Named(MediaType):
     """A form of the figures that a page links to."""
 
@@ -84,30 +71,6 @@ class Filter:
     chosen: str
     choices: tuple[tuple[str, str], ...]
     more: bool
-
-
-class Names:
-    """What things are called in one language."""
-
-    def __init__(self, texts: Labels, language: str) -> None:
-        self._texts = texts
-        self._language = language
-
-    def __call__(self, iri: str) -> Name:
-        """The name of an IRI: in this language, else in another one, else the IRI in short."""
-        texts = self._texts.get(iri, {})
-        if self._language in texts:
-            return Name(iri, texts[self._language])
-        other = next(iter(texts.items()), None)
-        return Name(iri, other[1], other[0]) if other else Name(iri, compact(iri), "")
-
-    def known(self, iri: str) -> bool:
-        """Whether anything is called by a name."""
-        return iri in self._texts
-
-    def plain(self) -> dict[str, str]:
-        """All of them."""
-        return {iri: self(iri).text for iri in self._texts}
 
 
 def charts_of_2024(engine: Engine, language: str) -> list[Chart]:
@@ -127,7 +90,7 @@ def index(suffix: str = "") -> Response:
     offer = _form(suffix)
     if not suffix and offer is not HTML:
         content_location(_url(next(key for key, form in _FORMS.items() if form is offer), **_asked()))
-    filters, number = _filters(), _number()
+    filters, number = _filters(), page_number()
     revalidated(offer.media_type, page_language())
     engine = knowledge_graph().engine
     with engine_time():
@@ -166,13 +129,6 @@ def _node(name: str, value: str) -> NamedNode:
         raise BadRequest(f"`{name}` must be an IRI or the last part of one.") from None
 
 
-def _number() -> int:
-    text = request.args.get("page", "1")
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):  # noqa: PLR2004 - a page's digits
-        raise BadRequest("`page` must be a positive whole number.")
-    return int(text)
-
-
 def _asked() -> dict[str, str]:
     """What the URL of the request asks for, but for the page and the form."""
     return {name: request.args[name] for name in FILTERS if request.args.get(name)}
@@ -198,8 +154,7 @@ def _labels(engine: Engine, iris: Iterable[str]) -> Labels:
 
 
 def _names(engine: Engine, items: Iterable[Observation], others: Iterable[NamedNode], language: str) -> Names:
-    iris = {iri for item in items for iri in item.iris} | {node.value for node in others}
-    return Names(_labels(engine, iris), language)
+    return named(engine, {iri for item in items for iri in item.iris} | {node.value for node in others}, language)
 
 
 # --- the page
@@ -212,7 +167,7 @@ def _page(engine: Engine, found: Page, filters: Mapping[str, NamedNode], number:
         nodes = (*filters.values(), *(node for group in offered.values() for node in group))
         names = _names(engine, found.items, nodes, language)
     html = render_template(
-        "figures/index.html", found=found, name=names, filters=_offered(filters, offered, names), number=number,
+        "figures/index.html", found=found, names=names, filters=_offered(filters, offered, names), number=number,
         unknown=[node.value for node in filters.values() if not names.known(node.value)],
         charts=charts(found.items, names.plain(), language), short=amounts.short, exact=_exact,
         status_name=status_name, asked=_asked(), following=number + 1 if found.more else None,
@@ -244,9 +199,7 @@ def _offered(
 def _filter(name: str, title: str, chosen: NamedNode | None, nodes: Sequence[NamedNode], names: Names) -> Filter:
     more = len(nodes) > MOST_CHOICES
     shown = {node.value: None for node in (*nodes[:MOST_CHOICES], *((chosen,) if chosen and not more else ()))}
-    options = sorted(
-        ((_value(name, iri), names(iri).capital) for iri in shown), key=lambda option: option[1].casefold()
-    )
+    options = sorted(((_value(name, iri), names.capital(iri)) for iri in shown), key=lambda o: alphabetical(o[1]))
     return Filter(name, title, _value(name, chosen.value) if chosen else "", tuple(options), more)
 
 

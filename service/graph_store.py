@@ -1,11 +1,10 @@
 """Whole graphs: the Graph Store HTTP Protocol at `/data`, and dumps at `/graph`."""
 
-import re
 import uuid
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 from flask import Blueprint, Response, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
@@ -15,6 +14,7 @@ from kg.delta import Addition, Change, Removal, Replacement
 from kg.errors import NotFoundError
 from kg.facts import replacements
 from kg.formats import DATASET_FORMATS, GZIP, RDF_FORMATS, RdfFormat
+from kg.iris import resolve
 from kg.query import gzipped
 from kg.rdf import DefaultGraph, NamedNode, Quad, iri_spellings
 from kg.terms import graph_iri, graph_name, slug
@@ -32,7 +32,6 @@ blueprint: Final = Blueprint("graph_store", __name__)
 _GRAPH: Final[dict[str, Representation]] = {**{fmt.suffixes[0]: fmt for fmt in RDF_FORMATS}, "html": HTML}
 _EVERYTHING: Final[dict[str, Representation]] = {"html": HTML, **{fmt.suffixes[0]: fmt for fmt in DATASET_FORMATS}}
 """What one graph, and all graphs with their names, can be had as, by the suffix of the URL."""
-_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 @blueprint.get("/data")
@@ -188,7 +187,7 @@ def _named(sent: dict[str, list[str]]) -> NamedNode | DefaultGraph:
     if default:
         return DefaultGraph()
     try:
-        return NamedNode(named[0] if _SCHEME.match(named[0]) else urljoin(request.base_url, named[0]))
+        return NamedNode(resolve(request.base_url, named[0]))
     except ValueError:
         raise BadRequest(f"<{named[0]}> is no IRI.") from None
 

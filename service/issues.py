@@ -8,10 +8,9 @@ from werkzeug.exceptions import BadRequest
 from kg.issues import Issue, kinds, listed
 from kg.rdf import NamedNode, iri_spellings
 from service.caching import revalidated
-from service.entity import page_number, pager
 from service.negotiation import HTML, MediaType, required
 from service.observability import engine_time
-from service.pages import Link, add_links, page_language, page_response
+from service.pages import Link, add_links, page_language, page_number, page_response, pager
 from service.state import knowledge_graph
 from service.telling import Telling, telling
 

@@ -11,6 +11,7 @@ from flask_babel import gettext
 
 from kg.describe import labels
 from kg.engine.protocol import Engine
+from kg.folding import fold
 from kg.rdf import Literal, NamedNode
 from kg.terms import ID, XSD, compact
 from service import vocabulary
@@ -44,11 +45,22 @@ class Names:
         found = self._texts.get(iri, {}).get(language)
         return shortened(found) if found and shortened(found) != self(iri) else None
 
+    def capital(self, iri: str) -> str:
+        """The name of a thing as it begins a line; an IRI stays as it is."""
+        return _capital(self(iri), iri)
+
+    def known(self, iri: str) -> bool:
+        """Whether anything is called by a name."""
+        return iri in self._texts
+
+    def plain(self) -> dict[str, str]:
+        """All names that are known, by IRI."""
+        return {iri: self(iri) for iri in self._texts}
+
     def property(self, iri: str, way: str = "out") -> str:
         """What a property says of the thing that has it, or of the one at the other end (`way` is "in")."""
         known = vocabulary.INVERSE if way == "in" else vocabulary.PROPERTIES
-        text = str(known.get(iri, "")) or self._own(iri, way)
-        return text if text == plain_name(iri) else text[:1].upper() + text[1:]
+        return _capital(str(known.get(iri, "")) or self._own(iri, way), iri)
 
     def _own(self, iri: str, way: str) -> str:
         return f"← {self(iri)}" if way == "in" else self(iri)
@@ -58,6 +70,15 @@ def named(engine: Engine, iris: Iterable[str], language: str) -> Names:
     """The names of some things."""
     nodes = {NamedNode(iri) for iri in iris}
     return Names(labels(engine, nodes)[0] if nodes else {}, language)
+
+
+def _capital(text: str, iri: str) -> str:
+    return text if text == plain_name(iri) else text[:1].upper() + text[1:]
+
+
+def alphabetical(text: str) -> tuple[str, str]:
+    """A key by which texts are sorted as a reader looks for them: by their letters, then by the marks on these."""
+    return fold(text), text
 
 
 def shortened(text: str, most: int = LONGEST) -> str:

@@ -1,5 +1,6 @@
 """What all pages share: the reader's language, its words, links to other pages, and RDF instead of a page."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,7 @@ from service.negotiation import LANGUAGES, language
 
 _PATH_SIGNS: Final = "!$&'()*+,/:;=@"
 """What stays as it is in the path of a URL (RFC 3986, section 3.3)."""
+_POSITIVE: Final = re.compile(r"[1-9][0-9]{0,8}")
 _LANGUAGE_NAMES: Final = {"en": "English", "vi": "Tiếng Việt"}
 
 
@@ -39,6 +41,26 @@ def register(app: Flask) -> None:
 def page_language() -> str:
     """The language for the current request: `?lang=` if it is one that there is, else by Accept-Language."""
     return language(request.accept_languages, request.args.get("lang"))
+
+
+def positive(name: str) -> int | None:
+    """The number that a parameter of the URL gives, None without it; raises BadRequest (400) for what is no such."""
+    text = request.args.get(name)
+    if text is None:
+        return None
+    if not _POSITIVE.fullmatch(text):
+        raise BadRequest(f"`{name}` must be a positive whole number of at most nine digits.")
+    return int(text)
+
+
+def page_number() -> int:
+    """Which page `?page=` asks for; raises as `positive` does."""
+    return positive("page") or 1
+
+
+def pager(number: int, size: int, most: int) -> dict[str, int | None]:
+    """The numbers of the pages before and after one."""
+    return {"earlier": number - 1 if number > 1 else None, "later": number + 1 if number * most < size else None}
 
 
 def rdf_response(triples: Iterable[Triple], fmt: RdfFormat) -> Response:

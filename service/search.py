@@ -7,7 +7,6 @@ from typing import Final
 from urllib.parse import urljoin
 
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
-from werkzeug.exceptions import BadRequest
 
 from kg.folding import parts
 from kg.search import Found, Match, Question
@@ -15,7 +14,7 @@ from service.caching import revalidated
 from service.kinds import kind_name
 from service.negotiation import HTML, MediaType, required
 from service.observability import engine_time
-from service.pages import Link, add_links, link, other_language, page_language, page_response
+from service.pages import Link, add_links, link, other_language, page_language, page_number, page_response
 from service.state import knowledge_graph
 
 blueprint: Final = Blueprint("search", __name__)
@@ -26,7 +25,6 @@ SUGGESTIONS: Final = 10
 KINDS: Final = 24
 """Kinds that a page lists to choose from."""
 _JSON: Final = MediaType("application/json")
-_NUMBER: Final = re.compile(r"[1-9][0-9]{0,5}")
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ def index() -> Response:
     503 with Retry-After while the index of names is being made.
     """
     offer = required(request.accept_mimetypes, (_JSON, HTML))
-    page, kind = _page(), request.args.get("kind") or None
+    page, kind = page_number(), request.args.get("kind") or None
     revalidated(offer.media_type, page_language())
     question = Question(request.args.get("q", ""), kind, (page - 1) * PAGE, PAGE)
     found = _found(question)
@@ -75,13 +73,6 @@ def _found(question: Question) -> Found:
     graph = knowledge_graph()
     with engine_time():
         return graph.names.find(question, graph.engine.version)
-
-
-def _page() -> int:
-    text = request.args.get("page", "1")
-    if not _NUMBER.fullmatch(text):
-        raise BadRequest("`page` must be a positive whole number of at most six digits.")
-    return int(text)
 
 
 def _json_of(question: Question, found: Found, page: int) -> dict[str, object]:

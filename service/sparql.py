@@ -13,7 +13,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from werkzeug.http import parse_accept_header
 
 from kg.delta import Update
-from kg.engine.plan import Change, Plan, plan
+from kg.engine.embedded import explain
 from kg.engine.protocol import Dataset, QueryRequest, ResultKind
 from kg.formats import RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from kg.query import check
@@ -72,6 +72,8 @@ def _updated(sent: MultiDict[str, str]) -> Response:
     """Make an update: 204, or 200 with the commit if `Prefer: return=representation` asks for it."""
     if "query" in sent or len(sent.getlist("update")) != 1:
         raise BadRequest("There must be exactly one update, and no query beside it.")
+    if EXPLAIN in sent:
+        raise BadRequest("Only a query is explained; nothing was changed.")
     if misplaced := sorted(_OF_QUERIES & sent.keys()):
         raise BadRequest(f"{misplaced[0]} is a parameter of queries; an update has using-graph-uri.")
     using = Dataset(tuple(sent.getlist("using-graph-uri")), tuple(sent.getlist("using-named-graph-uri")), union=False)
@@ -95,10 +97,7 @@ def _explained(sent: MultiDict[str, str]) -> Response:
     authenticated()
     query = query_request(sent, negotiated(""), knowledge_graph().settings)
     check(query)
-    if knowledge_graph().settings.planning:
-        planned = plan(query.text, knowledge_graph().census.counts())
-    else:
-        planned = Plan(query.text, (Change(1, "left alone: planning is switched off"),))
+    planned = explain(query.text, knowledge_graph().census.counts(), planning=knowledge_graph().settings.planning)
     changes = [{"line": change.line, "words": change.words} for change in planned.changes]
     return jsonify({"query": query.text, "planned": planned.text, "changes": changes})
 

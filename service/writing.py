@@ -58,7 +58,9 @@ def holder(token: str) -> Credential:
         raise TooManyRequests("Too many wrong tokens came from there; wait.", retry_after=round(delay) + 1)
     if not token:
         if not credentials.all():
-            raise Forbidden("Writes are off: no token was created. The operator does it with `hpkg token create NAME`.")
+            raise Forbidden(
+                "That needs a token, and none was created. The operator does it with `hpkg token create NAME`."
+            )
         raise Unauthorized("That needs a token, as `Authorization: Bearer …`.", www_authenticate=_BEARER)
     found = credentials.authenticate(token)
     if found is None:

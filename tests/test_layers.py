@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 ORDER = [
     "kg.errors",
     "kg.terms",
+    "kg.iris",
     "kg.formats",
     "kg.folding",
     "kg.numbers",

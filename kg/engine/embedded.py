@@ -2,14 +2,15 @@
 
 import errno
 import re
+import secrets
+import string
 import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from operator import attrgetter
-from typing import IO, Final
-from urllib.parse import urlsplit
+from typing import IO, Final, cast
 
 import pyoxigraph as ox
 
@@ -27,6 +28,7 @@ from kg.errors import (
     UnknownGraphError,
 )
 from kg.formats import CSV, JSON, RDF_FORMATS, RESULT_FORMATS, TSV, XML, F, RdfFormat
+from kg.iris import authority
 from kg.rdf import DefaultGraph, Literal, NamedNode, Quad, Resource, Term, Triple, write
 from kg.terms import BASE
 
@@ -194,15 +196,13 @@ class EmbeddedEngine:
         Nothing of it is ever executed, so LOAD and SERVICE reach nobody. The engine's parser takes declarations only
         before the first operation; where they stand before others, each operation is tried alone.
         """
-        self._refuse_service(text)
-        said = _update_complaint(text)
-        if said is None:
-            return
-        alone = list(updates.alone(text))
-        for piece in alone if len(alone) > 1 else [text]:
-            said = _update_complaint(piece)
-            if said is not None:
-                raise diagnose(piece, said, _update_complaint)
+        said, pieces = _update_complaint(text), [text]
+        if said is not None:
+            alone = list(updates.alone(text))
+            pieces = alone if len(alone) > 1 else pieces
+        for piece in pieces:
+            _require_parsed(piece, _update_complaint)
+            self._refuse_service(piece, _update_complaint)
 
     def solutions(
         self,
@@ -304,7 +304,6 @@ class EmbeddedEngine:
         return _finished("graph", fmt.media_type, body)
 
     def evaluate(self, request: QueryRequest) -> QueryResult:
-        self._refuse_service(request.text)
         result = self._run(request.text, self._resolve(request), graphs=self._graphs_in_order(request.text))
         return self._spooled(lambda body: _serialized(result, request, body))
 
@@ -324,13 +323,7 @@ class EmbeddedEngine:
 
     def explained(self, text: str) -> Plan:
         """How a query is planned; raises what `evaluate` raises for a text that is none."""
-        said = _complaint(text)
-        if said is not None:
-            raise diagnose(text, said, _complaint)
-        if not self._may_plan():
-            why = "some triples are in several graphs" if self.planning and self._counts else "nothing is planned here"
-            return Plan(text, (Change(1, f"left alone: {why}"),))
-        return plan(text, self._counts)
+        return explain(text, self._counts, planning=self.planning)
 
     def select(self, text: str, bindings: Mapping[str, Term] | None = None, dataset: Dataset = UNION) -> list[Row]:
         """As the protocol says, with variables of the projection bound beforehand and over other graphs if wanted."""
@@ -346,18 +339,19 @@ class EmbeddedEngine:
             raise EngineError("A CONSTRUCT query was expected.")
         return list(result)
 
-    def _refuse_service(self, text: str) -> None:
-        """Let a query call only the servers that the operator named; which one a variable means cannot be known."""
-        hidden = tokens.hidden(text, "SERVICE")
-        if hidden is not None:
-            line, column = tokens.line_and_column(text, hidden.start)
-            raise ServiceDeniedError(
-                f"line {line}, column {column}: write SERVICE as a word of its own, and a space behind '<'."
-            )
-        if tokens.service_position(text) is None:
+    def _refuse_service(self, text: str, complaint: Callable[[str], str | None]) -> None:
+        """Let a text call only the servers that the operator named; which one a variable means cannot be known.
+
+        A text that does not parse is told as such. `complaint` is what the parser says against a text.
+        """
+        if not tokens.contains(text, "SERVICE"):
             return
+        _require_parsed(text, complaint)
+        other = "".join(secrets.choice(string.ascii_lowercase) for _ in "SERVICE")
+        if complaint(tokens.without_glued(text, "SERVICE", other)) is not None:
+            raise ServiceDeniedError("Write SERVICE as a word of its own, with a space on both sides.")
         for clause in tokens.clauses(text, "SERVICE", "SILENT", BASE):
-            if clause.iri is None or urlsplit(clause.iri).netloc.lower() not in self.services:
+            if clause.iri is None or authority(clause.iri) not in self.services:
                 line, column = tokens.line_and_column(text, clause.start)
                 target = "a server that only the data name" if clause.iri is None else f"<{clause.iri}>"
                 raise ServiceDeniedError(
@@ -372,6 +366,7 @@ class EmbeddedEngine:
             dataset = Dataset(clauses.default, clauses.named, dataset.union)
         for iri in (*dataset.default, *dataset.named):
             if not self._holds(iri):
+                _require_parsed(request.text, _complaint)
                 raise UnknownGraphError(f"There is no graph <{iri}> here.")
         return dataset
 
@@ -419,6 +414,7 @@ class EmbeddedEngine:
 
         As it stands too with variables `bound` beforehand, which the planner does not know of.
         """
+        self._refuse_service(text, _complaint)
         planned = text if bound or not self._may_plan() else self._plans.of(text, self._counts)
         if planned != text:
             with suppress(SyntaxError):
@@ -426,9 +422,28 @@ class EmbeddedEngine:
         return ask(text)
 
     def _may_plan(self) -> bool:
-        """Whether queries are planned: how often the engine counts a triple that two graphs hold hangs on its plan."""
-        counts = self._counts
-        return self.planning and counts is not None and counts.triples == counts.unnamed + sum(counts.graphs.values())
+        return _unplanned(self._counts, planning=self.planning) is None
+
+
+def explain(text: str, counts: Counts | None, *, planning: bool) -> Plan:
+    """How an engine that holds a dataset with these counts plans a query, which is not evaluated.
+
+    Raises QuerySyntaxError for a text that is none.
+    """
+    _require_parsed(text, _complaint)
+    why = _unplanned(counts, planning=planning)
+    return plan(text, counts) if why is None else Plan(text, (Change(1, f"left alone: {why}"),))
+
+
+def _unplanned(counts: Counts | None, *, planning: bool) -> str | None:
+    """Why no query is planned: how often the engine counts a triple that two graphs hold hangs on its plan."""
+    if not planning:
+        return "planning is switched off"
+    if counts is None:
+        return "nobody has counted the dataset"
+    if counts.triples != counts.unnamed + sum(counts.graphs.values()):
+        return "some triples are in several graphs"
+    return None
 
 
 def _failed(error: Exception) -> InputError | EngineError:
@@ -490,13 +505,31 @@ def _acceptable(fmt: F | None, kind: str, offered: tuple[F, ...]) -> F:
     return fmt
 
 
+def _require_parsed(text: str, complaint: Callable[[str], str | None]) -> None:
+    said = complaint(text)
+    if said is not None:
+        raise diagnose(text, said, complaint)
+
+
+class _ParsedError(Exception):
+    """A text has been parsed, so it is not evaluated."""
+
+
 def _complaint(text: str) -> str | None:
-    """What the parser says against a text, tried on an empty store."""
+    """What the parser says against a query, which is not evaluated: it might take long, or call a server."""
     try:
-        ox.Store().query(text, base_iri=BASE)
+        ox.Store().query(text, base_iri=BASE, named_graphs=cast("list[Resource]", _stop()))
     except SyntaxError as error:
         return error.msg
-    return None
+    except _ParsedError:
+        return None
+    raise EngineError("The query was not stopped before it was tried.")
+
+
+def _stop() -> Iterator[NamedNode]:
+    """Graphs that the engine asks for once a query is parsed."""
+    yield from ()
+    raise _ParsedError
 
 
 def _update_complaint(text: str) -> str | None:

@@ -127,10 +127,7 @@ def read(text: str) -> Query:
         raise UnreadableError("it has escaped code points")
     if doubtful(text) is not None:
         raise UnreadableError("a '<' in it may be an operator")
-    try:
-        return _Reader(text).query()
-    except ValueError as error:
-        raise UnreadableError("an IRI in it cannot be resolved") from error
+    return _Reader(text).query()
 
 
 class _Reader:

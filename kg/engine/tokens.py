@@ -1,11 +1,12 @@
 """Read a SPARQL text as tokens with positions, as far as its dataset and its SERVICE calls need; pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
-from urllib.parse import urljoin
+
+from kg.iris import resolve
 
 _PATTERN: Final = re.compile(
     r"""
@@ -25,8 +26,17 @@ _PATTERN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-_ODD: Final = re.compile("\\\\(?=u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})|<<(?=[<(?$])|[\u00b7\u0300-\u036f\u203f\u2040]")
-"""What is part of an IRI or a name, or begins a triple term, though `_PATTERN` would end or begin a token there."""
+_ODD: Final = re.compile(
+    "(\\\\(?=u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})|[\u00b7\u0300-\u036f\u203f\u2040])|(<<(?=[<(?$]))"
+    "|[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c\u200d\u2070-\u218f\u2c00-\u2fef"
+    "\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff]+"
+)
+"""What is part of an IRI or a name, or begins a triple term, though `_PATTERN` might end or begin a token there.
+
+The last are the letters of names (PN_CHARS_BASE), among which are signs that no word of Python has.
+"""
+_ESCAPE: Final = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U(000[0-9A-Fa-f]{5}|0010[0-9A-Fa-f]{4})")
+_SURROGATES: Final = range(0xD800, 0xE000)
 _HIDING: Final = re.compile(r"""<(?![A-Za-z][A-Za-z0-9+.\-]*://)[^<>"{}|^`\\\x00-\x20]*['#]""")
 _OPERANDS: Final = frozenset({"variable", "string", "iri", "pname", "blank", "tag"})
 
@@ -75,7 +85,8 @@ def tokens(text: str) -> Iterator[Token]:
 
 def _evened(match: re.Match[str]) -> str:
     """Signs of equal number that keep a token together, or that are tokens of their own."""
-    return ",," if match.group() == "<<" else "_"
+    inner, doubled = match.groups()
+    return "_" if inner else ",," if doubled else "x" * len(match[0])
 
 
 def doubtful(text: str) -> Token | None:
@@ -104,15 +115,21 @@ def _is_operand(token: Token) -> bool:
     return token.kind in _OPERANDS or token.text == ")" or token.text[-1].isalnum()
 
 
-def hidden(text: str, keyword: str) -> Token | None:
-    """A token that may hide a keyword from a reader of tokens: it is glued to another word, or the reading is in doubt.
+def without_glued(text: str, keyword: str, other: str) -> str:
+    """A text with another word wherever a keyword stands that is no token of its own.
 
-    The parser takes SERVICESILENT for two words.
+    The parser takes SERVICEa:b for SERVICE and a:b. With a word that nobody could foresee, the text parses only if all
+    that was replaced are parts of names, strings and comments.
     """
-    if not contains(text, keyword):
-        return None
-    glued = (token for token in tokens(text) if token.kind == "word" and keyword in token.text.upper())
-    return next((token for token in glued if not token.is_word(keyword)), None) or doubtful(text)
+    pieces, end = list[str](), 0
+    for token in (token for token in tokens(text) if token.is_word(keyword)):
+        pieces += [_replaced(text[end : token.start], keyword, other), token.text]
+        end = token.start + len(token.text)
+    return "".join(pieces) + _replaced(text[end:], keyword, other)
+
+
+def _replaced(text: str, keyword: str, other: str) -> str:
+    return re.sub(keyword, other, text, flags=re.IGNORECASE)
 
 
 def service_position(text: str) -> int | None:
@@ -136,17 +153,48 @@ class Clause:
 
 def clauses(text: str, keyword: str, modifier: str, base: str = "") -> Iterator[Clause]:
     """Find a keyword's clauses, with prefixes and BASE resolved; `base` is the text's own base IRI."""
-    prefixes = dict[str, str]()
     stream = list(tokens(text))
+    base, prefixes = _declared(stream, base)
     for index, token in enumerate(stream):
         following = stream[index + 1 : index + 3]
-        if token.is_word("BASE") and following:
-            base = urljoin(base, following[0].text.strip("<>"))
-        elif token.is_word("PREFIX") and following[1:]:
-            prefixes[following[0].text.removesuffix(":")] = urljoin(base, following[1].text.strip("<>"))
-        elif token.is_word(keyword) and following:
+        if token.is_word(keyword) and following:
             modified = following[0].is_word(modifier)
             yield Clause(token.start, modified, resolved(following[-1] if modified else following[0], base, prefixes))
+
+
+def _declared(stream: Iterable[Token], base: str) -> tuple[str, dict[str, str]]:
+    """The base and the prefixes that are declared at the start of a text; none at all if it does not begin plainly."""
+    prefixes, rest = dict[str, str](), iter(stream)
+    for token in rest:
+        name = None
+        if token.is_word("PREFIX"):
+            name = next(rest, token).text
+        elif token.kind == "pname" and token.text.upper().startswith("PREFIX"):  # the parser needs no space between
+            name = token.text[len("PREFIX") :]
+        elif token.is_word("VERSION"):
+            next(rest, None)
+            continue
+        elif not token.is_word("BASE"):
+            return (base, prefixes) if token.kind == "word" else ("", {})
+        iri = next(rest, token)
+        if iri.kind != "iri" or not (name is None or name.endswith(":")):
+            break
+        meant = resolve(base, _unescaped(iri.text[1:-1]))
+        if name is None:
+            base = meant
+        else:
+            prefixes[name[:-1]] = meant
+    return "", {}
+
+
+def _unescaped(iri: str) -> str:
+    """An IRI in which the escapes of code points are resolved, as far as they are such."""
+    return _ESCAPE.sub(_character, iri)
+
+
+def _character(match: re.Match[str]) -> str:
+    number = int(match[1] or match[2], 16)
+    return match[0] if number in _SURROGATES else chr(number)
 
 
 def dataset_clauses(text: str, base: str = "") -> DatasetClauses:
@@ -161,9 +209,9 @@ def dataset_clauses(text: str, base: str = "") -> DatasetClauses:
 
 
 def resolved(token: Token, base: str, prefixes: dict[str, str]) -> str | None:
-    """The IRI that a token stands for; None where it is none, or its prefix is unknown."""
+    """The IRI that a token stands for; None where it is none, or its prefix is unknown. Never fails."""
     if token.kind == "iri":
-        return urljoin(base, token.text[1:-1])
+        return resolve(base, _unescaped(token.text[1:-1]))
     if token.kind == "pname":
         prefix, _, local = token.text.partition(":")
         namespace = prefixes.get(prefix)

@@ -72,12 +72,31 @@ def test_query_reads_a_file_and_standard_input(folder: Path, tmp_path: Path) -> 
     assert '"boolean":true' in hpkg("query", "-", "--data", folder, "--format", "json", text="ASK { ?s ?p ?o }").stdout
 
 
+def test_query_explains_and_does_not_run(folder: Path) -> None:
+    called = "SELECT * { ?a ?b ?c OPTIONAL { SERVICE <http://127.0.0.1:9/> { ?a ?b ?c } } }"
+    done = hpkg("query", called, "--explain", "--data", folder)
+    assert (done.exit_code, done.stdout) == (0, f"{called}\n# line 1: left alone: it has SERVICE\n")
+    done = hpkg("query", "SELECT * { ?a a ?c FILTER NOT EXISTS { ?d a ?a } }", "--explain", "--data", folder)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.startswith("SELECT * { ?a a ?c FILTER NOT EXISTS {")
+
+
+def test_the_environment_is_held_to_the_options(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setenv("HPKG_PLAN", "maybe")
+    done = hpkg("serve", "--data", folder)
+    assert done.exit_code == 2
+    assert "'--plan': 'maybe'" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["query", "no-such-file.rq"], "There is no query file no-such-file.rq"),
         (["query", "SELECT * { ?s ?p }"], "line 1, column 18"),
         (["query", "SELECT * { ?s ?p ?o }", "--format", "docx"], "'docx' is no known format"),
+        (["query", "SELECT * { ?s ?p }", "--explain"], "line 1, column 18"),
+        (["query", "ASK {}", "--explain", "--endpoint", "http://127.0.0.1:9/"], "--explain is about a data folder"),
+        (["serve", "--plan", "maybe"], "'maybe' is not one of 'on', 'off'"),
         (["validate", "no-such-file.ttl"], "does not exist"),
         (["validate", __file__], "the suffix names no RDF format"),
         (["dump", "--graph", "no-such"], "There is no graph 'no-such'; known are: "),

@@ -222,9 +222,17 @@ def test_nothing_is_loaded(silent: str) -> None:
         delta_of(engine_of(), Update(f"CLEAR ALL ;\nLOAD {silent}<http://127.0.0.1:9/x>"))
 
 
-def test_nobody_is_called() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "INSERT { ?s ?p ?o } WHERE { SERVICE <http://127.0.0.1:9/> { ?s ?p ?o } }",
+        "PREFIX e: <http://127.0.0.1:9/> INSERT { ?s ?p ?o } WHERE { SERVICEe:x { ?s ?p ?o } }",
+        "CLEAR ALL ; PREFIX e: <http://127.0.0.1:9/> INSERT { ?s ?p ?o } WHERE { SERVICEe:x { ?s ?p ?o } }",
+    ],
+)
+def test_nobody_is_called(text: str) -> None:
     with pytest.raises(ServiceDeniedError):
-        delta_of(engine_of(), Update("INSERT { ?s ?p ?o } WHERE { SERVICE <http://127.0.0.1:9/> { ?s ?p ?o } }"))
+        delta_of(engine_of(), Update(text))
 
 
 def test_the_graphs_of_the_protocol() -> None:

@@ -158,6 +158,11 @@ def test_generation_grows_with_each_change() -> None:
         "ASK { OPTIONAL { ?s ?p trueSERVICE<http://127.0.0.1:9/>{ ?s ?p ?o } } }",
         r"ASK { ?s <http://e.org/\u0041#x> ?o SERVICE SILENT <http://127.0.0.1:9/> { ?s ?p ?o } }",
         "ASK { ?s ?p ?a, ?b, ?c FILTER(?a<?b&&?c!='>')SERVICE<http://127.0.0.1:9/>{ ?s ?p ?o }FILTER(?c!='') }",
+        "PREFIX e: <http://127.0.0.1:9/> ASK { SERVICEe:x { ?s ?p ?o } }",
+        "PREFIX : <http://127.0.0.1:9/> ASK { {} SERVICE:x { ?s ?p ?o } }",
+        "PREFIX SERVICE: <http://127.0.0.1:9/> ASK { OPTIONAL { SERVICESILENTSERVICE:x { ?s ?p ?o } } }",
+        "PREFIX : <http://127.0.0.1:9/> ASK { FILTER(EXISTS{} <?b)SERVICE:x#>\n{ ?s ?p ?o } }",
+        "ASK { ?s ?p ?a, ?b FILTER(?a<?b&&(?a>?b))FILTER(?a<?b)SERVICE<http://127.0.0.1:9/>#>\n{ ?s ?p ?o } }",
     ],
 )
 def test_service_cannot_hide(engine: EmbeddedEngine, text: str) -> None:
@@ -165,9 +170,70 @@ def test_service_cannot_hide(engine: EmbeddedEngine, text: str) -> None:
         engine.evaluate(QueryRequest(text, Dataset(), JSON, JSON))
 
 
-def test_what_only_looks_like_service_is_answered(engine: EmbeddedEngine) -> None:
-    text = "PREFIX e: <http://e.org/> ASK { FILTER(?service < 5 && e:service != <http://e.org/#x>) ?a ?b 'SERVICE' }"
+@pytest.mark.parametrize("way", ["select", "solutions"])
+def test_no_way_of_asking_calls_a_server(engine: EmbeddedEngine, way: str) -> None:
+    text = "PREFIX e: <http://127.0.0.1:9/> SELECT * { SERVICEe:x { ?s ?p ?o } }"
+    with pytest.raises(ServiceDeniedError):
+        _ = engine.select(text) if way == "select" else engine.solutions(text, None, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"BASE <http://allowed.example/> ASK { SERVICE SILENT <\u0068ttp://127.0.0.1:9/> { ?s ?p ?o } }",
+        r"BASE <http://allowed.example/> ASK { SERVICE SILENT <\u002f/127.0.0.1:9/> { ?s ?p ?o } }",
+        "BASE <http://allowed.example/> ASK { SERVICE SILENT <http:/127.0.0.1:9/> { ?s ?p ?o } }",
+        "PREFIX a: <http://allowed.example/> PREFIXa: <http://127.0.0.1:9/> ASK { SERVICE SILENT a:x { ?s ?p ?o } }",
+        "PREFIX c: <http://127.0.0.1:9/> ASK { c:b\u200cPREFIX c: <http://allowed.example/> . SERVICE SILENT c:x { } }",
+        "BASE <http://127.0.0.1:9/> ASK { ?s ?a\u200cBASE <http://allowed.example/> . SERVICE SILENT <x> {} }",
+        "PREFIX a: <http://allowed.example> ASK { SERVICE SILENT a:\u30fbx.example { ?s ?p ?o } }",
+        "ASK { SERVICE SILENT <http://℀/> { ?s ?p ?o } }",
+    ],
+)
+def test_service_is_called_where_it_seems_to_be(text: str) -> None:
+    engine = EmbeddedEngine()
+    engine.services = frozenset({"allowed.example"})
+    with pytest.raises(ServiceDeniedError):
+        engine.evaluate(QueryRequest(text, Dataset(), JSON, JSON))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PREFIX e: <http://e.org/> ASK { FILTER(?service < 5 && e:service != <http://e.org/#x>) ?a ?b 'SERVICE' }",
+        "PREFIX service: <http://e.org/> ASK { GRAPH service:one { ?s service:p ?o } service:a service:p service:b }",
+    ],
+)
+def test_what_only_looks_like_service_is_answered(engine: EmbeddedEngine, text: str) -> None:
     engine.evaluate(QueryRequest(text, Dataset(), JSON, JSON)).body.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("BASE <http://b.example/> ASK FROM <http://[> {}", 35),
+        ("BASE <http://[> ASK FROM <a> {}", 6),
+        ("PREFIX a: <http://a]/> ASK FROM a:b {}", 11),
+        ("ASK { SERVICE <http://[> { ?s ?p ?o } }", 15),
+        ("ASK FROM <http://e.org/none> { ?s ?p }", 38),
+    ],
+)
+def test_what_is_no_query_is_told_before_what_is_not_here(engine: EmbeddedEngine, text: str, column: int) -> None:
+    with pytest.raises(QuerySyntaxError) as caught:
+        engine.evaluate(QueryRequest(text, Dataset(), JSON, JSON))
+    assert (caught.value.line, caught.value.column) == (1, column)
+
+
+def test_a_host_that_python_refuses_is_an_unknown_graph(engine: EmbeddedEngine) -> None:
+    with pytest.raises(UnknownGraphError, match="<http://℀/>"):
+        engine.evaluate(QueryRequest("BASE <http://b.example/> ASK FROM <http://℀/> {}", Dataset(), JSON, JSON))
+
+
+def test_a_query_that_is_explained_is_not_run() -> None:
+    text = "ASK { SERVICE <http://127.0.0.1:9/> { ?s ?p ?o } }"
+    assert EmbeddedEngine().explained(text).text == text
+    with pytest.raises(QuerySyntaxError):
+        EmbeddedEngine().explained("ASK { ?s ?p }")
 
 
 class FailingStore:

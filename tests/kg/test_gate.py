@@ -1,7 +1,7 @@
 import pytest
 
 from kg import gate
-from kg.errors import ShapesError
+from kg.errors import ServiceDeniedError, ShapesError
 from kg.findings import INFO, VIOLATION, WARNING, Report
 from kg.formats import TURTLE
 from kg.gate import Shapes, read_shapes
@@ -153,3 +153,22 @@ def test_without_leaves_what_is_new() -> None:
 def test_unusable_shapes_are_refused(text: str, said: str) -> None:
     with pytest.raises(ShapesError, match=said):
         shapes(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"""sh:target [ a sh:SPARQLTarget ; sh:select
+          "SELECT ?this { ?this ?p ?o . \\u0053ERVICE SILENT <http://127.0.0.1:9/> { ?this ?p ?o } }" ]""",
+        """sh:target [ a sh:SPARQLTarget ; sh:prefixes e:odd ; sh:select "SELECT ?this { ?this ?p ?o } } }" ]""",
+        """sh:targetNode e:a ; sh:sparql [ sh:prefixes e:odd ; sh:message "m" ;
+          sh:select "SELECT $this { $this ?p ?o . SERVICEo:x { $this ?p ?o } }" ]""",
+    ],
+)
+def test_shapes_call_no_server_however_they_are_written(text: str) -> None:
+    namespace = "http://127.0.0.1:9/"
+    if "SERVICEo:" not in text:
+        namespace += "> SELECT ?this { SERVICE SILENT <http://127.0.0.1:9/> { ?this ?p ?o } { #"
+    odd = f'e:odd sh:declare [ sh:prefix "o" ; sh:namespace "{namespace}"^^xsd:anyURI ] . '
+    with pytest.raises((ShapesError, ServiceDeniedError), match="SERVICE"):
+        judge("e:a e:b e:c .", f"{odd} e:S a sh:NodeShape ; sh:nodeKind sh:Literal ; {text} .")

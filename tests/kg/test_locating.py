@@ -56,6 +56,13 @@ def test_lines_of_turtle(item: Finding, line: int | None) -> None:
     assert lines(DOCUMENT.encode(), TURTLE).of(item) == line
 
 
+def test_a_host_that_python_refuses_has_its_line() -> None:
+    text = "BASE <http://b.example/>\n<http://℀/> a <//℀/x> ."
+    (triple,) = (quad.triple for quad in parse(text.encode(), TURTLE))
+    node = NamedNode("http://℀/")
+    assert lines(text.encode(), TURTLE).of(Finding(node, node, node, VIOLATION, triple.predicate, triple.object)) == 2
+
+
 def test_lines_of_trig() -> None:
     text = "@prefix e: <http://e.org/> .\ne:g {\n e:s e:p e:o .\n e:t e:p e:o\n}\nGRAPH e:h { e:u e:p e:o }\n"
     found = lines(text.encode(), TRIG)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.engine.tokens import dataset_clauses, line_and_column, service_position, shape, tokens
+from kg.engine.tokens import dataset_clauses, line_and_column, service_position, shape, tokens, without_glued
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,34 @@ def test_dataset_clauses() -> None:
     clauses = dataset_clauses(text)
     assert clauses.default == ("http://b.example/one", "http://b.example/graphs/two")
     assert clauses.named == ("http://c.example/three",)
+
+
+@pytest.mark.parametrize(
+    ("text", "graphs"),
+    [
+        ("BASE <http://b.example/> ASK FROM <http://[> {}", ["http://["]),
+        ("BASE <http://[> ASK FROM <a> {}", ["http://[/a"]),
+        ("PREFIX g: <//]> ASK FROM g:a {}", ["//]a"]),
+        ("PREFIXg:<http://g.example/> ASK FROM g:a {}", ["http://g.example/a"]),
+        ("VERSION '1.2' PREFIX g: <http://g.example/> ASK FROM g:a {}", ["http://g.example/a"]),
+        (
+            r"PREFIX g: <http://g.example/\u0062> ASK FROM <\U00000068ttp://h/> FROM g:a {}",
+            ["http://h/", "http://g.example/ba"],
+        ),
+        (r"ASK FROM <\uD800> {}", [r"\uD800"]),
+        ("PREFIX g\u200c: <http://g.example/> ASK FROM g\u200c:・ {}", ["http://g.example/・"]),
+        ("PREFIX <x> ASK FROM <a> {}", ["a"]),
+        ("ASK FROM <a> { ?x a:b PREFIX c: <http://c.example/> } FROM c:d", ["a"]),
+        ("BASE", []),
+    ],
+)
+def test_graphs_of_odd_texts(text: str, graphs: list[str]) -> None:
+    assert list(dataset_clauses(text).default) == graphs
+
+
+def test_without_glued_words() -> None:
+    text = "SERVICE <service:Service> { ?service a 'xSERVICEx' } service"
+    assert without_glued(text, "SERVICE", "abcdefg") == "SERVICE <abcdefg:abcdefg> { ?abcdefg a 'xabcdefgx' } service"
 
 
 def test_line_and_column() -> None:

@@ -15,7 +15,8 @@ from kg.build import Build
 from kg.observations import observations
 from kg.terms import ID
 from service import create_app
-from service.figures import Names, _text, charts_of_2024
+from service.figures import _text, charts_of_2024
+from service.naming import Names
 from service.settings import Settings
 
 Problem = Callable[[requests.Response, int, str], dict[str, object]]
@@ -199,10 +200,12 @@ def test_charts_for_the_start_page(built: Build, app_of: Callable[[], Any], lang
 
 def test_names_fall_back_visibly() -> None:
     names = Names({"urn:a": {"en": "one"}, "urn:b": {"vi": "hai", "en": "two"}}, "vi")
-    assert [(names(iri).text, names(iri).language) for iri in ("urn:a", "urn:b", f"{ID}x")] == [
-        ("one", "en"), ("hai", None), ("id:x", ""),
+    assert [(names(iri), names.language(iri)) for iri in ("urn:a", "urn:b", f"{ID}x")] == [
+        ("one", "en"), ("hai", None), ("x", None),
     ]  # fmt: skip
-    assert [names(iri).capital for iri in ("urn:b", f"{ID}x")] == ["Hai", "id:x"]
+    assert [names.capital(iri) for iri in ("urn:b", f"{ID}x")] == ["Hai", "x"]
+    assert [names.known(iri) for iri in ("urn:b", f"{ID}x")] == [True, False]
+    assert names.plain() == {"urn:a": "one", "urn:b": "hai"}
 
 
 @pytest.fixture(scope="module")

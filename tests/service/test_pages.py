@@ -19,7 +19,8 @@ Show = Callable[..., Any]
 
 CLAIM = "/doc/claim/dnhn-94474"
 LONG = "rất dài " * 20_000
-ODD = f"""
+ODD = (
+    f"""
 @prefix id: <https://w3id.org/hpez/id/> . @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
 @prefix skos: <http://www.w3.org/2004/02/skos/core#> . @prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
 <https://w3id.org/hpez/id/thing/odd> rdfs:label "<script>alert('tên')</script>"@vi ; skos:definition "{LONG}"@vi ;
@@ -27,10 +28,16 @@ ODD = f"""
   <urn:day> "2025-03-01"^^xsd:date ; <urn:size> 1234567.5 ; <urn:part> [ <urn:has> 1 ] ;
   <urn:site> <https://example.org/?a=b&c=d> , <javascript:alert(1)> .
 <https://w3id.org/hpez/id/thing/busy> rdfs:label "Bận rộn"@vi , "Busy"@en .
-""" + "".join(
-    f'<https://w3id.org/hpez/id/thing/n{n}> rdfs:label "Láng {n}"@vi ; '
-    "<urn:near> <https://w3id.org/hpez/id/thing/busy> ."
-    for n in range(120)
+<https://w3id.org/hpez/id/thing/lister> <urn:has> "Đồ Sơn", "Hà Nội", "Dương Kinh", "hải Phòng", "Hải An", "Đà Nẵng" .
+"""
+    + "".join(
+        f"<https://w3id.org/hpez/id/thing/t{n}> <urn:in> <https://w3id.org/hpez/id/thing/throng> ." for n in range(1001)
+    )
+    + "".join(
+        f'<https://w3id.org/hpez/id/thing/n{n}> rdfs:label "Láng {n}"@vi ; '
+        "<urn:near> <https://w3id.org/hpez/id/thing/busy> ."
+        for n in range(120)
+    )
 )
 
 
@@ -115,16 +122,26 @@ def test_the_picture_has_links_and_words(show: Show) -> None:
     assert found.links.count("/doc/org/lg") == 3
 
 
+def test_links_are_in_the_order_of_the_alphabet(show: Show) -> None:
+    names = ["Đà Nẵng", "Đồ Sơn", "Dương Kinh", "Hà Nội", "Hải An", "hải Phòng"]
+    found = show("/doc/thing/lister?view=links&of=urn:has&way=out", "vi").text("li")
+    assert [text for text in found if text in names] == names
+    many = show("/doc/thing/throng?view=links&of=urn:in&way=in")
+    assert "They are too many to sort" in " ".join(many.text("p"))
+    assert len([link for link in many.links if link.startswith("/doc/thing/t")]) >= 50
+
+
 def test_many_links_are_counted_and_paged(show: Show, home: str) -> None:
     found = show("/doc/thing/busy")
     every = [link for link in found.links if "view=links" in link]
     assert set(every) == {"/doc/thing/busy?view=links&of=urn:near&way=in"}
     assert "All 120" in found.text("a")
-    seen = set()
+    seen = list[str]()
     for number in (1, 2, 3):
         part = show(f"{every[0]}&page={number}")
-        seen |= {link for link in part.links if link.startswith("/doc/thing/n")}
-    assert len(seen) == 120
+        seen += [link for link in part.links if link.startswith("/doc/thing/n")]
+        assert "too many to sort" not in " ".join(part.text("p"))
+    assert seen == [f"/doc/thing/n{n}" for n in sorted(range(120), key=str)]
     assert "There is no such page of it." in show(f"{every[0]}&page=4").text("p")
     for query in (
         "of=urn:nothing&way=in",

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import requests
+from served import serving
 
 PATHS = {
     "/graph.nq": {},
@@ -36,3 +37,11 @@ def test_two_starts_give_the_same_bytes(serve: Callable[..., Iterator[str]], tmp
         second = answers(server)
     assert b"_:" in first["/graph.nq"][1]
     assert second == first
+
+
+def test_a_service_that_has_just_started_can_be_ended(tmp_path: Path) -> None:
+    """One worker answers before the other is ready to be told to end."""
+    for _ in range(3):
+        with serving(tmp_path) as served:
+            served.process.terminate()
+            served.process.wait(30)

@@ -18,6 +18,7 @@ def test_defaults() -> None:
     assert settings.data.name == "haiphong-kg"
     assert (settings.default_graph, settings.max_body) == ("union", DEFAULT_MAX_BODY)
     assert (settings.cache_bytes, settings.max_age, settings.access_log) == (DEFAULT_CACHE, 0, True)
+    assert settings.planning
 
 
 def test_from_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -27,13 +28,13 @@ def test_from_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     monkeypatch.setenv("HPKG_CACHE", "0")
     monkeypatch.setenv("HPKG_MAX_AGE", "60")
     monkeypatch.setenv("HPKG_ACCESS_LOG", "off")
+    monkeypatch.setenv("HPKG_PLAN", "off")
     monkeypatch.setenv("HPKG_SERVICES", "query.wikidata.org, Example.org:8443,,[::1]:80, example.org:8443")
     monkeypatch.setenv("HPKG_TEXT", os.pathsep.join(["one.txt", "", "two.txt"]))
     services = ("query.wikidata.org", "example.org:8443", "[::1]:80")
     texts = (Path("one.txt"), Path("two.txt"))
-    expected = Settings(
-        tmp_path, "strict", 1000, cache_bytes=0, max_age=60, access_log=False, services=services, texts=texts
-    )
+    switches = {"access_log": False, "planning": False}
+    expected = Settings(tmp_path, "strict", 1000, cache_bytes=0, max_age=60, services=services, texts=texts, **switches)
     assert Settings.from_environment() == expected
 
 
@@ -52,6 +53,8 @@ def test_from_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
         ("HPKG_MAX_AGE", "1.5"),
         ("HPKG_MAX_AGE", ""),
         ("HPKG_ACCESS_LOG", "yes"),
+        ("HPKG_PLAN", "no"),
+        ("HPKG_PLAN", ""),
         ("HPKG_SERVICES", "https://query.wikidata.org/sparql"),
         ("HPKG_SERVICES", "example.org:port"),
     ],

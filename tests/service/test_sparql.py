@@ -253,6 +253,34 @@ def test_syntax_error_has_its_place(server: str, problem: Problem, query: str, l
         assert (found["line"], found["column"]) == (line, column)
 
 
+@pytest.mark.parametrize(
+    ("query", "column"),
+    [
+        ("ASK FROM <http://[> {}", 10),
+        ("ASK FROM NAMED <//]> {}", 16),
+        ("BASE <http://[> ASK {}", 6),
+        ("BASE <http://[> ASK FROM <a> {}", 6),
+        ("PREFIX a: <http://[> ASK FROM a:b { ?s a:b ?o OPTIONAL { ?o ?p ?v } }", 11),
+        ("ASK { SERVICE <http://[> { ?s ?p ?o } }", 15),
+    ],
+)
+def test_what_is_no_iri_is_a_syntax_error(server: str, problem: Problem, query: str, column: int) -> None:
+    for answer in (get(server, f"BASE <http://example.org/>\n{query}"), direct(server, f"\n{query}")):
+        found = problem(answer, 400, "query-syntax")
+        assert (found["line"], found["column"]) == (2, column)
+
+
+def test_hosts_that_are_none(server: str, problem: Problem) -> None:
+    problem(get(server, "ASK FROM <http://℀/> {}"), 400, "unknown-graph")
+    problem(get(server, "ASK {}", **{"default-graph-uri": "http://["}), 400, "unknown-graph")
+    problem(get(server, "ASK { SERVICE <http://℀/> { ?s ?p ?o } }"), 403, "service-denied")
+
+
+def test_service_is_refused_however_it_is_written(server: str, problem: Problem) -> None:
+    query = "PREFIX a: <http://127.0.0.1:1/> ASK { SERVICEa:x { ?s ?p ?o } }"
+    problem(get(server, query), 403, "service-denied")
+
+
 def test_service_is_refused(server: str, problem: Problem) -> None:
     found = problem(get(server, "ASK { SERVICE <http://127.0.0.1:1/> { ?s ?p ?o } }"), 403, "service-denied")
     assert "SERVICE" in str(found["detail"])

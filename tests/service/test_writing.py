@@ -244,6 +244,20 @@ def test_only_an_admin_undoes_what_others_did(
     assert not ask(home, "<urn:undo> <urn:b> 1")
 
 
+@pytest.mark.parametrize("number", ["9" * 20, "9" * 5000, "0", "-1", "x", "", "٣"])
+@pytest.mark.parametrize("name", ["before", "limit"])
+def test_numbers_of_the_list_of_commits(home: str, problem: Problem, name: str, number: str) -> None:
+    answer = requests.get(f"{home}/commits", params={name: number}, timeout=30)
+    problem(answer, 400, "bad-request")
+
+
+@pytest.mark.parametrize("number", [0, 999_999, 2**63, 10**30])
+def test_a_commit_that_is_not_there(home: str, writer: requests.Session, problem: Problem, number: int) -> None:
+    for suffix in ("", ".rdfp"):
+        problem(requests.get(f"{home}/commits/{number}{suffix}", timeout=30), 404, "not-found")
+    problem(writer.post(f"{home}/commits/{number}/revert", timeout=30), 404, "not-found")
+
+
 def test_only_an_admin_reads_what_is_noted_about_tokens(home: str, folder: Path, problem: Problem) -> None:
     created = hpkg("token", "create", "auditor", "--scope", "admin", "--data", str(folder / "data"))
     with requests.Session() as session:
@@ -362,6 +376,14 @@ def test_the_command_line_at_a_running_service(home: str, writer: requests.Sessi
     refused = hpkg("add", str(file), "--endpoint", home, "--token", token)
     assert refused.returncode == 1
     assert "violation" in refused.stderr
+
+
+def test_the_log_of_a_service_is_that_of_its_folder(home: str, folder: Path, writer: requests.Session) -> None:
+    made = add(writer, home, PLACE.format(name="undone")).json()["commit"]["number"]
+    assert writer.post(f"{home}/commits/{made}/revert", timeout=30).status_code == 201
+    of_service = hpkg("log", "--limit", "2", "--endpoint", home).stdout
+    assert f"(undoes {made})" in of_service
+    assert of_service == hpkg("log", "--limit", "2", "--data", str(folder / "data")).stdout
 
 
 def test_graphs_are_loaded_into_a_running_service(home: str, writer: requests.Session, tmp_path: Path) -> None:

@@ -1,0 +1,128 @@
+"""How a query is planned, as a service tells it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from kg.credentials import Credentials
+
+Problem = Callable[[requests.Response, int, str], dict[str, object]]
+
+PATTERNS = "?about ?says ?zone . ?about hpez:subject ?zone"
+QUERY = f"""PREFIX hpez: <https://w3id.org/hpez/ontology#>
+SELECT ?zone {{
+  ?zone a hpez:Zone
+  FILTER NOT EXISTS {{ {PATTERNS} }}
+}}"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("explaining")
+
+
+@pytest.fixture(scope="module")
+def home(serve: Callable[..., Iterator[str]], folder: Path) -> Iterator[str]:
+    yield from serve(folder)
+
+
+@pytest.fixture(scope="module")
+def folder_of_unplanned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("unplanned")
+
+
+@pytest.fixture(scope="module")
+def unplanned(serve: Callable[..., Iterator[str]], folder_of_unplanned: Path) -> Iterator[str]:
+    """A server that plans nothing; nobody has a token of it yet."""
+    yield from serve(folder_of_unplanned, HPKG_PLAN="off")
+
+
+@pytest.fixture(scope="module")
+def holder(folder: Path) -> Iterator[requests.Session]:
+    """Whoever has a token, and be it for one graph only."""
+    with requests.Session() as session:
+        token = Credentials(folder / "data").create("holder", graphs=("https://w3id.org/hpez/graph/example",))
+        session.headers["Authorization"] = f"Bearer {token}"
+        yield session
+
+
+def explain(session: requests.Session, home: str, query: str, **parameters: str) -> requests.Response:
+    return session.get(f"{home}/sparql", params={"query": query, "explain": "true", **parameters}, timeout=30)
+
+
+def test_what_is_done_to_a_query(home: str, holder: requests.Session) -> None:
+    answer = explain(holder, home, QUERY)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Cache-Control"] == "no-store"
+    told = answer.json()
+    assert told.keys() == {"query", "planned", "changes"}
+    assert told["query"] == QUERY
+    planned = QUERY.replace(PATTERNS, "?about hpez:subject ?zone LATERAL { ?about ?says ?zone }")
+    assert told["planned"].split() == planned.split()
+    (change,) = told["changes"]
+    assert change["line"] == 4
+    assert "?about hpez:subject ?zone" in change["words"]
+
+
+def test_a_query_that_is_left_alone(home: str, holder: requests.Session) -> None:
+    query = "SELECT * { ?s ?p ?o MINUS { ?s a ?o } OPTIONAL { ?o ?q ?r } }"
+    told = explain(holder, home, query).json()
+    assert told["planned"] == query
+    assert told["changes"] == [{"line": 1, "words": "left alone: it has MINUS"}]
+
+
+@pytest.mark.parametrize("kind", ["form", "direct"])
+def test_by_post(home: str, holder: requests.Session, kind: str) -> None:
+    expected = explain(holder, home, QUERY).json()
+    url, wanted = f"{home}/sparql", {"explain": "true"}
+    if kind == "form":
+        answer = holder.post(url, {"query": QUERY, **wanted}, timeout=30)
+    else:
+        media_type = {"Content-Type": "application/sparql-query"}
+        answer = holder.post(url, QUERY.encode(), params=wanted, headers=media_type, timeout=30)
+    assert answer.json() == expected
+
+
+@pytest.mark.parametrize(
+    "query", ["SELECT * {\n  ?s ?p OPTIONAL { ?s ?q ?o }\n}", "BASE <http://[> ASK {}", "", "{" * 200]
+)
+def test_what_is_no_query_is_told_as_ever(home: str, holder: requests.Session, problem: Problem, query: str) -> None:
+    answer, plain = explain(holder, home, query), holder.get(f"{home}/sparql", params={"query": query}, timeout=30)
+    found, expected = (problem(sent, 400, plain.json()["type"].rpartition("/")[2]) for sent in (answer, plain))
+    assert {**found, "instance": ""} == {**expected, "instance": ""}
+
+
+def test_only_with_a_token(home: str, holder: requests.Session, problem: Problem) -> None:
+    assert explain(holder, home, QUERY).status_code == 200
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic eDp5"}):
+        with requests.Session() as stranger:
+            stranger.headers.update(headers)
+            answer = explain(stranger, home, QUERY)
+        problem(answer, 401, "unauthorized")
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("value", ["", "false", "yes"])
+def test_the_parameter_is_true_or_not_there(home: str, holder: requests.Session, problem: Problem, value: str) -> None:
+    problem(explain(holder, home, QUERY, explain=value), 400, "bad-request")
+
+
+def test_an_update_is_not_made_instead(home: str, holder: requests.Session, problem: Problem) -> None:
+    graph = "https://w3id.org/hpez/graph/example"
+    text = f"INSERT DATA {{ GRAPH <{graph}> {{ <urn:a> <urn:b> <urn:c> }} }}"
+    problem(holder.post(f"{home}/sparql", {"update": text, "explain": "true"}, timeout=30), 400, "bad-request")
+    assert graph not in requests.get(f"{home}/graph.nq", timeout=30).text
+
+
+def test_with_planning_switched_off(unplanned: str, folder_of_unplanned: Path, problem: Problem) -> None:
+    with requests.Session() as session:
+        found = problem(explain(session, unplanned, QUERY), 403, "forbidden")
+        assert "hpkg token create" in str(found["detail"])
+        session.headers["Authorization"] = f"Bearer {Credentials(folder_of_unplanned / 'data').create('holder')}"
+        told = explain(session, unplanned, QUERY).json()
+        problem(explain(session, unplanned, "ASK { ?s ?p }"), 400, "query-syntax")
+    assert told["planned"] == QUERY
+    assert told["changes"] == [{"line": 1, "words": "left alone: planning is switched off"}]
