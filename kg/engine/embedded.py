@@ -1,12 +1,14 @@
 """The engine in this process: pyoxigraph's store in memory."""
 
 import errno
+import io
 import re
 import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from operator import attrgetter
 from typing import IO, Final
 from urllib.parse import urlsplit
@@ -14,6 +16,7 @@ from urllib.parse import urlsplit
 import pyoxigraph as ox
 
 from kg.engine import tally, tokens, updates
+from kg.engine.columns import Columns
 from kg.engine.diagnosis import diagnose
 from kg.engine.plan import Change, Plan, Plans, plan
 from kg.engine.protocol import UNION, Counts, Dataset, Delta, QueryRequest, QueryResult, ResultKind, Row
@@ -68,6 +71,9 @@ class EmbeddedEngine:
         self._counts = counts
         self.planning = planning
         self._plans = Plans()
+        self._columns = Columns(self._table)
+        self._changes = 0
+        """Odd while a change is being made."""
         for quad in quads:
             self._store.add(quad)
 
@@ -92,8 +98,9 @@ class EmbeddedEngine:
             else:
                 added = self._new(quads)
                 counts = tally.grown(self._counts, added, self._holds_any)
-                self._store.extend(added)
-                self._counts = counts
+                with self._changing(added):
+                    self._store.extend(added)
+                    self._counts = counts
             self._generation += 1
 
     def apply(self, delta: Delta) -> None:
@@ -102,7 +109,7 @@ class EmbeddedEngine:
         All or nothing, but in two steps: the engine has no transaction over both, so additions, which are one, come
         last, and a reader in another thread may meanwhile miss what a change replaces.
         """
-        with self._writing:
+        with self._writing, self._changing(chain(delta.added, delta.removed)):
             before = self._counts
             try:
                 self._take_away(delta)
@@ -111,6 +118,16 @@ class EmbeddedEngine:
                 self._restore(delta)
                 self._counts = before
                 raise
+
+    @contextmanager
+    def _changing(self, quads: Iterable[Quad]) -> Iterator[None]:
+        """Let quads be added or removed, and forget what columns hold of their predicates."""
+        self._changes += 1
+        try:
+            yield
+        finally:
+            self._columns.forget(str(predicate) for predicate in {quad.predicate for quad in quads})
+            self._changes += 1
 
     def _take_away(self, delta: Delta) -> None:
         for quad in delta.removed:
@@ -225,7 +242,7 @@ class EmbeddedEngine:
         try:
             found = self._queried(
                 text,
-                bool(bindings),
+                text if bindings else self._planned(text),
                 lambda planned: self._store.query(
                     planned,
                     base_iri=BASE,
@@ -399,7 +416,7 @@ class EmbeddedEngine:
             named: list[Resource] = [NamedNode(iri) for iri in dataset.named]
             return self._queried(
                 text,
-                bool(bindings),
+                text if bindings else self._planned(text, grouping=dataset.union and not explicit),
                 lambda planned: self._store.query(
                     planned,
                     base_iri=BASE,
@@ -414,16 +431,36 @@ class EmbeddedEngine:
         except (ValueError, OSError, RuntimeError) as error:
             raise _failed(error) from error
 
-    def _queried(self, text: str, bound: bool, ask: Callable[[str], _Found]) -> _Found:
-        """Begin to evaluate a query as it is planned, or as it stands if the planned text does not parse.
+    def _planned(self, text: str, *, grouping: bool = False) -> str:
+        """A query as it is to be run; with `grouping`, which is for queries over everything, maybe with its groups."""
+        counts, before = self._counts, self._changes
+        if counts is None or not self._may_plan():
+            return text
+        planned = self._plans.of(text, counts)
+        grouped = None
+        if grouping and planned.aggregation is not None and not before % 2:
+            grouped = self._columns.text(planned.aggregation, counts)
+        return planned.text if grouped is None or self._changes != before else grouped
 
-        As it stands too with variables `bound` beforehand, which the planner does not know of.
-        """
-        planned = text if bound or not self._may_plan() else self._plans.of(text, self._counts)
+    @staticmethod
+    def _queried(text: str, planned: str, ask: Callable[[str], _Found]) -> _Found:
+        """Begin to evaluate a query as it is planned, or as it stands if the planned text does not parse."""
         if planned != text:
             with suppress(SyntaxError):
                 return ask(planned)
         return ask(text)
+
+    def _table(self, text: str) -> bytes:
+        """What columns read: a table over everything, as TSV."""
+        try:
+            found = self._store.query(text, base_iri=BASE, use_default_graph_as_union=True)
+            if not isinstance(found, ox.QuerySolutions):
+                raise EngineError("A SELECT query was expected.")
+            body = io.BytesIO()
+            found.serialize(body, ox.QueryResultsFormat.TSV)
+            return body.getvalue()
+        except (SyntaxError, ValueError, OSError, RuntimeError) as error:
+            raise EngineError(f"The columns could not be read: {error}") from error
 
     def _may_plan(self) -> bool:
         """Whether queries are planned: how often the engine counts a triple that two graphs hold hangs on its plan."""
