@@ -166,7 +166,7 @@ class _Reader:
         head, aliases = self._head(keys)
         having = self._having(clauses.get("HAVING", []), keys)
         order = clauses.get("ORDER", [])
-        ties = [f"?{key}" for key in keys if key not in _sorted_by(order)]
+        ties = [f"STR(?{key})" for key in keys]
         top = None if having or self._distinct() else self._top(order, clauses, aliases)
         sorting = [self._replaced(order)] if order else ["ORDER BY"] * bool(ties)
         limits = [self._replaced(clauses[name]) for name in ("LIMIT", "OFFSET") if name in clauses]
@@ -339,16 +339,6 @@ def _without(piece: Sequence[Token]) -> list[Token]:
 
 def _variables(piece: Sequence[Token]) -> Iterator[str]:
     return (token.text[1:] for token in piece if token.kind == "variable")
-
-
-def _sorted_by(order: Sequence[Token]) -> set[str]:
-    """The variables by which ORDER BY sorts as they are."""
-    depth, found = 0, set[str]()
-    for token in order:
-        depth += (token.text == "(") - (token.text == ")")
-        if token.kind == "variable" and depth == 0:
-            found.add(token.text[1:])
-    return found
 
 
 def _closing(piece: Sequence[Token], at: int) -> int:

@@ -29,10 +29,11 @@ MOST_GROUPS: Final = 50_000
 """Groups that may be handed to the engine, which reads them as text."""
 
 _UNBOUND: Final = -1
-_UNKNOWN, _NODE, _INTEGER, _DECIMAL, _STRING, _TAGGED, _OTHER = range(7)
+_UNKNOWN, _NODE, _INTEGER, _DECIMAL, _OTHER = range(5)
 _INTEGERS: Final = re.compile(r"[+-]?[0-9]+")
 _NUMBER: Final = re.compile(rf'"?([+-]?[0-9]*\.?[0-9]+)(?:"\^\^<{re.escape(XSD)}decimal>)?')
-_TAG: Final = re.compile(r'"@[A-Za-z0-9-]+$')
+_DATE: Final = re.compile(r'"-?[0-9]{4,}(?:-[0-9]{2}){0,2}')
+"""A date, a month or a year without a time zone."""
 _HALF: Final = 31
 """Bits of the lower half of a number that is summed in halves."""
 _LARGEST: Final = 2**62
@@ -72,17 +73,10 @@ class Terms:
         self.texts.extend(islice(self._numbers, len(self.texts), None))
         return found
 
-    def are_plain(self, ids: "Ids") -> bool:
-        """Whether two of them are the same for the engine only if they are written alike."""
-        self._learn(ids)
-        return not bool((self._kinds[ids] == _OTHER).any())
-
     def are_ordered(self, ids: "Ids") -> bool:
-        """Whether the engine sorts them without ties."""
-        self._learn(ids)
-        kinds = np.unique(self._kinds[ids]).tolist()
-        tags = {self.texts[number].rpartition("@")[2] for number in ids.tolist()} if kinds == [_TAGGED] else ()
-        return len(kinds) <= 1 and len(tags) <= 1 and kinds not in ([_OTHER], [_DECIMAL])
+        """Whether the engine sorts them without ties, by themselves or by their text: they are all of one kind."""
+        kinds = {_sort(text) for text in (self.texts[number] for number in ids.tolist())}
+        return len(kinds) <= 1 and "" not in kinds
 
     def are_nodes(self, ids: "Ids") -> bool:
         """Whether all are IRIs or blank nodes."""
@@ -112,8 +106,6 @@ def _amount(text: str) -> tuple[int, int, int]:
     """The kind of a term, and for a number the next lower integer and how many parts of `_ONE` it is above that."""
     if text.startswith(("<", "_:")):
         return (_OTHER if text.startswith("<<") else _NODE), 0, 0
-    if text.startswith('"') and (text.endswith('"') or _TAG.search(text)):
-        return (_STRING if text.endswith('"') else _TAGGED), 0, 0
     match = _NUMBER.fullmatch(text)
     if match is None:
         return _OTHER, 0, 0
@@ -123,6 +115,20 @@ def _amount(text: str) -> tuple[int, int, int]:
     kind = _INTEGER if _INTEGERS.fullmatch(text) else _DECIMAL
     amount, parts = divmod(int(whole + fraction) * 10 ** (_PLACES - len(fraction)), _ONE)
     return (kind, amount, parts) if abs(amount) < _LARGEST else (_OTHER, 0, 0)
+
+
+def _sort(text: str) -> str:
+    """What terms have in common among which the engine finds an order; "" if it may find none."""
+    if text.startswith(("<", "_:")):
+        return "<"
+    if _NUMBER.fullmatch(text):
+        return "integer" if _INTEGERS.fullmatch(text) else "decimal"
+    lexical, quoted, suffix = text.rpartition('"')
+    if not quoted:
+        return "boolean"
+    if suffix.startswith(f"^^<{XSD}") and not _DATE.fullmatch(lexical):
+        return ""
+    return suffix or lexical[:1]
 
 
 class Relation:
@@ -162,7 +168,7 @@ def grouped(aggregation: Aggregation, relations: "dict[Pattern, Relation]", term
     """The text of an aggregation with its groups in VALUES; raises UnsuitedError where it would not be exact."""
     rows = _joined(aggregation.required, relations, terms)
     for patterns in aggregation.optional:
-        rows = _left_joined(rows, _joined(patterns, relations, terms), terms)
+        rows = _left_joined(rows, _joined(patterns, relations, terms))
     groups, number = _groups(rows, aggregation.keys, len(terms))
     if number > MOST_GROUPS:
         raise UnsuitedError(f"it has more than {MOST_GROUPS:,} groups")
@@ -203,22 +209,13 @@ def _joined(patterns: Sequence[Pattern], relations: "dict[Pattern, Relation]", t
 def _with(rows: _Rows, pattern: Pattern, relation: Relation, terms: Terms) -> _Rows:
     """Solutions joined with the matches of a pattern that shares one variable with them."""
     if len(pattern.variables) == 1:
-        if not pattern.subject.startswith("?"):
-            _require_plain(relation.columns[0], terms)
         flags = np.zeros(len(terms), np.bool_)
         flags[relation.columns[0]] = True
         return rows.taken(flags[rows.columns[pattern.variables[0]]])
     shared = 0 if pattern.variables[0] in rows.columns else 1
     keys, others = relation.sorted_by(shared)
-    if shared:
-        _require_plain(keys, terms)
     places, matches = _matches(rows.columns[pattern.variables[shared]], keys)
     return rows.taken(places).with_column(pattern.variables[1 - shared], others[matches])
-
-
-def _require_plain(ids: "Ids", terms: Terms) -> None:
-    if not terms.are_plain(ids):
-        raise UnsuitedError("it joins literals that are the same though they are not written alike")
 
 
 def _matches(ids: "Ids", keys: "Ids", *, outer: bool = False) -> "tuple[Ids, Ids]":
@@ -239,10 +236,9 @@ def _matches(ids: "Ids", keys: "Ids", *, outer: bool = False) -> "tuple[Ids, Ids
     return places, matches
 
 
-def _left_joined(rows: _Rows, others: _Rows, terms: Terms) -> _Rows:
+def _left_joined(rows: _Rows, others: _Rows) -> _Rows:
     """Solutions with those of an OPTIONAL, with which they share one variable."""
     (shared,) = rows.columns.keys() & others.columns.keys()
-    _require_plain(others.columns[shared], terms)
     order = np.argsort(others.columns[shared], kind="stable")
     places, matches = _matches(rows.columns[shared], others.columns[shared][order], outer=True)
     found, bound = rows.taken(places), matches != _UNBOUND
