@@ -29,6 +29,7 @@ ORDER = [
     "kg.engine.grammar",
     "kg.engine.estimates",
     "kg.engine.aggregates",
+    "kg.engine.aggregate_reading",
     "kg.engine.plan",
     "kg.engine.arrays",
     "kg.engine.columns",

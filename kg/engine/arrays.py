@@ -9,21 +9,19 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from kg.engine.aggregates import Aggregate, Aggregation, Pattern, Top, UnsuitedError
 from kg.terms import XSD
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # there is no linear algebra here, and its threads take memory
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+Ids = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
-    Ids = NDArray[np.int64]
-    Flags = NDArray[np.bool_]
-
-MOST_ROWS: Final = 5_000_000
+MOST_ROWS: Final = 2_000_000
 """Rows that may come about while patterns are joined."""
 MOST_GROUPS: Final = 50_000
 """Groups that may be handed to the engine, which reads them as text."""
@@ -48,9 +46,9 @@ _MOST_DECIMAL: Final = 1.0e20
 class _Numbers:
     """Exact numbers as integers and parts of `_ONE` above them; `decimals` marks those that are no integers by type."""
 
-    wholes: "Ids"
-    parts: "Ids"
-    decimals: "Flags"
+    wholes: Ids
+    parts: Ids
+    decimals: Flags
 
 
 class Terms:
@@ -67,23 +65,23 @@ class Terms:
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def numbered(self, texts: Sequence[str]) -> "Ids":
+    def numbered(self, texts: Sequence[str]) -> Ids:
         """The numbers of some terms; new ones get the next."""
         found = np.fromiter(map(self._numbers.__getitem__, texts), np.int64, len(texts))
         self.texts.extend(islice(self._numbers, len(self.texts), None))
         return found
 
-    def are_ordered(self, ids: "Ids") -> bool:
+    def are_ordered(self, ids: Ids) -> bool:
         """Whether the engine sorts them without ties, by themselves or by their text: they are all of one kind."""
         kinds = {_sort(text) for text in (self.texts[number] for number in ids.tolist())}
         return len(kinds) <= 1 and "" not in kinds
 
-    def are_nodes(self, ids: "Ids") -> bool:
+    def are_nodes(self, ids: Ids) -> bool:
         """Whether all are IRIs or blank nodes."""
         self._learn(ids)
         return bool((self._kinds[ids] == _NODE).all())
 
-    def numbers(self, ids: "Ids") -> "_Numbers":
+    def numbers(self, ids: Ids) -> _Numbers:
         """What literals amount to, all of which must be integers or decimals."""
         self._learn(ids)
         kinds = self._kinds[ids]
@@ -91,7 +89,7 @@ class Terms:
             raise UnsuitedError("it aggregates terms that are not all integers or decimals")
         return _Numbers(self._wholes[ids], self._parts[ids], kinds == _DECIMAL)
 
-    def _learn(self, ids: "Ids") -> None:
+    def _learn(self, ids: Ids) -> None:
         if len(self._kinds) < len(self):
             self._kinds, self._wholes, self._parts = (
                 np.concatenate((known, np.zeros(len(self) - len(known), np.int64)))
@@ -134,14 +132,14 @@ def _sort(text: str) -> str:
 class Relation:
     """The matches of a triple pattern: a column for each of its variables, no row twice."""
 
-    def __init__(self, columns: "Sequence[Ids]") -> None:
+    def __init__(self, columns: Sequence[Ids]) -> None:
         self.columns = tuple(columns)
-        self._sorted = dict[int, tuple["Ids", "Ids"]]()
+        self._sorted = dict[int, tuple[Ids, Ids]]()
 
     def __len__(self) -> int:
         return len(self.columns[0])
 
-    def sorted_by(self, column: int) -> "tuple[Ids, Ids]":
+    def sorted_by(self, column: int) -> tuple[Ids, Ids]:
         """One of two columns in order, and the other beside it."""
         if column not in self._sorted:
             order = np.argsort(self.columns[column], kind="stable")
@@ -152,19 +150,19 @@ class Relation:
 class _Rows:
     """Solutions, as columns by variable; unbound values are -1."""
 
-    def __init__(self, columns: "dict[str, Ids]", length: int) -> None:
+    def __init__(self, columns: dict[str, Ids], length: int) -> None:
         self.columns = columns
         self.length = length
 
-    def taken(self, places: "Ids | Flags") -> "_Rows":
+    def taken(self, places: Ids | Flags) -> "_Rows":
         columns = {name: column[places] for name, column in self.columns.items()}
         return _Rows(columns, int(np.count_nonzero(places)) if places.dtype == np.bool_ else len(places))
 
-    def with_column(self, name: str, column: "Ids") -> "_Rows":
+    def with_column(self, name: str, column: Ids) -> "_Rows":
         return _Rows({**self.columns, name: column}, self.length)
 
 
-def grouped(aggregation: Aggregation, relations: "dict[Pattern, Relation]", terms: Terms) -> str:
+def grouped(aggregation: Aggregation, relations: dict[Pattern, Relation], terms: Terms) -> str:
     """The text of an aggregation with its groups in VALUES; raises UnsuitedError where it would not be exact."""
     rows = _joined(aggregation.required, relations, terms)
     for patterns in aggregation.optional:
@@ -192,7 +190,7 @@ def _values(columns: Sequence[Sequence[str]], kept: Sequence[int]) -> str:
     return " ".join(f"({row})" for row in rows)
 
 
-def _joined(patterns: Sequence[Pattern], relations: "dict[Pattern, Relation]", terms: Terms) -> _Rows:
+def _joined(patterns: Sequence[Pattern], relations: dict[Pattern, Relation], terms: Terms) -> _Rows:
     """The solutions of patterns, begun at the one with the fewest matches."""
     left = sorted(patterns, key=lambda pattern: (len(pattern.variables), len(relations[pattern])))
     first = min(left, key=lambda pattern: len(relations[pattern]))
@@ -218,7 +216,7 @@ def _with(rows: _Rows, pattern: Pattern, relation: Relation, terms: Terms) -> _R
     return rows.taken(places).with_column(pattern.variables[1 - shared], others[matches])
 
 
-def _matches(ids: "Ids", keys: "Ids", *, outer: bool = False) -> "tuple[Ids, Ids]":
+def _matches(ids: Ids, keys: Ids, *, outer: bool = False) -> tuple[Ids, Ids]:
     """For each pair of an id and an equal one among sorted keys, both their places.
 
     With `outer`, an id without an equal one has a pair too, whose second place is -1.
@@ -250,7 +248,7 @@ def _left_joined(rows: _Rows, others: _Rows) -> _Rows:
     return found
 
 
-def _groups(rows: _Rows, keys: Sequence[str], size: int) -> "tuple[Ids, int]":
+def _groups(rows: _Rows, keys: Sequence[str], size: int) -> tuple[Ids, int]:
     """The group of each solution, and how many groups there are; all are one without keys."""
     groups, number = np.zeros(rows.length, np.int64), 1
     for key in keys:
@@ -259,7 +257,7 @@ def _groups(rows: _Rows, keys: Sequence[str], size: int) -> "tuple[Ids, int]":
     return groups, number
 
 
-def _renumbered(ids: "Ids", size: int) -> "tuple[Ids, int]":
+def _renumbered(ids: Ids, size: int) -> tuple[Ids, int]:
     """Ids below a size with new ones instead that leave none out, and how many these are."""
     if size > 4 * len(ids) + 1_000_000:
         values, inverse = np.unique(ids, return_inverse=True)
@@ -277,14 +275,13 @@ class _Column:
         self.texts = texts
 
 
-def _aggregated(item: Aggregate, rows: _Rows, groups: "Ids", number: int, terms: Terms) -> _Column:
+def _aggregated(item: Aggregate, rows: _Rows, groups: Ids, number: int, terms: Terms) -> _Column:
     if not item.variable:
         return _counted(np.bincount(groups, minlength=number))
     ids = rows.columns[item.variable]
-    if item.function == "COUNT":
-        bound = ids != _UNBOUND
-        return _counted(_counts(groups[bound], ids[bound], number, terms, distinct=item.distinct))
     bound = ids != _UNBOUND
+    if item.function == "COUNT":
+        return _counted(_counts(groups[bound], ids[bound], number, terms, distinct=item.distinct))
     column = _calculated(item, terms.numbers(ids[bound]), groups[bound], number)
     failed = np.unique(groups[~bound]).tolist()
     for place in failed:
@@ -292,7 +289,7 @@ def _aggregated(item: Aggregate, rows: _Rows, groups: "Ids", number: int, terms:
     return _Column([], column.texts) if failed else column
 
 
-def _calculated(item: Aggregate, numbers: _Numbers, groups: "Ids", number: int) -> _Column:
+def _calculated(item: Aggregate, numbers: _Numbers, groups: Ids, number: int) -> _Column:
     if item.function == "SUM":
         found = _summed(numbers, groups, number)
     elif 0 < int(np.count_nonzero(numbers.decimals)) < len(groups):
@@ -305,12 +302,12 @@ def _calculated(item: Aggregate, numbers: _Numbers, groups: "Ids", number: int) 
     return _Column(found, [_text(value, decimal=mark) for value, mark in zip(found, marks, strict=True)])
 
 
-def _counted(numbers: "Ids") -> _Column:
+def _counted(numbers: Ids) -> _Column:
     values = numbers.tolist()
     return _Column(values, list(map(str, values)))
 
 
-def _counts(groups: "Ids", ids: "Ids", number: int, terms: Terms, *, distinct: bool) -> "Ids":
+def _counts(groups: Ids, ids: Ids, number: int, terms: Terms, *, distinct: bool) -> Ids:
     if distinct:
         if not terms.are_nodes(ids):
             raise UnsuitedError("it counts distinct literals")
@@ -318,7 +315,7 @@ def _counts(groups: "Ids", ids: "Ids", number: int, terms: Terms, *, distinct: b
     return np.bincount(groups, minlength=number)
 
 
-def _summed(numbers: _Numbers, groups: "Ids", number: int) -> list[int]:
+def _summed(numbers: _Numbers, groups: Ids, number: int) -> list[int]:
     """Exact sums, in parts of `_ONE`."""
     magnitude = float(np.abs(numbers.wholes).astype(np.float64).sum()) + len(groups)
     if magnitude >= (_MOST_DECIMAL if numbers.decimals.all() else _LARGEST):
@@ -327,7 +324,7 @@ def _summed(numbers: _Numbers, groups: "Ids", number: int) -> list[int]:
     return [whole * _ONE + part for whole, part in zip(wholes, parts, strict=True)]
 
 
-def _added(values: "Ids", groups: "Ids", number: int) -> list[int]:
+def _added(values: Ids, groups: Ids, number: int) -> list[int]:
     """Sums of 64-bit integers, made of those of their halves."""
     upper, lower = np.zeros(number, np.int64), np.zeros(number, np.int64)
     np.add.at(upper, groups, values >> _HALF)
@@ -335,7 +332,7 @@ def _added(values: "Ids", groups: "Ids", number: int) -> list[int]:
     return [(high << _HALF) + low for high, low in zip(upper.tolist(), lower.tolist(), strict=True)]
 
 
-def _extreme(numbers: _Numbers, groups: "Ids", number: int, *, last: bool) -> list[int]:
+def _extreme(numbers: _Numbers, groups: Ids, number: int, *, last: bool) -> list[int]:
     """The first or last number of each group, in parts of `_ONE`; 0 for groups of none."""
     order = np.lexsort((numbers.parts, numbers.wholes, groups))
     found, places = [0] * number, order if last else order[::-1]
@@ -356,10 +353,8 @@ def _text(value: int, *, decimal: bool) -> str:
 def _best(column: _Column, top: Top) -> list[int]:
     """The places of the highest or lowest values, with all that equal the last of them."""
     numbers = column.numbers
-    if not numbers:
+    if not numbers or top.rows >= len(numbers):
         return list(range(len(column.texts)))
-    if top.rows >= len(numbers):
-        return list(range(len(numbers)))
     if not top.rows:
         return []
     last = sorted(numbers, reverse=top.descending)[top.rows - 1]

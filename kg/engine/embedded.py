@@ -71,7 +71,7 @@ class EmbeddedEngine:
         self._counts = counts
         self.planning = planning
         self._plans = Plans()
-        self._columns = Columns(self._table)
+        self._columns = Columns(self.table)
         self._changes = 0
         """Odd while a change is being made."""
         for quad in quads:
@@ -450,8 +450,8 @@ class EmbeddedEngine:
                 return ask(planned)
         return ask(text)
 
-    def _table(self, text: str) -> bytes:
-        """What columns read: a table over everything, as TSV."""
+    def table(self, text: str) -> bytes:
+        """Answer a SELECT query over everything in TSV, as it is written; raises EngineError where it fails."""
         try:
             found = self._store.query(text, base_iri=BASE, use_default_graph_as_union=True)
             if not isinstance(found, ox.QuerySolutions):

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from kg.engine.aggregates import ASKED, Aggregation, UnsuitedError, aggregation_of
+from kg.engine.aggregate_reading import aggregation_of
+from kg.engine.aggregates import ASKED, Aggregation, UnsuitedError
 from kg.engine.estimates import Estimates, Order, components
 from kg.engine.grammar import (
     NONE,

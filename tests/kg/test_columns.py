@@ -14,7 +14,7 @@ from groupings import Case, E, cases, sample
 from hypothesis import HealthCheck, given, settings
 
 from kg.counts import count
-from kg.engine import aggregates, arrays, columns
+from kg.engine import aggregate_reading, arrays, columns
 from kg.engine.aggregates import Top
 from kg.engine.columns import Columns
 from kg.engine.embedded import EmbeddedEngine
@@ -32,7 +32,7 @@ SUMS = f"{PREFIX}SELECT ?z (SUM(?v) AS ?n) {{ ?f e:about ?z ; e:v ?v }} GROUP BY
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aggregates, "FEWEST", 0)
+    monkeypatch.setattr(aggregate_reading, "FEWEST", 0)
 
 
 class Found:
@@ -47,7 +47,7 @@ class Found:
         self.planned = None if found is None else _answer(case.data, found.text, planning=False)
         self.text = None
         if found is not None and found.aggregation is not None:
-            self.text = Columns(engine._table, asked=1).text(found.aggregation, counts)
+            self.text = Columns(engine.table, asked=1).text(found.aggregation, counts)
         self.by_columns = None if self.text is None else _answer(case.data, self.text, planning=False)
 
     @property
@@ -160,7 +160,7 @@ class _Spy(Columns):
 
     def __init__(self, engine: EmbeddedEngine) -> None:
         self.queries = list[str]()
-        super().__init__(lambda text: self.queries.append(text) or engine._table(text))
+        super().__init__(lambda text: self.queries.append(text) or engine.table(text))
 
 
 def _watched(data: Iterable[Quad]) -> tuple[EmbeddedEngine, _Spy]:
@@ -217,7 +217,7 @@ def test_other_datasets_are_not_answered_from_columns_of_everything() -> None:
 
 
 def test_small_queries_stay_with_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aggregates, "FEWEST", 19)
+    monkeypatch.setattr(aggregate_reading, "FEWEST", 19)
     engine, spy = _watched(_figures(9))
     for _ in range(9):
         _ask(engine)
@@ -271,7 +271,7 @@ def test_writers_and_readers_at_once_see_whole_states() -> None:
 
 
 if __name__ == "__main__":
-    aggregates.FEWEST = 0
+    aggregate_reading.FEWEST = 0
     number, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
     told, different = _tally(sample(number, seed))
     sys.stdout.write(f"{dict(told)}, {len(different)} different\n")
