@@ -235,7 +235,7 @@ def test_plans_are_kept_and_few() -> None:
     for number in range(KEPT * 2):
         plans.of(f"{text} # {number}", None)
     assert plans.of("ASK {}", None).text == "ASK {}"
-    assert plans.of(text, None) == plan(text, None).text
+    assert plans.of(text, None) == plan(text, None)
 
 
 def small(data: str, *, planning: bool = True) -> EmbeddedEngine:
