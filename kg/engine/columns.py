@@ -18,6 +18,8 @@ from kg.errors import EngineError
 if TYPE_CHECKING:
     from kg.engine.arrays import Relation, Terms
 
+_BYTES: Final = 1_000
+"""Bytes for each match that a cell must be allowed; reading them takes most, for a moment."""
 _UNWORDED: Final = Wording("", "", "", "")
 _REMEMBERED: Final = 1_000
 """Patterns whose askings are counted."""
@@ -39,6 +41,8 @@ class Columns:
     """
 
     def __init__(self, read: Callable[[str], bytes], asked: int = ASKED) -> None:
+        self.most = MOST
+        """Matches that are held at most."""
         self._read = read
         self._asked_for = asked
         self._lock = threading.Lock()
@@ -47,10 +51,18 @@ class Columns:
         self._terms: Terms | None = None
         self._refused = set[Aggregation]()
 
+    def prepare(self, memory: int) -> None:
+        """Load what is needed before the process is forked into cells, which may use so many bytes more."""
+        from kg.engine import arrays  # noqa: F401, PLC0415 - see `_relation`
+
+        self.most = min(MOST, memory // _BYTES)
+
     def text(self, aggregation: Aggregation, counts: Counts) -> str | None:
         """The text of an aggregation whose groups are there already; None if the engine is to group them."""
         sizes = {_key(item, aggregation.wording.prologue): expected(item, counts) for item in aggregation.patterns}
         task = replace(aggregation, wording=_UNWORDED, ties=(0, ""))
+        if sum(sizes.values()) > self.most:
+            return None
         with self._lock:
             try:
                 return self._grouped(aggregation) if task not in self._refused and self._has(sizes) else None
@@ -59,6 +71,7 @@ class Columns:
                 return None
             except MemoryError:
                 self._clear()
+                self._refused.add(task)
                 return None
 
     def forget(self, predicates: Iterable[str]) -> None:
@@ -85,7 +98,7 @@ class Columns:
         self._asked.update(missing)
         if any(self._asked[key] < self._asked_for for key in missing):
             return False
-        if sum(map(len, self._held.values())) + sum(sizes[key] for key in missing) > MOST:
+        if sum(map(len, self._held.values())) + sum(sizes[key] for key in missing) > self.most:
             self._clear()
             missing = list(sizes)
         for key in missing:

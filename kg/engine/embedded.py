@@ -71,7 +71,8 @@ class EmbeddedEngine:
         self._counts = counts
         self.planning = planning
         self._plans = Plans()
-        self._columns = Columns(self.table)
+        self.columns = Columns(self.table)
+        """What is held to count groups from."""
         self._changes = 0
         """Odd while a change is being made."""
         for quad in quads:
@@ -126,7 +127,7 @@ class EmbeddedEngine:
         try:
             yield
         finally:
-            self._columns.forget(str(predicate) for predicate in {quad.predicate for quad in quads})
+            self.columns.forget(str(predicate) for predicate in {quad.predicate for quad in quads})
             self._changes += 1
 
     def _take_away(self, delta: Delta) -> None:
@@ -439,7 +440,7 @@ class EmbeddedEngine:
         planned = self._plans.of(text, counts)
         grouped = None
         if grouping and planned.aggregation is not None and not before % 2:
-            grouped = self._columns.text(planned.aggregation, counts)
+            grouped = self.columns.text(planned.aggregation, counts)
         return planned.text if grouped is None or self._changes != before else grouped
 
     @staticmethod

@@ -14,7 +14,7 @@ from groupings import Case, E, cases, sample
 from hypothesis import HealthCheck, given, settings
 
 from kg.counts import count
-from kg.engine import aggregate_reading, arrays, columns
+from kg.engine import aggregate_reading, arrays
 from kg.engine.aggregates import Top
 from kg.engine.columns import Columns
 from kg.engine.embedded import EmbeddedEngine
@@ -166,7 +166,7 @@ class _Spy(Columns):
 def _watched(data: Iterable[Quad]) -> tuple[EmbeddedEngine, _Spy]:
     quads = list(data)
     engine = EmbeddedEngine(quads, counts=count(EmbeddedEngine(quads)))
-    engine._columns = spy = _Spy(engine)
+    engine.columns = spy = _Spy(engine)
     return engine, spy
 
 
@@ -224,9 +224,19 @@ def test_small_queries_stay_with_the_engine(monkeypatch: pytest.MonkeyPatch) -> 
     assert not spy.queries
 
 
-def test_without_room_for_all_what_is_held_makes_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, "MOST", 20)
+def test_without_memory_the_engine_answers() -> None:
     engine, spy = _watched(_figures(9))
+    spy.prepare(17_000)
+    for _ in range(9):
+        _ask(engine)
+    assert not spy.queries
+    spy.prepare(18_000)
+    assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
+
+
+def test_without_room_for_all_what_is_held_makes_way() -> None:
+    engine, spy = _watched(_figures(9))
+    spy.most = 20
     for _ in range(5):
         _ask(engine)
     for _ in range(5):
