@@ -37,6 +37,10 @@ def aggregation_of(query: Query, counts: Counts) -> Aggregation:
     if query.form != "SELECT":
         raise UnsuitedError("it is no SELECT query")
     found = _Reader(query).aggregation()
+    if found.counts_all:
+        return found
+    if found.required[0].predicate.startswith("?"):
+        raise UnsuitedError("it has a triple pattern of another kind than columns hold")
     if not FEWEST <= sum(expected(pattern, counts) for pattern in set(found.patterns)) <= MOST:
         raise UnsuitedError(f"its patterns have fewer than {FEWEST:,} matches or more than {MOST:,}")
     if "ORDER BY" in found.ties[1] and most_groups(found, counts) > MOST_SORTED:
@@ -263,6 +267,9 @@ def _clauses(tail: Sequence[Token]) -> dict[str, list[Token]]:
 def _patterns(query: Query) -> tuple[tuple[Pattern, ...], tuple[tuple[Pattern, ...], ...]]:
     """The patterns that are required, with their filters, and those of each OPTIONAL."""
     required, optional, filters = list[Pattern](), list[tuple[Pattern, ...]](), list[Element]()
+    if [len(element.units) for element in query.main.elements] == [1] and _is_free(query.main.elements[0].units[0]):
+        unit = query.main.elements[0].units[0]
+        return (Pattern(unit.subject, unit.predicate, unit.object),), ()
     for element in query.main.elements:
         match element.kind:
             case "triples":
@@ -277,6 +284,12 @@ def _patterns(query: Query) -> tuple[tuple[Pattern, ...], tuple[tuple[Pattern, .
     for patterns in optional:
         seen = seen | _tree(patterns, frozenset(name for item in required for name in item.variables), seen)
     return _filtered(query, required, filters), tuple(optional)
+
+
+def _is_free(unit: Unit) -> bool:
+    """Whether a pattern is three variables, which any triple matches."""
+    terms = {unit.subject, unit.predicate, unit.object}
+    return len(terms) == len(unit.variables) == 3  # noqa: PLR2004 - a triple
 
 
 def _body(group: Group) -> tuple[Pattern, ...]:

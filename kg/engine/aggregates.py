@@ -33,7 +33,7 @@ class Aggregate:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A triple pattern with an IRI as its predicate; what is not an IRI is a variable, written as `?name`.
+    """A triple pattern; what is not an IRI is a variable, written as `?name`, a predicate only where all three are.
 
     `filters` are those that allow only some of the values of one of its variables, as they stand in the query.
     """
@@ -45,8 +45,8 @@ class Pattern:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The names of its variables, the subject's first."""
-        return tuple(term[1:] for term in (self.subject, self.object) if term.startswith("?"))
+        """The names of its variables, in their order."""
+        return tuple(term[1:] for term in (self.subject, self.predicate, self.object) if term.startswith("?"))
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,16 @@ class Aggregation:
         """All patterns."""
         return (*self.required, *(pattern for patterns in self.optional for pattern in patterns))
 
+    @property
+    def counts_all(self) -> bool:
+        """Whether it counts all triples, each property's, or the instances of each class: such numbers are kept."""
+        pattern = self.required[0]
+        alone = not (self.optional or self.required[1:] or pattern.filters)
+        part = pattern.predicate if pattern.predicate.startswith("?") else pattern.object
+        kept = pattern.predicate.startswith("?") or (pattern.predicate == TYPE and len(pattern.variables) > 1)
+        simple = all(item.function == "COUNT" and not item.distinct for item in self.aggregates)
+        return alone and kept and simple and {f"?{key}" for key in self.keys} <= {part}
+
     def text(self, rows: str) -> str:
         """A query with the same solutions whose groups are there already; `rows` are keys, and aggregates behind them.
 
@@ -97,6 +107,19 @@ class Aggregation:
         names = " ".join(f"?{name}" for name in (*self.keys, *(aggregate.name for aggregate in self.aggregates)))
         values = f"VALUES ({names}) {{ {rows} }}"
         return f"{wording.prologue}{wording.head} {{ {values} {wording.having} }} {wording.tail}"
+
+
+def totals(aggregation: Aggregation, counts: Counts) -> str | None:
+    """The text of an aggregation that counts all triples, from what is known of them; None if that is not known."""
+    by_class = aggregation.required[0].predicate == TYPE
+    properties = {name: known.triples for name, known in counts.properties.items()}
+    parts, whole = (counts.classes, properties.get(TYPE[1:-1])) if by_class else (properties, counts.triples)
+    if whole is None or sum(parts.values()) != whole:
+        return None
+    width = len(aggregation.aggregates)
+    if not aggregation.keys:
+        return aggregation.text(f"({' '.join([str(whole)] * width)})")
+    return aggregation.text(" ".join(f"(<{name}>{f' {number}' * width})" for name, number in parts.items() if number))
 
 
 def expected(pattern: Pattern, counts: Counts) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from kg.engine.aggregates import ASKED, MOST, Aggregation, Pattern, UnsuitedError, Wording, expected
+from kg.engine.aggregates import ASKED, MOST, Aggregation, Pattern, UnsuitedError, Wording, expected, totals
 from kg.engine.protocol import Counts
 from kg.errors import EngineError
 
@@ -59,6 +59,8 @@ class Columns:
 
     def text(self, aggregation: Aggregation, counts: Counts) -> str | None:
         """The text of an aggregation whose groups are there already; None if the engine is to group them."""
+        if aggregation.counts_all:
+            return totals(aggregation, counts)
         sizes = {_key(item, aggregation.wording.prologue): expected(item, counts) for item in aggregation.patterns}
         task = replace(aggregation, wording=_UNWORDED, ties=(0, ""))
         if sum(sizes.values()) > self.most:

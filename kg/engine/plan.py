@@ -145,7 +145,8 @@ def _grouped(planned: Plan, query: Query, counts: Counts) -> Plan:
         return replace(planned, changes=(*planned.changes, Change(line, f"groups not taken from columns: {reason}")))
     place, words = aggregation.ties
     at = place + len(planned.text) - len(query.text)
-    told = f"groups taken from columns, once asked for {ASKED} times" + (f"; ties broken by{words}" if words else "")
+    told = "counted already" if aggregation.counts_all else f"groups taken from columns, once asked for {ASKED} times"
+    told += f"; ties broken by{words}" if words else ""
     text = planned.text[:at] + words + planned.text[at:]
     return Plan(text, (*planned.changes, Change(line, told)), aggregation)
 

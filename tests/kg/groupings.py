@@ -108,13 +108,18 @@ class _Writer:
     def query(self) -> tuple[str, bool]:
         """A text, and whether it wants only some rows."""
         names = [self._name()]
-        body = [" . ".join(self._grown(names, 3))]
+        everything = self.odds(8)
+        if everything:
+            names = ["x1", "x2", "x3"]
+            body = ["?x1 a ?x3" if self.odds(40) else "?x1 ?x2 ?x3"]
+        else:
+            body = [" . ".join(self._grown(names, 3))]
         required = tuple(names)
-        for _ in range(self._choose(3)):
+        for _ in range(0 if everything else self._choose(3)):
             inner = [self.pick(*(required if self.odds(90) else names))]
             body.append(f"OPTIONAL {{ {' . '.join(self._grown(inner, 2))} }}")
             names += [name for name in inner if name not in names]
-        if self.odds(30):
+        if self.odds(5 if everything else 30):
             condition = self.pick(*_CONDITIONS).format(self.pick(*(required if self.odds(90) else names)))
             body.insert(self._choose(len(body) + 1), f". FILTER ({condition})" if body else "")
         keys = tuple(dict.fromkeys(self.pick(*(required if self.odds(95) else names)) for _ in range(self._choose(3))))
