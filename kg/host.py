@@ -183,6 +183,8 @@ def keep(folder: Path, settings: HostSettings) -> None:
     data = Path(settings.data)
     engine = open_or_build(data)
     engine.services, engine.planning = frozenset(settings.services), settings.planning
+    if settings.planning:
+        engine.columns.prepare(settings.memory_mib * MIB)
     shapes = own_shapes()
     own = Gate(shapes)
     judge = Judge(engine, shapes, LocalProposer(engine, own))

@@ -1,6 +1,7 @@
 """The engine in this process: pyoxigraph's store in memory."""
 
 import errno
+import io
 import re
 import secrets
 import string
@@ -9,12 +10,14 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from operator import attrgetter
 from typing import IO, Final, cast
 
 import pyoxigraph as ox
 
 from kg.engine import tally, tokens, updates
+from kg.engine.columns import Columns
 from kg.engine.diagnosis import diagnose
 from kg.engine.plan import Change, Plan, Plans, plan
 from kg.engine.protocol import UNION, Counts, Dataset, Delta, QueryRequest, QueryResult, ResultKind, Row
@@ -70,6 +73,10 @@ class EmbeddedEngine:
         self._counts = counts
         self.planning = planning
         self._plans = Plans()
+        self.columns = Columns(self.table)
+        """What is held to count groups from."""
+        self._changes = 0
+        """Odd while a change is being made."""
         for quad in quads:
             self._store.add(quad)
 
@@ -94,8 +101,9 @@ class EmbeddedEngine:
             else:
                 added = self._new(quads)
                 counts = tally.grown(self._counts, added, self._holds_any)
-                self._store.extend(added)
-                self._counts = counts
+                with self._changing(added):
+                    self._store.extend(added)
+                    self._counts = counts
             self._generation += 1
 
     def apply(self, delta: Delta) -> None:
@@ -104,7 +112,7 @@ class EmbeddedEngine:
         All or nothing, but in two steps: the engine has no transaction over both, so additions, which are one, come
         last, and a reader in another thread may meanwhile miss what a change replaces.
         """
-        with self._writing:
+        with self._writing, self._changing(chain(delta.added, delta.removed)):
             before = self._counts
             try:
                 self._take_away(delta)
@@ -113,6 +121,16 @@ class EmbeddedEngine:
                 self._restore(delta)
                 self._counts = before
                 raise
+
+    @contextmanager
+    def _changing(self, quads: Iterable[Quad]) -> Iterator[None]:
+        """Let quads be added or removed, and forget what columns hold of their predicates."""
+        self._changes += 1
+        try:
+            yield
+        finally:
+            self.columns.forget(str(predicate) for predicate in {quad.predicate for quad in quads})
+            self._changes += 1
 
     def _take_away(self, delta: Delta) -> None:
         for quad in delta.removed:
@@ -225,7 +243,6 @@ class EmbeddedEngine:
         try:
             found = self._queried(
                 text,
-                bool(bindings),
                 lambda planned: self._store.query(
                     planned,
                     base_iri=BASE,
@@ -233,6 +250,7 @@ class EmbeddedEngine:
                     named_graphs=None if named is None else list(named),
                     substitutions={ox.Variable(name): term for name, term in (bindings or {}).items()} or None,
                 ),
+                bound=bool(bindings),
             )
             if not isinstance(found, ox.QuerySolutions):
                 raise EngineError("A SELECT query was expected.")
@@ -394,7 +412,6 @@ class EmbeddedEngine:
             named: list[Resource] = [NamedNode(iri) for iri in dataset.named]
             return self._queried(
                 text,
-                bool(bindings),
                 lambda planned: self._store.query(
                     planned,
                     base_iri=BASE,
@@ -403,23 +420,48 @@ class EmbeddedEngine:
                     named_graphs=named if explicit else graphs,
                     substitutions={ox.Variable(name): term for name, term in (bindings or {}).items()} or None,
                 ),
+                bound=bool(bindings),
+                grouping=dataset.union and not explicit,
             )
         except SyntaxError as error:
             raise diagnose(text, error.msg, _complaint) from None
         except (ValueError, OSError, RuntimeError) as error:
             raise _failed(error) from error
 
-    def _queried(self, text: str, bound: bool, ask: Callable[[str], _Found]) -> _Found:
+    def _queried(self, text: str, ask: Callable[[str], _Found], *, bound: bool, grouping: bool = False) -> _Found:
         """Begin to evaluate a query as it is planned, or as it stands if the planned text does not parse.
 
-        As it stands too with variables `bound` beforehand, which the planner does not know of.
+        As it stands too with variables `bound` beforehand, which the planner does not know of. With `grouping`, which
+        is for queries over everything, its groups may be counted already.
         """
         self._refuse_service(text, _complaint)
-        planned = text if bound or not self._may_plan() else self._plans.of(text, self._counts)
+        planned = text if bound else self._planned(text, grouping=grouping)
         if planned != text:
             with suppress(SyntaxError):
                 return ask(planned)
         return ask(text)
+
+    def _planned(self, text: str, *, grouping: bool) -> str:
+        counts, before = self._counts, self._changes
+        if counts is None or not self._may_plan():
+            return text
+        planned = self._plans.of(text, counts)
+        grouped = None
+        if grouping and planned.aggregation is not None and not before % 2:
+            grouped = self.columns.text(planned.aggregation, counts)
+        return planned.text if grouped is None or self._changes != before else grouped
+
+    def table(self, text: str) -> bytes:
+        """Answer a SELECT query over everything in TSV, as it is written; raises EngineError where it fails."""
+        try:
+            found = self._store.query(text, base_iri=BASE, use_default_graph_as_union=True)
+            if not isinstance(found, ox.QuerySolutions):
+                raise EngineError("A SELECT query was expected.")
+            body = io.BytesIO()
+            found.serialize(body, ox.QueryResultsFormat.TSV)
+            return body.getvalue()
+        except (SyntaxError, ValueError, OSError, RuntimeError) as error:
+            raise EngineError(f"The columns could not be read: {error}") from error
 
     def _may_plan(self) -> bool:
         return _unplanned(self._counts, planning=self.planning) is None

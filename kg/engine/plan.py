@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from kg.engine.aggregate_reading import aggregation_of
+from kg.engine.aggregates import ASKED, Aggregation, UnsuitedError
 from kg.engine.estimates import Estimates, Order, components
 from kg.engine.grammar import (
     NONE,
@@ -32,7 +34,8 @@ from kg.engine.tokens import line_and_column
 KEPT: Final = 256
 """Plans that are kept."""
 
-_KEYWORDS: Final = re.compile(r"\bEXISTS\b|\bOPTIONAL\b|\bIN\s*\(", re.IGNORECASE)
+_KEYWORDS: Final = re.compile(r"\bEXISTS\b|\bOPTIONAL\b|\bIN\s*\(|\b(?:COUNT|SUM|AVG|MIN|MAX)\s*\(", re.IGNORECASE)
+_AGGREGATES: Final = re.compile(r"\b(?:COUNT|SUM|AVG|MIN|MAX)\s*\(", re.IGNORECASE)
 _HASHING: Final = 2.0
 """How many times dearer a loop must look than a hash join before the other is taken."""
 _MULTIPLYING: Final = 1.5
@@ -57,10 +60,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """The text to run, and what was changed in it as against the client's."""
+    """The text to run, what was changed in it as against the client's, and what columns may answer instead."""
 
     text: str
     changes: tuple[Change, ...] = ()
+    aggregation: Aggregation | None = None
 
 
 @dataclass(frozen=True)
@@ -104,10 +108,10 @@ class Plans:
     def __init__(self) -> None:
         self._kept = dict[tuple[str, int], Plan]()
 
-    def of(self, text: str, counts: Counts | None) -> str:
-        """The text to run."""
+    def of(self, text: str, counts: Counts | None) -> Plan:
+        """The plan of a text."""
         if _KEYWORDS.search(text) is None:
-            return text
+            return Plan(text)
         key = text, -1 if counts is None else (counts.triples or 0).bit_length()
         found = self._kept.get(key)
         if found is None:
@@ -115,17 +119,40 @@ class Plans:
             while len(self._kept) >= KEPT:
                 self._kept.pop(next(iter(self._kept)), None)
             self._kept[key] = found
-        return found.text
+        return found
 
 
 def plan(text: str, counts: Counts | None) -> Plan:
     """Plan a query; `counts` are of the dataset, if they are known. Never fails: what is not understood is kept."""
     if _KEYWORDS.search(text) is None:
-        return Plan(text, (Change(1, "left alone: it has no EXISTS, OPTIONAL or IN"),))
+        return Plan(text, (Change(1, "left alone: it has no EXISTS, OPTIONAL, IN or aggregate"),))
     try:
         query = read(text)
     except UnreadableError as reason:
         return Plan(text, (Change(1, f"left alone: {reason}"),))
+    planned = _planned(query, counts)
+    return planned if counts is None else _grouped(planned, query, counts)
+
+
+def _grouped(planned: Plan, query: Query, counts: Counts) -> Plan:
+    """A plan whose groups columns may count; they come in an order without ties, whoever counts them."""
+    line = line_and_column(query.text, query.main.end)[0]
+    try:
+        aggregation = aggregation_of(query, counts)
+    except UnsuitedError as reason:
+        if _AGGREGATES.search(query.text) is None:
+            return planned
+        return replace(planned, changes=(*planned.changes, Change(line, f"groups not taken from columns: {reason}")))
+    place, words = aggregation.ties
+    at = place + len(planned.text) - len(query.text)
+    told = "counted already" if aggregation.counts_all else f"groups taken from columns, once asked for {ASKED} times"
+    told += f"; ties broken by{words}" if words else ""
+    text = planned.text[:at] + words + planned.text[at:]
+    return Plan(text, (*planned.changes, Change(line, told)), aggregation)
+
+
+def _planned(query: Query, counts: Counts | None) -> Plan:
+    text = query.text
     odd = _odd(query.main, in_main=True) or _shares_labels(query.main) or _badly_designed(query.main, NONE)
     if odd is not None:
         return Plan(text, (Change(1, f"left alone: {odd}"),))

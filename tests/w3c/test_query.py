@@ -4,7 +4,10 @@ import pyoxigraph as ox
 import pytest
 import requests
 
-from kg.engine import tokens
+from kg.counts import count
+from kg.engine import aggregate_reading, tokens
+from kg.engine.columns import Columns
+from kg.engine.embedded import EmbeddedEngine
 from kg.engine.plan import plan
 from kg.formats import JSON, TURTLE
 from kg.rdf import NamedNode, in_graph
@@ -116,3 +119,20 @@ def test_planned_queries_have_the_same_answers(*, union: bool) -> None:
         found, wanted = (answered(store, query, test, JSON.media_type, union=union) for query in (text, test.text))
         assert same(found, wanted), f"{test.id}\n{text}{differences(found, wanted)}"
     assert changed, "no query of the suite was planned"
+
+
+def test_groups_from_columns_have_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As above, for the queries of the suite whose groups columns can count."""
+    monkeypatch.setattr(aggregate_reading, "FEWEST", 0)
+    grouped = list[str]()
+    for test in (test for test in TESTS if not test.bad):
+        store = held(test)
+        engine = EmbeddedEngine(store)
+        aggregation = plan(test.text, count(engine)).aggregation
+        text = None if aggregation is None else Columns(engine.table, asked=1).text(aggregation, count(engine))
+        if text is None:
+            continue
+        grouped.append(test.id)
+        found, wanted = (answered(store, query, test, JSON.media_type, union=True) for query in (text, test.text))
+        assert same(found, wanted), f"{test.id}\n{text}{differences(found, wanted)}"
+    assert len(grouped) >= 3, grouped

@@ -1,0 +1,149 @@
+"""What a query groups and counts, as columns can answer it instead of the engine; pure."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Final
+
+from kg.engine.grammar import TYPE
+from kg.engine.protocol import Counts
+
+ASKED: Final = 4
+"""Times that a pattern is asked for until it is read into columns, which takes about as long as so many answers."""
+FEWEST: Final = 5_000
+"""Matches of all patterns of a query below which the engine answers it at once."""
+MOST: Final = 1_000_000
+"""Matches that are held in columns, some 100 bytes each with their terms."""
+MOST_SORTED: Final = 1_000
+"""Groups that are worth sorting where the query does not."""
+
+
+class UnsuitedError(Exception):
+    """A query is none that columns can answer; the message says why."""
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """COUNT, SUM, MIN or MAX of a variable, or of whole solutions where `variable` is ""; `name` stands for it."""
+
+    function: str
+    variable: str
+    distinct: bool
+    name: str
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A triple pattern; what is not an IRI is a variable, written as `?name`, a predicate only where all three are.
+
+    `filters` are those that allow only some of the values of one of its variables, as they stand in the query.
+    """
+
+    subject: str
+    predicate: str
+    object: str
+    filters: tuple[str, ...] = ()
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names of its variables, in their order."""
+        return tuple(term[1:] for term in (self.subject, self.predicate, self.object) if term.startswith("?"))
+
+
+@dataclass(frozen=True)
+class Top:
+    """The solutions that are wanted: so many of the highest or lowest values of an aggregate."""
+
+    name: str
+    descending: bool
+    rows: int
+
+
+@dataclass(frozen=True)
+class Wording:
+    """A query around its group pattern, with variables for aggregates, and its groups in an order without ties."""
+
+    prologue: str
+    head: str
+    having: str
+    tail: str
+
+
+@dataclass(frozen=True)
+class Aggregation:
+    """What a query groups and counts; `optional` holds the patterns of each OPTIONAL.
+
+    `ties` is what to write at which offset into the query itself so that its groups come in the same order.
+    """
+
+    keys: tuple[str, ...]
+    aggregates: tuple[Aggregate, ...]
+    required: tuple[Pattern, ...]
+    optional: tuple[tuple[Pattern, ...], ...]
+    wording: Wording
+    top: Top | None
+    ties: tuple[int, str]
+
+    @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """All patterns."""
+        return (*self.required, *(pattern for patterns in self.optional for pattern in patterns))
+
+    @property
+    def counts_all(self) -> bool:
+        """Whether it counts all triples, each property's, or the instances of each class: such numbers are kept."""
+        pattern = self.required[0]
+        alone = not (self.optional or self.required[1:] or pattern.filters)
+        part = pattern.predicate if pattern.predicate.startswith("?") else pattern.object
+        kept = pattern.predicate.startswith("?") or (pattern.predicate == TYPE and len(pattern.variables) > 1)
+        simple = all(item.function == "COUNT" and not item.distinct for item in self.aggregates)
+        return alone and kept and simple and {f"?{key}" for key in self.keys} <= {part}
+
+    def text(self, rows: str) -> str:
+        """A query with the same solutions whose groups are there already; `rows` are keys, and aggregates behind them.
+
+        Each row stands in brackets, as in VALUES.
+        """
+        wording = self.wording
+        names = " ".join(f"?{name}" for name in (*self.keys, *(aggregate.name for aggregate in self.aggregates)))
+        values = f"VALUES ({names}) {{ {rows} }}"
+        return f"{wording.prologue}{wording.head} {{ {values} {wording.having} }} {wording.tail}"
+
+
+def totals(aggregation: Aggregation, counts: Counts) -> str | None:
+    """The text of an aggregation that counts all triples, from what is known of them; None if that is not known."""
+    by_class = aggregation.required[0].predicate == TYPE
+    properties = {name: known.triples for name, known in counts.properties.items()}
+    parts, whole = (counts.classes, properties.get(TYPE[1:-1])) if by_class else (properties, counts.triples)
+    if whole is None or sum(parts.values()) != whole:
+        return None
+    width = len(aggregation.aggregates)
+    if not aggregation.keys:
+        return aggregation.text(f"({' '.join([str(whole)] * width)})")
+    return aggregation.text(" ".join(f"(<{name}>{f' {number}' * width})" for name, number in parts.items() if number))
+
+
+def expected(pattern: Pattern, counts: Counts) -> int:
+    """How many matches a pattern has, at a guess."""
+    known = counts.properties.get(pattern.predicate[1:-1])
+    if known is None:
+        return 0
+    if len(pattern.variables) > 1:
+        return known.triples
+    if pattern.predicate == TYPE and pattern.object[1:-1] in counts.classes:
+        return counts.classes[pattern.object[1:-1]]
+    return known.triples // max(1, known.objects if pattern.subject.startswith("?") else known.subjects)
+
+
+def most_groups(aggregation: Aggregation, counts: Counts) -> int:
+    """How many groups there are at most, at a guess."""
+    return prod(
+        min(_values(pattern, key, counts) for pattern in aggregation.required if key in pattern.variables)
+        for key in aggregation.keys
+    )
+
+
+def _values(pattern: Pattern, name: str, counts: Counts) -> int:
+    known = counts.properties.get(pattern.predicate[1:-1])
+    if known is None or len(pattern.variables) == 1:
+        return expected(pattern, counts)
+    return known.subjects if pattern.subject == f"?{name}" else known.objects

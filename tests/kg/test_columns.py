@@ -1,0 +1,311 @@
+"""Columns give the same groups as the engine, byte for byte: on many generated queries, and while data change.
+
+`python tests/kg/test_columns.py 20000 [seed]` compares as many queries as wanted and prints what it counted.
+"""
+
+import re
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+from groupings import Case, E, cases, sample
+from hypothesis import HealthCheck, given, settings
+
+from kg.counts import count
+from kg.engine import aggregate_reading, arrays
+from kg.engine.aggregates import Top
+from kg.engine.columns import Columns
+from kg.engine.embedded import EmbeddedEngine
+from kg.engine.plan import plan
+from kg.engine.protocol import UNION, Dataset, Delta, QueryRequest
+from kg.errors import InputError, KgError
+from kg.formats import TSV
+from kg.rdf import Literal, NamedNode, Quad
+
+NUMBER = 3000
+"""Queries of the fixed sample, which takes seconds."""
+PREFIX = f"PREFIX e: <{E}>\n"
+SUMS = f"{PREFIX}SELECT ?z (SUM(?v) AS ?n) {{ ?f e:about ?z ; e:v ?v }} GROUP BY ?z ORDER BY DESC(?n) LIMIT 3"
+
+
+@pytest.fixture(autouse=True)
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aggregate_reading, "FEWEST", 0)
+
+
+class Found:
+    """A query answered three ways; `by_columns` is None if columns did not answer it, the others if they failed."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.original = _answer(case.data, case.text, planning=False)
+        engine = EmbeddedEngine(case.data)
+        counts = count(engine)
+        found = plan(case.text, counts) if self.original is not None else None
+        self.planned = None if found is None else _answer(case.data, found.text, planning=False)
+        self.text = None
+        if found is not None and found.aggregation is not None:
+            self.text = Columns(engine.table, asked=1).text(found.aggregation, counts)
+        self.by_columns = None if self.text is None else _answer(case.data, self.text, planning=False)
+
+    @property
+    def differs(self) -> bool:
+        if self.text is not None and self.by_columns != self.planned:
+            return True
+        return not self._arbitrary and _rows(self.original) != _rows(self.planned)
+
+    @property
+    def _arbitrary(self) -> bool:
+        """Whether the engine's answer hangs on the order in which it finds things: sums of large integers do."""
+        large = any(
+            isinstance(quad.object, Literal) and len(quad.object.value) == len(str(2**62)) for quad in self.case.data
+        )
+        return self.case.limited or large or re.search(r"SAMPLE|MIN|MAX", self.case.text) is not None
+
+    def __str__(self) -> str:
+        quads = [f"{quad} ." for quad in self.case.data]
+        parts = (self.case.text, self.text, self.original, self.planned, self.by_columns)
+        return "\n".join(["", *quads, *(str(part) for part in parts)])
+
+
+def _answer(data: Iterable[Quad], text: str, *, planning: bool) -> str | None:
+    try:
+        return _ask(EmbeddedEngine(data, planning=planning), text)
+    except KgError:
+        return None
+
+
+def _rows(table: str | None) -> Counter[str] | None:
+    return None if table is None else Counter(table.splitlines())
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cases)
+def test_the_same_groups(case: Case) -> None:
+    found = Found(case)
+    assert not found.differs, found
+
+
+def _tally(cases: Iterable[Case]) -> tuple[Counter[str], list[Found]]:
+    counts, differing = Counter[str](), list[Found]()
+    for case in cases:
+        found = Found(case)
+        counts["all"] += 1
+        counts["refused by the parser"] += found.original is None
+        counts["by columns"] += found.by_columns is not None
+        counts["by columns, with rows"] += found.by_columns is not None and found.by_columns.count("\n") > 1
+        counts["by columns, limited"] += found.by_columns is not None and case.limited
+        if found.differs:
+            differing.append(found)
+    return counts, differing
+
+
+def test_the_same_groups_for_a_fixed_sample() -> None:
+    """And it says something: a third of the queries are answered by columns, most of these with rows."""
+    counts, differing = _tally(sample(NUMBER, 0))
+    assert not differing, min(differing, key=lambda found: len(found.case.text) + 40 * len(found.case.data))
+    assert counts["by columns"] > NUMBER / 3, counts
+    assert counts["by columns, with rows"] > counts["by columns"] / 2, counts
+    assert counts["by columns, limited"] > counts["by columns"] / 5, counts
+    assert counts["refused by the parser"] < NUMBER / 10, counts
+
+
+def _without_ties(column: arrays._Column, top: Top) -> list[int]:
+    if not column.numbers:
+        return _BEST(column, top)
+    places = sorted(range(len(column.texts)), key=lambda place: column.numbers[place], reverse=top.descending)
+    return places[: top.rows]
+
+
+def _inner(ids: "arrays.Ids", keys: "arrays.Ids", **_: bool) -> "tuple[arrays.Ids, arrays.Ids]":
+    return _MATCHES(ids, keys)
+
+
+def _halved(values: "arrays.Ids", groups: "arrays.Ids", number: int) -> list[int]:
+    return [value & (2**31 - 1) for value in _ADDED(values, groups, number)]
+
+
+_MATCHES, _ADDED, _TEXT, _BEST = arrays._matches, arrays._added, arrays._text, arrays._best
+_MISTAKES: dict[str, tuple[str, object]] = {
+    "OPTIONAL that drops solutions": ("_matches", _inner),
+    "sums of the lower halves": ("_added", _halved),
+    "decimals written as integers": ("_text", lambda value, **_: _TEXT(value, decimal=False)),
+    "integers written as decimals": ("_text", lambda value, **_: _TEXT(value, decimal=True)),
+    "keys of any kind": ("_sort", lambda _: "any"),
+    "the best without their ties": ("_best", _without_ties),
+}
+
+
+@pytest.mark.parametrize("mistake", _MISTAKES)
+def test_mistakes_would_be_noticed(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrays, *_MISTAKES[mistake])
+    assert any(found.differs for found in map(Found, sample(NUMBER, 1)))
+
+
+# What is asked for a few times is read, what changes is forgotten
+
+
+def _figures(number: int) -> list[Quad]:
+    """So many figures about three zones."""
+    graph, about, value = (NamedNode(E + name) for name in ("g", "about", "v"))
+    return [
+        Quad(NamedNode(f"{E}f{item}"), *pair, graph)
+        for item in range(number)
+        for pair in ((about, NamedNode(f"{E}z{item % 3}")), (value, Literal(item)))
+    ]
+
+
+class _Spy(Columns):
+    """Columns that remember what they read."""
+
+    def __init__(self, engine: EmbeddedEngine) -> None:
+        self.queries = list[str]()
+        super().__init__(lambda text: self.queries.append(text) or engine.table(text))
+
+
+def _watched(data: Iterable[Quad]) -> tuple[EmbeddedEngine, _Spy]:
+    quads = list(data)
+    engine = EmbeddedEngine(quads, counts=count(EmbeddedEngine(quads)))
+    engine.columns = spy = _Spy(engine)
+    return engine, spy
+
+
+def _ask(engine: EmbeddedEngine, text: str = SUMS, dataset: Dataset = UNION) -> str:
+    with engine.evaluate(QueryRequest(text, dataset, solutions=TSV)).body as body:
+        return body.read().decode()
+
+
+def test_patterns_are_read_when_asked_for_the_fourth_time() -> None:
+    engine, spy = _watched(_figures(9))
+    answers, read = list[str](), list[int]()
+    for _ in range(6):
+        answers.append(_ask(engine))
+        read.append(len(spy.queries))
+    assert read == [0, 0, 0, 2, 2, 2]
+    assert set(answers) == {f"?z\t?n\n<{E}z2>\t15\n<{E}z1>\t12\n<{E}z0>\t9\n"}
+    _ask(engine, SUMS.replace("SUM", "MAX"))
+    assert len(spy.queries) == 2
+
+
+def test_a_change_is_seen_at_once_and_only_its_predicates_are_read_again() -> None:
+    engine, spy = _watched(_figures(9))
+    for _ in range(4):
+        _ask(engine)
+    graph = NamedNode(f"{E}g")
+    extra = Quad(NamedNode(f"{E}f0"), NamedNode(f"{E}v"), Literal(100), graph)
+    engine.follow(Delta(added=frozenset({extra})), 1)
+    assert _ask(engine).splitlines()[1] == f"<{E}z0>\t109"
+    for _ in range(4):
+        _ask(engine)
+    assert [E + "v" in text for text in spy.queries[2:]] == [True]
+    with engine.applied(Delta(removed=frozenset({extra}))):
+        assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
+    assert _ask(engine).splitlines()[1] == f"<{E}z0>\t109"
+
+
+def test_other_datasets_are_not_answered_from_columns_of_everything() -> None:
+    graph = NamedNode(f"{E}h")
+    moved = [Quad(quad.subject, quad.predicate, quad.object, graph) for quad in _figures(9)[12:]]
+    data = [*_figures(6), *moved]
+    engine, spy = _watched(data)
+    for _ in range(5):
+        everything = _ask(engine)
+    assert spy.queries
+    assert _ask(engine, SUMS, Dataset(default=(f"{E}h",))) != everything
+    assert _ask(engine, SUMS.replace("{ ?f", f"FROM <{E}h> {{ ?f", 1)) != everything
+    assert engine.select(SUMS, {"z": NamedNode(f"{E}z1")})[0]["z"].value == f"{E}z1"
+
+
+@pytest.mark.parametrize("pattern", ["?s ?p ?v", "?s a ?v"])
+def test_what_is_counted_anyhow_is_not_counted_again(pattern: str) -> None:
+    """And it follows every change, though the plan is kept."""
+    graph, kind = NamedNode(f"{E}g"), NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
+    data = [*_figures(9), *(Quad(NamedNode(f"{E}f{n}"), kind, NamedNode(f"{E}Figure"), graph) for n in range(9))]
+    engine, spy = _watched(data)
+    text = f"SELECT (COUNT(*) AS ?n) {{ {pattern} }}"
+    extra = Quad(NamedNode(f"{E}f0"), kind, NamedNode(f"{E}Odd"), graph)
+    before = int(_ask(engine, text).split()[1])
+    assert before == (27 if "?p" in pattern else 9)
+    engine.follow(Delta(added=frozenset({extra})), 1)
+    assert int(_ask(engine, text).split()[1]) == before + 1
+    key = "?p" if "?p" in pattern else "?v"
+    by_key = f"SELECT {key} (COUNT(?s) AS ?n) {{ {pattern} }} GROUP BY {key} ORDER BY DESC(?n) LIMIT 1"
+    assert _ask(engine, by_key).split()[-1] == ("10" if "?p" in pattern else "9")
+    engine.follow(Delta(removed=frozenset({extra, data[-1]})), 2)
+    assert _ask(engine, by_key).split()[-1] == ("9" if "?p" in pattern else "8")
+    assert not spy.queries
+
+
+def test_small_queries_stay_with_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aggregate_reading, "FEWEST", 19)
+    engine, spy = _watched(_figures(9))
+    for _ in range(9):
+        _ask(engine)
+    assert not spy.queries
+
+
+def test_without_memory_the_engine_answers() -> None:
+    engine, spy = _watched(_figures(9))
+    spy.prepare(17_000)
+    for _ in range(9):
+        _ask(engine)
+    assert not spy.queries
+    spy.prepare(18_000)
+    assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
+
+
+def test_without_room_for_all_what_is_held_makes_way() -> None:
+    engine, spy = _watched(_figures(9))
+    spy.most = 20
+    for _ in range(5):
+        _ask(engine)
+    for _ in range(5):
+        _ask(engine, f"{PREFIX}SELECT ?v (COUNT(*) AS ?n) {{ ?f e:v ?v }} GROUP BY ?v ORDER BY ?v")
+    assert len(spy.queries) == 2
+    for _ in range(5):
+        _ask(engine, f"{PREFIX}SELECT (COUNT(*) AS ?n) {{ ?f e:about ?z ; e:v ?v FILTER (?v > 1) }}")
+    assert len(spy.queries) > 2
+    assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
+
+
+def test_a_filter_that_fails_in_columns_is_the_engines_to_refuse() -> None:
+    engine, _ = _watched(_figures(9))
+    for _ in range(6):
+        with pytest.raises(InputError, match="There is no function"):
+            _ask(engine, SUMS.replace("?v }", f"?v FILTER (<{E}none>(?v)) }}"))
+
+
+def test_writers_and_readers_at_once_see_whole_states() -> None:
+    """A figure moves between two zones; each answer counts it once."""
+    engine, _ = _watched(_figures(9))
+    zones = [
+        Quad(NamedNode(f"{E}f0"), NamedNode(f"{E}about"), NamedNode(f"{E}z{n}"), NamedNode(f"{E}g")) for n in (0, 1)
+    ]
+    text = f"{PREFIX}SELECT (COUNT(?v) AS ?n) {{ ?f e:about ?z ; e:v ?v }}"
+    seen, stop = set[str](), threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            seen.add(_ask(engine, text).splitlines()[1])
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for turn in range(300):
+        engine.follow(Delta(frozenset({zones[1 - turn % 2]}), frozenset({zones[turn % 2]})), turn)
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert seen <= {"8", "9"}
+    assert _ask(engine, text).splitlines()[1] == "9"
+
+
+if __name__ == "__main__":
+    aggregate_reading.FEWEST = 0
+    number, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    told, different = _tally(sample(number, seed))
+    sys.stdout.write(f"{dict(told)}, {len(different)} different\n")
+    for item in sorted(different, key=lambda found: len(found.case.text) + 40 * len(found.case.data))[:3]:
+        sys.stdout.write(f"{item}\n")
