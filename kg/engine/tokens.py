@@ -1,29 +1,38 @@
 """Read a SPARQL text as tokens with positions, as far as its dataset and its SERVICE calls need; pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
-from typing import Final
+from operator import add
+from typing import Final, NamedTuple
 from urllib.parse import urljoin
 
-_PATTERN: Final = re.compile(
-    r"""
+_PATTERN: Final = r"""
       (?P<space>\s+ | \#[^\n\r]*)
-    | (?P<iri><[^<>"{}|^`\\\x00-\x20]*>)
-    | (?P<string>\"\"\"(?:[^"\\]|\\.|\"(?!\"\"))*\"\"\" | '''(?:[^'\\]|\\.|'(?!''))*'''
-               | "(?:[^"\\\n\r]|\\.)*" | '(?:[^'\\\n\r]|\\.)*')
+    | (?P<iri><[^<>"{}|^`\\\x00-\x20]*+>)
+    %s
     | (?P<variable>[?$]\w+)
-    | (?P<pname>(?:[^\W\d_][\w.\-]*)?:(?:[\w:]|%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%])?
-                (?:(?:[\w:.\-]|%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%])*
-                   (?:[\w:\-]|%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%]))?)
+    | (?P<pname>(?:[^\W\d_][\w.\-]*+)?:(?:[\w:]|%%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%%])?
+                (?:(?:[\w:.\-]|%%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%%])*
+                   (?:[\w:\-]|%%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%%]))?)
     | (?P<blank>_:[\w.\-]*)
     | (?P<tag>@[A-Za-z0-9\-]+)
-    | (?P<word>[^\W\d]\w*)
+    | (?P<word>_\w* | [^\W\d]\w*+(?![.\-]))
+    | (?P<run>[^\W\d][\w.\-]*)
     | (?P<other>.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    """
+"""Tokens; a `run` is of words and signs, looked through at once for the colon that would make it a prefix."""
+_RUN: Final = re.compile(r"(?P<word>[^\W\d]\w*)|(?P<other>.)", re.DOTALL)
+_STRINGS: Final = {
+    '"""': r'"""(?:[^"\\]|\\.|"(?!""))*+',
+    "'''": r"'''(?:[^'\\]|\\.|'(?!''))*+",
+    '"': r'"(?:[^"\\\n\r]|\\.)*+',
+    "'": r"'(?:[^'\\\n\r]|\\.)*+",
+}
+"""Strings by their quotes, but for those at the end."""
+_LONG: Final = frozenset({'"""', "'''"})
 
 _ODD: Final = re.compile("\\\\(?=u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})|<<(?=[<(?$])|[\u00b7\u0300-\u036f\u203f\u2040]")
 """What is part of an IRI or a name, or begins a triple term, though `_PATTERN` would end or begin a token there."""
@@ -44,8 +53,7 @@ SHALLOW: Final = 64
 """So many brackets and signs cannot nest deep, wherever they stand."""
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A piece of the text: `kind` is iri, string, variable, pname, blank, tag, word or other."""
 
     kind: str
@@ -66,11 +74,47 @@ class DatasetClauses:
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """Cut a text into tokens, without white space and comments; never fails, whatever the text."""
-    for match in _PATTERN.finditer(_ODD.sub(_evened, text)):
-        kind = match.lastgroup or "other"
-        if kind != "space":
-            yield Token(kind, text[match.start() : match.end()], match.start())
+    """Cut a text into tokens, without white space and comments; never fails, whatever the text.
+
+    In linear time: what an open quote leads through to no end is looked through once.
+    """
+    even, place, unclosed = _ODD.sub(_evened, text), 0, dict[str, int]()
+    while place < len(even):
+        for match in _pattern(frozenset(unclosed)).finditer(even, place):
+            kind, (start, end) = match.lastgroup or "other", match.span()
+            if kind == "open":
+                unclosed[_quote(even, start, unclosed)] = end
+                break
+            place = end
+            if kind == "run":
+                yield from _split(text, even, start, end)
+            elif kind != "space":
+                yield Token(kind, text[start:end], start)
+            if unclosed and place >= min(unclosed.values()):
+                unclosed = {quote: end for quote, end in unclosed.items() if end > place}
+                break
+
+
+def _split(text: str, even: str, start: int, end: int) -> Iterator[Token]:
+    """The words and signs of a run."""
+    for match in _RUN.finditer(even, start, end):
+        yield Token(match.lastgroup or "other", text[match.start() : match.end()], match.start())
+
+
+@cache
+def _pattern(unclosed: frozenset[str]) -> re.Pattern[str]:
+    """What tokens look like where some quotes are known to open nothing."""
+    quotes = [quote for quote in _STRINGS if quote not in unclosed]
+    longer = {quote[0]: f"(?!{quote})" for quote in quotes if quote in _LONG}
+    opened = [longer.get(quote, "") + _STRINGS[quote] for quote in quotes]
+    closed = map(add, opened, quotes)
+    strings = f"| (?P<string>{' | '.join(closed)}) | (?P<open>{' | '.join(opened)})" if quotes else ""
+    return re.compile(_PATTERN % strings, re.VERBOSE | re.DOTALL)
+
+
+def _quote(text: str, start: int, unclosed: Container[str]) -> str:
+    """The quotes that open a string at an offset."""
+    return next(quote for quote in _STRINGS if quote not in unclosed and text.startswith(quote, start))
 
 
 def _evened(match: re.Match[str]) -> str:
