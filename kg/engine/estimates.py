@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from kg.engine.grammar import TYPE, Names, Unit, union
 from kg.engine.protocol import Counts
+from kg.engine.tree import TYPE, Names, Unit, union
 
 _UNKNOWN: Final = {(True, True): 0.5, (True, False): 2.0, (False, True): 20.0, (False, False): 1e6}
 """Matches of a triple pattern of which nothing is known, by whether its subject and its object are given."""

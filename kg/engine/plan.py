@@ -12,22 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from kg.engine.cursor import UnreadableError, joined
 from kg.engine.estimates import Estimates, Order, components
-from kg.engine.grammar import (
-    NONE,
-    Element,
-    Group,
-    Names,
-    Query,
-    Unit,
-    UnreadableError,
-    joined,
-    read,
-    union,
-    variables,
-)
+from kg.engine.grammar import read
 from kg.engine.protocol import Counts
 from kg.engine.tokens import line_and_column
+from kg.engine.tree import NONE, Element, Group, Names, Query, Unit, union, variables
 
 KEPT: Final = 256
 """Plans that are kept."""
@@ -375,7 +365,7 @@ class _Planner:
 
     def _place(self, unit: Unit, before: Sequence[Element], scene: _Scene) -> int | None:
         """Before which of the elements a pattern that stands behind them may and should be moved."""
-        if unit.whole or unit.nullable or unit.variables != unit.names:
+        if unit.whole or unit.nullable or variables(unit.names) != unit.names:
             return None
         index, place = len(before), None
         while index and before[index - 1].kind in {"filter", "optional"}:
@@ -458,7 +448,7 @@ def _sorting(query: Query) -> _Sorting | None:
     plain = not any(token.text == "(" or token.text.upper() in _DISTINCT for token in query.head)
     if query.form != "SELECT" or not plain or not query.tail:
         return None
-    match = _TAIL.fullmatch(joined(query.text, query.tail))
+    match = _TAIL.fullmatch(joined(query.tail))
     if match is None:
         return None
     keys = frozenset(name[1:] for name in re.findall(r"[?$]\w+", match["order"]))
@@ -528,7 +518,7 @@ def _joins(element: Element) -> bool:
 
 def _triples(like: Element, units: Sequence[Unit]) -> Element:
     names = union(unit.names for unit in units)
-    return replace(like, units=tuple(units), names=names, certain=union(unit.variables for unit in units))
+    return replace(like, units=tuple(units), names=names, certain=variables(names))
 
 
 def _gathered(elements: tuple[Element, ...]) -> tuple[Element, ...]:
