@@ -28,14 +28,15 @@ def read(text: str) -> Query:
     """Read a query; raises UnreadableError for what is not understood."""
     if len(text) > LONGEST:
         raise UnreadableError(f"it is longer than {LONGEST} characters")
-    if nesting(text) > DEEPEST:
+    stream = list(tokens(text))
+    if nesting(text, stream, DEEPEST) > DEEPEST:
         raise UnreadableError(f"it is nested deeper than {DEEPEST} levels")
     if re.search(r"\\[uU]", text):
         raise UnreadableError("it has escaped code points")
-    if doubtful(text) is not None:
+    if doubtful(text, stream) is not None:
         raise UnreadableError("a '<' in it may be an operator")
     try:
-        return _Reader(text, tokens(text)).query()
+        return _Reader(text, stream).query()
     except ValueError as error:
         raise UnreadableError("an IRI in it cannot be resolved") from error
 

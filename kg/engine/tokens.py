@@ -1,7 +1,7 @@
 """Read a SPARQL text as tokens with positions, as far as its dataset and its SERVICE calls need; pure."""
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
@@ -10,18 +10,19 @@ from typing import Final, NamedTuple
 from urllib.parse import urljoin
 
 _PATTERN: Final = r"""
-      (?P<space>\s+ | \#[^\n\r]*)
-    | (?P<iri><[^<>"{}|^`\\\x00-\x20]*+>)
-    %s
-    | (?P<variable>[?$]\w+)
-    | (?P<pname>(?:[^\W\d_][\w.\-]*+)?:(?:[\w:]|%%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%%])?
-                (?:(?:[\w:.\-]|%%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%%])*
-                   (?:[\w:\-]|%%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%%]))?)
-    | (?P<blank>_:[\w.\-]*)
-    | (?P<tag>@[A-Za-z0-9\-]+)
-    | (?P<word>_\w* | [^\W\d]\w*+(?![.\-]))
-    | (?P<run>[^\W\d][\w.\-]*)
-    | (?P<other>.)
+    (?: (?P<variable>[?$]\w+)
+      | (?P<pname>(?:[^\W\d_][\w.\-]*+)?:(?:[\w:]|%%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%%])?
+                  (?:(?:[\w:.\-]|%%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%%])*
+                     (?:[\w:\-]|%%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%%]))?)
+      | (?P<space>\s+ | \#[^\n\r]*)
+      | (?P<iri><[^<>"{}|^`\\\x00-\x20]*+>)
+      %s
+      | (?P<blank>_:[\w.\-]*)
+      | (?P<tag>@[A-Za-z0-9\-]+)
+      | (?P<word>_\w* | [^\W\d]\w*+(?![.\-]))
+      | (?P<run>[^\W\d][\w.\-]*)
+      | (?P<other>.)
+    )\s*
     """
 """Tokens; a `run` is of words and signs, looked through at once for the colon that would make it a prefix."""
 _RUN: Final = re.compile(r"(?P<word>[^\W\d]\w*)|(?P<other>.)", re.DOTALL)
@@ -37,6 +38,7 @@ _LONG: Final = frozenset({'"""', "'''"})
 _ODD: Final = re.compile("\\\\(?=u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})|<<(?=[<(?$])|[\u00b7\u0300-\u036f\u203f\u2040]")
 """What is part of an IRI or a name, or begins a triple term, though `_PATTERN` would end or begin a token there."""
 _HIDING: Final = re.compile(r"""<(?![A-Za-z][A-Za-z0-9+.\-]*://)[^<>"{}|^`\\\x00-\x20]*['#]""")
+_ESCAPED: Final = re.compile(r"\\(.)")
 _OPERANDS: Final = frozenset({"variable", "string", "iri", "pname", "blank", "tag"})
 
 _VARYING: Final = re.compile(
@@ -81,11 +83,12 @@ def tokens(text: str) -> Iterator[Token]:
     even, place, unclosed = _ODD.sub(_evened, text), 0, dict[str, int]()
     while place < len(even):
         for match in _pattern(frozenset(unclosed)).finditer(even, place):
-            kind, (start, end) = match.lastgroup or "other", match.span()
+            kind = match.lastgroup or "other"
+            start, end = match.span(kind)
             if kind == "open":
-                unclosed[_quote(even, start, unclosed)] = end
+                unclosed[_quote(even, start, unclosed)], place = end, start
                 break
-            place = end
+            place = match.end()
             if kind == "run":
                 yield from _split(text, even, start, end)
             elif kind != "space":
@@ -122,15 +125,16 @@ def _evened(match: re.Match[str]) -> str:
     return ",," if match.group() == "<<" else "_"
 
 
-def doubtful(text: str) -> Token | None:
+def doubtful(text: str, stream: Iterable[Token] | None = None) -> Token | None:
     """The first token that looks like an IRI and may be an operator, which would let the parser read on otherwise.
 
     In `?a<?b&&?c!='>'` all from `<` to `>` looks like an IRI. Only where a quote or a `#` is inside does it matter.
+    `stream` are the tokens of the text, if they were read before.
     """
     if _HIDING.search(text) is None:
         return None
     depth, before = 0, None
-    for token in tokens(text):
+    for token in tokens(text) if stream is None else stream:
         depth += (token.text == "(") - (token.text == ")")
         if (
             token.kind == "iri"
@@ -211,7 +215,7 @@ def resolved(token: Token, base: str, prefixes: dict[str, str]) -> str | None:
     if token.kind == "pname":
         prefix, _, local = token.text.partition(":")
         namespace = prefixes.get(prefix)
-        return None if namespace is None else namespace + re.sub(r"\\(.)", r"\1", local)
+        return None if namespace is None else namespace + _ESCAPED.sub(r"\1", local)
     return None
 
 
@@ -220,13 +224,16 @@ def contains(text: str, word: str) -> bool:
     return word in text.upper()
 
 
-def nesting(text: str) -> int:
-    """Measure how deep brackets and prefix signs stand within each other at most; a bound where that is small."""
+def nesting(text: str, stream: Iterable[Token] | None = None, shallow: int = SHALLOW) -> int:
+    """Measure how deep brackets and prefix signs stand within each other at most; a bound where that is `shallow`.
+
+    `stream` are the tokens of the text, if they were read before.
+    """
     bound = sum(map(text.count, _DEEPENING))
-    if bound <= SHALLOW:
+    if bound <= shallow:
         return bound
     depth = deepest = signs = 0
-    for token in tokens(text):
+    for token in tokens(text) if stream is None else stream:
         signs = signs + 1 if token.text in _SIGNS else 0
         depth += (token.text in _OPENING) - (token.text in _CLOSING)
         deepest = max(deepest, depth + signs)

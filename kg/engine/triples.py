@@ -9,10 +9,10 @@ from kg.engine.tokens import Token, resolved
 from kg.engine.tree import TYPE, Element, Unit, union, variables
 
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.\d*[eE][+-]?\d+|\.?\d+[eE][+-]?\d+|\d*\.\d+|\d+)")
-_TERMS: Final = frozenset({"variable", "iri", "pname", "blank", "string"})
 _TRUTHS: Final = frozenset({"true", "false"})
 _SINGLE: Final = frozenset({"variable", "iri", "pname", "blank"})
 """Kinds of terms of one token, whatever follows."""
+_TERMS: Final = _SINGLE | {"string"}
 _OPENING: Final = {"(": ")", "[": "]"}
 _PATH_SIGNS: Final = frozenset("*?+/|")
 """What may follow a predicate in a path."""

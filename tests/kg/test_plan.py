@@ -209,6 +209,12 @@ def test_what_is_long_or_deep_is_not_read(text: str) -> None:
     assert plan(text, COUNTS).text == text
 
 
+def test_signs_are_no_depth() -> None:
+    text = f"{{ ?z :rare 1 OPTIONAL {{ ?f :value ?v ; :about ?z FILTER(?v != 1{' - 1' * 45}) }} }}"
+    assert planned(text) is not None
+    assert "deeper" in reasons(text.replace(" - 1", "", 45).replace("(", "(" + "-" * 45))
+
+
 def test_limits_are_those_of_the_reader() -> None:
     body = "OPTIONAL { ?z :about ?f . ?f :value ?v "
     deep = f"{PREFIX}SELECT * {{ ?z :rare 1 " + body * DEEPEST + "}" * DEEPEST + "}"
