@@ -50,6 +50,11 @@ class Element:
     variable: str = ""
     allowed: tuple[str, ...] = ()
 
+    @cached_property
+    def loose(self) -> Names:
+        """The names in its own patterns that may match nothing."""
+        return union(unit.names for unit in self.units if unit.nullable)
+
     @property
     def joins(self) -> bool:
         """Whether it is joined with what stands before it."""
@@ -73,6 +78,11 @@ class Group:
     def certain(self) -> Names:
         """The variables that it binds in every solution."""
         return union(element.certain for element in self.elements)
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether it is nothing but patterns each of which matches something."""
+        return all(element.kind == "triples" and not element.loose for element in self.elements)
 
     @property
     def units(self) -> list[Unit]:
