@@ -5,6 +5,7 @@ What is not understood is refused, never guessed: the text may be one that the e
 
 import re
 from functools import reduce
+from itertools import islice
 from typing import Final
 
 from kg.engine.cursor import UnreadableError
@@ -12,8 +13,10 @@ from kg.engine.tokens import doubtful, nesting, tokens
 from kg.engine.tree import NONE, Element, Group, Names, Query, union
 from kg.engine.triples import TriplesReader
 
-LONGEST: Final = 8 * 1024
+LONGEST: Final = 64 * 1024
 """Code points of a query that is read."""
+MOST: Final = 12_000
+"""Tokens of a query that is read: so many take about 100 ms to plan, where they are nested deep a little more."""
 DEEPEST: Final = 40
 """How deep the brackets of a query that is read may stand within each other; the reader recurses."""
 
@@ -28,7 +31,9 @@ def read(text: str) -> Query:
     """Read a query; raises UnreadableError for what is not understood."""
     if len(text) > LONGEST:
         raise UnreadableError(f"it is longer than {LONGEST} characters")
-    stream = list(tokens(text))
+    stream = list(islice(tokens(text), MOST + 1))
+    if len(stream) > MOST:
+        raise UnreadableError(f"it has more than {MOST} tokens")
     if nesting(text, stream, DEEPEST) > DEEPEST:
         raise UnreadableError(f"it is nested deeper than {DEEPEST} levels")
     if re.search(r"\\[uU]", text):

@@ -14,7 +14,7 @@ from typing import Final
 
 from kg.engine.cursor import UnreadableError
 from kg.engine.estimates import Estimates, Order, components
-from kg.engine.grammar import read
+from kg.engine.grammar import LONGEST, read
 from kg.engine.moving import Said, gathered, moved
 from kg.engine.protocol import Counts
 from kg.engine.safety import odd, unsafe, unsafe_element, walks_nothing
@@ -24,8 +24,12 @@ from kg.engine.tree import NONE, Element, Group, Names, Query, Unit, union
 
 KEPT: Final = 256
 """Plans that are kept."""
+KEPT_LONG: Final = 16
+"""Plans of long queries that are kept besides."""
 
 _KEYWORDS: Final = re.compile(r"\bEXISTS\b|\bOPTIONAL\b|\bIN\s*\(", re.IGNORECASE)
+_LONG: Final = 8 * 1024
+"""Code points from which on a query is long."""
 _HASHING: Final = 2.0
 """How many times dearer a loop must look than a hash join before the other is taken."""
 _TRIED: Final = 20_000
@@ -71,19 +75,20 @@ class Plans:
     """Plans by text, kept as long as the dataset is of about the same size."""
 
     def __init__(self) -> None:
-        self._kept = dict[tuple[str, int], str]()
+        self._kept, self._long = dict[tuple[str, int], str](), dict[tuple[str, int], str]()
 
     def of(self, text: str, counts: Counts | None) -> str:
         """The text to run."""
-        if _KEYWORDS.search(text) is None:
+        if len(text) > LONGEST or _KEYWORDS.search(text) is None:
             return text
         key = text, -1 if counts is None else (counts.triples or 0).bit_length()
-        found = self._kept.get(key)
+        kept, most = (self._kept, KEPT) if len(text) < _LONG else (self._long, KEPT_LONG)
+        found = kept.get(key)
         if found is None:
             found = plan(text, counts).text
-            while len(self._kept) >= KEPT:
-                self._kept.pop(next(iter(self._kept)), None)
-            self._kept[key] = found
+            while len(kept) >= most:
+                kept.pop(next(iter(kept)), None)
+            kept[key] = found
         return found
 
 
