@@ -16,7 +16,7 @@ from kg.engine.triples import TriplesReader
 LONGEST: Final = 64 * 1024
 """Code points of a query that is read."""
 MOST: Final = 12_000
-"""Tokens of a query that is read: so many take about 100 ms to plan, where they are nested deep a little more."""
+"""Tokens of a query that is read: so many take about 100 ms to plan, nested deep half as much again."""
 DEEPEST: Final = 40
 """How deep the brackets of a query that is read may stand within each other; the reader recurses."""
 
