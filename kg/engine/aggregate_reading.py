@@ -11,6 +11,7 @@ from typing import Final
 from kg.engine.aggregates import (
     FEWEST,
     MOST,
+    MOST_PARTS,
     MOST_SORTED,
     Aggregate,
     Aggregation,
@@ -21,9 +22,10 @@ from kg.engine.aggregates import (
     expected,
     most_groups,
 )
-from kg.engine.grammar import NONE, Element, Group, Names, Query, Unit, joined, union
+from kg.engine.cursor import joined
 from kg.engine.protocol import Counts
 from kg.engine.tokens import Token, tokens
+from kg.engine.tree import NONE, Element, Group, Names, Query, Unit, union, variables
 
 _FUNCTIONS: Final = frozenset({"COUNT", "SUM", "MIN", "MAX"})
 _OTHERS: Final = frozenset({"SAMPLE", "GROUP_CONCAT", "EXISTS", "FROM", "VALUES"})
@@ -187,7 +189,7 @@ class _Reader:
                 after = at + 1
                 while after < len(piece) and _call(piece, after) is None:
                     after += 1
-                parts.append(joined(self._query.text, piece[at:after]))
+                parts.append(joined(piece[at:after]))
             at = after
         return " ".join(parts)
 
@@ -204,6 +206,8 @@ class _Reader:
             raise UnsuitedError(f"it has {function} of whole solutions")
         key = function, variable, distinct
         if key not in self._aggregates:
+            if len(self._aggregates) == MOST_PARTS:
+                raise UnsuitedError(f"it has more than {MOST_PARTS} aggregates")
             name = f"{self._mark}{len(self._aggregates)}"
             self._aggregates[key] = Aggregate(function, variable, distinct, name)
         return f"?{self._aggregates[key].name}"
@@ -280,6 +284,8 @@ def _patterns(query: Query) -> tuple[tuple[Pattern, ...], tuple[tuple[Pattern, .
                 filters.append(element)
             case kind:
                 raise UnsuitedError(f"it has {'EXISTS' if kind == 'filter' else kind.upper()} in its group pattern")
+    if len(required) + sum(map(len, optional)) > MOST_PARTS or len(filters) > MOST_PARTS:
+        raise UnsuitedError(f"it has more than {MOST_PARTS} triple patterns or filters")
     seen = _tree(required, NONE)
     for patterns in optional:
         seen = seen | _tree(patterns, frozenset(name for item in required for name in item.variables), seen)
@@ -289,7 +295,7 @@ def _patterns(query: Query) -> tuple[tuple[Pattern, ...], tuple[tuple[Pattern, .
 def _is_free(unit: Unit) -> bool:
     """Whether a pattern is three variables, which any triple matches."""
     terms = {unit.subject, unit.predicate, unit.object}
-    return len(terms) == len(unit.variables) == 3  # noqa: PLR2004 - a triple
+    return len(terms) == len(variables(unit.names)) == 3  # noqa: PLR2004 - a triple
 
 
 def _body(group: Group) -> tuple[Pattern, ...]:
@@ -352,4 +358,4 @@ def _declarations(query: Query) -> str:
     """What stands before SELECT, without comments."""
     text = query.text[: query.head[0].start]
     piece = list(tokens(text))
-    return f"{joined(text, piece)} " if piece else ""
+    return f"{joined(piece)} " if piece else ""

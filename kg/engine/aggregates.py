@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Final
 
-from kg.engine.grammar import TYPE
 from kg.engine.protocol import Counts
+from kg.engine.tree import TYPE
 
 ASKED: Final = 4
 """Times that a pattern is asked for until it is read into columns, which takes about as long as so many answers."""
@@ -13,6 +13,8 @@ FEWEST: Final = 5_000
 """Matches of all patterns of a query below which the engine answers it at once."""
 MOST: Final = 1_000_000
 """Matches that are held in columns, some 100 bytes each with their terms."""
+MOST_PARTS: Final = 32
+"""Patterns, filters or aggregates of a query that is read."""
 MOST_SORTED: Final = 1_000
 """Groups that are worth sorting where the query does not."""
 

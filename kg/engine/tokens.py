@@ -1,30 +1,40 @@
 """Read a SPARQL text as tokens with positions, as far as its dataset and its SERVICE calls need; pure."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
-from typing import Final
+from operator import add
+from typing import Final, NamedTuple
 
 from kg.iris import resolve
 
-_PATTERN: Final = re.compile(
-    r"""
-      (?P<space>\s+ | \#[^\n\r]*)
-    | (?P<iri><[^<>"{}|^`\\\x00-\x20]*>)
-    | (?P<string>\"\"\"(?:[^"\\]|\\.|\"(?!\"\"))*\"\"\" | '''(?:[^'\\]|\\.|'(?!''))*'''
-               | "(?:[^"\\\n\r]|\\.)*" | '(?:[^'\\\n\r]|\\.)*')
-    | (?P<variable>[?$]\w+)
-    | (?P<pname>(?:[^\W\d_][\w.\-]*)?:(?:[\w:]|%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%])?
-                (?:(?:[\w:.\-]|%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%])*
-                   (?:[\w:\-]|%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%]))?)
-    | (?P<blank>_:[\w.\-]*)
-    | (?P<tag>@[A-Za-z0-9\-]+)
-    | (?P<word>[^\W\d]\w*)
-    | (?P<other>.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+_PATTERN: Final = r"""
+    (?: (?P<variable>[?$]\w+)
+      | (?P<pname>(?:[^\W\d_][\w.\-]*+)?:(?:[\w:]|%%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%%])?
+                  (?:(?:[\w:.\-]|%%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%%])*
+                     (?:[\w:\-]|%%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%%]))?)
+      | (?P<space>\s+ | \#[^\n\r]*)
+      | (?P<iri><[^<>"{}|^`\\\x00-\x20]*+>)
+      %s
+      | (?P<blank>_:[\w.\-]*)
+      | (?P<tag>@[A-Za-z0-9\-]+)
+      | (?P<word>_\w* | [^\W\d]\w*+(?![.\-]))
+      | (?P<run>[^\W\d][\w.\-]*)
+      | (?P<other>.)
+    )\s*
+    """
+"""Tokens; a `run` is of words and signs, looked through at once for the colon that would make it a prefix."""
+_RUN: Final = re.compile(r"(?P<word>[^\W\d]\w*)|(?P<other>.)", re.DOTALL)
+_STRINGS: Final = {
+    '"""': r'"""(?:[^"\\]|\\.|"(?!""))*+',
+    "'''": r"'''(?:[^'\\]|\\.|'(?!''))*+",
+    '"': r'"(?:[^"\\\n\r]|\\.)*+',
+    "'": r"'(?:[^'\\\n\r]|\\.)*+",
+}
+"""Strings by their quotes, but for those at the end."""
+_LONG: Final = frozenset({'"""', "'''"})
 
 _ODD: Final = re.compile(
     "(\\\\(?=u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})|[\u00b7\u0300-\u036f\u203f\u2040])|(<<(?=[<(?$]))"
@@ -38,6 +48,7 @@ The last are the letters of names (PN_CHARS_BASE), among which are signs that no
 _ESCAPE: Final = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U(000[0-9A-Fa-f]{5}|0010[0-9A-Fa-f]{4})")
 _SURROGATES: Final = range(0xD800, 0xE000)
 _HIDING: Final = re.compile(r"""<(?![A-Za-z][A-Za-z0-9+.\-]*://)[^<>"{}|^`\\\x00-\x20]*['#]""")
+_ESCAPED: Final = re.compile(r"\\(.)")
 _OPERANDS: Final = frozenset({"variable", "string", "iri", "pname", "blank", "tag"})
 
 _VARYING: Final = re.compile(
@@ -54,8 +65,7 @@ SHALLOW: Final = 64
 """So many brackets and signs cannot nest deep, wherever they stand."""
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A piece of the text: `kind` is iri, string, variable, pname, blank, tag, word or other."""
 
     kind: str
@@ -76,11 +86,48 @@ class DatasetClauses:
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """Cut a text into tokens, without white space and comments; never fails, whatever the text."""
-    for match in _PATTERN.finditer(_ODD.sub(_evened, text)):
-        kind = match.lastgroup or "other"
-        if kind != "space":
-            yield Token(kind, text[match.start() : match.end()], match.start())
+    """Cut a text into tokens, without white space and comments; never fails, whatever the text.
+
+    In linear time: what an open quote leads through to no end is looked through once.
+    """
+    even, place, unclosed = _ODD.sub(_evened, text), 0, dict[str, int]()
+    while place < len(even):
+        for match in _pattern(frozenset(unclosed)).finditer(even, place):
+            kind = match.lastgroup or "other"
+            start, end = match.span(kind)
+            if kind == "open":
+                unclosed[_quote(even, start, unclosed)], place = end, start
+                break
+            place = match.end()
+            if kind == "run":
+                yield from _split(text, even, start, end)
+            elif kind != "space":
+                yield Token(kind, text[start:end], start)
+            if unclosed and place >= min(unclosed.values()):
+                unclosed = {quote: end for quote, end in unclosed.items() if end > place}
+                break
+
+
+def _split(text: str, even: str, start: int, end: int) -> Iterator[Token]:
+    """The words and signs of a run."""
+    for match in _RUN.finditer(even, start, end):
+        yield Token(match.lastgroup or "other", text[match.start() : match.end()], match.start())
+
+
+@cache
+def _pattern(unclosed: frozenset[str]) -> re.Pattern[str]:
+    """What tokens look like where some quotes are known to open nothing."""
+    quotes = [quote for quote in _STRINGS if quote not in unclosed]
+    longer = {quote[0]: f"(?!{quote})" for quote in quotes if quote in _LONG}
+    opened = [longer.get(quote, "") + _STRINGS[quote] for quote in quotes]
+    closed = map(add, opened, quotes)
+    strings = f"| (?P<string>{' | '.join(closed)}) | (?P<open>{' | '.join(opened)})" if quotes else ""
+    return re.compile(_PATTERN % strings, re.VERBOSE | re.DOTALL)
+
+
+def _quote(text: str, start: int, unclosed: Container[str]) -> str:
+    """The quotes that open a string at an offset."""
+    return next(quote for quote in _STRINGS if quote not in unclosed and text.startswith(quote, start))
 
 
 def _evened(match: re.Match[str]) -> str:
@@ -89,15 +136,16 @@ def _evened(match: re.Match[str]) -> str:
     return "_" if inner else ",," if doubled else "x" * len(match[0])
 
 
-def doubtful(text: str) -> Token | None:
+def doubtful(text: str, stream: Iterable[Token] | None = None) -> Token | None:
     """The first token that looks like an IRI and may be an operator, which would let the parser read on otherwise.
 
     In `?a<?b&&?c!='>'` all from `<` to `>` looks like an IRI. Only where a quote or a `#` is inside does it matter.
+    `stream` are the tokens of the text, if they were read before.
     """
     if _HIDING.search(text) is None:
         return None
     depth, before = 0, None
-    for token in tokens(text):
+    for token in tokens(text) if stream is None else stream:
         depth += (token.text == "(") - (token.text == ")")
         if (
             token.kind == "iri"
@@ -215,7 +263,7 @@ def resolved(token: Token, base: str, prefixes: dict[str, str]) -> str | None:
     if token.kind == "pname":
         prefix, _, local = token.text.partition(":")
         namespace = prefixes.get(prefix)
-        return None if namespace is None else namespace + re.sub(r"\\(.)", r"\1", local)
+        return None if namespace is None else namespace + _ESCAPED.sub(r"\1", local)
     return None
 
 
@@ -224,13 +272,16 @@ def contains(text: str, word: str) -> bool:
     return word in text.upper()
 
 
-def nesting(text: str) -> int:
-    """Measure how deep brackets and prefix signs stand within each other at most; a bound where that is small."""
+def nesting(text: str, stream: Iterable[Token] | None = None, shallow: int = SHALLOW) -> int:
+    """Measure how deep brackets and prefix signs stand within each other at most; a bound where that is `shallow`.
+
+    `stream` are the tokens of the text, if they were read before.
+    """
     bound = sum(map(text.count, _DEEPENING))
-    if bound <= SHALLOW:
+    if bound <= shallow:
         return bound
     depth = deepest = signs = 0
-    for token in tokens(text):
+    for token in tokens(text) if stream is None else stream:
         signs = signs + 1 if token.text in _SIGNS else 0
         depth += (token.text in _OPENING) - (token.text in _CLOSING)
         deepest = max(deepest, depth + signs)

@@ -246,6 +246,21 @@ def test_small_queries_stay_with_the_engine(monkeypatch: pytest.MonkeyPatch) -> 
     assert not spy.queries
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        SUMS.replace("?f e:about", " ".join(f"?f e:v ?v{n} ." for n in range(40)) + " ?f e:about"),
+        SUMS.replace("?v }", "?v " + "FILTER (?v > 1) " * 40 + "}"),
+        SUMS.replace("SELECT ?z", "SELECT ?z " + " ".join(f"(COUNT(?z{n}) AS ?n{n})" for n in range(40))),
+    ],
+)
+def test_long_queries_are_not_read_at_length(text: str) -> None:
+    _, spy = _watched(_figures(9))
+    counts = count(EmbeddedEngine(_figures(9)))
+    assert not spy.queries
+    assert any("it has more than 32" in change.words for change in plan(text, counts).changes)
+
+
 def test_without_memory_the_engine_answers() -> None:
     engine, spy = _watched(_figures(9))
     spy.prepare(17_000)

@@ -88,6 +88,28 @@ def test_tokens_cover_the_text_in_order(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a.b-c d", "a . b - c d"),
+        ("a.b-c:d", "a.b-c:d"),
+        ("_a.b:c", "_a . b:c"),
+        ("'a \\'b\n'c' 'd", "' a \\ ' b 'c' ' d"),
+        ("""'a' "b 'c' d""", """'a' " b 'c' d"""),
+        ("""\"\"\"a b\n"c\"""", '"" " a b "c"'),
+        ("""\'\'\'a 'b' "c\'\'\' \"\"\"""", """\'\'\'a 'b' "c\'\'\' "" \""""),
+    ],
+)
+def test_runs_and_open_strings(text: str, expected: str) -> None:
+    assert " ".join(token.text for token in tokens(text)) == expected
+
+
+@pytest.mark.parametrize("piece", ["a.", "a-", "'\\", '"\\', "'''\\'\"", '"""\'\\', "'\n"])
+def test_long_texts_are_read_in_linear_time(piece: str) -> None:
+    """They would take hours otherwise."""
+    assert sum(len(token.text) for token in tokens(piece * 200_000)) >= 200_000
+
+
+@pytest.mark.parametrize(
     ("one", "other", "alike"),
     [
         ("ASK { <a> ?p 1 }", "ASK  { <b#c> ?p 23 } # 'note\n", True),

@@ -1,0 +1,67 @@
+"""Triple patterns ordered, and told apart, as a plain definition of it does."""
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kg.engine.estimates import Estimates, components
+from kg.engine.protocol import Counts, PropertyCounts
+from kg.engine.tree import Names, Unit, union
+
+P = "http://e/"
+COUNTS = Counts(
+    100, None, None, None,
+    {P + "a": PropertyCounts(90, 30, 6), P + "b": PropertyCounts(90, 90, 3), P + "c": PropertyCounts(0, 0, 0)},
+    {}, {}, 0,
+)  # fmt: skip
+NAMES = "uvwxyz"
+terms = st.sampled_from([*(f"?{name}" for name in NAMES), "_:l", "<http://e/n>", "1"])
+
+
+def unit(subject: str, predicate: str, node: str) -> Unit:
+    names = frozenset(
+        term.removeprefix("?") for term in (subject, predicate, node) if term[:2] == "_:" or term[0] == "?"
+    )
+    return Unit(f"{subject} {predicate} {node}", names, subject, predicate, node)
+
+
+singles = st.builds(unit, terms, st.sampled_from([*(f"<{P}{name}>" for name in "abcd"), "?u"]), terms)
+wholes = st.frozensets(st.sampled_from(NAMES)).map(lambda names: Unit("[]", names, whole=True))
+units = st.lists(singles | wholes, max_size=12)
+names = st.frozensets(st.sampled_from(NAMES), max_size=2)
+
+
+def ordered(estimates: Estimates, units: Sequence[Unit], names: Names) -> list[Unit]:
+    left, found = list(enumerate(units)), list[Unit]()
+    while left:
+        near = [(place, unit) for place, unit in left if not unit.names or unit.names & names]
+        best = min(near or left, key=lambda item: estimates.matches(item[1], names))
+        left.remove(best)
+        found.append(best[1])
+        names |= best[1].names
+    return found
+
+
+@given(units, names, st.sampled_from([COUNTS, None]))
+def test_the_fewest_matches_are_first(units: list[Unit], names: Names, counts: Counts | None) -> None:
+    estimates = Estimates(counts)
+    order, expected = estimates.order(units, names), ordered(estimates, units, names)
+    assert list(map(id, order.units)) == list(map(id, expected))
+    known = [names.union(*(unit.names for unit in expected[:place])) for place in range(len(expected))]
+    assert order.tied == all(not unit.names or unit.names & near for unit, near in zip(expected, known, strict=True))
+
+
+def apart(units: Sequence[Unit], names: Names) -> list[list[Unit]]:
+    found = list[list[Unit]]()
+    for unit in units:
+        own = unit.names - names
+        met = [part for part in found if own & union(other.names for other in part)]
+        found = [part for part in found if part not in met]
+        found.append([*(other for part in met for other in part), unit])
+    return found
+
+
+@given(units, names)
+def test_patterns_that_share_no_name_are_apart(units: list[Unit], names: Names) -> None:
+    assert components(units, names) == apart(units, names)

@@ -1,0 +1,71 @@
+"""What keeps a group from being evaluated with what is bound outside of it: each reason, and the like without it."""
+
+import pytest
+
+from kg.engine.estimates import Estimates
+from kg.engine.grammar import read
+from kg.engine.moving import moved
+from kg.engine.safety import unsafe
+from kg.engine.tree import NONE, Group
+
+SEEN = frozenset({"x", "y"})
+
+
+def group(pattern: str) -> Group:
+    return read(f"PREFIX : <http://e/> SELECT * {pattern}").main
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("{ ?a :p ?b FILTER(?x = 1) }", "a filter in an inner group"),
+        ("{ ?a :p ?b OPTIONAL { ?b :p ?x } }", "not well designed"),
+        ("{ ?x :p ?b OPTIONAL { ?b :p ?c FILTER(?x = 1) } }", "a filter in an inner group"),
+        ("{ ?a :p ?b BIND(?x AS ?c) }", "BIND in an inner group"),
+        ("{ ?a :p ?b BIND(1 AS ?x) }", "BIND in an inner group"),
+        ("{ ?a :p ?b VALUES ?x { 1 } }", "VALUES in an inner group"),
+        ("{ ?a :p ?b { SELECT ?a { ?a :p ?x } } }", "SELECT in an inner group"),
+        ("{ ?a :p ?b { { VALUES ?x { 1 } } UNION { ?a :p ?c } } }", "VALUES in an inner group"),
+        ("{ ?a :p* ?x }", "may match nothing"),
+        ("{ GRAPH ?g { ?a :p ?g } }", "the variable of GRAPH"),
+    ],
+)
+def test_unsafe(pattern: str, words: str) -> None:
+    assert words in (unsafe(group(pattern), SEEN) or "")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "{ ?x :p ?b FILTER(?x = 1) }",
+        "{ ?x :p ?b OPTIONAL { ?b :p ?x } }",
+        "{ ?x :p ?b BIND(?x AS ?c) }",
+        "{ ?a :p ?b VALUES ?c { 1 } }",
+        "{ ?a :p ?b { SELECT ?a { ?a :p ?c } } }",
+        "{ ?a :p* ?b . ?x :p ?y }",
+        "{ GRAPH ?g { ?x :p ?y } }",
+        "{ { ?a :p ?x } UNION { ?x :p ?y } }",
+    ],
+)
+def test_safe(pattern: str) -> None:
+    assert unsafe(group(pattern), SEEN) is None
+
+
+def test_filters_of_an_optional_see_what_is_bound() -> None:
+    assert unsafe(group("{ ?a :p ?b FILTER(?x = 1) }"), SEEN, direct=True) is None
+    assert unsafe(group("{ ?a :p ?b { ?a :q ?c FILTER(?x = 1) } }"), SEEN, direct=True) is not None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kinds"),
+    [
+        ("{ ?x :p ?y OPTIONAL { ?x :p ?a } FILTER(?y = 1) ?x :p 1 }", "triples optional filter"),
+        ("{ ?x :p ?y OPTIONAL { ?x :p ?a } OPTIONAL { ?x :p ?b } ?a :p 1 }", "triples optional triples optional"),
+        ("{ ?x :p ?y OPTIONAL { ?x :p ?a } OPTIONAL { ?x :p ?b } ?b :p 1 }", "triples optional optional triples"),
+        ("{ ?x :p ?y OPTIONAL { ?x :p ?a } BIND(1 AS ?c) ?x :p 1 }", "triples optional bind triples"),
+    ],
+)
+def test_a_pattern_stays_behind_an_optional_that_may_bind_it(pattern: str, kinds: str) -> None:
+    elements, _ = moved(group(pattern).elements, frozenset({"a", "b"}), Estimates(None))
+    assert " ".join(element.kind for element in elements) == kinds
+    assert moved(group("{ ?x :p ?y }").elements, NONE, Estimates(None))[1] == []
