@@ -109,6 +109,8 @@ class _Reader:
         for token in (*self._query.head, *self._query.tail):
             if token.kind == "word" and token.text.upper() in _OTHERS | _CHANGING:
                 raise UnsuitedError(f"it has {token.text.upper()}")
+            if token.kind == "iri":  # or '<' and '>' as operators
+                raise UnsuitedError("it has an IRI outside of its group pattern")
 
     def _keys(self, clause: Sequence[Token]) -> tuple[str, ...]:
         names = clause[2:]

@@ -22,7 +22,8 @@ DEEPEST: Final = 40
 
 _ABSOLUTE: Final = re.compile(r"<[a-z][a-z0-9+.-]*:(?://)?(?:(?!/\.)[^<>\\])*>", re.IGNORECASE)
 """An IRI that no base changes, so that two are the same if they are written alike."""
-_OPERANDS: Final = frozenset({"variable", "iri", "pname", "blank", "string"})
+_OPERANDS: Final = frozenset({"variable", "iri", "pname", "blank", "string", "tag", "word"})
+"""Kinds of tokens behind which a '<' is an operator, though it and what follows may look like an IRI."""
 _FORMS: Final = ("SELECT", "ASK", "CONSTRUCT", "DESCRIBE")
 _ELSEWHERE: Final = ("SERVICE", "LATERAL")
 
@@ -167,7 +168,7 @@ class _Reader(TriplesReader):
             token = self._next()
             if token.is_word("EXISTS"):
                 groups.append(self.group())
-                before = "}"
+                before = "operand"
                 continue
             if token.text in {"{", "}"} or (token.kind == "iri" and before == "operand"):
                 raise self._unread(token)

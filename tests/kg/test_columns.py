@@ -20,7 +20,7 @@ from kg.engine.columns import Columns
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.plan import plan
 from kg.engine.protocol import UNION, Dataset, Delta, QueryRequest
-from kg.errors import InputError, KgError
+from kg.errors import InputError, KgError, QuerySyntaxError
 from kg.formats import TSV
 from kg.rdf import Literal, NamedNode, Quad
 
@@ -259,6 +259,13 @@ def test_long_queries_are_not_read_at_length(text: str) -> None:
     counts = count(EmbeddedEngine(_figures(9)))
     assert not spy.queries
     assert any("it has more than 32" in change.words for change in plan(text, counts).changes)
+
+
+def test_an_operator_is_not_taken_for_an_iri() -> None:
+    engine, _ = _watched(_figures(9))
+    for _ in range(6):
+        with pytest.raises(QuerySyntaxError):
+            _ask(engine, f"{PREFIX}SELECT (COUNT(?f)<?v&&?v>?z AS ?n) {{ ?f e:about ?z ; e:v ?v }}")
 
 
 def test_without_memory_the_engine_answers() -> None:

@@ -322,6 +322,18 @@ def test_few_plans_of_long_queries_are_kept() -> None:
     assert plans.of(text + " " * LONGEST, None) == Plan(text + " " * LONGEST)
 
 
+@pytest.mark.parametrize(
+    "condition", [f"{left}<?b&&?c>?d" for left in ("EXISTS { ?z :p ?f }", "true", "'x'@en", "1", "(?z)")]
+)
+def test_an_operator_is_not_taken_for_an_iri(condition: str) -> None:
+    """All from `<` to `>` looks like one, and would hide the variables in it."""
+    text = f"{PREFIX}SELECT * {{ ?z :kind :a OPTIONAL {{ ?f :about ?z ; :year ?c ; :value ?d }} FILTER ({condition}) }}"
+    found = plan(text, COUNTS)
+    assert found.text == text
+    assert "'<?b&&?c>' at line 1" in found.changes[0].words
+    assert small(":z :kind :a .").select(text) == []
+
+
 def small(data: str, *, planning: bool = True) -> EmbeddedEngine:
     return EmbeddedEngine(parse(f"PREFIX : <{E}> {data}".encode(), TRIG), planning=planning)
 
