@@ -196,7 +196,7 @@ def keep(folder: Path, settings: HostSettings) -> None:
         settings.cells,
         settings.waiting,
         settings.spool_mib * MIB,
-        Limits(settings.memory_mib * MIB, settings.result_mib * MIB),
+        Limits(settings.memory_mib * MIB, settings.result_mib * MIB, connections=bool(settings.services)),
     )
     with listening(folder) as listener:
         keeper = Keeper(

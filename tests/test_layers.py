@@ -45,6 +45,7 @@ ORDER = [
     "kg.engine.embedded",
     "kg.engine.wire",
     "kg.engine.board",
+    "kg.engine.landlock",
     "kg.engine.cell",
     "kg.engine.keeper",
     "kg.engine.cells",

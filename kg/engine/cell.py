@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from kg.engine.board import Board
+from kg.engine.landlock import deny_connections
 from kg.engine.wire import Header, Message, Reader, described, send
 from kg.errors import EngineError, KgError, MemoryLimitError
 
@@ -46,10 +47,11 @@ Operation = Callable[[Header, bytes], Answer]
 
 @dataclass(frozen=True)
 class Limits:
-    """What a cell may use: bytes of memory beyond what it inherits, and bytes of one answer."""
+    """What a cell may use: bytes of memory beyond what it inherits, bytes of one answer, and connections of its own."""
 
     memory: int
     result: int
+    connections: bool = False
 
 
 class Resident:
@@ -178,7 +180,7 @@ class Resident:
 
 
 def _confine(limits: Limits) -> int:
-    """Die with the keeper, leave its signals, write no core, take no more memory than allowed.
+    """Die with the keeper, leave its signals, write no core, call nobody, take no more memory than allowed.
 
     Returns the size of the address space from which the cell counts as fat.
     """
@@ -186,6 +188,8 @@ def _confine(limits: Limits) -> int:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, signal.SIG_IGN)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what an allocator says when it gives up is counted, not printed
+    if not limits.connections:
+        deny_connections()
     inherited = _address_space()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (inherited + limits.memory,) * 2)

@@ -4,6 +4,7 @@ import faulthandler
 import io
 import os
 import signal
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -63,6 +64,11 @@ def echo(_: dict[str, Any], payload: bytes) -> Answer:
     return Answer({"pid": os.getpid()}, io.BytesIO(payload), len(payload))
 
 
+def connect(header: dict[str, Any], _: bytes) -> Answer:
+    with socket.create_connection(("127.0.0.1", header["port"]), timeout=5):
+        return Answer({})
+
+
 def nap(header: dict[str, Any], payload: bytes) -> Answer:
     time.sleep(header["seconds"])
     return echo(header, payload)
@@ -79,7 +85,7 @@ def query(_: dict[str, Any], payload: bytes) -> Answer:
 
 OPERATIONS = {
     "sleep": sleep, "allocate": allocate, "abort": abort, "crash": crash, "refuse": refuse, "fail": fail,
-    "large": large, "echo": echo, "nap": nap, "query": query,
+    "large": large, "echo": echo, "nap": nap, "query": query, "connect": connect,
 }  # fmt: skip
 HOUSE = House(cells=2, waiting=4, spool=12 * MIB, limits=Limits(memory=200 * MIB, result=5 * MIB))
 

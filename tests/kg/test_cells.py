@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from house import HOUSE, MIB, children, keeping, until
 
+from kg.engine import landlock
 from kg.engine.cells import CellsEngine
 from kg.engine.keeper import SHORT_SLICE, SLICE
 from kg.engine.protocol import QueryRequest
@@ -213,6 +215,18 @@ def test_killed_cells_are_replaced() -> None:
                 os.kill(pid, signal.SIGKILL)
             assert echoes(engine)
         assert len(children(keeper)) == HOUSE.cells
+
+
+@pytest.mark.skipif(not landlock.is_available(), reason="the kernel has no Landlock for the network (Linux 6.7)")
+def test_cells_connect_to_nobody_unless_they_may() -> None:
+    """What a query could be made to call in spite of all that reads it, the kernel refuses."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with keeping() as (engine, _), pytest.raises(EngineError, match="PermissionError"):
+            call(engine, "connect", port=port)
+        allowed = replace(HOUSE, limits=replace(HOUSE.limits, connections=True))
+        with keeping(allowed) as (engine, _):
+            call(engine, "connect", port=port)
 
 
 def test_cells_die_with_the_keeper() -> None:
