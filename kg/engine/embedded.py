@@ -77,6 +77,8 @@ class EmbeddedEngine:
         """What is held to count groups from."""
         self._changes = 0
         """Odd while a change is being made."""
+        self._trials = list[bool]()
+        """For each change that is being tried, whether it puts a triple into a second graph."""
         for quad in quads:
             self._store.add(quad)
 
@@ -112,15 +114,24 @@ class EmbeddedEngine:
         All or nothing, but in two steps: the engine has no transaction over both, so additions, which are one, come
         last, and a reader in another thread may meanwhile miss what a change replaces.
         """
-        with self._writing, self._changing(chain(delta.added, delta.removed)):
-            before = self._counts
-            try:
-                self._take_away(delta)
-                self._put_in(delta)
-            except BaseException:
-                self._restore(delta)
-                self._counts = before
-                raise
+        with self._writing, self._changing(chain(delta.added, delta.removed)), self._whole(delta):
+            self._take_away(delta)
+            if self._counts is not None:
+                self._counts = tally.shrunk(self._counts, delta.removed, self._holds_any)
+            counts = None if self._counts is None else tally.grown(self._counts, delta.added, self._holds_any)
+            self._put_in(delta)
+            self._counts = counts
+
+    @contextmanager
+    def _whole(self, delta: Delta) -> Iterator[None]:
+        """Let a change be made, and undo what of it was made if that fails."""
+        before = self._counts
+        try:
+            yield
+        except BaseException:
+            self._restore(delta)
+            self._counts = before
+            raise
 
     @contextmanager
     def _changing(self, quads: Iterable[Quad]) -> Iterator[None]:
@@ -137,15 +148,11 @@ class EmbeddedEngine:
             self._store.remove(quad)
         for graph in delta.dropped:
             self._store.remove_graph(graph)
-        if self._counts is not None:
-            self._counts = tally.shrunk(self._counts, delta.removed, self._holds_any)
 
     def _put_in(self, delta: Delta) -> None:
-        counts = None if self._counts is None else tally.grown(self._counts, delta.added, self._holds_any)
         for graph in delta.created:
             self._store.add_graph(graph)
         self._store.extend(delta.added)
-        self._counts = counts
 
     def _restore(self, delta: Delta) -> None:
         """Undo what was done of a change, wherever it stopped."""
@@ -159,12 +166,26 @@ class EmbeddedEngine:
 
     @contextmanager
     def applied(self, delta: Delta) -> Iterator[None]:
-        """Let a change be made while the block runs, and then undone."""
-        self.apply(delta)
+        """Let a change be made while the block runs, and then undone; the counts stay those before it."""
+        twice = self._try(delta)
+        self._trials.append(twice)
         try:
             yield
         finally:
-            self.apply(delta.inverse())
+            self._try(delta.inverse())
+            self._trials.pop()
+
+    def _try(self, delta: Delta) -> bool:
+        """Make a change without counting; whether some triple is then in several graphs."""
+        with self._writing, self._whole(delta):
+            self._changes += 2
+            self._take_away(delta)
+            triples = {quad.triple for quad in delta.added}
+            twice = len(triples) < len(delta.added) or any(
+                self._holds_any(triple.subject, triple.predicate, triple.object) for triple in triples
+            )
+            self._put_in(delta)
+            return twice
 
     def follow(self, delta: Delta, generation: int) -> None:
         """Change what is held, to be of a generation from now on."""
@@ -362,7 +383,7 @@ class EmbeddedEngine:
 
         A text that does not parse is told as such. `complaint` is what the parser says against a text.
         """
-        if not tokens.contains(text, "SERVICE"):
+        if not tokens.mentions(text, "SERVICE"):
             return
         _require_parsed(text, complaint)
         other = "".join(secrets.choice(string.ascii_lowercase) for _ in "SERVICE")
@@ -447,7 +468,7 @@ class EmbeddedEngine:
             return text
         planned = self._plans.of(text, counts)
         grouped = None
-        if grouping and planned.aggregation is not None and not before % 2:
+        if grouping and planned.aggregation is not None and not (before % 2 or self._trials):
             grouped = self.columns.text(planned.aggregation, counts)
         return planned.text if grouped is None or self._changes != before else grouped
 
@@ -464,7 +485,7 @@ class EmbeddedEngine:
             raise EngineError(f"The columns could not be read: {error}") from error
 
     def _may_plan(self) -> bool:
-        return _unplanned(self._counts, planning=self.planning) is None
+        return _unplanned(self._counts, planning=self.planning) is None and not any(self._trials)
 
 
 def explain(text: str, counts: Counts | None, *, planning: bool) -> Plan:

@@ -8,7 +8,7 @@ byte.
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -23,13 +23,21 @@ from kg.engine.safety import odd, unsafe, unsafe_element, walks_nothing
 from kg.engine.scene import Left, Scene
 from kg.engine.sorting import sorting
 from kg.engine.tree import NONE, Element, Group, Names, Query, Unit, union
+from kg.terms import ID
 
 KEPT: Final = 256
 """Plans that are kept."""
 KEPT_LONG: Final = 16
 """Plans of long queries that are kept besides."""
 
-_KEYWORDS: Final = re.compile(r"\bEXISTS\b|\bOPTIONAL\b|\bIN\s*\(|\b(?:COUNT|SUM|AVG|MIN|MAX)\s*\(", re.IGNORECASE)
+_CALLS: Final = re.compile(r"\b(?:IN|COUNT|SUM|AVG|MIN|MAX)\s*\(")
+"""What there is to plan besides OPTIONAL and EXISTS, in capitals."""
+_OWN: Final = re.compile(rf"<{re.escape(ID)}[^<>\"{{}}|^`\\\x00-\x20]*>")
+_IN_OWN: Final = re.compile(rf"IN\s*\([^)]*<{re.escape(ID.upper())}")
+_STAND_IN: Final = f"{ID}?"
+"""How IRIs begin that stand for others; what they name can be nothing of the project's."""
+_MOST_NAMES: Final = 32
+"""Own things that a text may name to share a plan."""
 _AGGREGATES: Final = re.compile(r"\b(?:COUNT|SUM|AVG|MIN|MAX)\s*\(", re.IGNORECASE)
 _LONG: Final = 8 * 1024
 """Code points from which on a query is long."""
@@ -76,15 +84,28 @@ class _Text:
 
 
 class Plans:
-    """Plans by text, kept as long as the dataset is of about the same size."""
+    """Plans by text, kept as long as the dataset is of about the same size.
+
+    Texts that differ only in which of the project's own things they name share a plan: it does not hang on the names.
+    """
 
     def __init__(self) -> None:
         self._kept, self._long = dict[tuple[str, int], Plan](), dict[tuple[str, int], Plan]()
 
     def of(self, text: str, counts: Counts | None) -> Plan:
         """The plan of a text, without the words about it."""
-        if len(text) > LONGEST or _KEYWORDS.search(text) is None:
+        if len(text) > LONGEST or not _may_change(text):
             return Plan(text)
+        names = _interchangeable(text)
+        if not names:
+            return self._planned(text, counts)
+        stand_ins = {name: f"<{_STAND_IN}{number}>" for number, name in enumerate(names)}
+        found = self._planned(_with_names(text, stand_ins), counts)
+        if found.aggregation is not None:
+            return self._planned(text, counts)
+        return Plan(_with_names(found.text, {stand_in: name for name, stand_in in stand_ins.items()}))
+
+    def _planned(self, text: str, counts: Counts | None) -> Plan:
         key = text, -1 if counts is None else (counts.triples or 0).bit_length()
         kept, most = (self._kept, KEPT) if len(text) < _LONG else (self._long, KEPT_LONG)
         found = kept.get(key)
@@ -96,9 +117,32 @@ class Plans:
         return found
 
 
+def _may_change(text: str) -> bool:
+    """Whether a text has a word without which there is nothing to plan."""
+    plain = text.upper()
+    return "OPTIONAL" in plain or "EXISTS" in plain or _CALLS.search(plain) is not None
+
+
+def _interchangeable(text: str) -> list[str]:
+    """The project's own things that a text names, if it can be planned with others in their places.
+
+    That needs the same to be the same and what differs to differ, of which planning looks at lists of IN only.
+    """
+    names, plain = list(dict.fromkeys(_OWN.findall(text))), text.upper()
+    odd = len(names) > _MOST_NAMES or _STAND_IN in text or any("/." in name for name in names)
+    return [] if odd or "BASE" in plain or _IN_OWN.search(plain) is not None else names
+
+
+def _with_names(text: str, names: Mapping[str, str]) -> str:
+    """A text with other IRIs instead of some."""
+    for one, other in names.items():
+        text = text.replace(one, other)
+    return text
+
+
 def plan(text: str, counts: Counts | None) -> Plan:
     """Plan a query; `counts` are of the dataset, if they are known. Never fails: what is not understood is kept."""
-    if _KEYWORDS.search(text) is None:
+    if not _may_change(text):
         return Plan(text, (Change(1, "left alone: it has no EXISTS, OPTIONAL, IN or aggregate"),))
     try:
         query = read(text)

@@ -48,6 +48,7 @@ The last are the letters of names (PN_CHARS_BASE), among which are signs that no
 _ESCAPE: Final = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U(000[0-9A-Fa-f]{5}|0010[0-9A-Fa-f]{4})")
 _SURROGATES: Final = range(0xD800, 0xE000)
 _HIDING: Final = re.compile(r"""<(?![A-Za-z][A-Za-z0-9+.\-]*://)[^<>"{}|^`\\\x00-\x20]*['#]""")
+_PLAIN_IRI: Final = re.compile(r"<[A-Za-z][A-Za-z0-9+.\-]*://[\w.~:/%\-]*#?>")
 _ESCAPED: Final = re.compile(r"\\(.)")
 _OPERANDS: Final = frozenset({"variable", "string", "iri", "pname", "blank", "tag"})
 
@@ -270,6 +271,14 @@ def resolved(token: Token, base: str, prefixes: dict[str, str]) -> str | None:
 def contains(text: str, word: str) -> bool:
     """Whether a word, in capitals, stands anywhere in a text; if not, no token is that keyword."""
     return word in text.upper()
+
+
+def mentions(text: str, word: str) -> bool:
+    """Whether a word, in capitals, stands anywhere in a text but within IRIs that are nothing else.
+
+    What begins with `<scheme://` is no operator; and these have no sign that could end them before their end.
+    """
+    return contains(text, word) and contains(_PLAIN_IRI.sub("<>", text), word)
 
 
 def nesting(text: str, stream: Iterable[Token] | None = None, shallow: int = SHALLOW) -> int:

@@ -205,6 +205,27 @@ def test_a_change_is_seen_at_once_and_only_its_predicates_are_read_again() -> No
     assert _ask(engine).splitlines()[1] == f"<{E}z0>\t109"
 
 
+def test_while_a_change_is_tried_nothing_is_answered_from_before_it() -> None:
+    engine, spy = _watched(_figures(9))
+    for _ in range(5):
+        _ask(engine)
+    everything = "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"
+    graphs = [NamedNode(f"{E}{name}") for name in ("g", "h")]
+    more, again = (
+        Quad(NamedNode(f"{E}f0"), NamedNode(f"{E}v"), Literal(value), graphs[value == 0]) for value in (100, 0)
+    )
+    with engine.applied(Delta(added=frozenset({more}))):
+        assert _ask(engine).splitlines()[1] == f"<{E}z0>\t109"
+        assert _ask(engine, everything).split()[1] == "19"
+        with engine.applied(Delta(removed=frozenset({more}))):
+            assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
+    with engine.applied(Delta(added=frozenset({again}))):
+        assert _ask(engine, everything).split()[1] == _ask(EmbeddedEngine([*_figures(9), again]), everything).split()[1]
+    assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
+    assert len(spy.queries) == 2
+    assert _ask(engine, everything).split()[1] == "18"
+
+
 def test_other_datasets_are_not_answered_from_columns_of_everything() -> None:
     graph = NamedNode(f"{E}h")
     moved = [Quad(quad.subject, quad.predicate, quad.object, graph) for quad in _figures(9)[12:]]

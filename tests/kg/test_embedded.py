@@ -201,6 +201,7 @@ def test_service_is_called_where_it_seems_to_be(text: str) -> None:
     "text",
     [
         "PREFIX e: <http://e.org/> ASK { FILTER(?service < 5 && e:service != <http://e.org/#x>) ?a ?b 'SERVICE' }",
+        "PREFIX sd: <http://www.w3.org/ns/sparql-service-description#> ASK { ?s ?p <http://e.org/service> }",
         "PREFIX service: <http://e.org/> ASK { GRAPH service:one { ?s service:p ?o } service:a service:p service:b }",
     ],
 )

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kg.counts import count
+from kg.engine import plan as module
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.grammar import DEEPEST, LONGEST, MOST
 from kg.engine.plan import KEPT, KEPT_LONG, Plan, Plans, plan
@@ -17,6 +18,7 @@ from kg.engine.tokens import tokens
 from kg.errors import QuerySyntaxError
 from kg.formats import TRIG
 from kg.rdf import NamedNode, parse
+from kg.terms import ID
 
 E = "http://e.org/"
 PREFIX = f"PREFIX : <{E}> "
@@ -309,6 +311,24 @@ def test_plans_are_kept_and_few() -> None:
         plans.of(f"{text} # {number}", None)
     assert plans.of("ASK {}", None).text == "ASK {}"
     assert plans.of(text, None).text == plan(text, None).text
+
+
+def test_queries_about_other_things_share_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = list[str]()
+    monkeypatch.setattr(module, "plan", lambda text, counts: planned.append(text) or plan(text, counts))
+    plans = Plans()
+
+    def ask(zone: str, kinds: str = "") -> str:
+        pattern = f"<{ID}{zone}> :p ?c FILTER EXISTS {{ ?f :year 2024 ; :about ?c }} {kinds}"
+        return plans.of(f"{PREFIX}SELECT * {{ {pattern} }}", COUNTS).text
+
+    assert ask("zone/a") == ask("zone/b").replace("zone/b", "zone/a")
+    assert len(planned) == 1
+    for kinds in (f"FILTER (?c IN (<{ID}a>, <{ID}a>))", f"FILTER (?c IN (<{ID}a>, <{ID}./a>))"):
+        before = len(planned)
+        assert f"<{ID}zone/c>" in ask("zone/c", kinds)
+        assert f"<{ID}zone/d>" in ask("zone/d", kinds)
+        assert len(planned) == before + 2
 
 
 def test_few_plans_of_long_queries_are_kept() -> None:
