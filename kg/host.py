@@ -183,8 +183,11 @@ def keep(folder: Path, settings: HostSettings) -> None:
     data = Path(settings.data)
     engine = open_or_build(data)
     engine.services, engine.planning = frozenset(settings.services), settings.planning
-    if settings.planning:
-        engine.columns.prepare(settings.memory_mib * MIB)
+
+    def grown() -> None:
+        engine.columns.prepare(settings.memory_mib * MIB, engine.counts)
+
+    grown()
     shapes = own_shapes()
     own = Gate(shapes)
     judge = Judge(engine, shapes, LocalProposer(engine, own))
@@ -204,7 +207,7 @@ def keep(folder: Path, settings: HostSettings) -> None:
             operations(engine, own, judge),
             house,
             engine.status,
-            Chores(lambda: _caught_up(engine, journal, version, data), _prepared(own)),
+            Chores(lambda: _caught_up(engine, journal, version, data, grown), _prepared(own)),
         )
         if name_index.is_wanted(engine, data):
             _apart(lambda: name_index.build(engine, data))
@@ -219,8 +222,13 @@ def _prepared(own: Gate) -> Iterator[None]:
     yield from own.prepare()
 
 
-def _caught_up(engine: EmbeddedEngine, journal: Journal, version: VersionFile, data: Path) -> Iterator[Message]:
-    """Follow the journal; tells each commit as an order to cells, and all who read the version at the end."""
+def _caught_up(
+    engine: EmbeddedEngine, journal: Journal, version: VersionFile, data: Path, grown: Callable[[], None]
+) -> Iterator[Message]:
+    """Follow the journal; tells each commit as an order to cells, and all who read the version at the end.
+
+    `grown` is called for what follows from how much there is now.
+    """
     before = engine.generation
     try:
         for commit in journal.since(before):
@@ -231,6 +239,7 @@ def _caught_up(engine: EmbeddedEngine, journal: Journal, version: VersionFile, d
         sys.stderr.write(f"{error}\n")
     if engine.generation != before:
         version.write(engine.generation, engine.digest)
+        grown()
         if snapshot_due(engine, data):
             _apart(lambda: snapshot(engine, journal, data))
     if name_index.is_wanted(engine, data):

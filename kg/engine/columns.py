@@ -18,6 +18,8 @@ from kg.errors import EngineError
 if TYPE_CHECKING:
     from kg.engine.arrays import Relation, Terms
 
+LARGE: Final = 10_000
+"""Triples from which on a service has columns; what they need takes 4 MB of each process."""
 _BYTES: Final = 1_000
 """Bytes for each match that a cell must be allowed; reading them takes most, for a moment."""
 _UNWORDED: Final = Wording("", "", "", "")
@@ -51,8 +53,14 @@ class Columns:
         self._terms: Terms | None = None
         self._refused = set[Aggregation]()
 
-    def prepare(self, memory: int) -> None:
-        """Load what is needed before the process is forked into cells, which may use so many bytes more."""
+    def prepare(self, memory: int, counts: Counts | None) -> None:
+        """Load what is needed, if the dataset is large enough for it, before the process is forked into cells.
+
+        A cell may use so many bytes more, so it loads nothing itself.
+        """
+        if counts is None or (counts.triples or 0) < LARGE:
+            self.most = 0
+            return
         from kg.engine import arrays  # noqa: F401, PLC0415 - see `_relation`
 
         self.most = min(MOST, memory // _BYTES)

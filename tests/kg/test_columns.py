@@ -14,7 +14,7 @@ from groupings import Case, E, cases, sample
 from hypothesis import HealthCheck, given, settings
 
 from kg.counts import count
-from kg.engine import aggregate_reading, arrays
+from kg.engine import aggregate_reading, arrays, columns
 from kg.engine.aggregates import Top
 from kg.engine.columns import Columns
 from kg.engine.embedded import EmbeddedEngine
@@ -289,14 +289,20 @@ def test_an_operator_is_not_taken_for_an_iri() -> None:
             _ask(engine, f"{PREFIX}SELECT (COUNT(?f)<?v&&?v>?z AS ?n) {{ ?f e:about ?z ; e:v ?v }}")
 
 
-def test_without_memory_the_engine_answers() -> None:
+def test_without_memory_the_engine_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, spy = _watched(_figures(9))
-    spy.prepare(17_000)
+    spy.prepare(10**9, engine.counts)
+    for _ in range(9):
+        _ask(engine)
+    monkeypatch.setattr(columns, "LARGE", 18)
+    spy.prepare(17_000, engine.counts)
     for _ in range(9):
         _ask(engine)
     assert not spy.queries
-    spy.prepare(18_000)
-    assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
+    spy.prepare(18_000, engine.counts)
+    for _ in range(5):
+        assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
+    assert len(spy.queries) == 2
 
 
 def test_without_room_for_all_what_is_held_makes_way() -> None:
