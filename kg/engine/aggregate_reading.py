@@ -10,6 +10,7 @@ from typing import Final
 
 from kg.engine.aggregates import (
     FEWEST,
+    LARGE,
     MOST,
     MOST_PARTS,
     MOST_SORTED,
@@ -41,6 +42,8 @@ def aggregation_of(query: Query, counts: Counts) -> Aggregation:
     found = _Reader(query).aggregation()
     if found.counts_all:
         return found
+    if (counts.triples or 0) < LARGE:
+        raise UnsuitedError(f"there are fewer than {LARGE:,} triples")
     if found.required[0].predicate.startswith("?"):
         raise UnsuitedError("it has a triple pattern of another kind than columns hold")
     if not FEWEST <= sum(expected(pattern, counts) for pattern in set(found.patterns)) <= MOST:

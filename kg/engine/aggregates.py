@@ -11,6 +11,8 @@ ASKED: Final = 4
 """Times that a pattern is asked for until it is read into columns, which takes about as long as so many answers."""
 FEWEST: Final = 5_000
 """Matches of all patterns of a query below which the engine answers it at once."""
+LARGE: Final = 10_000
+"""Triples from which on a service has columns; what they need takes 4 MB of each process."""
 MOST: Final = 1_000_000
 """Matches that are held in columns, some 100 bytes each with their terms."""
 MOST_PARTS: Final = 32

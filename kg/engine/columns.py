@@ -11,15 +11,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from kg.engine.aggregates import ASKED, MOST, Aggregation, Pattern, UnsuitedError, Wording, expected, totals
+from kg.engine.aggregates import ASKED, LARGE, MOST, Aggregation, Pattern, UnsuitedError, Wording, expected, totals
 from kg.engine.protocol import Counts
 from kg.errors import EngineError
 
 if TYPE_CHECKING:
     from kg.engine.arrays import Relation, Terms
 
-LARGE: Final = 10_000
-"""Triples from which on a service has columns; what they need takes 4 MB of each process."""
 _BYTES: Final = 1_000
 """Bytes for each match that a cell must be allowed; reading them takes most, for a moment."""
 _UNWORDED: Final = Wording("", "", "", "")

@@ -167,7 +167,8 @@ def _grouped(planned: Plan, query: Query, counts: Counts) -> Plan:
     place, words = aggregation.ties
     at = place + len(planned.text) - len(query.text)
     told = "counted already" if aggregation.counts_all else f"groups taken from columns, once asked for {ASKED} times"
-    told += f"; ties broken by{words}" if words else ""
+    if words:
+        told += f"; sorted by{words.removeprefix(' ORDER BY')}" if "ORDER BY" in words else f"; ties broken by{words}"
     text = planned.text[:at] + words + planned.text[at:]
     return _saying(replace(planned, text=text, aggregation=aggregation), query, told)
 

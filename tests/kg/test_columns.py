@@ -33,6 +33,7 @@ SUMS = f"{PREFIX}SELECT ?z (SUM(?v) AS ?n) {{ ?f e:about ?z ; e:v ?v }} GROUP BY
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aggregate_reading, "FEWEST", 0)
+    monkeypatch.setattr(aggregate_reading, "LARGE", 0)
 
 
 class Found:
@@ -352,7 +353,7 @@ def test_writers_and_readers_at_once_see_whole_states() -> None:
 
 
 if __name__ == "__main__":
-    aggregate_reading.FEWEST = 0
+    aggregate_reading.FEWEST = aggregate_reading.LARGE = 0
     number, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
     told, different = _tally(sample(number, seed))
     sys.stdout.write(f"{dict(told)}, {len(different)} different\n")
