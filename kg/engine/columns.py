@@ -101,8 +101,9 @@ class Columns:
     def _has(self, sizes: dict[_Key, int]) -> bool:
         """Whether all patterns are held, once those are read that were asked for often enough."""
         missing = [key for key in sizes if key not in self._held]
-        if len(self._asked) + len(self._refused) > _REMEMBERED:
+        if len(self._asked) + len(self._refused) > _REMEMBERED or len(self._terms or ()) > 2 * MOST:
             self._clear()
+            missing = list(sizes)
         self._asked.update(missing)
         if any(self._asked[key] < self._asked_for for key in missing):
             return False

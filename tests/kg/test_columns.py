@@ -320,6 +320,18 @@ def test_without_room_for_all_what_is_held_makes_way() -> None:
     assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
 
 
+@pytest.mark.parametrize("limit", ["_REMEMBERED", "MOST"])
+@pytest.mark.parametrize("most", range(3, 12))
+def test_what_is_remembered_is_bounded(limit: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many different questions, so that what is held is let go of between any two."""
+    monkeypatch.setattr(columns, limit, most)
+    engine, spy = _watched(_figures(9))
+    spy.most = 1000
+    for number in range(40):
+        text = SUMS.replace("?v }", f"?v FILTER (?v < {number}) }}") if number % 3 else SUMS
+        assert _ask(engine, text) == _ask(EmbeddedEngine(_figures(9)), text)
+
+
 def test_a_filter_that_fails_in_columns_is_the_engines_to_refuse() -> None:
     engine, _ = _watched(_figures(9))
     for _ in range(6):
