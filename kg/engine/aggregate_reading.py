@@ -5,6 +5,7 @@ variables, and ask for COUNT, SUM, AVG, MIN or MAX of one variable. What else th
 engine: each aggregate is replaced by a variable, and the group pattern by VALUES.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -32,6 +33,9 @@ _FUNCTIONS: Final = frozenset({"COUNT", "SUM", "MIN", "MAX"})
 _OTHERS: Final = frozenset({"SAMPLE", "GROUP_CONCAT", "EXISTS", "FROM", "VALUES"})
 _CHANGING: Final = frozenset({"RAND", "NOW", "UUID", "STRUUID", "BNODE"})
 """Functions that say something else each time."""
+_MOST_DIGITS: Final = 9
+_FULL: Final = re.compile(r"<[A-Za-z][A-Za-z0-9+.\-]*:")
+"""How an IRI begins that no base changes."""
 _MODIFIERS: Final = frozenset({"HAVING", "ORDER", "LIMIT", "OFFSET"})
 
 
@@ -106,7 +110,7 @@ class _Reader:
         return before[-1].start + len(before[-1].text), f" {words}"
 
     def _distinct(self) -> bool:
-        return self._query.head[1].text.upper() in {"DISTINCT", "REDUCED"}
+        return any(token.text.upper() in {"DISTINCT", "REDUCED"} for token in self._query.head[1:2])
 
     def _refuse_others(self) -> None:
         for token in (*self._query.head, *self._query.tail):
@@ -167,19 +171,19 @@ class _Reader:
 
     def _top(self, order: Sequence[Token], clauses: dict[str, list[Token]], aliases: dict[str, str]) -> Top | None:
         """What is wanted of the groups, where they are sorted by an aggregate first and limited."""
+        rows = sum(_number(clauses[word]) for word in ("LIMIT", "OFFSET") if word in clauses)
         if not order or "LIMIT" not in clauses:
             return None
-        key, descending = order[2:], order[2].is_word("DESC")
-        if descending or order[2].is_word("ASC"):
+        key, descending = order[2:], any(token.is_word("DESC") for token in order[2:3])
+        if descending or any(token.is_word("ASC") for token in order[2:3]):
             key = key[1:]
-        end = 0 if key[0].kind == "variable" else _closing(key, 0)
-        piece = key[:1] if end == 0 else key[1:end]
+        if not key:
+            raise UnsuitedError("it sorts by nothing")
+        piece = key[:1] if key[0].text != "(" else key[1 : _closing(key, 0)]
         said = self._replaced(piece)
         name = aliases.get(said[1:], "") or said[1:]
-        if name not in {item.name for item in self._found()}:
+        if not said.startswith(("?", "$")) or name not in {item.name for item in self._found()}:
             return None
-        numbers = (clauses.get(word, [])[1:] for word in ("LIMIT", "OFFSET"))
-        rows = sum(int("".join(token.text for token in number) or 0) for number in numbers)
         return Top(name, descending, rows)
 
     def _replaced(self, piece: Sequence[Token]) -> str:
@@ -311,7 +315,7 @@ def _body(group: Group) -> tuple[Pattern, ...]:
 
 def _pattern(unit: Unit) -> Pattern:
     terms = unit.subject, unit.object
-    simple = all(term.startswith(("?", "<")) for term in terms) and unit.predicate.startswith("<")
+    simple = all(term.startswith("?") or _FULL.match(term) for term in terms) and _FULL.match(unit.predicate)
     if unit.whole or not simple or not unit.names or unit.nullable:
         raise UnsuitedError("it has a triple pattern of another kind than columns hold")
     if unit.subject == unit.object:
@@ -357,6 +361,14 @@ def _filtered(query: Query, patterns: Sequence[Pattern], filters: Sequence[Eleme
             found[place].subject, found[place].predicate, found[place].object, (*found[place].filters, text)
         )
     return tuple(found)
+
+
+def _number(clause: Sequence[Token]) -> int:
+    """How many rows LIMIT or OFFSET tells of."""
+    digits = "".join(token.text for token in clause[1:])
+    if not digits.isdecimal() or len(digits) > _MOST_DIGITS:
+        raise UnsuitedError(f"{clause[0].text.upper()} in it is not read")
+    return int(digits)
 
 
 def _declarations(query: Query) -> str:

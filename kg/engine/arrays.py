@@ -30,8 +30,8 @@ _UNBOUND: Final = -1
 _UNKNOWN, _NODE, _INTEGER, _DECIMAL, _OTHER = range(5)
 _INTEGERS: Final = re.compile(r"[+-]?[0-9]+")
 _NUMBER: Final = re.compile(rf'"?([+-]?[0-9]*\.?[0-9]+)(?:"\^\^<{re.escape(XSD)}decimal>)?')
-_DATE: Final = re.compile(r'"-?[0-9]{4,}(?:-[0-9]{2}){0,2}')
-"""A date, a month or a year without a time zone."""
+_DATE: Final = re.compile(r'"[0-9]{4}(?:-[0-9]{2}){0,2}')
+"""A date, a month or a year without a time zone, of those years that the engine knows for sure."""
 _HALF: Final = 31
 """Bits of the lower half of a number that is summed in halves."""
 _LARGEST: Final = 2**62
@@ -118,14 +118,13 @@ def _amount(text: str) -> tuple[int, int, int]:
 def _sort(text: str) -> str:
     """What terms have in common among which the engine finds an order; "" if it may find none."""
     if text.startswith(("<", "_:")):
-        return "<"
-    if _NUMBER.fullmatch(text):
-        return "integer" if _INTEGERS.fullmatch(text) else "decimal"
+        return "" if text.startswith("<<") else "<"
+    kind = _amount(text)[0]
+    if kind != _OTHER:
+        return str(kind)
     lexical, quoted, suffix = text.rpartition('"')
-    if not quoted:
-        return "boolean"
-    if suffix.startswith(f"^^<{XSD}") and not _DATE.fullmatch(lexical):
-        return ""
+    if not quoted or (suffix.startswith(f"^^<{XSD}") and not _DATE.fullmatch(lexical)):
+        return text if text in {"true", "false"} else ""
     return suffix or lexical[:1]
 
 

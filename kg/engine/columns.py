@@ -37,13 +37,17 @@ class _Key:
 class Columns:
     """Columns of one dataset; `read` answers a SELECT query in TSV (SPARQL 1.1 Query Results CSV and TSV Formats).
 
-    Safe for several threads, of which one at a time is answered.
+    `state` tells a number that is another after each change, and None while one is made or tried: what is read
+    meanwhile is not held. Safe for several threads, of which one at a time is answered.
     """
 
-    def __init__(self, read: Callable[[str], bytes], asked: int = ASKED) -> None:
+    def __init__(
+        self, read: Callable[[str], bytes], state: Callable[[], int | None] = lambda: 0, asked: int = ASKED
+    ) -> None:
         self.most = MOST
         """Matches that are held at most."""
         self._read = read
+        self._state = state
         self._asked_for = asked
         self._lock = threading.Lock()
         self._asked = Counter[_Key]()
@@ -110,8 +114,11 @@ class Columns:
         if sum(map(len, self._held.values())) + sum(sizes[key] for key in missing) > self.most:
             self._clear()
             missing = list(sizes)
-        for key in missing:
-            self._held[key] = self._relation(key)
+        before = self._state()
+        read = {key: self._relation(key) for key in missing} if before is not None else {}
+        if before is None or self._state() != before:
+            return False
+        self._held.update(read)
         return True
 
     def _relation(self, key: _Key) -> "Relation":

@@ -73,7 +73,7 @@ class EmbeddedEngine:
         self._counts = counts
         self.planning = planning
         self._plans = Plans()
-        self.columns = Columns(self.table)
+        self.columns = Columns(self.table, self._state)
         """What is held to count groups from."""
         self._changes = 0
         """Odd while a change is being made."""
@@ -167,12 +167,14 @@ class EmbeddedEngine:
     @contextmanager
     def applied(self, delta: Delta) -> Iterator[None]:
         """Let a change be made while the block runs, and then undone; the counts stay those before it."""
-        twice = self._try(delta)
-        self._trials.append(twice)
+        self._trials.append(True)
         try:
-            yield
+            self._trials[-1] = self._try(delta)
+            try:
+                yield
+            finally:
+                self._try(delta.inverse())
         finally:
-            self._try(delta.inverse())
             self._trials.pop()
 
     def _try(self, delta: Delta) -> bool:
@@ -468,9 +470,15 @@ class EmbeddedEngine:
             return text
         planned = self._plans.of(text, counts)
         grouped = None
-        if grouping and planned.aggregation is not None and not (before % 2 or self._trials):
+        if grouping and planned.aggregation is not None and self._state() is not None:
             grouped = self.columns.text(planned.aggregation, counts)
-        return planned.text if grouped is None or self._changes != before else grouped
+        if grouped is None or self._changes != before or _complaint(text) is not None:
+            return planned.text
+        return grouped
+
+    def _state(self) -> int | None:
+        """A number for what is held, by the changes up to it; None while there is no telling."""
+        return None if self._changes % 2 or self._trials else self._changes
 
     def table(self, text: str) -> bytes:
         """Answer a SELECT query over everything in TSV, as it is written; raises EngineError where it fails."""

@@ -12,6 +12,7 @@ from kg.engine.cursor import UnreadableError
 from kg.engine.tokens import doubtful, nesting, tokens
 from kg.engine.tree import NONE, Element, Group, Names, Query, union
 from kg.engine.triples import TriplesReader
+from kg.iris import resolve
 
 LONGEST: Final = 64 * 1024
 """Code points of a query that is read."""
@@ -62,10 +63,10 @@ class _Reader(TriplesReader):
     def _prologue(self) -> None:
         while True:
             if self._skip("BASE"):
-                self._base = self._next().text[1:-1]
+                self._base = resolve(self._base, self._next().text[1:-1])
             elif self._skip("PREFIX"):
                 name, iri = self._next(), self._next()
-                self._prefixes[name.text.removesuffix(":")] = iri.text[1:-1]
+                self._prefixes[name.text.removesuffix(":")] = resolve(self._base, iri.text[1:-1])
             else:
                 return
 

@@ -32,7 +32,9 @@ KEPT_LONG: Final = 16
 
 _CALLS: Final = re.compile(r"\b(?:IN|COUNT|SUM|AVG|MIN|MAX)\s*\(")
 """What there is to plan besides OPTIONAL and EXISTS, in capitals."""
-_OWN: Final = re.compile(rf"<{re.escape(ID)}[^<>\"{{}}|^`\\\x00-\x20]*>")
+_OWN: Final = re.compile(rf"<{re.escape(ID)}[^<>'\"{{}}|^`\\\x00-\x20]*>")
+_DECLARED: Final = re.compile(rf":(?:\s|#[^\n\r]*)*({_OWN.pattern})")
+"""What a prefix may stand for: its names are others with a stand-in."""
 _IN_OWN: Final = re.compile(rf"IN\s*\([^)]*<{re.escape(ID.upper())}")
 _STAND_IN: Final = f"{ID}?"
 """How IRIs begin that stand for others; what they name can be nothing of the project's."""
@@ -103,7 +105,8 @@ class Plans:
         found = self._planned(_with_names(text, stand_ins), counts)
         if found.aggregation is not None:
             return self._planned(text, counts)
-        return Plan(_with_names(found.text, {stand_in: name for name, stand_in in stand_ins.items()}))
+        back = _with_names(found.text, {stand_in: name for name, stand_in in stand_ins.items()})
+        return Plan(back) if _STAND_IN not in back else self._planned(text, counts)
 
     def _planned(self, text: str, counts: Counts | None) -> Plan:
         key = text, -1 if counts is None else (counts.triples or 0).bit_length()
@@ -128,7 +131,8 @@ def _interchangeable(text: str) -> list[str]:
 
     That needs the same to be the same and what differs to differ, of which planning looks at lists of IN only.
     """
-    names, plain = list(dict.fromkeys(_OWN.findall(text))), text.upper()
+    declared, plain = set(_DECLARED.findall(text)), text.upper()
+    names = [name for name in dict.fromkeys(_OWN.findall(text)) if name not in declared]
     odd = len(names) > _MOST_NAMES or _STAND_IN in text or any("/." in name for name in names)
     return [] if odd or "BASE" in plain or _IN_OWN.search(plain) is not None else names
 

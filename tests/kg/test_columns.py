@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable
+from itertools import permutations
 
 import pytest
 from groupings import Case, E, cases, sample
@@ -22,7 +23,8 @@ from kg.engine.plan import plan
 from kg.engine.protocol import UNION, Dataset, Delta, QueryRequest
 from kg.errors import InputError, KgError, QuerySyntaxError
 from kg.formats import TSV
-from kg.rdf import Literal, NamedNode, Quad
+from kg.rdf import Literal, NamedNode, Quad, Term
+from kg.terms import BASE, XSD
 
 NUMBER = 3000
 """Queries of the fixed sample, which takes seconds."""
@@ -148,6 +150,10 @@ def test_mistakes_would_be_noticed(mistake: str, monkeypatch: pytest.MonkeyPatch
 # What is asked for a few times is read, what changes is forgotten
 
 
+def _quad(name: str, verb: str, value: Term) -> Quad:
+    return Quad(NamedNode(E + name), NamedNode(E + verb), value, NamedNode(f"{E}g"))
+
+
 def _figures(number: int) -> list[Quad]:
     """So many figures about three zones."""
     graph, about, value = (NamedNode(E + name) for name in ("g", "about", "v"))
@@ -163,7 +169,7 @@ class _Spy(Columns):
 
     def __init__(self, engine: EmbeddedEngine) -> None:
         self.queries = list[str]()
-        super().__init__(lambda text: self.queries.append(text) or engine.table(text))
+        super().__init__(lambda text: self.queries.append(text) or engine.table(text), engine._state)
 
 
 def _watched(data: Iterable[Quad]) -> tuple[EmbeddedEngine, _Spy]:
@@ -204,6 +210,102 @@ def test_a_change_is_seen_at_once_and_only_its_predicates_are_read_again() -> No
     with engine.applied(Delta(removed=frozenset({extra}))):
         assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
     assert _ask(engine).splitlines()[1] == f"<{E}z0>\t109"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"BASE <{E}> PREFIX x: <x/> SELECT ?s (COUNT(*) AS ?n) {{ ?s x:p ?o }} GROUP BY ?s",
+        f"BASE <{E}x/y> PREFIX x: <> SELECT ?s (COUNT(*) AS ?n) {{ ?s <p> ?o }} GROUP BY ?s",
+        f"BASE <{E}k/> BASE <../x/> SELECT ?s (COUNT(*) AS ?n) {{ ?s <p> ?o }} GROUP BY ?s",
+        "SELECT ?s (COUNT(*) AS ?n) { ?s <x/p> ?o } GROUP BY ?s",
+        "PREFIX x: <x/> SELECT ?s (COUNT(*) AS ?n) { ?s x:p ?o } GROUP BY ?s",
+    ],
+)
+def test_relative_iris_are_resolved_and_followed(text: str) -> None:
+    graph = NamedNode(f"{E}g")
+    verbs = [NamedNode(f"{E}x/p"), NamedNode(f"{BASE}x/p")]
+    data = [Quad(NamedNode(f"{E}{name}"), verb, Literal(name), graph) for name in "ab" for verb in verbs]
+    engine, _ = _watched(data)
+    plain = EmbeddedEngine(data, planning=False)
+    for turn in range(3):
+        for _ in range(6):
+            assert _rows(_ask(engine, text)) == _rows(_ask(plain, text))
+        more = Delta(added=frozenset(Quad(NamedNode(f"{E}c"), verb, Literal(turn), graph) for verb in verbs))
+        engine.follow(more, turn)
+        plain.follow(more, turn)
+
+
+@pytest.mark.parametrize("function", ["STR", "ABS", "IF", "STRLEN", "COALESCE"])
+def test_a_function_is_not_an_alias(function: str) -> None:
+    """All but the first letter of its name may be one."""
+    call = f"{function}(true, ?z, ?z)" if function == "IF" else f"{function}(?z)"
+    head = f"{PREFIX}SELECT ?z (COUNT(*) AS ?{function[1:]})"
+    text = f"{head} {{ ?z e:about ?y . ?f e:about ?y }} GROUP BY ?z ORDER BY {call} ?z LIMIT 1"
+    data = [_quad(one, "about", NamedNode(E + other)) for one, other in ("ya", "ba", "zb")]
+    engine, spy = _watched(data)
+    for _ in range(6):
+        assert _ask(engine, text) == _ask(EmbeddedEngine(data), text)
+    assert spy.queries
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "ORDER BY ?n LIMIT 3 extra", "LIMIT ?x", "ORDER BY LIMIT 3", "ORDER BY DESC LIMIT 3", "ORDER BY DESC( LIMIT 3",
+        "HAVING ORDER BY ?n LIMIT 1", "ORDER BY (IF(BOUND(SUM(?v)),1,0))", "LIMIT", "OFFSET -1", "ORDER ?n", "BY ?z",
+    ],
+)  # fmt: skip
+def test_what_is_no_query_is_the_engines_to_refuse(end: str) -> None:
+    engine, _ = _watched(_figures(9))
+    text = f"{PREFIX}SELECT ?z (SUM(?v) AS ?n) {{ ?f e:about ?z ; e:v ?v }} GROUP BY ?z {end}"
+    for _ in range(6):
+        with pytest.raises(QuerySyntaxError):
+            _ask(engine, text)
+        with pytest.raises(QuerySyntaxError):
+            _ask(engine, f"{PREFIX}SELECT {{ ?f e:about ?z ; e:v ?v }} ORDER BY (COUNT(?z)) LIMIT 1")
+
+
+def test_so_many_rows_that_their_number_is_long() -> None:
+    engine, _ = _watched(_figures(9))
+    for _ in range(6):
+        assert _ask(engine, f"{SUMS.removesuffix('3')}{'0' * 5000}1").count("\n") == 2
+
+
+_LONG = [Literal(text, datatype=NamedNode(XSD + "integer")) for text in ("10", "9", "1234567890123456789012345")]
+_TINY = [Literal(text, datatype=NamedNode(XSD + "decimal")) for text in ("0.5", "10", f"0.{'0' * 20}1", "1" * 30)]
+_DAYS = "2024-01-01", "-0044-03-15", "12024-01-01", "2024-13-77"
+_DATES = [Literal(text, datatype=NamedNode(XSD + "date")) for text in _DAYS]
+
+
+@pytest.mark.parametrize("values", [_LONG, _TINY, _DATES], ids=["long", "tiny", "dates"])
+@pytest.mark.parametrize("order", ["?v", "DESC(?v)", "DESC(?n) ?v LIMIT 2"])
+def test_keys_that_the_engine_cannot_sort(values: list[Literal], order: str) -> None:
+    """Whoever groups them, they come in the same order."""
+    text = f"{PREFIX}SELECT ?v (COUNT(*) AS ?n) {{ ?s e:v ?v }} GROUP BY ?v ORDER BY {order}"
+    for places in permutations(range(len(values))):
+        engine, _ = _watched([_quad(str(place), "v", values[place]) for place in places])
+        assert len({_ask(engine, text) for _ in range(6)}) == 1
+
+
+def test_what_is_read_while_a_change_begins_to_be_tried_is_not_held() -> None:
+    engine, spy = _watched(_figures(9))
+    extra = Quad(NamedNode(f"{E}f0"), NamedNode(f"{E}v"), Literal(100), NamedNode(f"{E}g"))
+    for _ in range(3):
+        _ask(engine)
+    trial, read = engine.applied(Delta(added=frozenset({extra}))), engine.table
+
+    def meanwhile(text: str) -> bytes:
+        if not engine._trials:
+            trial.__enter__()
+        return read(text)
+
+    spy._read = meanwhile
+    _ask(engine)
+    trial.__exit__(None, None, None)
+    spy._read = read
+    for _ in range(6):
+        assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
 
 
 def test_while_a_change_is_tried_nothing_is_answered_from_before_it() -> None:

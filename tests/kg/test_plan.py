@@ -17,7 +17,7 @@ from kg.engine.protocol import Counts, PropertyCounts, Row
 from kg.engine.tokens import tokens
 from kg.errors import QuerySyntaxError
 from kg.formats import TRIG
-from kg.rdf import NamedNode, parse
+from kg.rdf import NamedNode, Quad, parse
 from kg.terms import ID
 
 E = "http://e.org/"
@@ -329,6 +329,24 @@ def test_queries_about_other_things_share_a_plan(monkeypatch: pytest.MonkeyPatch
         assert f"<{ID}zone/c>" in ask("zone/c", kinds)
         assert f"<{ID}zone/d>" in ask("zone/d", kinds)
         assert len(planned) == before + 2
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [f"PREFIX id: <{ID}>", f"PREFIX id:<{ID}>", f"PREFIX id: # here\n\t<{ID}>", f"BASE <{ID}> PREFIX id: <>"],
+)
+def test_a_prefix_of_the_projects_own_keeps_its_meaning(declared: str) -> None:
+    for text in (
+        f"{declared} SELECT * {{ ?x <http://e/p> ?y FILTER (?y = id:z1) }}",
+        f"{declared} SELECT * {{ ?x <http://e/p> ?y , <{ID}z1> FILTER (?y IN (id:z1, id:z2)) }}",
+        f"{declared} SELECT * {{ ?x ?p ?y FILTER (?y IN (id:z1, <{ID}z1>)) FILTER EXISTS {{ ?y ?z 'z<{ID}z'q>' }} }}",
+    ):
+        assert Plans().of(text, COUNTS).text == plan(text, COUNTS).text
+    counts = Counts(9_000, None, None, None, {"http://e/p": PropertyCounts(9_000, 9_000, 9_000)}, {}, {}, 9_000)
+    things = [NamedNode(f"{ID}{name}") for name in ("x", "z1")]
+    quad = Quad(things[0], NamedNode("http://e/p"), things[1], NamedNode("http://e/g"))
+    engine = EmbeddedEngine([quad], counts=counts)
+    assert len(engine.select(f"{declared} SELECT ?x {{ ?x <http://e/p> ?y FILTER (?y IN (id:z1, id:z2)) }}")) == 1
 
 
 def test_few_plans_of_long_queries_are_kept() -> None:
