@@ -74,7 +74,7 @@ class _Reader:
         having = self._having(clauses.get("HAVING", []), keys)
         order = clauses.get("ORDER", [])
         ties = [f"STR(?{key})" for key in keys]
-        top = None if having or self._distinct() else self._top(order, clauses, aliases)
+        top = self._top(order, clauses, aliases)
         sorting = [self._replaced(order)] if order else ["ORDER BY"] * bool(ties)
         limits = [self._replaced(clauses[name]) for name in ("LIMIT", "OFFSET") if name in clauses]
         aggregates = tuple(self._found())
@@ -87,7 +87,7 @@ class _Reader:
             required,
             optional,
             Wording(_declarations(self._query), head, having, " ".join((*sorting, *ties, *limits))),
-            top,
+            None if having or self._distinct() else top,
             self._ties(clauses, ties),
         )
 
@@ -172,6 +172,8 @@ class _Reader:
     def _top(self, order: Sequence[Token], clauses: dict[str, list[Token]], aliases: dict[str, str]) -> Top | None:
         """What is wanted of the groups, where they are sorted by an aggregate first and limited."""
         rows = sum(_number(clauses[word]) for word in ("LIMIT", "OFFSET") if word in clauses)
+        if order and not order[2:]:
+            raise UnsuitedError("it sorts by nothing")
         if not order or "LIMIT" not in clauses:
             return None
         key, descending = order[2:], any(token.is_word("DESC") for token in order[2:3])

@@ -253,7 +253,8 @@ def test_a_function_is_not_an_alias(function: str) -> None:
     "end",
     [
         "ORDER BY ?n LIMIT 3 extra", "LIMIT ?x", "ORDER BY LIMIT 3", "ORDER BY DESC LIMIT 3", "ORDER BY DESC( LIMIT 3",
-        "HAVING ORDER BY ?n LIMIT 1", "ORDER BY (IF(BOUND(SUM(?v)),1,0))", "LIMIT", "OFFSET -1", "ORDER ?n", "BY ?z",
+        "HAVING ORDER BY ?n LIMIT 1", "ORDER BY (IF(BOUND(SUM(?v)),1,0))", "LIMIT", "OFFSET -1",
+        "ORDER ?n", "BY ?z", "ORDER BY", "HAVING (COUNT(*) > 0) ORDER BY", "ORDER BY LIMIT 2",
     ],
 )  # fmt: skip
 def test_what_is_no_query_is_the_engines_to_refuse(end: str) -> None:
