@@ -14,7 +14,7 @@ FEWEST: Final = 5_000
 LARGE: Final = 10_000
 """Triples from which on a service has columns; what they need takes 4 MB of each process."""
 MOST: Final = 1_000_000
-"""Matches that are held in columns, some 100 bytes each with their terms."""
+"""Matches that are held in columns, some 200 bytes each with their terms."""
 MOST_PARTS: Final = 32
 """Patterns, filters or aggregates of a query that is read."""
 MOST_SORTED: Final = 1_000
