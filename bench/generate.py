@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from kg import build, resources
 from kg.counts import count, counts_to_json
-from kg.rdf import canonical_nquads
-from kg.terms import DCTERMS, GRAPH, HPEZ, ID, OA, PROV, RDF, RDFS, SCHEMA, SKOS, XSD
+from kg.rdf.io import canonical_nquads
+from kg.rdf.namespaces import DCTERMS, GRAPH, HPEZ, ID, OA, PROV, RDF, RDFS, SCHEMA, SKOS, XSD
 
 _MOST_COUNTED: Final = 2_000_000
 """Triples up to which they are counted, as a build does."""

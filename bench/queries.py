@@ -3,7 +3,7 @@
 from typing import Final
 
 from bench.generate import YEARS, Dataset, claim_iri, zone_iri
-from kg.terms import DCTERMS, HPEZ, ID, SCHEMA
+from kg.rdf.namespaces import DCTERMS, HPEZ, ID, SCHEMA
 
 PREFIXES: Final = (
     f"PREFIX hpez: <{HPEZ}> PREFIX schema: <{SCHEMA}> PREFIX dcterms: <{DCTERMS}> "

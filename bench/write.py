@@ -18,11 +18,11 @@ from kg.delta import Addition, delta_of
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.facts import propose
-from kg.formats import NTRIPLES
 from kg.gate import Shapes, validate
 from kg.incremental import Gate
-from kg.rdf import NamedNode, Quad, rdflib_graph, serialize
-from kg.terms import HPEZ, ID
+from kg.rdf.formats import NTRIPLES
+from kg.rdf.io import NamedNode, Quad, rdflib_graph, serialize
+from kg.rdf.namespaces import HPEZ, ID
 
 BUDGET: Final = 0.010
 """Seconds for the gate's verdict on one new observation, at the 95th percentile."""

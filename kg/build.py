@@ -29,14 +29,14 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Counts, Delta
 from kg.errors import ConfigurationError, ConflictError, KgError, RdfSyntaxError
 from kg.findings import Finding, Report
-from kg.formats import NQUADS
 from kg.gate import SHAPES_GRAPH, Shapes
 from kg.incremental import Gate
 from kg.journal import BASE_HASH, BASE_MANIFEST, Entry, Journal, Release
 from kg.journal import FILE as JOURNAL
 from kg.locks import if_free
 from kg.materialise import expanded
-from kg.rdf import NamedNode, Quad, canonical_nquads, read, term_text, write
+from kg.rdf.formats import NQUADS
+from kg.rdf.io import NamedNode, Quad, canonical_nquads, read, term_text, write
 from kg.release import named_alike, release_delta
 
 DATASET: Final = "dataset.nq"

@@ -9,10 +9,10 @@ from kg.counts import count, counts_from_json
 from kg.engine.cells import CellsEngine
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Counts, Engine, PropertyCounts
-from kg.formats import GZIP, RDF_FORMATS, RdfFormat
-from kg.rdf import RDF_TYPE, BlankNode, Literal, NamedNode, Resource, Term, Triple
+from kg.rdf.formats import GZIP, RDF_FORMATS, RdfFormat
+from kg.rdf.io import RDF_TYPE, BlankNode, Literal, NamedNode, Resource, Term, Triple
+from kg.rdf.namespaces import DCAT, DCTERMS, FOAF, ID, PREFIXES, SPARQL_PREFIXES, VOID, graph_name
 from kg.resources import project_version
-from kg.terms import DCAT, DCTERMS, FOAF, ID, PREFIXES, SPARQL_PREFIXES, VOID, graph_name
 
 _VERSION: Final = SPARQL_PREFIXES + "SELECT ?version { <IRI> owl:versionIRI ?version }"
 

@@ -8,8 +8,8 @@ from typing import Final
 from kg.describe import Anchor, anchors
 from kg.engine.protocol import Engine
 from kg.observations import Observation, of_claims
-from kg.rdf import NamedNode
-from kg.terms import HPEZ, PROV, RDF, SPARQL_PREFIXES
+from kg.rdf.io import NamedNode
+from kg.rdf.namespaces import HPEZ, PROV, RDF, SPARQL_PREFIXES
 
 _SAID: Final = (
     SPARQL_PREFIXES

@@ -24,22 +24,13 @@ from kg.engine.cells import CellsEngine
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Dataset, QueryRequest
 from kg.errors import KgError, UnknownGraphError, UnsupportedFormatError
-from kg.formats import (
-    NQUADS,
-    RDF_FORMATS,
-    RESULT_FORMATS,
-    TSV,
-    TURTLE,
-    RdfFormat,
-    ResultFormat,
-    by_name,
-)
 from kg.host import HostSettings
 from kg.query import answer, check
-from kg.rdf import NamedNode, Quad, canonical_nquads, canonical_turtle, compress, serialize
+from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, TSV, TURTLE, RdfFormat, ResultFormat, by_name
+from kg.rdf.io import NamedNode, Quad, canonical_nquads, canonical_turtle, compress, serialize
+from kg.rdf.namespaces import compact, graph_name
 from kg.reports import print_findings
 from kg.supervisor import supervised
-from kg.terms import compact, graph_name
 
 _LINGER: Final = 5
 """Seconds past the longest deadline that a worker of the web server may take to end."""

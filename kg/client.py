@@ -11,8 +11,8 @@ from urllib.parse import quote, urlencode
 from kg.delta import Replacements
 from kg.errors import InputError, UnknownGraphError, UnreachableError
 from kg.findings import Report
-from kg.formats import NQUADS, NTRIPLES
-from kg.rdf import NamedNode, Quad, in_graph, parse, serialize
+from kg.rdf.formats import NQUADS, NTRIPLES
+from kg.rdf.io import NamedNode, Quad, in_graph, parse, serialize
 from kg.reports import report_of
 
 _PATIENCE: Final = 120.0

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Final
 
-from kg.formats import TURTLE
-from kg.rdf import RDF_TYPE, Literal, NamedNode, parse
+from kg.rdf.formats import TURTLE
+from kg.rdf.io import RDF_TYPE, Literal, NamedNode, parse
+from kg.rdf.namespaces import OWL, PREFIXES, SKOS
 from kg.resources import ontology
-from kg.terms import OWL, PREFIXES, SKOS
 
 _CLASS: Final = NamedNode(OWL + "Class")
 _PROPERTIES: Final = {NamedNode(OWL + "ObjectProperty"), NamedNode(OWL + "DatatypeProperty")}

@@ -19,7 +19,7 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.engine.tokens import tokens
 from kg.gate import SHAPES_GRAPH
 from kg.patterns import Group, Node, PathLike, Pattern, UnreadableError, read_group
-from kg.rdf import BlankNode, NamedNode, Quad, Term
+from kg.rdf.io import BlankNode, NamedNode, Quad, Term
 from kg.reading import Reader
 
 THIS: Final = "this"

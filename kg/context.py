@@ -3,11 +3,11 @@
 from functools import cache
 from typing import Final
 
-from kg.formats import TURTLE
-from kg.jsonld import LANGUAGE, REFERENCE, Context, Name
-from kg.rdf import RDF_TYPE, NamedNode, Quad, parse
+from kg.rdf.formats import TURTLE
+from kg.rdf.io import RDF_TYPE, NamedNode, Quad, parse
+from kg.rdf.jsonld import LANGUAGE, REFERENCE, Context, Name
+from kg.rdf.namespaces import DCAT, DCTERMS, HPEZ, OA, OWL, PREFIXES, PROV, RDF, RDFS, SCHEMA, SKOS, VOID, XSD
 from kg.resources import ontology
-from kg.terms import DCAT, DCTERMS, HPEZ, OA, OWL, PREFIXES, PROV, RDF, RDFS, SCHEMA, SKOS, VOID, XSD
 
 _ORG: Final = PREFIXES["org"]
 _QUDT: Final = PREFIXES["qudt"]

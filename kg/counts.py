@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from kg.engine.protocol import Counts, Engine, PropertyCounts
 from kg.errors import DeadlineError, MemoryLimitError
-from kg.terms import ID
+from kg.rdf.namespaces import ID
 
 _TRIPLES: Final = "SELECT (COUNT(*) AS ?n) { SELECT DISTINCT ?s ?p ?o { ?s ?p ?o } }"
 _SUBJECTS: Final = "SELECT (COUNT(DISTINCT ?s) AS ?n) { ?s ?p ?o }"

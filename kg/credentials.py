@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from kg.errors import ConfigurationError, InputError, NotFoundError
-from kg.rdf import NamedNode
+from kg.rdf.io import NamedNode
 
 FILE: Final = "tokens.json"
 PREFIX: Final = "hpkg_"

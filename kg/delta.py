@@ -16,8 +16,8 @@ from kg.engine.protocol import Dataset, Delta
 from kg.engine.tokens import line_and_column
 from kg.engine.updates import Operation, operations, with_placeholders
 from kg.errors import InputError, NotFoundError
-from kg.likeness import named_alike
-from kg.rdf import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term, Triple
+from kg.rdf.blank_nodes import named_alike
+from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term, Triple
 
 Graph = NamedNode | DefaultGraph
 T = TypeVar("T")

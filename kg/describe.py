@@ -7,8 +7,8 @@ from typing import Final
 
 from kg.engine.protocol import Engine
 from kg.errors import NotFoundError
-from kg.rdf import BlankNode, Literal, NamedNode, Triple, iri_spellings
-from kg.terms import HPEZ, OA, RDF, RDFS, SPARQL_PREFIXES
+from kg.rdf.io import BlankNode, Literal, NamedNode, Triple, iri_spellings
+from kg.rdf.namespaces import HPEZ, OA, RDF, RDFS, SPARQL_PREFIXES
 
 INVERSE_LIMIT: Final = 500
 """How many statements that point at a node a document lists; what there is of each predicate is always counted."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+from kg.rdf.namespaces import PREFIXES
 from kg.resources import TextFile, queries
-from kg.terms import PREFIXES
 
 _LANGUAGE: Final = '"LANGUAGE"'
 """What stands in a query for the reader's language."""

@@ -19,9 +19,9 @@ from kg.incremental import Gate
 from kg.journal import Commit, Entry, IdempotencyKey, Journal
 from kg.materialise import expanded, expansion
 from kg.query import check_nesting
-from kg.rdf import BlankNode, DefaultGraph, NamedNode, Quad, named_apart
+from kg.rdf.io import BlankNode, DefaultGraph, NamedNode, Quad, named_apart
+from kg.rdf.namespaces import graph_iri
 from kg.remedies import suggested
-from kg.terms import graph_iri
 
 SUBMISSION: Final = NamedNode(graph_iri("submission"))
 """Where new facts that name no graph are placed."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kg.errors import EngineError
-from kg.rdf import (
+from kg.rdf.io import (
     RDF_TYPE,
     BlankNode,
     Literal,
@@ -18,7 +18,7 @@ from kg.rdf import (
     term_to_json,
     term_to_rdflib,
 )
-from kg.terms import DASH, RDF, SH, compact
+from kg.rdf.namespaces import DASH, RDF, SH, compact
 
 VIOLATION: Final = NamedNode(SH + "Violation")
 WARNING: Final = NamedNode(SH + "Warning")

@@ -20,7 +20,7 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Dataset, Row
 from kg.errors import EngineError, ShapesError
 from kg.findings import VIOLATION, Finding, Report, as_named, as_resource, ranked
-from kg.rdf import (
+from kg.rdf.io import (
     Literal,
     NamedNode,
     Quad,
@@ -32,8 +32,8 @@ from kg.rdf import (
     rdflib_graph,
     term_to_rdflib,
 )
-from kg.terms import SH as SHACL
-from kg.terms import compact, graph_iri
+from kg.rdf.namespaces import SH as SHACL
+from kg.rdf.namespaces import compact, graph_iri
 
 SHAPES_GRAPH: Final = NamedNode(graph_iri("shapes"))
 

@@ -29,10 +29,10 @@ from kg.engine.wire import Header, Message
 from kg.errors import IntegrityError, JournalError, KgError, ResultTooLargeError
 from kg.facts import Judge, LocalProposer, Proposal, placed, propose
 from kg.findings import Report
-from kg.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from kg.incremental import Gate
 from kg.journal import Journal
-from kg.rdf import DefaultGraph, NamedNode, Quad, parse, serialize
+from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
+from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse, serialize
 
 MIB: Final = 1024 * 1024
 READY: Final = "ready"

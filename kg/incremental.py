@@ -23,7 +23,7 @@ from kg.errors import EngineError, ShapesError
 from kg.findings import Finding, Report, identity, ranked
 from kg.gate import SHAPES_GRAPH, CoreJudge, Shapes, SparqlConstraint, judge_constraint, target_selects, validate
 from kg.patterns import UnreadableError
-from kg.rdf import (
+from kg.rdf.io import (
     BlankNode,
     DefaultGraph,
     Literal,

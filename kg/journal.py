@@ -24,9 +24,9 @@ from typing import Any, Final
 from kg.engine.protocol import Delta
 from kg.errors import ConflictError, InputError, IntegrityError, JournalError, KgError, NotFoundError
 from kg.findings import Report, report_from_json, report_to_json
-from kg.formats import NQUADS
 from kg.locks import in_turn
-from kg.rdf import NamedNode, Quad, read, serialize
+from kg.rdf.formats import NQUADS
+from kg.rdf.io import NamedNode, Quad, read, serialize
 
 FILE: Final = "journal.db"
 BASE_MANIFEST: Final = "build.json"

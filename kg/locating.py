@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kg.findings import Finding
-from kg.formats import NQUADS, NTRIPLES, TRIG, TURTLE, RdfFormat
-from kg.iris import resolve
-from kg.rdf import Literal, NamedNode, Term
-from kg.terms import RDF
+from kg.rdf.formats import NQUADS, NTRIPLES, TRIG, TURTLE, RdfFormat
+from kg.rdf.io import Literal, NamedNode, Term
+from kg.rdf.iris import resolve
+from kg.rdf.namespaces import RDF
 
 LONGEST: Final = 2_000_000
 """Characters up to which a document is read for lines."""

@@ -13,9 +13,9 @@ from typing import Final
 
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
-from kg.rdf import BlankNode, NamedNode, Quad, Resource, Triple, in_graph
+from kg.rdf.io import BlankNode, NamedNode, Quad, Resource, Triple, in_graph
+from kg.rdf.namespaces import OWL, SKOS, SPARQL_PREFIXES, graph_iri
 from kg.resources import TextFile, rules
-from kg.terms import OWL, SKOS, SPARQL_PREFIXES, graph_iri
 
 ORDER: Final = ("asserted", "derived", "issues")
 """The graphs that rules fill, in the order in which they build on each other."""

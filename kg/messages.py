@@ -10,8 +10,8 @@ from kg.engine.protocol import Dataset, Delta
 from kg.errors import EngineError
 from kg.facts import Proposal
 from kg.findings import report_from_json, report_to_json
-from kg.formats import NQUADS
-from kg.rdf import DefaultGraph, NamedNode, Quad, read, serialize
+from kg.rdf.formats import NQUADS
+from kg.rdf.io import DefaultGraph, NamedNode, Quad, read, serialize
 
 Plain = Mapping[str, Any]
 

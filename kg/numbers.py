@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from kg.terms import PREFIXES
+from kg.rdf.namespaces import PREFIXES
 
 _UNIT: Final = PREFIXES["unit"]
 _SCALES: Final = {

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from kg.engine.protocol import Delta
-from kg.formats import NQUADS
-from kg.rdf import Quad, serialize
+from kg.rdf.formats import NQUADS
+from kg.rdf.io import Quad, serialize
 
 MEDIA_TYPE: Final = "application/rdf-patch"
 

@@ -12,7 +12,7 @@ from rdflib.namespace import RDF
 from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, Path, SequencePath
 
 from kg.engine.tokens import Token, tokens
-from kg.rdf import Literal, NamedNode
+from kg.rdf.io import Literal, NamedNode
 
 PathLike = rdflib.URIRef | Path
 Node = str | NamedNode | Literal

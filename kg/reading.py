@@ -12,7 +12,7 @@ from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, Sequenc
 
 from kg.automaton import Automaton, State, Way, When
 from kg.patterns import STEP, PathLike, UnreadableError
-from kg.rdf import NamedNode, Term, from_rdflib
+from kg.rdf.io import NamedNode, Term, from_rdflib
 
 Node = rdflib.term.Node
 

@@ -11,9 +11,9 @@ from kg.delta import Patch, delta_of
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.materialise import ORDER, target_graph
-from kg.rdf import BlankNode, NamedNode, Quad, Triple, in_graph, named_apart
+from kg.rdf.io import BlankNode, NamedNode, Quad, Triple, in_graph, named_apart
+from kg.rdf.namespaces import graph_iri
 from kg.resources import rules
-from kg.terms import graph_iri
 
 _CURATED_TOO: Final = "issues"
 """The graph of which the rules make only a part."""

@@ -10,8 +10,8 @@ from rich.markup import escape
 from kg import findings
 from kg.errors import EngineError
 from kg.findings import Finding, Report, Suggestion, ranked
-from kg.rdf import BlankNode, Literal, NamedNode, Term, Triple, term_text
-from kg.terms import DASH, RDF, SH
+from kg.rdf.io import BlankNode, Literal, NamedNode, Term, Triple, term_text
+from kg.rdf.namespaces import DASH, RDF, SH
 
 _WORDS: Final = {
     "en": {findings.VIOLATION: "violation", findings.WARNING: "warning", findings.INFO: "info"},

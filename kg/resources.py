@@ -7,9 +7,9 @@ from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-from kg.formats import TURTLE
-from kg.rdf import NamedNode, Quad, in_graph, parse
-from kg.terms import graph_iri
+from kg.rdf.formats import TURTLE
+from kg.rdf.io import NamedNode, Quad, in_graph, parse
+from kg.rdf.namespaces import graph_iri
 
 
 @dataclass(frozen=True)

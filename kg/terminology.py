@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kg.engine.protocol import Counts, Engine
-from kg.rdf import NamedNode, Term
+from kg.rdf.io import NamedNode, Term
 
 _BATCH: Final = 40
 """Terms that one query is asked about."""

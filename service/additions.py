@@ -8,7 +8,7 @@ from werkzeug.exceptions import BadRequest
 
 from kg.delta import Addition
 from kg.facts import SUBMISSION, placed
-from kg.rdf import NamedNode
+from kg.rdf.io import NamedNode
 from service import body
 from service.writing import answer, change
 

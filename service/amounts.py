@@ -7,7 +7,7 @@ from typing import Final
 from babel.numbers import format_compact_decimal, format_decimal
 
 from kg.observations import Observation
-from kg.terms import ID, PREFIXES
+from kg.rdf.namespaces import ID, PREFIXES
 
 _UNIT: Final = PREFIXES["unit"]
 _QUALIFIER: Final = ID + "qualifier/"

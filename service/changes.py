@@ -7,8 +7,8 @@ from itertools import islice
 from typing import Final
 
 from kg.engine.protocol import Delta
-from kg.rdf import BlankNode, Literal, NamedNode, Quad, Term, Triple
-from kg.terms import PREFIXES, RDFS, SCHEMA
+from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, Term, Triple
+from kg.rdf.namespaces import PREFIXES, RDFS, SCHEMA
 from service import amounts
 from service.naming import Names, literal_text, shortened
 

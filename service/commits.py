@@ -10,7 +10,7 @@ from kg.describe import labels
 from kg.errors import NotFoundError, ScopeError
 from kg.journal import Commit
 from kg.patch import MEDIA_TYPE, rdf_patch
-from kg.rdf import NamedNode
+from kg.rdf.io import NamedNode
 from service import changes
 from service.naming import Names
 from service.negotiation import HTML, MediaType, required

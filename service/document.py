@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from kg.describe import Anchor, Description
-from kg.rdf import RDF_TYPE, XSD_STRING, BlankNode, Literal, NamedNode, Term, Triple
-from kg.terms import compact
+from kg.rdf.io import RDF_TYPE, XSD_STRING, BlankNode, Literal, NamedNode, Term, Triple
+from kg.rdf.namespaces import compact
 from service.naming import MOST_TEXT, plain_name, shortened
 
 _DEPTH: Final = 3

@@ -10,7 +10,7 @@ from werkzeug.exceptions import NotFound
 
 from kg.completion import completion
 from kg.examples import example, examples
-from kg.terms import BASE
+from kg.rdf.namespaces import BASE
 from service.caching import revalidated
 from service.pages import page_response
 from service.state import knowledge_graph

@@ -10,8 +10,8 @@ from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntit
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from kg.errors import KgError, LimitError, NotAcceptableError, PositionedError
-from kg.formats import RDF_FORMATS, RESULT_FORMATS
-from kg.terms import slug
+from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS
+from kg.rdf.namespaces import slug
 from service.negotiation import HTML, MediaType, best
 from service.observability import exchange
 from service.pages import Link, add_links, page_language, page_response

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from kg.charts import COLOURED, Bar, bars
 from kg.observations import Observation
-from kg.terms import ID, PREFIXES
+from kg.rdf.namespaces import ID, PREFIXES
 from service.amounts import number, short
 
 MOST_BARS: Final = 12

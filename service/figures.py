@@ -15,8 +15,8 @@ from kg.describe import labels
 from kg.engine.protocol import Engine
 from kg.errors import NotFoundError
 from kg.observations import FILTERS, Observation, Page, choices, observations, page
-from kg.rdf import NamedNode
-from kg.terms import ID
+from kg.rdf.io import NamedNode
+from kg.rdf.namespaces import ID
 from service import amounts
 from service.caching import revalidated
 from service.figure_charts import Chart, charts, status_name

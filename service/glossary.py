@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from kg.rdf import RDF_TYPE, Literal, NamedNode, Quad, Resource, Term
-from kg.terms import DCTERMS, RDFS, SH, SKOS
+from kg.rdf.io import RDF_TYPE, Literal, NamedNode, Quad, Resource, Term
+from kg.rdf.namespaces import DCTERMS, RDFS, SH, SKOS
 
 _LABELS: Final = (RDFS + "label", SKOS + "prefLabel", SH + "name")
 _DEFINITIONS: Final = (SKOS + "definition", RDFS + "comment", DCTERMS + "description", SH + "description")

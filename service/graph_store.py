@@ -13,11 +13,11 @@ from kg.catalog import graph_title
 from kg.delta import Addition, Change, Removal, Replacement
 from kg.errors import NotFoundError
 from kg.facts import replacements
-from kg.formats import DATASET_FORMATS, GZIP, RDF_FORMATS, RdfFormat
-from kg.iris import resolve
 from kg.query import gzipped
-from kg.rdf import DefaultGraph, NamedNode, Quad, iri_spellings
-from kg.terms import graph_iri, graph_name, slug
+from kg.rdf.formats import DATASET_FORMATS, GZIP, RDF_FORMATS, RdfFormat
+from kg.rdf.io import DefaultGraph, NamedNode, Quad, iri_spellings
+from kg.rdf.iris import resolve
+from kg.rdf.namespaces import graph_iri, graph_name, slug
 from service import body
 from service.caching import result_response, revalidated
 from service.catalog import dumps

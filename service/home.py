@@ -9,7 +9,7 @@ from kg.describe import labels
 from kg.errors import IndexingError
 from kg.examples import Example, examples
 from kg.issues import kinds
-from kg.rdf import NamedNode
+from kg.rdf.io import NamedNode
 from kg.search import Found
 from service.figures import charts_of_2024
 from service.kinds import kind_name

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, jsonify, render_template, request, url_fo
 from werkzeug.exceptions import BadRequest
 
 from kg.issues import Issue, kinds, listed
-from kg.rdf import NamedNode, iri_spellings
+from kg.rdf.io import NamedNode, iri_spellings
 from service.caching import revalidated
 from service.negotiation import HTML, MediaType, required
 from service.observability import engine_time

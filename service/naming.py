@@ -12,8 +12,8 @@ from flask_babel import gettext
 from kg.describe import labels
 from kg.engine.protocol import Engine
 from kg.folding import fold
-from kg.rdf import Literal, NamedNode
-from kg.terms import ID, XSD, compact
+from kg.rdf.io import Literal, NamedNode
+from kg.rdf.namespaces import ID, XSD, compact
 from service import vocabulary
 
 LONGEST: Final = 240

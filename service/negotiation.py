@@ -8,7 +8,7 @@ from werkzeug.datastructures import LanguageAccept, MIMEAccept
 from werkzeug.http import dump_options_header, parse_options_header
 
 from kg.errors import NotAcceptableError
-from kg.formats import RdfFormat
+from kg.rdf.formats import RdfFormat
 
 LANGUAGES: Final = ("en", "vi")
 """The languages of pages and messages; the first one is for readers who ask for neither."""

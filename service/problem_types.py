@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from kg.terms import BASE
+from kg.rdf.namespaces import BASE
 
 PROBLEMS: Final = BASE + "problem/"
 """Where the types of problems are named; a type is this and the problem's name."""

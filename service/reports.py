@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from kg.findings import INFO, VIOLATION, WARNING, Finding, Report, Suggestion
 from kg.locating import Lines
-from kg.rdf import BlankNode, Literal, NamedNode, Term
-from kg.terms import SH
+from kg.rdf.io import BlankNode, Literal, NamedNode, Term
+from kg.rdf.namespaces import SH
 
 _COUNTED: Final = {"violation": VIOLATION, "warning": WARNING, "info": INFO}
 _UNDETERMINED: Final = "und"

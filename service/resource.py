@@ -12,11 +12,11 @@ from flask_babel import gettext
 from kg.catalog import current_version
 from kg.describe import Description, describe, is_known, labels
 from kg.errors import NotFoundError
-from kg.formats import GRAPH_FORMATS, RDF_FORMATS, RdfFormat
 from kg.portrait import portrait
-from kg.rdf import NamedNode
+from kg.rdf.formats import GRAPH_FORMATS, RDF_FORMATS, RdfFormat
+from kg.rdf.io import NamedNode
+from kg.rdf.namespaces import BASE, HPEZ, HPSH, ID, graph_iri
 from kg.terminology import Use, examples, of_classes, uses
-from kg.terms import BASE, HPEZ, HPSH, ID, graph_iri
 from service import home
 from service.caching import result_response, revalidated
 from service.catalog import described

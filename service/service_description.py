@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from kg.catalog import Counts, Site
-from kg.formats import RDF_FORMATS, RESULT_FORMATS
-from kg.rdf import RDF_TYPE, BlankNode, Literal, NamedNode, Triple
-from kg.terms import SD, VOID
+from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS
+from kg.rdf.io import RDF_TYPE, BlankNode, Literal, NamedNode, Triple
+from kg.rdf.namespaces import SD, VOID
 from service.settings import DefaultGraph
 from service.state import knowledge_graph
 

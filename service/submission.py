@@ -11,10 +11,10 @@ from kg.delta import Addition
 from kg.errors import KgError, PositionedError
 from kg.facts import placed
 from kg.findings import Finding, Report
-from kg.formats import RDF_FORMATS, TURTLE, RdfFormat, by_name, rdf_format_of_file
 from kg.journal import Commit
 from kg.locating import Lines, lines
-from kg.rdf import Quad
+from kg.rdf.formats import RDF_FORMATS, TURTLE, RdfFormat, by_name, rdf_format_of_file
+from kg.rdf.io import Quad
 from service import body
 from service.negotiation import HTML, required
 from service.pages import page_language, page_response

@@ -9,7 +9,7 @@ from kg.engine.protocol import Engine
 from kg.evidence import CitedSource, Passage, Texts, passage
 from kg.issues import Issue
 from kg.observations import Observation
-from kg.rdf import NamedNode
+from kg.rdf.io import NamedNode
 from service import amounts
 from service.naming import Names, named
 from service.pages import page_language

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest
 
 from kg.findings import Report
-from kg.formats import RDF_FORMATS
+from kg.rdf.formats import RDF_FORMATS
 from service import body
 from service.negotiation import MediaType, Representation, required
 from service.pages import page_language, rdf_response

@@ -5,7 +5,7 @@ from typing import Final
 
 from flask_babel import lazy_gettext as _
 
-from kg.terms import DCTERMS, HPEZ, OA, PREFIXES, PROV, RDF, RDFS, SCHEMA, SKOS
+from kg.rdf.namespaces import DCTERMS, HPEZ, OA, PREFIXES, PROV, RDF, RDFS, SCHEMA, SKOS
 
 _ORG: Final = PREFIXES["org"]
 _GEO: Final = PREFIXES["geo"]

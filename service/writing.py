@@ -14,9 +14,9 @@ from kg.credentials import Credential
 from kg.delta import Change
 from kg.facts import Outcome, Signature, Strictness, Terms
 from kg.findings import Report
-from kg.formats import RDF_FORMATS
 from kg.journal import Commit, IdempotencyKey, Summary
-from kg.rdf import term_text
+from kg.rdf.formats import RDF_FORMATS
+from kg.rdf.io import term_text
 from service import body
 from service.caching import validator_of
 from service.negotiation import MediaType, Representation, best

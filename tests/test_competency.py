@@ -6,9 +6,9 @@ import pytest
 
 from kg.build import Build
 from kg.engine.protocol import QueryRequest
-from kg.formats import TSV
 from kg.query import answer
-from kg.terms import SPARQL_PREFIXES
+from kg.rdf.formats import TSV
+from kg.rdf.namespaces import SPARQL_PREFIXES
 
 FOLDER = Path(__file__).parent / "competency"
 QUESTIONS = sorted(path.parent for path in FOLDER.glob("*/query.rq"))

@@ -19,7 +19,7 @@ import requests
 
 from kg import build
 from kg.build import Build
-from kg.terms import ONTOLOGY, compact
+from kg.rdf.namespaces import ONTOLOGY, compact
 from service import create_app
 from service.settings import Settings
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kg.build import Build
-from kg.terms import SPARQL_PREFIXES
+from kg.rdf.namespaces import SPARQL_PREFIXES
 
 FOLDER = Path(__file__).parent / "hygiene"
 RULES = sorted(FOLDER.glob("*.rq"))

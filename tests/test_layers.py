@@ -10,16 +10,16 @@ ROOT = Path(__file__).parents[1]
 
 ORDER = [
     "kg.errors",
-    "kg.terms",
-    "kg.iris",
-    "kg.formats",
+    "kg.rdf.namespaces",
+    "kg.rdf.iris",
+    "kg.rdf.formats",
     "kg.folding",
     "kg.numbers",
     "kg.locks",
-    "kg.rdf",
-    "kg.likeness",
+    "kg.rdf.io",
+    "kg.rdf.blank_nodes",
     "kg.resources",
-    "kg.jsonld",
+    "kg.rdf.jsonld",
     "kg.context",
     "kg.examples",
     "kg.completion",
@@ -132,7 +132,7 @@ ORDER = [
     "service.gateway",
 ]
 ONLY_IMPORTERS = {
-    "pyoxigraph": {"kg.rdf", "kg.engine.embedded"},
+    "pyoxigraph": {"kg.rdf.io", "kg.engine.embedded"},
     "pyshacl": {"kg.gate"},
     "SPARQLWrapper": {"kg.engine.remote"},
     "importlib.resources": {"kg.resources"},

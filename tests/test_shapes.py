@@ -7,9 +7,9 @@ import pytest
 
 from kg import build, gate, resources
 from kg.findings import VIOLATION, Finding, Report
-from kg.formats import rdf_format_of_file
-from kg.rdf import DefaultGraph, NamedNode, Quad, in_graph, parse
-from kg.terms import HPSH, SH, graph_iri
+from kg.rdf.formats import rdf_format_of_file
+from kg.rdf.io import DefaultGraph, NamedNode, Quad, in_graph, parse
+from kg.rdf.namespaces import HPSH, SH, graph_iri
 
 FOLDER = Path(__file__).parent / "shapes"
 CASES = sorted(path for path in FOLDER.rglob("*.*") if path.suffix in {".ttl", ".trig"})

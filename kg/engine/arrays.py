@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final
 
 from kg.engine.aggregates import Aggregate, Aggregation, Pattern, Top, UnsuitedError
-from kg.terms import XSD
+from kg.rdf.namespaces import XSD
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # there is no linear algebra here, and its threads take memory
 import numpy as np

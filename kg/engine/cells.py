@@ -24,8 +24,8 @@ from kg.engine.protocol import Dataset, QueryRequest, QueryResult, Row
 from kg.engine.tokens import shape
 from kg.engine.wire import Header, Message, Reader, WireError, encoded, post, raised, send
 from kg.errors import CellCrashError, EngineError, UnreachableError
-from kg.formats import JSON, NQUADS, NTRIPLES, RdfFormat, ResultFormat
-from kg.rdf import DefaultGraph, NamedNode, Quad, Triple, in_graph, parse
+from kg.rdf.formats import JSON, NQUADS, NTRIPLES, RdfFormat, ResultFormat
+from kg.rdf.io import DefaultGraph, NamedNode, Quad, Triple, in_graph, parse
 
 UNNAMED: Final = "default"
 """What stands for the unnamed graph in a message; no IRI looks like it."""

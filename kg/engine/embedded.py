@@ -30,10 +30,10 @@ from kg.errors import (
     ServiceDeniedError,
     UnknownGraphError,
 )
-from kg.formats import CSV, JSON, RDF_FORMATS, RESULT_FORMATS, TSV, XML, F, RdfFormat
-from kg.iris import authority
-from kg.rdf import DefaultGraph, Literal, NamedNode, Quad, Resource, Term, Triple, write
-from kg.terms import BASE
+from kg.rdf.formats import CSV, JSON, RDF_FORMATS, RESULT_FORMATS, TSV, XML, F, RdfFormat
+from kg.rdf.io import DefaultGraph, Literal, NamedNode, Quad, Resource, Term, Triple, write
+from kg.rdf.iris import authority
+from kg.rdf.namespaces import BASE
 
 SPOOL_MEMORY: Final = 1024 * 1024
 """Bytes of a result that are kept in memory; what is longer goes into an anonymous file."""

@@ -12,7 +12,7 @@ from kg.engine.cursor import UnreadableError
 from kg.engine.tokens import doubtful, nesting, tokens
 from kg.engine.tree import NONE, Element, Group, Names, Query, union
 from kg.engine.triples import TriplesReader
-from kg.iris import resolve
+from kg.rdf.iris import resolve
 
 LONGEST: Final = 64 * 1024
 """Code points of a query that is read."""

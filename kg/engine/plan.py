@@ -23,7 +23,7 @@ from kg.engine.safety import odd, unsafe, unsafe_element, walks_nothing
 from kg.engine.scene import Left, Scene
 from kg.engine.sorting import sorting
 from kg.engine.tree import NONE, Element, Group, Names, Query, Unit, union
-from kg.terms import ID
+from kg.rdf.namespaces import ID
 
 KEPT: Final = 256
 """Plans that are kept."""

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Final, Literal, Protocol
 
-from kg.formats import RdfFormat, ResultFormat
-from kg.rdf import DefaultGraph, NamedNode, Quad, Term, Triple
+from kg.rdf.formats import RdfFormat, ResultFormat
+from kg.rdf.io import DefaultGraph, NamedNode, Quad, Term, Triple
 
 Row = Mapping[str, Term]
 """One solution: variable names without their mark, unbound variables absent."""

@@ -6,8 +6,8 @@ from urllib.error import HTTPError, URLError
 from SPARQLWrapper import SPARQLExceptions, SPARQLWrapper
 
 from kg.errors import EngineError, InputError
-from kg.formats import CSV, JSON, JSONLD, RDFXML, TSV, TURTLE, XML, RdfFormat, ResultFormat
-from kg.rdf import parse, serialize
+from kg.rdf.formats import CSV, JSON, JSONLD, RDFXML, TSV, TURTLE, XML, RdfFormat, ResultFormat
+from kg.rdf.io import parse, serialize
 
 _RESULT_NAMES: Final = {JSON: "json", XML: "xml", CSV: "csv", TSV: "tsv"}
 _GRAPH_NAMES: Final = {TURTLE: "turtle", JSONLD: "json-ld", RDFXML: "rdf+xml"}

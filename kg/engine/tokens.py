@@ -8,7 +8,7 @@ from hashlib import blake2b
 from operator import add
 from typing import Final, NamedTuple
 
-from kg.iris import resolve
+from kg.rdf.iris import resolve
 
 _PATTERN: Final = r"""
     (?: (?P<variable>[?$]\w+)

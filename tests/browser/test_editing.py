@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from seeing import Open, violations
 
-from kg.terms import HPEZ
+from kg.rdf.namespaces import HPEZ
 
 ROWS = ".tabPanel.active .yasr_results tbody tr"
 TEXT = ".tabPanel.active .yasqe textarea"

@@ -16,12 +16,12 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import ConfigurationError, IntegrityError, RdfSyntaxError
 from kg.findings import VIOLATION, WARNING, Report
-from kg.formats import NQUADS, TRIG, TURTLE
 from kg.journal import FILE as JOURNAL
 from kg.journal import Entry, Journal
 from kg.materialise import expanded, target_graph
-from kg.rdf import BlankNode, Literal, NamedNode, Quad, canonical_nquads, canonical_turtle, parse, read, serialize
-from kg.terms import SPARQL_PREFIXES
+from kg.rdf.formats import NQUADS, TRIG, TURTLE
+from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, canonical_nquads, canonical_turtle, parse, read, serialize
+from kg.rdf.namespaces import SPARQL_PREFIXES
 
 
 def ask(built: Build, pattern: str) -> list[str]:

@@ -14,11 +14,11 @@ from kg.engine.protocol import PropertyCounts, QueryRequest, Row
 from kg.engine.wire import Header
 from kg.errors import DeadlineError, MemoryLimitError, QueueFullError
 from kg.facts import Judge, LocalProposer
-from kg.formats import NQUADS, TURTLE
 from kg.host import operations
 from kg.incremental import Gate
-from kg.rdf import Literal, NamedNode, Quad, Triple, in_graph, parse
-from kg.terms import DCAT, ID, ONTOLOGY, VOID, graph_iri
+from kg.rdf.formats import NQUADS, TURTLE
+from kg.rdf.io import Literal, NamedNode, Quad, Triple, in_graph, parse
+from kg.rdf.namespaces import DCAT, ID, ONTOLOGY, VOID, graph_iri
 
 SITE = Site(
     home="http://example.org/",

@@ -14,9 +14,9 @@ from kg.build import Build
 from kg.cli import main
 from kg.credentials import Credentials
 from kg.errors import ConfigurationError, JournalError
-from kg.formats import NQUADS, TURTLE
 from kg.journal import Journal
-from kg.rdf import canonical_nquads, parse
+from kg.rdf.formats import NQUADS, TURTLE
+from kg.rdf.io import canonical_nquads, parse
 
 SHAPES = Path(__file__).parents[1] / "shapes"
 

@@ -22,9 +22,9 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.engine.plan import plan
 from kg.engine.protocol import UNION, Dataset, Delta, QueryRequest
 from kg.errors import InputError, KgError, QuerySyntaxError
-from kg.formats import TSV
-from kg.rdf import Literal, NamedNode, Quad, Term
-from kg.terms import BASE, XSD
+from kg.rdf.formats import TSV
+from kg.rdf.io import Literal, NamedNode, Quad, Term
+from kg.rdf.namespaces import BASE, XSD
 
 NUMBER = 3000
 """Queries of the fixed sample, which takes seconds."""

@@ -9,8 +9,8 @@ from kg.counts import count, counts_from_json, counts_to_json
 from kg.engine import tally
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Counts, Delta
-from kg.rdf import RDF_TYPE, BlankNode, DefaultGraph, Literal, NamedNode, Quad
-from kg.terms import ID, XSD
+from kg.rdf.io import RDF_TYPE, BlankNode, DefaultGraph, Literal, NamedNode, Quad
+from kg.rdf.namespaces import ID, XSD
 
 EMPTY = Counts(0, 0, 0, 0, {}, {}, {}, 0)
 NODES = [NamedNode("urn:a"), NamedNode(ID + "zone/a"), NamedNode(ID + "zone/b"), BlankNode("b")]

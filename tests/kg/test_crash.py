@@ -16,7 +16,7 @@ from kg.engine.protocol import Delta
 from kg.errors import ConfigurationError, JournalError
 from kg.findings import Report
 from kg.journal import Entry, Journal
-from kg.rdf import BlankNode, Literal, NamedNode, Quad
+from kg.rdf.io import BlankNode, Literal, NamedNode, Quad
 
 ROUNDS = 40
 SNAPSHOT_ROUNDS = 12

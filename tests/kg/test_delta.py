@@ -9,19 +9,9 @@ from kg.delta import Addition, Change, Patch, Removal, Replacement, Replacements
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Dataset, Delta
 from kg.errors import InputError, KgError, NotFoundError, QuerySyntaxError, ServiceDeniedError
-from kg.formats import NTRIPLES
-from kg.rdf import (
-    BlankNode,
-    DefaultGraph,
-    Literal,
-    NamedNode,
-    Quad,
-    Triple,
-    canonical_nquads,
-    parse,
-    serialize,
-)
-from kg.terms import BASE
+from kg.rdf.formats import NTRIPLES
+from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple, canonical_nquads, parse, serialize
+from kg.rdf.namespaces import BASE
 
 E = "http://e/"
 PREFIX = f"PREFIX e: <{E}> "

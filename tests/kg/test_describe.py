@@ -5,9 +5,9 @@ from kg.build import Build
 from kg.describe import describe, is_known
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import NotFoundError
-from kg.formats import TURTLE
-from kg.rdf import BlankNode, NamedNode, Triple, in_graph, parse
-from kg.terms import ID, RDFS
+from kg.rdf.formats import TURTLE
+from kg.rdf.io import BlankNode, NamedNode, Triple, in_graph, parse
+from kg.rdf.namespaces import ID, RDFS
 
 GRAPH = NamedNode("urn:graph")
 LABEL = NamedNode(RDFS + "label")

@@ -5,9 +5,9 @@ import pytest
 from kg.engine.embedded import SPOOL_MEMORY, EmbeddedEngine
 from kg.engine.protocol import Dataset, Delta, QueryRequest
 from kg.errors import InputError, NotAcceptableError, QuerySyntaxError, ServiceDeniedError, UnknownGraphError
-from kg.formats import CSV, JSON, TRIG, TURTLE
 from kg.query import answer
-from kg.rdf import Literal, NamedNode, Quad, parse
+from kg.rdf.formats import CSV, JSON, TRIG, TURTLE
+from kg.rdf.io import Literal, NamedNode, Quad, parse
 
 DATA = b"""PREFIX e: <http://e.org/>
 e:in-default e:p 0 .

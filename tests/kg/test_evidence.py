@@ -7,9 +7,9 @@ from kg.build import Build
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import EvidenceTextError
 from kg.evidence import MOST_SHOWN, Passage, Texts, passage, verify
-from kg.formats import TURTLE
-from kg.rdf import NamedNode, parse
-from kg.terms import SPARQL_PREFIXES
+from kg.rdf.formats import TURTLE
+from kg.rdf.io import NamedNode, parse
+from kg.rdf.namespaces import SPARQL_PREFIXES
 
 TEXT = "Bến cảng đón 1.250 triệu USD trong năm, vượt 12% kế hoạch; Cầu Đất là nhà đầu tư.\n"
 BASE = "https://w3id.org/hpez/id/"

@@ -3,9 +3,9 @@ import pytest
 from kg import gate
 from kg.errors import ServiceDeniedError, ShapesError
 from kg.findings import INFO, VIOLATION, WARNING, Report
-from kg.formats import TURTLE
 from kg.gate import Shapes, read_shapes
-from kg.rdf import Quad, parse, rdflib_graph
+from kg.rdf.formats import TURTLE
+from kg.rdf.io import Quad, parse, rdflib_graph
 
 PREFIXES = """
 PREFIX e: <http://e.org/> PREFIX sh: <http://www.w3.org/ns/shacl#> PREFIX xsd: <http://www.w3.org/2001/XMLSchema#>

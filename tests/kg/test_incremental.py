@@ -12,11 +12,11 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import KgError
 from kg.findings import identity
-from kg.formats import TRIG, TURTLE
 from kg.gate import Shapes, read_shapes, validate
 from kg.incremental import Gate
 from kg.materialise import expanded
-from kg.rdf import Literal, NamedNode, Quad, parse
+from kg.rdf.formats import TRIG, TURTLE
+from kg.rdf.io import Literal, NamedNode, Quad, parse
 from kg.resources import curated_quads
 
 PREFIXES = """
@@ -195,7 +195,7 @@ def quads(found: list[tuple[str, str]]) -> frozenset[Quad]:
 
 def _same_blank(found: list[Quad]) -> list[Quad]:
     """Name the one blank node alike in all payloads."""
-    from kg.rdf import BlankNode  # noqa: PLC0415
+    from kg.rdf.io import BlankNode  # noqa: PLC0415
 
     def named(term: object) -> object:
         return BlankNode("b") if isinstance(term, BlankNode) else term

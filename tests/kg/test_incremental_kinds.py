@@ -16,11 +16,11 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import EngineError, ShapesError
 from kg.findings import Finding
-from kg.formats import TURTLE
 from kg.gate import SHAPES_GRAPH, Shapes, read_shapes
 from kg.incremental import Gate
-from kg.rdf import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term, parse
-from kg.terms import RDF, RDFS, XSD
+from kg.rdf.formats import TURTLE
+from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term, parse
+from kg.rdf.namespaces import RDF, RDFS, XSD
 
 E = "http://e.org/"
 HEAD = """

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import QuerySyntaxError
-from kg.iris import authority, resolve
-from kg.terms import BASE
+from kg.rdf.iris import authority, resolve
+from kg.rdf.namespaces import BASE
 
 PIECES = ["a", "..", ".", "/", "?", "#", ":", "@", "é", "http:", "//h", "x:"]
 BASES = ["http://h", "http://h/a/b", "http://h/a/../b/./c", "http://h/a/b/?q#f", "urn:a:b", "tag:x,1:/a/b", "x:a/b/c"]

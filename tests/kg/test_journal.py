@@ -20,7 +20,7 @@ from kg.engine.protocol import Delta
 from kg.errors import ConflictError, InputError, IntegrityError, JournalError, NotFoundError
 from kg.findings import VIOLATION, Finding, Report
 from kg.journal import BASE_HASH, BASE_MANIFEST, FILE, Entry, IdempotencyKey, Journal, Release, packed, unpacked
-from kg.rdf import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
+from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
 
 NOBODY = 65534
 REPORT = Report(

@@ -10,10 +10,10 @@ from kg.build import Build
 from kg.context import project_context
 from kg.describe import describe
 from kg.errors import RdfSyntaxError
-from kg.formats import JSONLD, TURTLE
-from kg.jsonld import LANGUAGE, MAX_REFERENCES, REFERENCE, Context, Name, document, with_context
-from kg.rdf import NamedNode, Quad, Triple, canonical_nquads, parse, rdflib_graph
-from kg.terms import ID, PREFIXES
+from kg.rdf.formats import JSONLD, TURTLE
+from kg.rdf.io import NamedNode, Quad, Triple, canonical_nquads, parse, rdflib_graph
+from kg.rdf.jsonld import LANGUAGE, MAX_REFERENCES, REFERENCE, Context, Name, document, with_context
+from kg.rdf.namespaces import ID, PREFIXES
 
 URL = "https://example.org/context.jsonld"
 CONTEXT = Context(

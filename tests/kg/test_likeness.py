@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kg.build import Build
-from kg.formats import NQUADS
-from kg.likeness import named_alike
-from kg.rdf import BlankNode, Literal, NamedNode, Quad, Triple, canonical_nquads, parse
+from kg.rdf.blank_nodes import named_alike
+from kg.rdf.formats import NQUADS
+from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, Triple, canonical_nquads, parse
 
 NAMES = st.sampled_from("abcde").map(BlankNode)
 TERMS = NAMES | st.sampled_from("xy").map(lambda name: NamedNode(f"urn:{name}")) | st.just(Literal("l"))

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kg.findings import VIOLATION, Finding
-from kg.formats import JSONLD, NTRIPLES, RDF_FORMATS, RDFXML, TRIG, TURTLE, RdfFormat
 from kg.locating import LONGEST, lines
-from kg.rdf import Literal, NamedNode, Quad, Term, Triple, parse, serialize
+from kg.rdf.formats import JSONLD, NTRIPLES, RDF_FORMATS, RDFXML, TRIG, TURTLE, RdfFormat
+from kg.rdf.io import Literal, NamedNode, Quad, Term, Triple, parse, serialize
 
 E = "http://e.org/"
 DOCUMENT = '''@prefix e: <http://e.org/> . # e:s is not here

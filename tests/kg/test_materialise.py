@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.materialise import expanded, expansion
-from kg.rdf import Literal, NamedNode, Quad
+from kg.rdf.io import Literal, NamedNode, Quad
 from kg.resources import curated_quads
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from kg.build import Build
 from kg.observations import FILTERS, choices, observations, page
-from kg.rdf import NamedNode
-from kg.terms import ID
+from kg.rdf.io import NamedNode
+from kg.rdf.namespaces import ID
 
 CLAIM = ID + "claim/dnhn-94474/"
 

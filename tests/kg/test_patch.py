@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
-from kg.formats import NQUADS
 from kg.patch import MEDIA_TYPE, rdf_patch
-from kg.rdf import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple, read
+from kg.rdf.formats import NQUADS
+from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple, read
 
 S, P, G = NamedNode("urn:s"), NamedNode("urn:p"), NamedNode("urn:g")
 BLANK = re.compile(r"<(_:[^>]+)>")

@@ -5,7 +5,7 @@ import rdflib
 from rdflib.paths import AlternativePath, InvPath, MulPath, SequencePath
 
 from kg.patterns import STEP, Group, UnreadableError, read_group
-from kg.rdf import NamedNode
+from kg.rdf.io import NamedNode
 
 SHAPES = "http://e.org/shapes"
 P, Q = rdflib.URIRef("http://e.org/p"), rdflib.URIRef("http://e.org/q")

@@ -16,9 +16,9 @@ from kg.engine.plan import KEPT, KEPT_LONG, Plan, Plans, plan
 from kg.engine.protocol import Counts, PropertyCounts, Row
 from kg.engine.tokens import tokens
 from kg.errors import QuerySyntaxError
-from kg.formats import TRIG
-from kg.rdf import NamedNode, Quad, parse
-from kg.terms import ID
+from kg.rdf.formats import TRIG
+from kg.rdf.io import NamedNode, Quad, parse
+from kg.rdf.namespaces import ID
 
 E = "http://e.org/"
 PREFIX = f"PREFIX : <{E}> "

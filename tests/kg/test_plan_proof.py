@@ -20,7 +20,7 @@ from wild import Case, Found, Planner, Query, cases, compared, sample, smaller
 from kg.engine import tokens
 from kg.engine.plan import Plans, plan
 from kg.engine.protocol import Counts
-from kg.terms import ID
+from kg.rdf.namespaces import ID
 
 NUMBER = 4000
 """Queries of the fixed sample, which takes seconds."""

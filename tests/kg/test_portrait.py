@@ -7,9 +7,9 @@ from kg.build import Build
 from kg.claims import claims_of, of_relations, without_figure
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import NotFoundError
-from kg.formats import TURTLE
-from kg.rdf import NamedNode, in_graph, parse
-from kg.terms import HPEZ, ID
+from kg.rdf.formats import TURTLE
+from kg.rdf.io import NamedNode, in_graph, parse
+from kg.rdf.namespaces import HPEZ, ID
 
 HEZA = NamedNode(ID + "org/heza")
 SOURCE = NamedNode(ID + "source/dnhn-94474")

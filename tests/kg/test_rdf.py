@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kg.errors import EngineError, RdfSyntaxError
-from kg.formats import JSONLD, NQUADS, NTRIPLES, RDF_FORMATS, RDFXML, TRIG, TURTLE, RdfFormat
-from kg.rdf import (
+from kg.rdf.formats import JSONLD, NQUADS, NTRIPLES, RDF_FORMATS, RDFXML, TRIG, TURTLE, RdfFormat
+from kg.rdf.io import (
     BlankNode,
     Literal,
     NamedNode,

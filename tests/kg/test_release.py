@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
-from kg.formats import TRIG
 from kg.materialise import expanded
-from kg.rdf import BlankNode, Literal, NamedNode, Quad, canonical_nquads, parse
+from kg.rdf.formats import TRIG
+from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, canonical_nquads, parse
+from kg.rdf.namespaces import SPARQL_PREFIXES
 from kg.release import named_alike, release_delta
-from kg.terms import SPARQL_PREFIXES
 
 names = st.sampled_from("abcd")
 iris = st.builds(lambda name: NamedNode(f"urn:{name}"), names)

@@ -12,11 +12,11 @@ from kg.delta import Addition
 from kg.engine.embedded import EmbeddedEngine
 from kg.facts import LocalProposer, Proposal, placed
 from kg.findings import Report, report_from_json, report_to_json
-from kg.formats import TURTLE
 from kg.incremental import Gate
-from kg.rdf import Literal, NamedNode, Quad, parse, serialize
+from kg.rdf.formats import TURTLE
+from kg.rdf.io import Literal, NamedNode, Quad, parse, serialize
+from kg.rdf.namespaces import ID, PREFIXES, SCHEMA, XSD
 from kg.reports import report_of
-from kg.terms import ID, PREFIXES, SCHEMA, XSD
 
 LOCAL = {
     "c": "claim/dnhn-94474/",

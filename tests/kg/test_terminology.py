@@ -2,9 +2,9 @@
 
 from kg.build import Build
 from kg.catalog import Census
-from kg.rdf import NamedNode
+from kg.rdf.io import NamedNode
+from kg.rdf.namespaces import HPEZ, ID
 from kg.terminology import examples, of_classes, uses
-from kg.terms import HPEZ, ID
 
 
 def test_terms_are_counted_with_an_example(built: Build) -> None:

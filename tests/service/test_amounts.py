@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from kg.observations import Observation
-from kg.terms import ID, PREFIXES
+from kg.rdf.namespaces import ID, PREFIXES
 from service.amounts import exact, short
 
 

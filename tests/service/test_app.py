@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import QueryRequest, QueryResult
 from kg.errors import ConfigurationError, EngineError, KgError
-from kg.formats import TURTLE
-from kg.rdf import NamedNode, in_graph, parse
+from kg.rdf.formats import TURTLE
+from kg.rdf.io import NamedNode, in_graph, parse
 from kg.search import Names
 from service import create_app, gateway, state
 from service.settings import Settings

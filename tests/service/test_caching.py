@@ -16,8 +16,8 @@ from werkzeug.test import TestResponse
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import QueryRequest, QueryResult
 from kg.errors import UnreachableError
-from kg.formats import TURTLE
-from kg.rdf import NamedNode, Quad, in_graph, parse
+from kg.rdf.formats import TURTLE
+from kg.rdf.io import NamedNode, Quad, in_graph, parse
 from service import create_app, state
 from service.caching import CODINGS, ENTRY, Bounded, coding, repeatable
 from service.settings import Settings

@@ -3,9 +3,9 @@
 import pytest
 
 from kg.engine.protocol import Delta
-from kg.formats import TURTLE
-from kg.rdf import NamedNode, Quad, in_graph, parse
-from kg.terms import SPARQL_PREFIXES
+from kg.rdf.formats import TURTLE
+from kg.rdf.io import NamedNode, Quad, in_graph, parse
+from kg.rdf.namespaces import SPARQL_PREFIXES
 from service.changes import changes, labels, mentioned, selected
 from service.naming import Names
 

@@ -16,7 +16,7 @@ import service
 from kg import build
 from kg.build import Build
 from kg.examples import example, examples
-from kg.terms import HPEZ, PREFIXES
+from kg.rdf.namespaces import HPEZ, PREFIXES
 from service import create_app, editor
 from service.settings import Settings
 

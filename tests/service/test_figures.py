@@ -13,7 +13,7 @@ import requests
 from kg import build
 from kg.build import Build
 from kg.observations import observations
-from kg.terms import ID
+from kg.rdf.namespaces import ID
 from service import create_app
 from service.figures import _text, charts_of_2024
 from service.naming import Names

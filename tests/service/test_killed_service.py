@@ -20,10 +20,10 @@ from served import PLACE, Served, serving
 from kg import build
 from kg.credentials import Credentials
 from kg.facts import SUBMISSION
-from kg.formats import NQUADS, TURTLE
 from kg.journal import Journal
-from kg.rdf import NamedNode, Quad, in_graph, parse, read
-from kg.terms import ID
+from kg.rdf.formats import NQUADS, TURTLE
+from kg.rdf.io import NamedNode, Quad, in_graph, parse, read
+from kg.rdf.namespaces import ID
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the processes of the service are found in /proc")
 

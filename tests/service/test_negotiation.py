@@ -3,7 +3,19 @@ from werkzeug.datastructures import LanguageAccept, MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from kg.errors import NotAcceptableError
-from kg.formats import CSV, GRAPH_FORMATS, JSON, JSONLD, NTRIPLES, RDF_FORMATS, RDFXML, RESULT_FORMATS, TSV, TURTLE, XML
+from kg.rdf.formats import (
+    CSV,
+    GRAPH_FORMATS,
+    JSON,
+    JSONLD,
+    NTRIPLES,
+    RDF_FORMATS,
+    RDFXML,
+    RESULT_FORMATS,
+    TSV,
+    TURTLE,
+    XML,
+)
 from service.negotiation import HTML, Representation, best, language, required, spelled
 
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"

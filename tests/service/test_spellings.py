@@ -9,8 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from kg.engine.embedded import EmbeddedEngine
-from kg.formats import TRIG
-from kg.rdf import parse
+from kg.rdf.formats import TRIG
+from kg.rdf.io import parse
 from service import create_app, state
 from service.settings import Settings
 

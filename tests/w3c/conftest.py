@@ -11,8 +11,8 @@ from kg.counts import count
 from kg.credentials import Credentials
 from kg.engine.embedded import EmbeddedEngine
 from kg.findings import Report
-from kg.formats import TURTLE
-from kg.rdf import DefaultGraph, NamedNode, Quad, parse
+from kg.rdf.formats import TURTLE
+from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse
 from w3c.exchanges import DATA0, graph_store_reads, protocol_tests
 from w3c.manifests import quads, query_tests
 

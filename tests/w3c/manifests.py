@@ -12,8 +12,8 @@ import rdflib
 from rdflib.namespace import RDF, Namespace
 from rdflib.term import Node
 
-from kg.formats import rdf_format_of_file
-from kg.rdf import Quad, parse, rdflib_graph
+from kg.rdf.formats import rdf_format_of_file
+from kg.rdf.io import Quad, parse, rdflib_graph
 
 W3C = Path(__file__).parents[3] / "shared" / "w3c"
 IS_THERE = W3C.is_dir()

@@ -16,8 +16,8 @@ import pyoxigraph as ox
 import rdflib
 from rdflib.namespace import RDF, XSD, Namespace
 
-from kg.formats import CSV, JSON, TSV, TURTLE, XML, rdf_format, rdf_format_of_file
-from kg.rdf import BlankNode, Literal, NamedNode, Quad, Term, Triple, from_rdflib, parse, rdflib_graph
+from kg.rdf.formats import CSV, JSON, TSV, TURTLE, XML, rdf_format, rdf_format_of_file
+from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, Term, Triple, from_rdflib, parse, rdflib_graph
 
 RS = Namespace("http://www.w3.org/2001/sw/DataAccess/tests/result-set#")
 

@@ -3,8 +3,8 @@
 import pytest
 import requests
 
-from kg.formats import TURTLE
-from kg.rdf import parse
+from kg.rdf.formats import TURTLE
+from kg.rdf.io import parse
 from w3c.exchanges import Read, graph_store_reads
 from w3c.manifests import NEEDS_W3C
 from w3c.results import same_graph, triples

@@ -3,7 +3,7 @@
 import pytest
 import requests
 
-from kg.formats import RDF_FORMATS, RESULT_FORMATS
+from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS
 from w3c.exchanges import Exchange, ProtocolTest, protocol_tests
 from w3c.manifests import NEEDS_W3C, params
 from w3c.results import from_response

@@ -9,8 +9,8 @@ from kg.engine import aggregate_reading, tokens
 from kg.engine.columns import Columns
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.plan import plan
-from kg.formats import JSON, TURTLE
-from kg.rdf import NamedNode, in_graph
+from kg.rdf.formats import JSON, TURTLE
+from kg.rdf.io import NamedNode, in_graph
 from w3c.deviations import ENGINE
 from w3c.exchanges import DATA0
 from w3c.manifests import NEEDS_W3C, QueryTest, file_of, params, quads, query_tests

@@ -3,8 +3,8 @@
 import pytest
 import requests
 
-from kg.formats import NQUADS, TURTLE
-from kg.rdf import DefaultGraph, NamedNode, Quad, canonical_nquads, parse, serialize
+from kg.rdf.formats import NQUADS, TURTLE
+from kg.rdf.io import DefaultGraph, NamedNode, Quad, canonical_nquads, parse, serialize
 from w3c.deviations import UPDATES
 from w3c.exchanges import Exchange, graph_store_tests, protocol_tests
 from w3c.manifests import NEEDS_W3C, Named, params

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
-from kg.rdf import BlankNode, Quad, Triple, canonical_nquads
+from kg.rdf.io import BlankNode, Quad, Triple, canonical_nquads
 
 Knot = frozenset[Quad]
 

@@ -14,8 +14,8 @@ from textwrap import shorten
 from typing import Final
 
 from kg.errors import RdfSyntaxError
-from kg.rdf import RDF_TYPE, XSD_STRING, BlankNode, Literal, NamedNode, Resource, Term, Triple
-from kg.terms import XSD
+from kg.rdf.io import RDF_TYPE, XSD_STRING, BlankNode, Literal, NamedNode, Resource, Term, Triple
+from kg.rdf.namespaces import XSD
 
 REFERENCE: Final = "@id"
 LANGUAGE: Final = "@language"

@@ -20,8 +20,8 @@ from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
 from rdflib.namespace import NamespaceManager
 
 from kg.errors import EngineError, RdfSyntaxError
-from kg.formats import JSONLD, NQUADS, NTRIPLES, RDFXML, TRIG, TURTLE, RdfFormat
-from kg.terms import PREFIXES, RDF, XSD, compact
+from kg.rdf.formats import JSONLD, NQUADS, NTRIPLES, RDFXML, TRIG, TURTLE, RdfFormat
+from kg.rdf.namespaces import PREFIXES, RDF, XSD, compact
 
 __all__ = [
     "BlankNode", "DefaultGraph", "Literal", "NamedNode", "Quad", "Resource", "Term", "Triple",
