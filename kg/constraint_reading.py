@@ -16,11 +16,11 @@ from rdflib.paths import AlternativePath, InvPath, MulPath, SequencePath
 
 from kg.automaton import State, When
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.tokens import tokens
 from kg.gate import SHAPES_GRAPH
-from kg.patterns import Group, Node, PathLike, Pattern, UnreadableError, read_group
 from kg.rdf.io import BlankNode, NamedNode, Quad, Term
 from kg.reading import Reader
+from kg.sparql.constraint_parser import Group, Node, PathLike, Pattern, UnreadableError, read_group
+from kg.sparql.tokens import tokens
 
 THIS: Final = "this"
 Holds = Callable[[Term | None, NamedNode | None, Term | None], bool]

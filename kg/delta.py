@@ -13,11 +13,11 @@ from typing import Any, Final, TypeVar
 
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Dataset, Delta
-from kg.engine.tokens import line_and_column
-from kg.engine.updates import Operation, operations, with_placeholders
 from kg.errors import InputError, NotFoundError
 from kg.rdf.blank_nodes import named_alike
 from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term, Triple
+from kg.sparql.tokens import line_and_column
+from kg.sparql.update_parser import Operation, operations, with_placeholders
 
 Graph = NamedNode | DefaultGraph
 T = TypeVar("T")

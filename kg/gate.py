@@ -15,7 +15,6 @@ from typing import Any, Final, NoReturn
 import rdflib
 from rdflib.namespace import OWL, RDF, RDFS, SH, NamespaceManager
 
-from kg.engine import tokens
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Dataset, Row
 from kg.errors import EngineError, ShapesError
@@ -34,6 +33,7 @@ from kg.rdf.io import (
 )
 from kg.rdf.namespaces import SH as SHACL
 from kg.rdf.namespaces import compact, graph_iri
+from kg.sparql import tokens
 
 SHAPES_GRAPH: Final = NamedNode(graph_iri("shapes"))
 

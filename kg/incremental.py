@@ -22,7 +22,6 @@ from kg.engine.protocol import Delta, Row
 from kg.errors import EngineError, ShapesError
 from kg.findings import Finding, Report, identity, ranked
 from kg.gate import SHAPES_GRAPH, CoreJudge, Shapes, SparqlConstraint, judge_constraint, target_selects, validate
-from kg.patterns import UnreadableError
 from kg.rdf.io import (
     BlankNode,
     DefaultGraph,
@@ -37,6 +36,7 @@ from kg.rdf.io import (
     term_to_rdflib,
 )
 from kg.reading import Reader, classes
+from kg.sparql.constraint_parser import UnreadableError
 
 _TYPE: Final = NamedNode(str(RDF.type))
 _SUBCLASS: Final = NamedNode(str(RDFS.subClassOf))

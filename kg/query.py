@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import IO, Final
 
 from kg.engine.protocol import Engine, QueryRequest, QueryResult
-from kg.engine.tokens import nesting
 from kg.errors import InputError
 from kg.rdf.formats import GZIP
 from kg.rdf.io import compress_into
+from kg.sparql.tokens import nesting
 
 MAX_QUERY_LENGTH: Final = 1_000_000
 """Code points of query text that are looked at."""

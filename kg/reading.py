@@ -11,8 +11,8 @@ from rdflib.namespace import OWL, RDF, RDFS, SH
 from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, SequencePath
 
 from kg.automaton import Automaton, State, Way, When
-from kg.patterns import STEP, PathLike, UnreadableError
 from kg.rdf.io import NamedNode, Term, from_rdflib
+from kg.sparql.constraint_parser import STEP, PathLike, UnreadableError
 
 Node = rdflib.term.Node
 

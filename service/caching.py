@@ -27,11 +27,11 @@ from werkzeug.wsgi import wrap_file
 
 import kg
 from kg.engine.protocol import QueryRequest, QueryResult, ResultKind
-from kg.engine.tokens import contains, tokens
 from kg.errors import KgError
 from kg.query import answer
 from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS
 from kg.resources import project_version
+from kg.sparql.tokens import contains, tokens
 from service.negotiation import LANGUAGE_COOKIE, LANGUAGES
 from service.observability import engine_time, exchange, exchange_of
 from service.settings import Settings

@@ -24,10 +24,10 @@ from kg.engine.aggregates import (
     expected,
     most_groups,
 )
-from kg.engine.cursor import joined
 from kg.engine.protocol import Counts
-from kg.engine.tokens import Token, tokens
-from kg.engine.tree import NONE, Element, Group, Names, Query, Unit, union, variables
+from kg.sparql.syntax_tree import NONE, Element, Group, Names, Query, Unit, union, variables
+from kg.sparql.token_stream import joined
+from kg.sparql.tokens import Token, tokens
 
 _FUNCTIONS: Final = frozenset({"COUNT", "SUM", "MIN", "MAX"})
 _OTHERS: Final = frozenset({"SAMPLE", "GROUP_CONCAT", "EXISTS", "FROM", "VALUES"})

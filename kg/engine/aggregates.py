@@ -5,7 +5,7 @@ from math import prod
 from typing import Final
 
 from kg.engine.protocol import Counts
-from kg.engine.tree import TYPE
+from kg.sparql.syntax_tree import TYPE
 
 ASKED: Final = 4
 """Times that a pattern is asked for until it is read into columns, which takes about as long as so many answers."""

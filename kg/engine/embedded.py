@@ -16,9 +16,8 @@ from typing import IO, Final, cast
 
 import pyoxigraph as ox
 
-from kg.engine import tally, tokens, updates
+from kg.engine import tally
 from kg.engine.columns import Columns
-from kg.engine.diagnosis import diagnose
 from kg.engine.plan import Change, Plan, Plans, plan
 from kg.engine.protocol import UNION, Counts, Dataset, Delta, QueryRequest, QueryResult, ResultKind, Row
 from kg.errors import (
@@ -34,6 +33,8 @@ from kg.rdf.formats import CSV, JSON, RDF_FORMATS, RESULT_FORMATS, TSV, XML, F, 
 from kg.rdf.io import DefaultGraph, Literal, NamedNode, Quad, Resource, Term, Triple, write
 from kg.rdf.iris import authority
 from kg.rdf.namespaces import BASE
+from kg.sparql import tokens, update_parser
+from kg.sparql.syntax_errors import diagnose
 
 SPOOL_MEMORY: Final = 1024 * 1024
 """Bytes of a result that are kept in memory; what is longer goes into an anonymous file."""
@@ -239,7 +240,7 @@ class EmbeddedEngine:
         """
         said, pieces = _update_complaint(text), [text]
         if said is not None:
-            alone = list(updates.alone(text))
+            alone = list(update_parser.alone(text))
             pieces = alone if len(alone) > 1 else pieces
         for piece in pieces:
             _require_parsed(piece, _update_complaint)
@@ -608,7 +609,7 @@ def _update_complaint(text: str) -> str | None:
 
     An operation that fails is put before the first one: the whole is parsed, then nothing behind it is executed.
     """
-    first = updates.first_operation(text)
+    first = update_parser.first_operation(text)
     try:
         ox.Store().update(f"{text[:first]}{_STOP}{text[first:]}", base_iri=BASE)
     except SyntaxError as error:

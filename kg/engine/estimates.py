@@ -11,7 +11,7 @@ from heapq import heapify, heappop, heappush
 from typing import Final
 
 from kg.engine.protocol import Counts
-from kg.engine.tree import NONE, TYPE, Names, Unit
+from kg.sparql.syntax_tree import NONE, TYPE, Names, Unit
 
 _UNKNOWN: Final = {(True, True): 0.5, (True, False): 2.0, (False, True): 20.0, (False, False): 1e6}
 """Matches of a triple pattern of which nothing is known, by whether its subject and its object are given."""

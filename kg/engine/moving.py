@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Final
 
 from kg.engine.estimates import Estimates
-from kg.engine.tree import Element, Names, Unit, union, variables
+from kg.sparql.syntax_tree import Element, Names, Unit, union, variables
 
 Said = tuple[int, str]
 """What was done at an offset of the text, or left alone, and why."""

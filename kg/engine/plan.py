@@ -14,16 +14,16 @@ from typing import Final
 
 from kg.engine.aggregate_reading import aggregation_of
 from kg.engine.aggregates import ASKED, Aggregation, UnsuitedError
-from kg.engine.cursor import UnreadableError
 from kg.engine.estimates import Estimates, Order, components
-from kg.engine.grammar import LONGEST, read
 from kg.engine.moving import Said, gathered, moved
 from kg.engine.protocol import Counts
 from kg.engine.safety import odd, unsafe, unsafe_element, walks_nothing
 from kg.engine.scene import Left, Scene
 from kg.engine.sorting import sorting
-from kg.engine.tree import NONE, Element, Group, Names, Query, Unit, union
 from kg.rdf.namespaces import ID
+from kg.sparql.query_parser import LONGEST, read
+from kg.sparql.syntax_tree import NONE, Element, Group, Names, Query, Unit, union
+from kg.sparql.token_stream import UnreadableError
 
 KEPT: Final = 256
 """Plans that are kept."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from itertools import chain
 
-from kg.engine.tree import NONE, Element, Group, Names, variables
+from kg.sparql.syntax_tree import NONE, Element, Group, Names, variables
 
 
 def odd(main: Group) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kg.engine.estimates import Estimates
-from kg.engine.tree import NONE, Element, Names, Unit
+from kg.sparql.syntax_tree import NONE, Element, Names, Unit
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from kg.engine.cursor import joined
-from kg.engine.tree import Element, Names, Query, union, variables
+from kg.sparql.syntax_tree import Element, Names, Query, union, variables
+from kg.sparql.token_stream import joined
 
 _FEW: Final = 10_000
 """Solutions up to which a LIMIT is worth a sub-select."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kg.engine.estimates import Estimates, components
 from kg.engine.protocol import Counts, PropertyCounts
-from kg.engine.tree import Names, Unit, union
+from kg.sparql.syntax_tree import Names, Unit, union
 
 P = "http://e/"
 COUNTS = Counts(

@@ -4,8 +4,8 @@ import pytest
 import rdflib
 from rdflib.paths import AlternativePath, InvPath, MulPath, SequencePath
 
-from kg.patterns import STEP, Group, UnreadableError, read_group
 from kg.rdf.io import NamedNode
+from kg.sparql.constraint_parser import STEP, Group, UnreadableError, read_group
 
 SHAPES = "http://e.org/shapes"
 P, Q = rdflib.URIRef("http://e.org/p"), rdflib.URIRef("http://e.org/q")

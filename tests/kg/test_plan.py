@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from kg.counts import count
 from kg.engine import plan as module
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.grammar import DEEPEST, LONGEST, MOST
 from kg.engine.plan import KEPT, KEPT_LONG, Plan, Plans, plan
 from kg.engine.protocol import Counts, PropertyCounts, Row
-from kg.engine.tokens import tokens
 from kg.errors import QuerySyntaxError
 from kg.rdf.formats import TRIG
 from kg.rdf.io import NamedNode, Quad, parse
 from kg.rdf.namespaces import ID
+from kg.sparql.query_parser import DEEPEST, LONGEST, MOST
+from kg.sparql.tokens import tokens
 
 E = "http://e.org/"
 PREFIX = f"PREFIX : <{E}> "

@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wild import Case, Found, Planner, Query, cases, compared, sample, smaller
 
-from kg.engine import tokens
 from kg.engine.plan import Plans, plan
 from kg.engine.protocol import Counts
 from kg.rdf.namespaces import ID
+from kg.sparql import tokens
 
 NUMBER = 4000
 """Queries of the fixed sample, which takes seconds."""

@@ -3,10 +3,10 @@
 import pytest
 
 from kg.engine.estimates import Estimates
-from kg.engine.grammar import read
 from kg.engine.moving import moved
 from kg.engine.safety import unsafe
-from kg.engine.tree import NONE, Group
+from kg.sparql.query_parser import read
+from kg.sparql.syntax_tree import NONE, Group
 
 SEEN = frozenset({"x", "y"})
 

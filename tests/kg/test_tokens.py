@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.engine.tokens import dataset_clauses, line_and_column, service_position, shape, tokens, without_glued
+from kg.sparql.tokens import dataset_clauses, line_and_column, service_position, shape, tokens, without_glued
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,13 @@ import pytest
 import requests
 
 from kg.counts import count
-from kg.engine import aggregate_reading, tokens
+from kg.engine import aggregate_reading
 from kg.engine.columns import Columns
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.plan import plan
 from kg.rdf.formats import JSON, TURTLE
 from kg.rdf.io import NamedNode, in_graph
+from kg.sparql import tokens
 from w3c.deviations import ENGINE
 from w3c.exchanges import DATA0
 from w3c.manifests import NEEDS_W3C, QueryTest, file_of, params, quads, query_tests

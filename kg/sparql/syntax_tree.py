@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from kg.engine.tokens import Token
+from kg.sparql.tokens import Token
 
 TYPE: Final = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
 

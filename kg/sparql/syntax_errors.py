@@ -11,8 +11,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Final
 
-from kg.engine.tokens import Token, line_and_column, tokens
 from kg.errors import QuerySyntaxError
+from kg.sparql.tokens import Token, line_and_column, tokens
 
 GAP: Final = " " * 64
 LONGEST: Final = 100_000

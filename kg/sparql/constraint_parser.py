@@ -11,8 +11,8 @@ import rdflib
 from rdflib.namespace import RDF
 from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, Path, SequencePath
 
-from kg.engine.tokens import Token, tokens
 from kg.rdf.io import Literal, NamedNode
+from kg.sparql.tokens import Token, tokens
 
 PathLike = rdflib.URIRef | Path
 Node = str | NamedNode | Literal

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from kg.engine.tokens import Token, doubtful, line_and_column, tokens
 from kg.errors import QuerySyntaxError
+from kg.sparql.tokens import Token, doubtful, line_and_column, tokens
 
 _GRAPH_WORDS: Final = frozenset({"CLEAR", "DROP", "CREATE", "ADD", "COPY", "MOVE", "LOAD"})
 _KEYWORDS: Final = frozenset({"INSERT", "DELETE", "WITH", *_GRAPH_WORDS})

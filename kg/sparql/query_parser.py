@@ -8,11 +8,11 @@ from functools import reduce
 from itertools import islice
 from typing import Final
 
-from kg.engine.cursor import UnreadableError
-from kg.engine.tokens import doubtful, nesting, tokens
-from kg.engine.tree import NONE, Element, Group, Names, Query, union
-from kg.engine.triples import TriplesReader
 from kg.rdf.iris import resolve
+from kg.sparql.syntax_tree import NONE, Element, Group, Names, Query, union
+from kg.sparql.token_stream import UnreadableError
+from kg.sparql.tokens import doubtful, nesting, tokens
+from kg.sparql.triple_parser import TriplesReader
 
 LONGEST: Final = 64 * 1024
 """Code points of a query that is read."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from kg.engine.tokens import Token, line_and_column
+from kg.sparql.tokens import Token, line_and_column
 
 _PLAIN: Final = frozenset({"word", "other"})
 """Kinds of keywords and signs."""

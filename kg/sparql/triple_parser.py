@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from kg.engine.cursor import Cursor, joined
-from kg.engine.tokens import Token, resolved
-from kg.engine.tree import TYPE, Element, Unit, union, variables
+from kg.sparql.syntax_tree import TYPE, Element, Unit, union, variables
+from kg.sparql.token_stream import Cursor, joined
+from kg.sparql.tokens import Token, resolved
 
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.\d*[eE][+-]?\d+|\.?\d+[eE][+-]?\d+|\d*\.\d+|\d+)")
 _TRUTHS: Final = frozenset({"true", "false"})
