@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kg import build, resources
-from kg.counts import count, counts_to_json
+from kg.engine.counting import count, counts_to_json
 from kg.rdf.io import canonical_nquads
 from kg.rdf.namespaces import DCTERMS, GRAPH, HPEZ, ID, OA, PROV, RDF, RDFS, SCHEMA, SKOS, XSD
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kg import findings, gate, resources
-from kg.counts import count, counts_from_json, counts_to_json
+from kg.engine.counting import count, counts_from_json, counts_to_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Counts, Delta
 from kg.errors import ConfigurationError, ConflictError, KgError, RdfSyntaxError

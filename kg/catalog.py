@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from kg.counts import count, counts_from_json
 from kg.engine.cells import CellsEngine
+from kg.engine.counting import count, counts_from_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Counts, Engine, PropertyCounts
 from kg.rdf.formats import GZIP, RDF_FORMATS, RdfFormat

@@ -23,9 +23,9 @@ from kg.engine import remote
 from kg.engine.cells import CellsEngine
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Dataset, QueryRequest
+from kg.engine.query import answer, check
 from kg.errors import KgError, UnknownGraphError, UnsupportedFormatError
 from kg.host import HostSettings
-from kg.query import answer, check
 from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, TSV, TURTLE, RdfFormat, ResultFormat, by_name
 from kg.rdf.io import NamedNode, Quad, canonical_nquads, canonical_turtle, compress, serialize
 from kg.rdf.namespaces import compact, graph_name

@@ -12,13 +12,13 @@ from typing import Final, Literal, Protocol
 from kg.delta import Addition, Change, Patch, Replacement, Replacements, Update, delta_of
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta, Engine
+from kg.engine.query import check_nesting
 from kg.errors import ConflictError, EngineError, InputError, PreconditionError, ScopeError, ShapesError
 from kg.findings import INFO, VIOLATION, WARNING, Report
 from kg.gate import Shapes, read_shapes, validate
 from kg.incremental import Gate
 from kg.journal import Commit, Entry, IdempotencyKey, Journal
 from kg.materialise import expanded, expansion
-from kg.query import check_nesting
 from kg.rdf.io import BlankNode, DefaultGraph, NamedNode, Quad, named_apart
 from kg.rdf.namespaces import graph_iri
 from kg.remedies import suggested

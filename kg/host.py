@@ -18,10 +18,10 @@ from typing import IO, Any, Final
 
 from kg import findings, gate, messages, name_index
 from kg.build import open_or_build, own_shapes, snapshot, snapshot_due
-from kg.counts import counts_to_json
 from kg.delta import Addition, Change
 from kg.engine.cell import INLINE, Answer, Limits, Operation
 from kg.engine.cells import UNNAMED, CellsEngine, VersionFile, listening
+from kg.engine.counting import counts_to_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.keeper import Chores, House, Keeper
 from kg.engine.protocol import Dataset, QueryRequest, QueryResult

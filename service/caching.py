@@ -27,8 +27,8 @@ from werkzeug.wsgi import wrap_file
 
 import kg
 from kg.engine.protocol import QueryRequest, QueryResult, ResultKind
+from kg.engine.query import answer
 from kg.errors import KgError
-from kg.query import answer
 from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS
 from kg.resources import project_version
 from kg.sparql.tokens import contains, tokens

@@ -16,8 +16,8 @@ from werkzeug.utils import get_content_type
 from kg.engine.cells import CellsEngine
 from kg.engine.lane import Lane
 from kg.engine.protocol import QueryRequest
+from kg.engine.query import check
 from kg.errors import KgError
-from kg.query import check
 from service import body
 from service.caching import (
     IDENTITY,

@@ -15,7 +15,7 @@ from werkzeug.http import parse_accept_header
 from kg.delta import Update
 from kg.engine.embedded import explain
 from kg.engine.protocol import Dataset, QueryRequest, ResultKind
-from kg.query import check
+from kg.engine.query import check
 from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from service import body, editor
 from service.caching import answered, result_response, revalidated

@@ -6,7 +6,7 @@ import pytest
 
 from kg.build import Build
 from kg.engine.protocol import QueryRequest
-from kg.query import answer
+from kg.engine.query import answer
 from kg.rdf.formats import TSV
 from kg.rdf.namespaces import SPARQL_PREFIXES
 

@@ -16,9 +16,9 @@ from typing import IO, Final, cast
 
 import pyoxigraph as ox
 
-from kg.engine import tally
-from kg.engine.columns import Columns
-from kg.engine.plan import Change, Plan, Plans, plan
+from kg.engine import statistics
+from kg.engine.columns.cache import Columns
+from kg.engine.planner.rewrite import Change, Plan, Plans, plan
 from kg.engine.protocol import UNION, Counts, Dataset, Delta, QueryRequest, QueryResult, ResultKind, Row
 from kg.errors import (
     EngineError,
@@ -103,7 +103,7 @@ class EmbeddedEngine:
                 self._store.extend(quads)
             else:
                 added = self._new(quads)
-                counts = tally.grown(self._counts, added, self._holds_any)
+                counts = statistics.grown(self._counts, added, self._holds_any)
                 with self._changing(added):
                     self._store.extend(added)
                     self._counts = counts
@@ -118,8 +118,8 @@ class EmbeddedEngine:
         with self._writing, self._changing(chain(delta.added, delta.removed)), self._whole(delta):
             self._take_away(delta)
             if self._counts is not None:
-                self._counts = tally.shrunk(self._counts, delta.removed, self._holds_any)
-            counts = None if self._counts is None else tally.grown(self._counts, delta.added, self._holds_any)
+                self._counts = statistics.shrunk(self._counts, delta.removed, self._holds_any)
+            counts = None if self._counts is None else statistics.grown(self._counts, delta.added, self._holds_any)
             self._put_in(delta)
             self._counts = counts
 

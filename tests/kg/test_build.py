@@ -11,7 +11,7 @@ import pytest
 
 from kg import build, resources
 from kg.build import Build
-from kg.counts import count, counts_from_json
+from kg.engine.counting import count, counts_from_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import ConfigurationError, IntegrityError, RdfSyntaxError

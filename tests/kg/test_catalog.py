@@ -7,8 +7,8 @@ import pytest
 
 from kg.build import Build, own_shapes
 from kg.catalog import Census, Counts, Dump, Site, catalogue, current_version, graph_title
-from kg.counts import count
 from kg.engine.cells import CellsEngine
+from kg.engine.counting import count
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import PropertyCounts, QueryRequest, Row
 from kg.engine.wire import Header

@@ -14,12 +14,11 @@ import pytest
 from groupings import Case, E, cases, sample
 from hypothesis import HealthCheck, given, settings
 
-from kg.counts import count
-from kg.engine import aggregate_reading, arrays, columns
-from kg.engine.aggregates import Top
-from kg.engine.columns import Columns
+from kg.engine.columns.cache import Columns, cache, kernels, parser
+from kg.engine.columns.model import Top
+from kg.engine.counting import count
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.plan import plan
+from kg.engine.planner.rewrite import plan
 from kg.engine.protocol import UNION, Dataset, Delta, QueryRequest
 from kg.errors import InputError, KgError, QuerySyntaxError
 from kg.rdf.formats import TSV
@@ -34,8 +33,8 @@ SUMS = f"{PREFIX}SELECT ?z (SUM(?v) AS ?n) {{ ?f e:about ?z ; e:v ?v }} GROUP BY
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aggregate_reading, "FEWEST", 0)
-    monkeypatch.setattr(aggregate_reading, "LARGE", 0)
+    monkeypatch.setattr(parser, "FEWEST", 0)
+    monkeypatch.setattr(parser, "LARGE", 0)
 
 
 class Found:
@@ -115,22 +114,22 @@ def test_the_same_groups_for_a_fixed_sample() -> None:
     assert counts["refused by the parser"] < NUMBER / 10, counts
 
 
-def _without_ties(column: arrays._Column, top: Top) -> list[int]:
+def _without_ties(column: kernels._Column, top: Top) -> list[int]:
     if not column.numbers:
         return _BEST(column, top)
     places = sorted(range(len(column.texts)), key=lambda place: column.numbers[place], reverse=top.descending)
     return places[: top.rows]
 
 
-def _inner(ids: "arrays.Ids", keys: "arrays.Ids", **_: bool) -> "tuple[arrays.Ids, arrays.Ids]":
+def _inner(ids: "kernels.Ids", keys: "kernels.Ids", **_: bool) -> "tuple[kernels.Ids, kernels.Ids]":
     return _MATCHES(ids, keys)
 
 
-def _halved(values: "arrays.Ids", groups: "arrays.Ids", number: int) -> list[int]:
+def _halved(values: "kernels.Ids", groups: "kernels.Ids", number: int) -> list[int]:
     return [value & (2**31 - 1) for value in _ADDED(values, groups, number)]
 
 
-_MATCHES, _ADDED, _TEXT, _BEST = arrays._matches, arrays._added, arrays._text, arrays._best
+_MATCHES, _ADDED, _TEXT, _BEST = kernels._matches, kernels._added, kernels._text, kernels._best
 _MISTAKES: dict[str, tuple[str, object]] = {
     "OPTIONAL that drops solutions": ("_matches", _inner),
     "sums of the lower halves": ("_added", _halved),
@@ -143,7 +142,7 @@ _MISTAKES: dict[str, tuple[str, object]] = {
 
 @pytest.mark.parametrize("mistake", _MISTAKES)
 def test_mistakes_would_be_noticed(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arrays, *_MISTAKES[mistake])
+    monkeypatch.setattr(kernels, *_MISTAKES[mistake])
     assert any(found.differs for found in map(Found, sample(NUMBER, 1)))
 
 
@@ -364,7 +363,7 @@ def test_what_is_counted_anyhow_is_not_counted_again(pattern: str) -> None:
 
 
 def test_small_queries_stay_with_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aggregate_reading, "FEWEST", 19)
+    monkeypatch.setattr(parser, "FEWEST", 19)
     engine, spy = _watched(_figures(9))
     for _ in range(9):
         _ask(engine)
@@ -398,7 +397,7 @@ def test_without_memory_the_engine_answers(monkeypatch: pytest.MonkeyPatch) -> N
     spy.prepare(10**9, engine.counts)
     for _ in range(9):
         _ask(engine)
-    monkeypatch.setattr(columns, "LARGE", 18)
+    monkeypatch.setattr(cache, "LARGE", 18)
     spy.prepare(17_000, engine.counts)
     for _ in range(9):
         _ask(engine)
@@ -427,7 +426,7 @@ def test_without_room_for_all_what_is_held_makes_way() -> None:
 @pytest.mark.parametrize("most", range(3, 12))
 def test_what_is_remembered_is_bounded(limit: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many different questions, so that what is held is let go of between any two."""
-    monkeypatch.setattr(columns, limit, most)
+    monkeypatch.setattr(cache, limit, most)
     engine, spy = _watched(_figures(9))
     spy.most = 1000
     for number in range(40):
@@ -468,7 +467,7 @@ def test_writers_and_readers_at_once_see_whole_states() -> None:
 
 
 if __name__ == "__main__":
-    aggregate_reading.FEWEST = aggregate_reading.LARGE = 0
+    parser.FEWEST = parser.LARGE = 0
     number, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
     told, different = _tally(sample(number, seed))
     sys.stdout.write(f"{dict(told)}, {len(different)} different\n")

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kg.build import Build
-from kg.counts import count, counts_from_json, counts_to_json
-from kg.engine import tally
+from kg.engine import statistics
+from kg.engine.counting import count, counts_from_json, counts_to_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Counts, Delta
 from kg.rdf.io import RDF_TYPE, BlankNode, DefaultGraph, Literal, NamedNode, Quad
@@ -94,6 +94,6 @@ def test_each_node_is_looked_up_once() -> None:
 
     node, said = NamedNode("urn:a"), NamedNode("urn:said")
     quads = [Quad(node, said, Literal(str(number))) for number in range(10)]
-    tally.shrunk(tally.grown(EMPTY, quads, held), quads, held)
+    statistics.shrunk(statistics.grown(EMPTY, quads, held), quads, held)
     assert asked.count((node, None, None)) == 2
     assert len(asked) == len(set(asked)) * 2

@@ -4,8 +4,8 @@ import pytest
 
 from kg.engine.embedded import SPOOL_MEMORY, EmbeddedEngine
 from kg.engine.protocol import Dataset, Delta, QueryRequest
+from kg.engine.query import answer
 from kg.errors import InputError, NotAcceptableError, QuerySyntaxError, ServiceDeniedError, UnknownGraphError
-from kg.query import answer
 from kg.rdf.formats import CSV, JSON, TRIG, TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, parse
 

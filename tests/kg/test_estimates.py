@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.engine.estimates import Estimates, components
+from kg.engine.planner.cardinality import Estimates, components
 from kg.engine.protocol import Counts, PropertyCounts
 from kg.sparql.syntax_tree import Names, Unit, union
 

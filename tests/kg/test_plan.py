@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kg.counts import count
-from kg.engine import plan as module
+from kg.engine.counting import count
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.plan import KEPT, KEPT_LONG, Plan, Plans, plan
+from kg.engine.planner import rewrite as module
+from kg.engine.planner.rewrite import KEPT, KEPT_LONG, Plan, Plans, plan
 from kg.engine.protocol import Counts, PropertyCounts, Row
 from kg.errors import QuerySyntaxError
 from kg.rdf.formats import TRIG

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wild import Case, Found, Planner, Query, cases, compared, sample, smaller
 
-from kg.engine.plan import Plans, plan
+from kg.engine.planner.rewrite import Plans, plan
 from kg.engine.protocol import Counts
 from kg.rdf.namespaces import ID
 from kg.sparql import tokens

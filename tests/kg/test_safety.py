@@ -2,9 +2,9 @@
 
 import pytest
 
-from kg.engine.estimates import Estimates
-from kg.engine.moving import moved
-from kg.engine.safety import unsafe
+from kg.engine.planner.cardinality import Estimates
+from kg.engine.planner.guards import unsafe
+from kg.engine.planner.reorder import moved
 from kg.sparql.query_parser import read
 from kg.sparql.syntax_tree import NONE, Group
 

@@ -7,8 +7,8 @@ import pytest
 import requests
 
 from kg.build import Build, save
-from kg.counts import count
 from kg.credentials import Credentials
+from kg.engine.counting import count
 from kg.engine.embedded import EmbeddedEngine
 from kg.findings import Report
 from kg.rdf.formats import TURTLE

@@ -4,11 +4,10 @@ import pyoxigraph as ox
 import pytest
 import requests
 
-from kg.counts import count
-from kg.engine import aggregate_reading
-from kg.engine.columns import Columns
+from kg.engine.columns.cache import Columns, parser
+from kg.engine.counting import count
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.plan import plan
+from kg.engine.planner.rewrite import plan
 from kg.rdf.formats import JSON, TURTLE
 from kg.rdf.io import NamedNode, in_graph
 from kg.sparql import tokens
@@ -124,8 +123,8 @@ def test_planned_queries_have_the_same_answers(*, union: bool) -> None:
 
 def test_groups_from_columns_have_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """As above, for the queries of the suite whose groups columns can count."""
-    monkeypatch.setattr(aggregate_reading, "FEWEST", 0)
-    monkeypatch.setattr(aggregate_reading, "LARGE", 0)
+    monkeypatch.setattr(parser, "FEWEST", 0)
+    monkeypatch.setattr(parser, "LARGE", 0)
     grouped = list[str]()
     for test in (test for test in TESTS if not test.bad):
         store = held(test)

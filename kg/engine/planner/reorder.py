@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Final
 
-from kg.engine.estimates import Estimates
+from kg.engine.planner.cardinality import Estimates
 from kg.sparql.syntax_tree import Element, Names, Unit, union, variables
 
 Said = tuple[int, str]

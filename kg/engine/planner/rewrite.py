@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from kg.engine.aggregate_reading import aggregation_of
-from kg.engine.aggregates import ASKED, Aggregation, UnsuitedError
-from kg.engine.estimates import Estimates, Order, components
-from kg.engine.moving import Said, gathered, moved
+from kg.engine.columns.model import ASKED, Aggregation, UnsuitedError
+from kg.engine.columns.parser import aggregation_of
+from kg.engine.planner.cardinality import Estimates, Order, components
+from kg.engine.planner.guards import odd, unsafe, unsafe_element, walks_nothing
+from kg.engine.planner.reorder import Said, gathered, moved
+from kg.engine.planner.scope import Left, Scene
+from kg.engine.planner.top_k import sorting
 from kg.engine.protocol import Counts
-from kg.engine.safety import odd, unsafe, unsafe_element, walks_nothing
-from kg.engine.scene import Left, Scene
-from kg.engine.sorting import sorting
 from kg.rdf.namespaces import ID
 from kg.sparql.query_parser import LONGEST, read
 from kg.sparql.syntax_tree import NONE, Element, Group, Names, Query, Unit, union

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kg.engine.estimates import Estimates
+from kg.engine.planner.cardinality import Estimates
 from kg.sparql.syntax_tree import NONE, Element, Names, Unit
 
 

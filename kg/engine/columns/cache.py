@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from kg.engine.aggregates import ASKED, LARGE, MOST, Aggregation, Pattern, UnsuitedError, Wording, expected, totals
+from kg.engine.columns.model import ASKED, LARGE, MOST, Aggregation, Pattern, UnsuitedError, Wording, expected, totals
 from kg.engine.protocol import Counts
 from kg.errors import EngineError
 
 if TYPE_CHECKING:
-    from kg.engine.arrays import Relation, Terms
+    from kg.engine.columns.kernels import Relation, Terms
 
 _BYTES: Final = 1_000
 """Bytes for each match that a cell must be allowed; reading them takes most, for a moment."""
@@ -63,7 +63,7 @@ class Columns:
         if counts is None or (counts.triples or 0) < LARGE:
             self.most = 0
             return
-        from kg.engine import arrays  # noqa: F401, PLC0415 - see `_relation`
+        from kg.engine.columns import kernels  # noqa: F401, PLC0415 - see `_relation`
 
         self.most = min(MOST, memory // _BYTES)
 
@@ -122,7 +122,7 @@ class Columns:
         return True
 
     def _relation(self, key: _Key) -> "Relation":
-        from kg.engine.arrays import Relation, Terms  # noqa: PLC0415 - numpy is large, and most graphs are small
+        from kg.engine.columns.kernels import Relation, Terms  # noqa: PLC0415 - numpy is large, and most graphs are small
 
         if self._terms is None:
             self._terms = Terms()
@@ -130,7 +130,7 @@ class Columns:
         return Relation([self._terms.numbered(table[column :: key.columns]) for column in range(key.columns)])
 
     def _grouped(self, aggregation: Aggregation) -> str:
-        from kg.engine.arrays import Terms, grouped  # noqa: PLC0415 - as above
+        from kg.engine.columns.kernels import Terms, grouped  # noqa: PLC0415 - as above
 
         relations = {item: self._held[_key(item, aggregation.wording.prologue)] for item in aggregation.patterns}
         return grouped(aggregation, relations, self._terms or Terms())

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from kg.engine.aggregates import (
+from kg.engine.columns.model import (
     FEWEST,
     LARGE,
     MOST,

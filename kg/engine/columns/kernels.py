@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from kg.engine.aggregates import Aggregate, Aggregation, Pattern, Top, UnsuitedError
+from kg.engine.columns.model import Aggregate, Aggregation, Pattern, Top, UnsuitedError
 from kg.rdf.namespaces import XSD
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # there is no linear algebra here, and its threads take memory

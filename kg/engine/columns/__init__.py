@@ -1,0 +1,1 @@
+"""Answer queries that group and count from arrays instead of row by row."""

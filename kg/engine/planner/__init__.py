@@ -1,0 +1,1 @@
+"""Rewrite a query to an equal one that the embedded engine answers faster."""
