@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.table import Table
 
 from kg import build, gate, resources, stewardship
-from kg import evidence as anchors
 from kg.client import Client
 from kg.engine import remote
 from kg.engine.cells import CellsEngine
@@ -30,6 +29,7 @@ from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, TSV, TURTLE, Rdf
 from kg.rdf.io import NamedNode, Quad, canonical_nquads, canonical_turtle, compress, serialize
 from kg.rdf.namespaces import compact, graph_name
 from kg.reports import print_findings
+from kg.sources import evidence as anchors
 from kg.supervisor import supervised
 
 _LINGER: Final = 5

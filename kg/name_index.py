@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Final
 
 from kg.engine.embedded import EmbeddedEngine
-from kg.folding import symbols, words
 from kg.journal import Commit, Journal
 from kg.locks import if_free
 from kg.rdf.io import Literal, NamedNode, Quad
 from kg.rdf.namespaces import BASE, DCTERMS, FOAF, HPEZ, HPSH, ID, RDFS, SCHEMA, SH, SKOS
+from kg.sources.folding import symbols, words
 
 PREFERRED: Final = (
     RDFS + "label", SKOS + "prefLabel", SH + "name", SCHEMA + "name", DCTERMS + "title", FOAF + "name",

@@ -20,9 +20,9 @@ from typing import Final
 
 from kg import name_index
 from kg.errors import IndexingError, JournalError
-from kg.folding import Spelling, spellings, words
 from kg.journal import Journal
 from kg.name_index import is_preferred, kind_word, rank_of
+from kg.sources.folding import Spelling, spellings, words
 
 QUESTION: Final = 200
 """Characters of a question that are looked at."""

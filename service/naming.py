@@ -11,9 +11,9 @@ from flask_babel import gettext
 
 from kg.describe import labels
 from kg.engine.protocol import Engine
-from kg.folding import fold
 from kg.rdf.io import Literal, NamedNode
 from kg.rdf.namespaces import ID, XSD, compact
+from kg.sources.folding import fold
 from service import vocabulary
 
 LONGEST: Final = 240

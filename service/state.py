@@ -12,12 +12,12 @@ from kg.catalog import Census
 from kg.credentials import Credentials, Throttle
 from kg.engine.cells import CellsEngine
 from kg.engine.protocol import Engine
-from kg.evidence import Texts
 from kg.facts import ApartProposer, FactJudge, Facts, Judge
 from kg.host import HostedJudge, HostedProposer
 from kg.incremental import Gate
 from kg.journal import Journal
 from kg.search import Names
+from kg.sources.evidence import Texts
 from service.settings import Settings
 
 ABANDONED: Final = "hpkg.abandoned"

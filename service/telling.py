@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from kg.claims import Claim, claims_of
 from kg.describe import Anchor
 from kg.engine.protocol import Engine
-from kg.evidence import CitedSource, Passage, Texts, passage
 from kg.issues import Issue
 from kg.observations import Observation
 from kg.rdf.io import NamedNode
+from kg.sources.evidence import CitedSource, Passage, Texts, passage
 from service import amounts
 from service.naming import Names, named
 from service.pages import page_language

@@ -14,7 +14,8 @@ import pytest
 from groupings import Case, E, cases, sample
 from hypothesis import HealthCheck, given, settings
 
-from kg.engine.columns.cache import Columns, cache, kernels, parser
+from kg.engine.columns import cache, kernels, parser
+from kg.engine.columns.cache import Columns
 from kg.engine.columns.model import Top
 from kg.engine.counting import count
 from kg.engine.embedded import EmbeddedEngine

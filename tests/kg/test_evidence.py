@@ -6,10 +6,10 @@ import pytest
 from kg.build import Build
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import EvidenceTextError
-from kg.evidence import MOST_SHOWN, Passage, Texts, passage, verify
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import NamedNode, parse
 from kg.rdf.namespaces import SPARQL_PREFIXES
+from kg.sources.evidence import MOST_SHOWN, Passage, Texts, passage, verify
 
 TEXT = "Bến cảng đón 1.250 triệu USD trong năm, vượt 12% kế hoạch; Cầu Đất là nhà đầu tư.\n"
 BASE = "https://w3id.org/hpez/id/"

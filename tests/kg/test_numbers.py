@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.numbers import Figure, read_figures
+from kg.sources.figures import Figure, read_figures
 
 UNIT = "http://qudt.org/vocab/unit/"
 SCALES = {"": 1, "nghìn ": 10**3, "triệu ": 10**6, "tỷ ": 10**9, "tỉ ": 10**9, "nghìn tỷ ": 10**12}

@@ -4,7 +4,8 @@ import pyoxigraph as ox
 import pytest
 import requests
 
-from kg.engine.columns.cache import Columns, parser
+from kg.engine.columns import parser
+from kg.engine.columns.cache import Columns
 from kg.engine.counting import count
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.planner.rewrite import plan

@@ -11,9 +11,9 @@ from typing import Final
 
 from kg.engine.protocol import Engine, Row
 from kg.errors import EvidenceTextError
-from kg.numbers import read_figures
 from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import ID, SPARQL_PREFIXES
+from kg.sources.figures import read_figures
 
 _SOURCES: Final = SPARQL_PREFIXES + (
     "SELECT ?source ?sha256 { ?source a schema:NewsArticle ; schema:sha256 ?sha256 } ORDER BY ?source"
