@@ -18,11 +18,11 @@ from kg.delta import Addition, delta_of
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.facts import propose
-from kg.gate import Shapes, validate
-from kg.incremental import Gate
 from kg.rdf.formats import NTRIPLES
 from kg.rdf.io import NamedNode, Quad, rdflib_graph, serialize
 from kg.rdf.namespaces import HPEZ, ID
+from kg.validation.incremental import Gate
+from kg.validation.shacl import Shapes, validate
 
 BUDGET: Final = 0.010
 """Seconds for the gate's verdict on one new observation, at the 95th percentile."""

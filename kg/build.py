@@ -23,14 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from kg import findings, gate, resources
+from kg import resources
 from kg.engine.counting import count, counts_from_json, counts_to_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Counts, Delta
 from kg.errors import ConfigurationError, ConflictError, KgError, RdfSyntaxError
-from kg.findings import Finding, Report
-from kg.gate import SHAPES_GRAPH, Shapes
-from kg.incremental import Gate
 from kg.journal import BASE_HASH, BASE_MANIFEST, Entry, Journal, Release
 from kg.journal import FILE as JOURNAL
 from kg.locks import if_free
@@ -38,6 +35,11 @@ from kg.materialise import expanded
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import NamedNode, Quad, canonical_nquads, read, term_text, write
 from kg.release import named_alike, release_delta
+from kg.validation import report as findings
+from kg.validation import shacl
+from kg.validation.incremental import Gate
+from kg.validation.report import Finding, Report
+from kg.validation.shacl import SHAPES_GRAPH, Shapes
 
 DATASET: Final = "dataset.nq"
 MANIFEST: Final = BASE_MANIFEST
@@ -77,7 +79,7 @@ class Build:
 
 def own_shapes() -> Shapes:
     """The project's shapes, read and analysed."""
-    return gate.read_shapes(quad for quad in resources.curated_quads() if quad.graph_name == SHAPES_GRAPH)
+    return shacl.read_shapes(quad for quad in resources.curated_quads() if quad.graph_name == SHAPES_GRAPH)
 
 
 def assemble() -> EmbeddedEngine:
@@ -88,7 +90,7 @@ def assemble() -> EmbeddedEngine:
 def build() -> Build:
     """Assemble the graph and judge all of it."""
     engine = assemble()
-    report = gate.validate(engine.quads(), own_shapes())
+    report = shacl.validate(engine.quads(), own_shapes())
     return Build(engine, report, count(engine))
 
 

@@ -16,7 +16,7 @@ from granian.constants import Interfaces
 from rich.console import Console
 from rich.table import Table
 
-from kg import build, gate, resources, stewardship
+from kg import build, resources, stewardship
 from kg.client import Client
 from kg.engine import remote
 from kg.engine.cells import CellsEngine
@@ -31,6 +31,7 @@ from kg.rdf.namespaces import compact, graph_name
 from kg.reports import print_findings
 from kg.sources import evidence as anchors
 from kg.supervisor import supervised
+from kg.validation import shacl
 
 _LINGER: Final = 5
 """Seconds past the longest deadline that a worker of the web server may take to end."""
@@ -301,8 +302,8 @@ def validate(
         raise click.UsageError("Other shapes need no service: use --shapes or --endpoint.")
     payload = [quad for file in files for quad in stewardship.parsed(file)]
     if shape_files:
-        shapes = gate.read_shapes(quad for file in shape_files for quad in stewardship.parsed(file))
-        report = gate.validate(payload, shapes)
+        shapes = shacl.read_shapes(quad for file in shape_files for quad in stewardship.parsed(file))
+        report = shacl.validate(payload, shapes)
     elif endpoint is not None:
         report = Client(endpoint).validate(payload, alone=alone, language=lang)
     else:

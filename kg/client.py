@@ -10,10 +10,10 @@ from urllib.parse import quote, urlencode
 
 from kg.delta import Replacements
 from kg.errors import InputError, UnknownGraphError, UnreachableError
-from kg.findings import Report
 from kg.rdf.formats import NQUADS, NTRIPLES
 from kg.rdf.io import NamedNode, Quad, in_graph, parse, serialize
 from kg.reports import report_of
+from kg.validation.report import Report
 
 _PATIENCE: Final = 120.0
 _JSON: Final = "application/json"

@@ -14,14 +14,14 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta, Engine
 from kg.engine.query import check_nesting
 from kg.errors import ConflictError, EngineError, InputError, PreconditionError, ScopeError, ShapesError
-from kg.findings import INFO, VIOLATION, WARNING, Report
-from kg.gate import Shapes, read_shapes, validate
-from kg.incremental import Gate
 from kg.journal import Commit, Entry, IdempotencyKey, Journal
 from kg.materialise import expanded, expansion
 from kg.rdf.io import BlankNode, DefaultGraph, NamedNode, Quad, named_apart
 from kg.rdf.namespaces import graph_iri
-from kg.remedies import suggested
+from kg.validation.incremental import Gate
+from kg.validation.report import INFO, VIOLATION, WARNING, Report
+from kg.validation.shacl import Shapes, read_shapes, validate
+from kg.validation.suggestions import suggested
 
 SUBMISSION: Final = NamedNode(graph_iri("submission"))
 """Where new facts that name no graph are placed."""

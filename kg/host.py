@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from kg import findings, gate, messages, name_index
+from kg import messages, name_index
 from kg.build import open_or_build, own_shapes, snapshot, snapshot_due
 from kg.delta import Addition, Change
 from kg.engine.cell import INLINE, Answer, Limits, Operation
@@ -28,11 +28,13 @@ from kg.engine.protocol import Dataset, QueryRequest, QueryResult
 from kg.engine.wire import Header, Message
 from kg.errors import IntegrityError, JournalError, KgError, ResultTooLargeError
 from kg.facts import Judge, LocalProposer, Proposal, placed, propose
-from kg.findings import Report
-from kg.incremental import Gate
 from kg.journal import Journal
 from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse, serialize
+from kg.validation import report as findings
+from kg.validation import shacl
+from kg.validation.incremental import Gate
+from kg.validation.report import Report
 
 MIB: Final = 1024 * 1024
 READY: Final = "ready"
@@ -217,7 +219,7 @@ def keep(folder: Path, settings: HostSettings) -> None:
 
 def _prepared(own: Gate) -> Iterator[None]:
     """Load pySHACL and analyse the shapes, step by step."""
-    gate.prepare()
+    shacl.prepare()
     yield
     yield from own.prepare()
 

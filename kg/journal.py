@@ -23,10 +23,10 @@ from typing import Any, Final
 
 from kg.engine.protocol import Delta
 from kg.errors import ConflictError, InputError, IntegrityError, JournalError, KgError, NotFoundError
-from kg.findings import Report, report_from_json, report_to_json
 from kg.locks import in_turn
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import NamedNode, Quad, read, serialize
+from kg.validation.report import Report, report_from_json, report_to_json
 
 FILE: Final = "journal.db"
 BASE_MANIFEST: Final = "build.json"

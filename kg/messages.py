@@ -9,9 +9,9 @@ from kg.delta import Addition, Change, Patch, Removal, Replacement, Replacements
 from kg.engine.protocol import Dataset, Delta
 from kg.errors import EngineError
 from kg.facts import Proposal
-from kg.findings import report_from_json, report_to_json
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, read, serialize
+from kg.validation.report import report_from_json, report_to_json
 
 Plain = Mapping[str, Any]
 

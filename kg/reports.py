@@ -7,11 +7,11 @@ from typing import Final
 from rich.console import Console
 from rich.markup import escape
 
-from kg import findings
 from kg.errors import EngineError
-from kg.findings import Finding, Report, Suggestion, ranked
 from kg.rdf.io import BlankNode, Literal, NamedNode, Term, Triple, term_text
 from kg.rdf.namespaces import DASH, RDF, SH
+from kg.validation import report as findings
+from kg.validation.report import Finding, Report, Suggestion, ranked
 
 _WORDS: Final = {
     "en": {findings.VIOLATION: "violation", findings.WARNING: "warning", findings.INFO: "info"},

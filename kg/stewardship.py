@@ -30,13 +30,13 @@ from kg.facts import (
     placed,
     replacements,
 )
-from kg.gate import read_shapes
-from kg.incremental import Gate
 from kg.journal import Journal, Summary
 from kg.rdf.formats import RdfFormat, rdf_format_of_file
 from kg.rdf.io import NamedNode, Quad, parse, term_text
 from kg.rdf.namespaces import graph_iri, graph_name
 from kg.reports import print_findings
+from kg.validation.incremental import Gate
+from kg.validation.shacl import read_shapes
 
 _READABLE_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 _GZIPPED: Final = ".gz"

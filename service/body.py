@@ -13,12 +13,12 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 
 from kg.context import project_context
 from kg.errors import UnsupportedFormatError
-from kg.locating import Lines
-from kg.locating import lines as read_lines
 from kg.rdf.formats import JSONLD, TURTLE, RdfFormat, rdf_format, rdf_format_of_file
 from kg.rdf.io import Quad, parse
 from kg.rdf.jsonld import with_context
 from kg.rdf.namespaces import BASE
+from kg.validation.source_lines import Lines
+from kg.validation.source_lines import lines as read_lines
 from service.pages import context_url
 from service.state import knowledge_graph
 

@@ -2,10 +2,10 @@
 
 from typing import Any, Final
 
-from kg.findings import INFO, VIOLATION, WARNING, Finding, Report, Suggestion
-from kg.locating import Lines
 from kg.rdf.io import BlankNode, Literal, NamedNode, Term
 from kg.rdf.namespaces import SH
+from kg.validation.report import INFO, VIOLATION, WARNING, Finding, Report, Suggestion
+from kg.validation.source_lines import Lines
 
 _COUNTED: Final = {"violation": VIOLATION, "warning": WARNING, "info": INFO}
 _UNDETERMINED: Final = "und"

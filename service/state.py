@@ -14,10 +14,10 @@ from kg.engine.cells import CellsEngine
 from kg.engine.protocol import Engine
 from kg.facts import ApartProposer, FactJudge, Facts, Judge
 from kg.host import HostedJudge, HostedProposer
-from kg.incremental import Gate
 from kg.journal import Journal
 from kg.search import Names
 from kg.sources.evidence import Texts
+from kg.validation.incremental import Gate
 from service.settings import Settings
 
 ABANDONED: Final = "hpkg.abandoned"

@@ -10,11 +10,11 @@ from werkzeug.exceptions import HTTPException
 from kg.delta import Addition
 from kg.errors import KgError, PositionedError
 from kg.facts import placed
-from kg.findings import Finding, Report
 from kg.journal import Commit
-from kg.locating import Lines, lines
 from kg.rdf.formats import RDF_FORMATS, TURTLE, RdfFormat, by_name, rdf_format_of_file
 from kg.rdf.io import Quad
+from kg.validation.report import Finding, Report
+from kg.validation.source_lines import Lines, lines
 from service import body
 from service.negotiation import HTML, required
 from service.pages import page_language, page_response

@@ -5,8 +5,8 @@ from typing import Final
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest
 
-from kg.findings import Report
 from kg.rdf.formats import RDF_FORMATS
+from kg.validation.report import Report
 from service import body
 from service.negotiation import MediaType, Representation, required
 from service.pages import page_language, rdf_response

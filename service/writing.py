@@ -13,10 +13,10 @@ from werkzeug.exceptions import BadRequest, Forbidden, PreconditionFailed, TooMa
 from kg.credentials import Credential
 from kg.delta import Change
 from kg.facts import Outcome, Signature, Strictness, Terms
-from kg.findings import Report
 from kg.journal import Commit, IdempotencyKey, Summary
 from kg.rdf.formats import RDF_FORMATS
 from kg.rdf.io import term_text
+from kg.validation.report import Report
 from service import body
 from service.caching import validator_of
 from service.negotiation import MediaType, Representation, best

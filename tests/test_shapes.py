@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from kg import build, gate, resources
-from kg.findings import VIOLATION, Finding, Report
+from kg import build, resources
 from kg.rdf.formats import rdf_format_of_file
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, in_graph, parse
 from kg.rdf.namespaces import HPSH, SH, graph_iri
+from kg.validation import shacl
+from kg.validation.report import VIOLATION, Finding, Report
 
 FOLDER = Path(__file__).parent / "shapes"
 CASES = sorted(path for path in FOLDER.rglob("*.*") if path.suffix in {".ttl", ".trig"})
@@ -29,7 +30,7 @@ def shape_names() -> set[str]:
 @cache
 def context() -> tuple[tuple[Quad, ...], Report]:
     quads = tuple(q for q in resources.curated_quads() if getattr(q.graph_name, "value", "") in CONTEXT)
-    return quads, gate.validate(quads, _shapes())
+    return quads, shacl.validate(quads, _shapes())
 
 
 def judge(path: Path) -> Report:
@@ -41,7 +42,7 @@ def judge(path: Path) -> Report:
         for quad in quads
     ]
     known, before = context()
-    return gate.validate((*known, *placed), _shapes()).without(before)
+    return shacl.validate((*known, *placed), _shapes()).without(before)
 
 
 def names_shape(item: Finding, shape: str) -> bool:

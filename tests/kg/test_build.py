@@ -15,13 +15,13 @@ from kg.engine.counting import count, counts_from_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import ConfigurationError, IntegrityError, RdfSyntaxError
-from kg.findings import VIOLATION, WARNING, Report
 from kg.journal import FILE as JOURNAL
 from kg.journal import Entry, Journal
 from kg.materialise import expanded, target_graph
 from kg.rdf.formats import NQUADS, TRIG, TURTLE
 from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, canonical_nquads, canonical_turtle, parse, read, serialize
 from kg.rdf.namespaces import SPARQL_PREFIXES
+from kg.validation.report import VIOLATION, WARNING, Report
 
 
 def ask(built: Build, pattern: str) -> list[str]:

@@ -15,10 +15,10 @@ from kg.engine.wire import Header
 from kg.errors import DeadlineError, MemoryLimitError, QueueFullError
 from kg.facts import Judge, LocalProposer
 from kg.host import operations
-from kg.incremental import Gate
 from kg.rdf.formats import NQUADS, TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, Triple, in_graph, parse
 from kg.rdf.namespaces import DCAT, ID, ONTOLOGY, VOID, graph_iri
+from kg.validation.incremental import Gate
 
 SITE = Site(
     home="http://example.org/",

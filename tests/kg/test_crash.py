@@ -14,9 +14,9 @@ from kg.build import Build
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import ConfigurationError, JournalError
-from kg.findings import Report
 from kg.journal import Entry, Journal
 from kg.rdf.io import BlankNode, Literal, NamedNode, Quad
+from kg.validation.report import Report
 
 ROUNDS = 40
 SNAPSHOT_ROUNDS = 12

@@ -1,11 +1,11 @@
 import pytest
 
-from kg import gate
 from kg.errors import ServiceDeniedError, ShapesError
-from kg.findings import INFO, VIOLATION, WARNING, Report
-from kg.gate import Shapes, read_shapes
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import Quad, parse, rdflib_graph
+from kg.validation import shacl
+from kg.validation.report import INFO, VIOLATION, WARNING, Report
+from kg.validation.shacl import Shapes, read_shapes
 
 PREFIXES = """
 PREFIX e: <http://e.org/> PREFIX sh: <http://www.w3.org/ns/shacl#> PREFIX xsd: <http://www.w3.org/2001/XMLSchema#>
@@ -33,7 +33,7 @@ def data(text: str) -> list[Quad]:
 
 
 def judge(facts: str, text: str) -> Report:
-    return gate.validate(data(facts), shapes(text))
+    return shacl.validate(data(facts), shapes(text))
 
 
 def test_core_and_sparql_constraints_together() -> None:
@@ -81,7 +81,7 @@ def test_the_engine_finds_what_pyshacl_finds(target: str) -> None:
     by_engine = judge(facts, text)
     kept = shapes(text + "e:Never a sh:NodeShape ; sh:targetNode e:none ; sh:node e:Tall .")
     assert kept.constraints == ()
-    by_pyshacl = gate.validate(data(facts), kept)
+    by_pyshacl = shacl.validate(data(facts), kept)
     assert [item.focus for item in by_engine.findings] == [item.focus for item in by_pyshacl.findings]
     assert len(by_engine.findings) == 1
 

@@ -11,13 +11,13 @@ from kg.build import own_shapes
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import KgError
-from kg.findings import identity
-from kg.gate import Shapes, read_shapes, validate
-from kg.incremental import Gate
 from kg.materialise import expanded
 from kg.rdf.formats import TRIG, TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, parse
 from kg.resources import curated_quads
+from kg.validation.incremental import Gate
+from kg.validation.report import identity
+from kg.validation.shacl import Shapes, read_shapes, validate
 
 PREFIXES = """
 @prefix sh: <http://www.w3.org/ns/shacl#> . @prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> .

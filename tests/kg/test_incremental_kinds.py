@@ -11,16 +11,16 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from kg import gate
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import EngineError, ShapesError
-from kg.findings import Finding
-from kg.gate import SHAPES_GRAPH, Shapes, read_shapes
-from kg.incremental import Gate
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term, parse
 from kg.rdf.namespaces import RDF, RDFS, XSD
+from kg.validation import shacl
+from kg.validation.incremental import Gate
+from kg.validation.report import Finding
+from kg.validation.shacl import SHAPES_GRAPH, Shapes, read_shapes
 
 E = "http://e.org/"
 HEAD = """
@@ -233,9 +233,9 @@ def counted(findings: Iterable[Finding]) -> Counter[tuple[object, ...]]:
 
 def in_full(engine: EmbeddedEngine, delta: Delta, shapes: Shapes) -> Counter[tuple[object, ...]]:
     """What full validation of both states says that the change adds."""
-    old = gate.validate(engine.quads(), shapes)
+    old = shacl.validate(engine.quads(), shapes)
     engine.apply(delta)
-    new = gate.validate(engine.quads(), shapes)
+    new = shacl.validate(engine.quads(), shapes)
     engine.apply(delta.inverse())
     return counted(new.findings) - counted(old.findings)
 

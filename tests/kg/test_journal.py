@@ -18,9 +18,9 @@ from kg import journal as journals
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import ConflictError, InputError, IntegrityError, JournalError, NotFoundError
-from kg.findings import VIOLATION, Finding, Report
 from kg.journal import BASE_HASH, BASE_MANIFEST, FILE, Entry, IdempotencyKey, Journal, Release, packed, unpacked
 from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
+from kg.validation.report import VIOLATION, Finding, Report
 
 NOBODY = 65534
 REPORT = Report(

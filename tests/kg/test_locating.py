@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.findings import VIOLATION, Finding
-from kg.locating import LONGEST, lines
 from kg.rdf.formats import JSONLD, NTRIPLES, RDF_FORMATS, RDFXML, TRIG, TURTLE, RdfFormat
 from kg.rdf.io import Literal, NamedNode, Quad, Term, Triple, parse, serialize
+from kg.validation.report import VIOLATION, Finding
+from kg.validation.source_lines import LONGEST, lines
 
 E = "http://e.org/"
 DOCUMENT = '''@prefix e: <http://e.org/> . # e:s is not here

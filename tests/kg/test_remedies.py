@@ -11,12 +11,12 @@ from kg.build import Build
 from kg.delta import Addition
 from kg.engine.embedded import EmbeddedEngine
 from kg.facts import LocalProposer, Proposal, placed
-from kg.findings import Report, report_from_json, report_to_json
-from kg.incremental import Gate
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, parse, serialize
 from kg.rdf.namespaces import ID, PREFIXES, SCHEMA, XSD
 from kg.reports import report_of
+from kg.validation.incremental import Gate
+from kg.validation.report import Report, report_from_json, report_to_json
 
 LOCAL = {
     "c": "claim/dnhn-94474/",

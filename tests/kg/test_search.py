@@ -17,13 +17,13 @@ from kg.build import Build
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import IndexingError, JournalError
-from kg.findings import Report
 from kg.journal import Entry, Journal
 from kg.name_index import kind_of
 from kg.rdf.io import Literal, NamedNode, Quad
 from kg.rdf.namespaces import BASE, HPEZ, HPSH, ID, RDFS, SKOS
 from kg.search import CANDIDATES, Found, Names, Question
 from kg.sources.folding import fold, parts, spellings, words
+from kg.validation.report import Report
 
 LABEL, ALTERNATIVE = NamedNode(RDFS + "label"), NamedNode(SKOS + "altLabel")
 HERE, THERE = NamedNode("urn:here"), NamedNode("urn:there")

@@ -10,9 +10,9 @@ from kg.build import Build, save
 from kg.credentials import Credentials
 from kg.engine.counting import count
 from kg.engine.embedded import EmbeddedEngine
-from kg.findings import Report
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse
+from kg.validation.report import Report
 from w3c.exchanges import DATA0, graph_store_reads, protocol_tests
 from w3c.manifests import quads, query_tests
 

@@ -10,9 +10,9 @@ from rdflib.collection import Collection
 from rdflib.namespace import OWL, RDF, RDFS, SH
 from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, SequencePath
 
-from kg.automaton import Automaton, State, Way, When
 from kg.rdf.io import NamedNode, Term, from_rdflib
 from kg.sparql.constraint_parser import STEP, PathLike, UnreadableError
+from kg.validation.dependency_graph import Automaton, State, Way, When
 
 Node = rdflib.term.Node
 

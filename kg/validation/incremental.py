@@ -15,13 +15,9 @@ from typing import Final
 import rdflib
 from rdflib.namespace import RDF, RDFS, SH
 
-from kg.automaton import MANY, Place, State, TooManyError, When
-from kg.constraint_reading import THIS, Query, ShapesGraph, read_query
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta, Row
 from kg.errors import EngineError, ShapesError
-from kg.findings import Finding, Report, identity, ranked
-from kg.gate import SHAPES_GRAPH, CoreJudge, Shapes, SparqlConstraint, judge_constraint, target_selects, validate
 from kg.rdf.io import (
     BlankNode,
     DefaultGraph,
@@ -35,8 +31,20 @@ from kg.rdf.io import (
     rdflib_graph,
     term_to_rdflib,
 )
-from kg.reading import Reader, classes
 from kg.sparql.constraint_parser import UnreadableError
+from kg.validation.dependency_graph import MANY, Place, State, TooManyError, When
+from kg.validation.query_dependencies import THIS, Query, ShapesGraph, read_query
+from kg.validation.report import Finding, Report, identity, ranked
+from kg.validation.shacl import (
+    SHAPES_GRAPH,
+    CoreJudge,
+    Shapes,
+    SparqlConstraint,
+    judge_constraint,
+    target_selects,
+    validate,
+)
+from kg.validation.shape_dependencies import Reader, classes
 
 _TYPE: Final = NamedNode(str(RDF.type))
 _SUBCLASS: Final = NamedNode(str(RDFS.subClassOf))

@@ -18,7 +18,6 @@ from rdflib.namespace import OWL, RDF, RDFS, SH, NamespaceManager
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Dataset, Row
 from kg.errors import EngineError, ShapesError
-from kg.findings import VIOLATION, Finding, Report, as_named, as_resource, ranked
 from kg.rdf.io import (
     Literal,
     NamedNode,
@@ -34,6 +33,7 @@ from kg.rdf.io import (
 from kg.rdf.namespaces import SH as SHACL
 from kg.rdf.namespaces import compact, graph_iri
 from kg.sparql import tokens
+from kg.validation.report import VIOLATION, Finding, Report, as_named, as_resource, ranked
 
 SHAPES_GRAPH: Final = NamedNode(graph_iri("shapes"))
 

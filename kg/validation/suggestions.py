@@ -19,12 +19,12 @@ from rdflib.namespace import RDF, SH
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta, Row
 from kg.errors import KgError
-from kg.findings import VIOLATION, WARNING, Finding, Report, Suggestion, identity
-from kg.gate import SHAPES_GRAPH
 from kg.rdf.io import RDF_TYPE, Literal, NamedNode, Quad, Term, Triple, from_rdflib, term_to_rdflib
 from kg.rdf.namespaces import HPEZ, HPSH, ID, OA, PREFIXES, PROV, SCHEMA, SKOS, SPARQL_PREFIXES, XSD, compact, slug
 from kg.rdf.namespaces import SH as SHACL
 from kg.sources.figures import read_figures
+from kg.validation.report import VIOLATION, WARNING, Finding, Report, Suggestion, identity
+from kg.validation.shacl import SHAPES_GRAPH
 
 _MOST_FINDINGS: Final = 12
 _MOST_TRIALS: Final = 16

@@ -14,13 +14,13 @@ from typing import Final
 import rdflib
 from rdflib.paths import AlternativePath, InvPath, MulPath, SequencePath
 
-from kg.automaton import State, When
 from kg.engine.embedded import EmbeddedEngine
-from kg.gate import SHAPES_GRAPH
 from kg.rdf.io import BlankNode, NamedNode, Quad, Term
-from kg.reading import Reader
 from kg.sparql.constraint_parser import Group, Node, PathLike, Pattern, UnreadableError, read_group
 from kg.sparql.tokens import tokens
+from kg.validation.dependency_graph import State, When
+from kg.validation.shacl import SHAPES_GRAPH
+from kg.validation.shape_dependencies import Reader
 
 THIS: Final = "this"
 Holds = Callable[[Term | None, NamedNode | None, Term | None], bool]

@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from kg.findings import Finding
 from kg.rdf.formats import NQUADS, NTRIPLES, TRIG, TURTLE, RdfFormat
 from kg.rdf.io import Literal, NamedNode, Term
 from kg.rdf.iris import resolve
 from kg.rdf.namespaces import RDF
+from kg.validation.report import Finding
 
 LONGEST: Final = 2_000_000
 """Characters up to which a document is read for lines."""
