@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from kg import build, resources
+from kg import resources
+from kg.changes import data_folder
 from kg.engine.counting import count, counts_to_json
 from kg.rdf.io import canonical_nquads
 from kg.rdf.namespaces import DCTERMS, GRAPH, HPEZ, ID, OA, PROV, RDF, RDFS, SCHEMA, SKOS, XSD
@@ -66,7 +67,7 @@ class Dataset:
 
     @property
     def dataset(self) -> Path:
-        return self.folder / build.DATASET
+        return self.folder / data_folder.DATASET
 
 
 def zone_iri(number: int) -> str:
@@ -88,7 +89,7 @@ def write_folder(folder: Path, triples: int) -> Dataset:
     folder.mkdir(parents=True, exist_ok=True)
     for old in (*folder.glob("journal.db*"), *folder.glob("snapshot-*")):
         old.unlink()
-    with (folder / build.DATASET).open("wb", buffering=_BUFFER) as file:
+    with (folder / data_folder.DATASET).open("wb", buffering=_BUFFER) as file:
         for block in _blocks():
             data = block.encode()
             file.write(data)
@@ -99,7 +100,7 @@ def write_folder(folder: Path, triples: int) -> Dataset:
                 break
     _write_manifest(folder, digest.hexdigest())
     if written < _MOST_COUNTED:
-        counts = counts_to_json(count(build.open_or_build(folder)))
+        counts = counts_to_json(count(data_folder.open_or_build(folder)))
         _write_manifest(folder, digest.hexdigest(), counts)
     return Dataset(folder, written, blocks - _PREAMBLE)
 
@@ -108,7 +109,7 @@ def write_names(folder: Path, labels: int) -> None:
     """Write a data folder of things with four names each, in Vietnamese and English, and nothing else."""
     numbers, digest = random.Random(_SEED), hashlib.sha256()  # noqa: S311 - as above
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / build.DATASET).open("wb", buffering=_BUFFER) as file:
+    with (folder / data_folder.DATASET).open("wb", buffering=_BUFFER) as file:
         for number in range(labels // 4):
             data = _named(number, numbers).encode()
             file.write(data)
@@ -130,13 +131,13 @@ def _named(number: int, numbers: random.Random) -> str:
 def _write_manifest(folder: Path, sha256: str, counts: dict[str, Any] | None = None) -> None:
     """Say that the dataset is whole, made from the present files, and judged: the keeper would judge it again."""
     manifest = {"fingerprint": resources.fingerprint(), "sha256": sha256, "counts": counts}
-    (folder / build.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    (folder / data_folder.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def _blocks() -> Iterator[str]:
     """The project's own dataset, and then zones without end, as N-Quads."""
     numbers = random.Random(_SEED)  # noqa: S311 - the same graph every time, nothing is secret
-    yield canonical_nquads(build.assemble().quads()).decode()
+    yield canonical_nquads(data_folder.assemble().quads()).decode()
     yield "".join(_periods())
     zone = 0
     while True:

@@ -12,12 +12,12 @@ import requests
 from bench.generate import Dataset, claim_iri, zone_iri
 from bench.processes import serving
 from bench.report import Row, at_most, milliseconds, skipped
-from kg.build import open_or_build, own_shapes
-from kg.credentials import Credentials
-from kg.delta import Addition, delta_of
+from kg.changes.changeset import Addition, delta_of
+from kg.changes.commit import propose
+from kg.changes.credentials import Credentials
+from kg.changes.data_folder import open_or_build, own_shapes
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
-from kg.facts import propose
 from kg.rdf.formats import NTRIPLES
 from kg.rdf.io import NamedNode, Quad, rdflib_graph, serialize
 from kg.rdf.namespaces import HPEZ, ID

@@ -16,7 +16,8 @@ from granian.constants import Interfaces
 from rich.console import Console
 from rich.table import Table
 
-from kg import build, resources, stewardship
+from kg import resources, stewardship
+from kg.changes import data_folder
 from kg.client import Client
 from kg.engine import remote
 from kg.engine.cells import CellsEngine
@@ -64,12 +65,12 @@ def build_command(data: Path, lang: str) -> None:
     """Assemble the graph, judge it against its shapes and keep it in the data folder."""
     console = Console()
     with console.status("Building and validating …"):
-        result = build.build()
+        result = data_folder.build()
     _print_sizes(console, result.sizes)
     print_findings(result.report, lang)
     if not result.report.admissible:
         sys.exit(1)
-    console.print(f"Kept in {build.save(result, data)}", highlight=False, soft_wrap=True)
+    console.print(f"Kept in {data_folder.save(result, data)}", highlight=False, soft_wrap=True)
 
 
 @main.command()
@@ -164,7 +165,7 @@ def serve(
             with contextlib.closing(CellsEngine(folder, timeout)) as engine:
                 own_texts.check(engine)
         else:
-            own_texts.check(build.open_or_build(data))
+            own_texts.check(data_folder.open_or_build(data))
             click.echo("Queries run in the web server: no time limit, no memory limit, no isolation.", err=True)
         click.echo(f"Serving on http://{host}:{port}/ from {data}", err=True)
         _serve_web(host, port, workers, math.ceil(max(timeout, write_timeout)) + _LINGER)
@@ -238,7 +239,7 @@ def query(*, query: str, endpoint: str | None, format_name: str | None, explain:
         _write(io.BytesIO(remote.ask(endpoint, text, solutions, graph)))
         return
     boolean = solutions if solutions.boolean else RESULT_FORMATS[0]
-    result = answer(build.open_or_build(data), QueryRequest(text, Dataset(), solutions, boolean, graph))
+    result = answer(data_folder.open_or_build(data), QueryRequest(text, Dataset(), solutions, boolean, graph))
     with result.body as body:
         _write(body)
 
@@ -246,7 +247,7 @@ def query(*, query: str, endpoint: str | None, format_name: str | None, explain:
 def _explain(text: str, data: Path) -> None:
     """Print a query as it is planned for the graph of a data folder, with what was done as comments."""
     check(QueryRequest(text))
-    explained = build.open_or_build(data).explained(text)
+    explained = data_folder.open_or_build(data).explained(text)
     click.echo(explained.text)
     for change in explained.changes:
         click.echo(f"# line {change.line}: {change.words}")
@@ -325,7 +326,7 @@ def evidence() -> None:
 @_data
 def verify_command(text_file: Path, source: str | None, data: Path) -> None:
     """Check a text's digest, every anchor in it, and every figure against its anchor."""
-    result = anchors.verify(build.open_or_build(data), text_file.read_bytes(), source)
+    result = anchors.verify(data_folder.open_or_build(data), text_file.read_bytes(), source)
     for failure in result.failures:
         click.echo(f"{failure.iri}: {failure.reason}")
     verdict = f"{len(result.failures)} failed" if result.failures else "all hold"
@@ -377,7 +378,7 @@ def dump(
 
 
 def _held(graph: str | None, data: Path) -> list[Quad]:
-    engine = build.open_or_build(data)
+    engine = data_folder.open_or_build(data)
     return list(engine.quads(None if graph is None else _known_graph(engine, graph)))
 
 

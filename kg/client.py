@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from kg.delta import Replacements
+from kg.changes.changeset import Replacements
 from kg.errors import InputError, UnknownGraphError, UnreachableError
 from kg.rdf.formats import NQUADS, NTRIPLES
 from kg.rdf.io import NamedNode, Quad, in_graph, parse, serialize

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from kg import messages, name_index
-from kg.build import open_or_build, own_shapes, snapshot, snapshot_due
-from kg.delta import Addition, Change
+from kg.changes.changeset import Addition, Change
+from kg.changes.commit import Judge, LocalProposer, Proposal, placed, propose
+from kg.changes.data_folder import open_or_build, own_shapes, snapshot, snapshot_due
+from kg.changes.journal import Journal
 from kg.engine.cell import INLINE, Answer, Limits, Operation
 from kg.engine.cells import UNNAMED, CellsEngine, VersionFile, listening
 from kg.engine.counting import counts_to_json
@@ -27,8 +29,6 @@ from kg.engine.keeper import Chores, House, Keeper
 from kg.engine.protocol import Dataset, QueryRequest, QueryResult
 from kg.engine.wire import Header, Message
 from kg.errors import IntegrityError, JournalError, KgError, ResultTooLargeError
-from kg.facts import Judge, LocalProposer, Proposal, placed, propose
-from kg.journal import Journal
 from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse, serialize
 from kg.validation import report as findings

@@ -5,10 +5,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kg.delta import Addition, Change, Patch, Removal, Replacement, Replacements, Update
+from kg.changes.changeset import Addition, Change, Patch, Removal, Replacement, Replacements, Update
+from kg.changes.commit import Proposal
 from kg.engine.protocol import Dataset, Delta
 from kg.errors import EngineError
-from kg.facts import Proposal
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, read, serialize
 from kg.validation.report import report_from_json, report_to_json

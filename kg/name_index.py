@@ -18,9 +18,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from kg.changes.journal import Commit, Journal
+from kg.changes.locks import if_free
 from kg.engine.embedded import EmbeddedEngine
-from kg.journal import Commit, Journal
-from kg.locks import if_free
 from kg.rdf.io import Literal, NamedNode, Quad
 from kg.rdf.namespaces import BASE, DCTERMS, FOAF, HPEZ, HPSH, ID, RDFS, SCHEMA, SH, SKOS
 from kg.sources.folding import symbols, words

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Final
 
 from kg import name_index
+from kg.changes.journal import Journal
 from kg.errors import IndexingError, JournalError
-from kg.journal import Journal
 from kg.name_index import is_preferred, kind_word, rank_of
 from kg.sources.folding import Spelling, spellings, words
 

@@ -12,12 +12,9 @@ from typing import Any, Final, cast
 import click
 from platformdirs import user_data_path
 
-from kg import build
-from kg.client import Answer, Client
-from kg.credentials import Credentials, Scope
-from kg.delta import Addition, Change, Replacements
-from kg.errors import ConfigurationError, InputError, RdfSyntaxError
-from kg.facts import (
+from kg.changes import data_folder
+from kg.changes.changeset import Addition, Change, Replacements
+from kg.changes.commit import (
     SUBMISSION,
     Facts,
     Judge,
@@ -30,7 +27,10 @@ from kg.facts import (
     placed,
     replacements,
 )
-from kg.journal import Journal, Summary
+from kg.changes.credentials import Credentials, Scope
+from kg.changes.journal import Journal, Summary
+from kg.client import Answer, Client
+from kg.errors import ConfigurationError, InputError, RdfSyntaxError
 from kg.rdf.formats import RdfFormat, rdf_format_of_file
 from kg.rdf.io import NamedNode, Quad, parse, term_text
 from kg.rdf.namespaces import graph_iri, graph_name
@@ -70,14 +70,14 @@ _message: Final = click.option("--message", "-m", default="", help="What the cha
 
 def local_facts(data: Path) -> Facts:
     """The facts of a data folder, changed in this process."""
-    engine, journal = build.open_or_build(data), Journal(data)
-    proposer = LocalProposer(engine, Gate(build.own_shapes()))
-    return Facts(proposer, journal, lambda: build.replay(engine, journal))
+    engine, journal = data_folder.open_or_build(data), Journal(data)
+    proposer = LocalProposer(engine, Gate(data_folder.own_shapes()))
+    return Facts(proposer, journal, lambda: data_folder.replay(engine, journal))
 
 
 def local_judge(data: Path) -> Judge:
     """The judge of new facts for a data folder, in this process."""
-    engine, shapes = build.open_or_build(data), build.own_shapes()
+    engine, shapes = data_folder.open_or_build(data), data_folder.own_shapes()
     return Judge(engine, shapes, LocalProposer(engine, Gate(shapes)))
 
 
@@ -202,7 +202,7 @@ def shapes() -> None:
 @click.argument("files", nargs=-1, type=_READABLE_FILE)
 def explain(files: tuple[Path, ...]) -> None:
     """Say how the gate judges each shape, the project's or those of FILES: by what a change touches, or in full."""
-    chosen = read_shapes(quad for file in files for quad in parsed(file)) if files else build.own_shapes()
+    chosen = read_shapes(quad for file in files for quad in parsed(file)) if files else data_folder.own_shapes()
     for item in Gate(chosen).explain():
         constraint = "" if item.constraint is None else f" {term_text(item.constraint)}"
         how = "what a change touches" if item.reason is None else f"in full: {item.reason}"

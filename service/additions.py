@@ -6,8 +6,8 @@ from typing import Final
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest
 
-from kg.delta import Addition
-from kg.facts import SUBMISSION, placed
+from kg.changes.changeset import Addition
+from kg.changes.commit import SUBMISSION, placed
 from kg.rdf.io import NamedNode
 from service import body
 from service.writing import answer, change

@@ -6,10 +6,10 @@ from typing import Final
 
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
 
+from kg.changes.journal import Commit
+from kg.changes.rdf_patch import MEDIA_TYPE, rdf_patch
 from kg.describe import labels
 from kg.errors import NotFoundError, ScopeError
-from kg.journal import Commit
-from kg.patch import MEDIA_TYPE, rdf_patch
 from kg.rdf.io import NamedNode
 from service import changes
 from service.naming import Names

@@ -10,10 +10,10 @@ from flask import Blueprint, Response, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 
 from kg.catalog import graph_title
-from kg.delta import Addition, Change, Removal, Replacement
+from kg.changes.changeset import Addition, Change, Removal, Replacement
+from kg.changes.commit import replacements
 from kg.engine.query import gzipped
 from kg.errors import NotFoundError
-from kg.facts import replacements
 from kg.rdf.formats import DATASET_FORMATS, GZIP, RDF_FORMATS, RdfFormat
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, iri_spellings
 from kg.rdf.iris import resolve

@@ -12,7 +12,7 @@ from werkzeug.datastructures import MIMEAccept, MultiDict
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from werkzeug.http import parse_accept_header
 
-from kg.delta import Update
+from kg.changes.changeset import Update
 from kg.engine.embedded import explain
 from kg.engine.protocol import Dataset, QueryRequest, ResultKind
 from kg.engine.query import check

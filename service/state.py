@@ -7,14 +7,14 @@ from typing import Final
 from flask import Flask, current_app
 
 from kg import name_index
-from kg.build import open_or_build, own_shapes, replay
 from kg.catalog import Census
-from kg.credentials import Credentials, Throttle
+from kg.changes.commit import ApartProposer, FactJudge, Facts, Judge
+from kg.changes.credentials import Credentials, Throttle
+from kg.changes.data_folder import open_or_build, own_shapes, replay
+from kg.changes.journal import Journal
 from kg.engine.cells import CellsEngine
 from kg.engine.protocol import Engine
-from kg.facts import ApartProposer, FactJudge, Facts, Judge
 from kg.host import HostedJudge, HostedProposer
-from kg.journal import Journal
 from kg.search import Names
 from kg.sources.evidence import Texts
 from kg.validation.incremental import Gate

@@ -7,10 +7,10 @@ from typing import Final
 from flask import Blueprint, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from kg.delta import Addition
+from kg.changes.changeset import Addition
+from kg.changes.commit import placed
+from kg.changes.journal import Commit
 from kg.errors import KgError, PositionedError
-from kg.facts import placed
-from kg.journal import Commit
 from kg.rdf.formats import RDF_FORMATS, TURTLE, RdfFormat, by_name, rdf_format_of_file
 from kg.rdf.io import Quad
 from kg.validation.report import Finding, Report

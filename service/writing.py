@@ -10,10 +10,10 @@ from flask import Response, jsonify, request, url_for
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import BadRequest, Forbidden, PreconditionFailed, TooManyRequests, Unauthorized
 
-from kg.credentials import Credential
-from kg.delta import Change
-from kg.facts import Outcome, Signature, Strictness, Terms
-from kg.journal import Commit, IdempotencyKey, Summary
+from kg.changes.changeset import Change
+from kg.changes.commit import Outcome, Signature, Strictness, Terms
+from kg.changes.credentials import Credential
+from kg.changes.journal import Commit, IdempotencyKey, Summary
 from kg.rdf.formats import RDF_FORMATS
 from kg.rdf.io import term_text
 from kg.validation.report import Report

@@ -12,8 +12,8 @@ import pytest
 import requests
 from hypothesis import settings
 
-from kg import build
-from kg.build import Build
+from kg.changes import data_folder
+from kg.changes.data_folder import Build
 
 START_SECONDS = 60
 settings.register_profile("ci", derandomize=True)
@@ -24,7 +24,7 @@ ARTICLE = Path(__file__).parents[2] / "shared" / "article" / "dnhn-94474.txt"
 
 @pytest.fixture(scope="session")
 def built() -> Build:
-    return build.build()
+    return data_folder.build()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kg.build import Build
+from kg.changes.data_folder import Build
 from kg.engine.protocol import QueryRequest
 from kg.engine.query import answer
 from kg.rdf.formats import TSV

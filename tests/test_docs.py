@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from kg import build
-from kg.build import Build
+from kg.changes import data_folder
+from kg.changes.data_folder import Build
 from kg.rdf.namespaces import ONTOLOGY, compact
 from service import create_app
 from service.settings import Settings
@@ -156,7 +156,7 @@ def test_every_shape_is_documented(built: Build) -> None:
 
 
 def test_every_route_is_documented(built: Build, tmp_path: Path) -> None:
-    build.save(built, tmp_path)
+    data_folder.save(built, tmp_path)
     routes = {rule.rule.split("<")[0] for rule in create_app(Settings(data=tmp_path)).url_map.iter_rules()}
     text = documented("docs/http.md")
     assert [route for route in routes if route != "/static/" and f"`{route.rstrip('.')}" not in text] == []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kg.build import Build
+from kg.changes.data_folder import Build
 from kg.rdf.namespaces import SPARQL_PREFIXES
 
 FOLDER = Path(__file__).parent / "hygiene"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kg import build, resources
+from kg import resources
+from kg.changes import data_folder
 from kg.rdf.formats import rdf_format_of_file
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, in_graph, parse
 from kg.rdf.namespaces import HPSH, SH, graph_iri
@@ -15,7 +16,7 @@ from kg.validation.report import VIOLATION, Finding, Report
 FOLDER = Path(__file__).parent / "shapes"
 CASES = sorted(path for path in FOLDER.rglob("*.*") if path.suffix in {".ttl", ".trig"})
 CONTEXT = {graph_iri(name) for name in ("ontology", "vocabulary", "entities")}
-_shapes = cache(build.own_shapes)
+_shapes = cache(data_folder.own_shapes)
 
 
 def shape_names() -> set[str]:

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 from seeing import Open
 
-from kg.credentials import Credentials
+from kg.changes.credentials import Credentials
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 

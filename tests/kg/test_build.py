@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from kg import build, resources
-from kg.build import Build
+from kg import resources
+from kg.changes import data_folder
+from kg.changes.data_folder import Build
+from kg.changes.journal import FILE as JOURNAL
+from kg.changes.journal import Entry, Journal
+from kg.changes.rules import expanded, target_graph
 from kg.engine.counting import count, counts_from_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import ConfigurationError, IntegrityError, RdfSyntaxError
-from kg.journal import FILE as JOURNAL
-from kg.journal import Entry, Journal
-from kg.materialise import expanded, target_graph
 from kg.rdf.formats import NQUADS, TRIG, TURTLE
 from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, canonical_nquads, canonical_turtle, parse, read, serialize
 from kg.rdf.namespaces import SPARQL_PREFIXES
@@ -61,22 +62,22 @@ def test_packaged_turtle_is_canonical(file: resources.TextFile) -> None:
 
 
 def test_two_builds_are_byte_identical(built: Build, tmp_path: Path) -> None:
-    first = build.save(built, tmp_path / "a").read_bytes()
-    second = build.save(build.build(), tmp_path / "b").read_bytes()
+    first = data_folder.save(built, tmp_path / "a").read_bytes()
+    second = data_folder.save(data_folder.build(), tmp_path / "b").read_bytes()
     assert hashlib.sha256(first).digest() == hashlib.sha256(second).digest()
-    assert (tmp_path / "a" / build.MANIFEST).read_bytes() == (tmp_path / "b" / build.MANIFEST).read_bytes()
+    assert (tmp_path / "a" / data_folder.MANIFEST).read_bytes() == (tmp_path / "b" / data_folder.MANIFEST).read_bytes()
 
 
 def test_a_saved_build_is_read_back(built: Build, tmp_path: Path) -> None:
-    build.save(built, tmp_path)
-    loaded = build.load(tmp_path)
+    data_folder.save(built, tmp_path)
+    loaded = data_folder.load(tmp_path)
     assert loaded is not None
     assert canonical_nquads(loaded.quads()) == canonical_nquads(built.engine.quads())
 
 
 def test_blank_nodes_keep_their_names(built: Build, tmp_path: Path) -> None:
-    dataset = build.save(built, tmp_path)
-    first, second = build.load(tmp_path), build.load(tmp_path)
+    dataset = data_folder.save(built, tmp_path)
+    first, second = data_folder.load(tmp_path), data_folder.load(tmp_path)
     assert first is not None
     assert second is not None
     assert list(first.quads()) == list(second.quads())
@@ -84,45 +85,45 @@ def test_blank_nodes_keep_their_names(built: Build, tmp_path: Path) -> None:
 
 
 def test_loading_leaves_no_thread_behind(built: Build, tmp_path: Path) -> None:
-    build.save(built, tmp_path)
+    data_folder.save(built, tmp_path)
     before = len(list(Path("/proc/self/task").iterdir()))
-    assert build.load(tmp_path) is not None
+    assert data_folder.load(tmp_path) is not None
     assert len(list(Path("/proc/self/task").iterdir())) == before, "the keeper forks after it has loaded"
 
 
 def test_a_loaded_graph_knows_its_counts(built: Build, tmp_path: Path) -> None:
-    build.save(built, tmp_path)
-    loaded = build.load(tmp_path)
+    data_folder.save(built, tmp_path)
+    loaded = data_folder.load(tmp_path)
     assert loaded is not None
     assert loaded.counts == count(EmbeddedEngine(loaded.quads()))
 
 
 @pytest.mark.parametrize("kept", [None, [], {"properties": 1}, {"properties": {}}])
 def test_a_graph_without_counts_is_loaded_all_the_same(built: Build, tmp_path: Path, kept: object) -> None:
-    build.save(built, tmp_path)
-    manifest = json.loads((tmp_path / build.MANIFEST).read_text())
-    (tmp_path / build.MANIFEST).write_text(json.dumps({**manifest, "counts": kept}))
-    loaded = build.load(tmp_path)
+    data_folder.save(built, tmp_path)
+    manifest = json.loads((tmp_path / data_folder.MANIFEST).read_text())
+    (tmp_path / data_folder.MANIFEST).write_text(json.dumps({**manifest, "counts": kept}))
+    loaded = data_folder.load(tmp_path)
     assert loaded is not None
     assert loaded.counts is None
     assert loaded.graph_sizes() == built.sizes
 
 
 def test_a_dataset_that_was_kept_broken_is_said_to_be(built: Build, tmp_path: Path) -> None:
-    dataset = build.save(built, tmp_path)
+    dataset = data_folder.save(built, tmp_path)
     broken = dataset.read_bytes() + b"<urn:a> <urn:b> .\n"
     dataset.write_bytes(broken)
-    manifest = json.loads((tmp_path / build.MANIFEST).read_text())
+    manifest = json.loads((tmp_path / data_folder.MANIFEST).read_text())
     manifest["sha256"] = hashlib.sha256(broken).hexdigest()
-    (tmp_path / build.MANIFEST).write_text(json.dumps(manifest))
+    (tmp_path / data_folder.MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(RdfSyntaxError) as caught:
-        build.load(tmp_path)
+        data_folder.load(tmp_path)
     assert caught.value.line == broken.count(b"\n")
 
 
 @pytest.mark.parametrize("damage", ["truncate", "manifest", "stale"])
 def test_a_damaged_or_stale_build_is_built_again(built: Build, tmp_path: Path, damage: str) -> None:
-    dataset, manifest = build.save(built, tmp_path), tmp_path / build.MANIFEST
+    dataset, manifest = data_folder.save(built, tmp_path), tmp_path / data_folder.MANIFEST
     match damage:
         case "truncate":
             dataset.write_bytes(dataset.read_bytes()[:-100])
@@ -130,16 +131,16 @@ def test_a_damaged_or_stale_build_is_built_again(built: Build, tmp_path: Path, d
             manifest.write_text("{")
         case _:
             manifest.write_text(manifest.read_text().replace(resources.fingerprint(), "0" * 64))
-    assert build.load(tmp_path) is None
-    assert build.open_or_build(tmp_path).graph_sizes() == built.sizes
-    assert build.load(tmp_path) is not None
+    assert data_folder.load(tmp_path) is None
+    assert data_folder.open_or_build(tmp_path).graph_sizes() == built.sizes
+    assert data_folder.load(tmp_path) is not None
 
 
 def test_a_folder_that_cannot_be_written_is_named(built: Build, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(ConfigurationError, match="file"):
-        build.save(built, blocked / "data")
+        data_folder.save(built, blocked / "data")
 
 
 SECOND_SOURCE = """
@@ -203,7 +204,7 @@ def commit(folder: Path, engine: EmbeddedEngine, added: Iterable[Quad], removed:
     delta = Delta(frozenset(added), frozenset(removed))
     journal = Journal(folder)
     journal.append(Entry("a", "", "", delta, Report(())), engine.generation)
-    build.replay(engine, journal)
+    data_folder.replay(engine, journal)
 
 
 def fact(number: int) -> Quad:
@@ -219,11 +220,11 @@ def state(engine: EmbeddedEngine | None) -> tuple[int, frozenset[Quad], frozense
 def changed_folder(built: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with three commits, the last of which empties a graph, and snapshots of the first two."""
     folder = tmp_path_factory.mktemp("changed")
-    build.save(built, folder)
-    engine = build.open_or_build(folder)
+    data_folder.save(built, folder)
+    engine = data_folder.open_or_build(folder)
     for number in (1, 2):
         commit(folder, engine, [fact(number)])
-        assert build.snapshot(engine, Journal(folder), folder)
+        assert data_folder.snapshot(engine, Journal(folder), folder)
     commit(folder, engine, (), [fact(1), fact(2)])
     return folder
 
@@ -232,15 +233,15 @@ def changed_folder(built: Build, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def changed(changed_folder: Path, tmp_path: Path) -> EmbeddedEngine:
     """What the data folder holds, which is copied to be damaged: all commits made to the base."""
     shutil.copytree(changed_folder, tmp_path, dirs_exist_ok=True)
-    with (tmp_path / build.DATASET).open("rb") as dataset:
-        base = json.loads((tmp_path / build.MANIFEST).read_text())
+    with (tmp_path / data_folder.DATASET).open("rb") as dataset:
+        base = json.loads((tmp_path / data_folder.MANIFEST).read_text())
         engine = EmbeddedEngine(read(dataset, NQUADS), base["sha256"][:16], counts_from_json(base["counts"]))
-    build.replay(engine, Journal(tmp_path))
+    data_folder.replay(engine, Journal(tmp_path))
     return engine
 
 
 def test_a_folder_opens_as_its_journal_leaves_it(changed: EmbeddedEngine, tmp_path: Path) -> None:
-    opened = build.load(tmp_path)
+    opened = data_folder.load(tmp_path)
     assert state(opened) == state(changed)
     assert opened is not None
     assert (opened.version, opened.counts) == (changed.version, changed.counts)
@@ -248,9 +249,9 @@ def test_a_folder_opens_as_its_journal_leaves_it(changed: EmbeddedEngine, tmp_pa
 
 def test_a_snapshot_keeps_empty_graphs_and_counts(changed: EmbeddedEngine, tmp_path: Path) -> None:
     assert WRITTEN in changed.graphs()
-    assert build.snapshot(changed, Journal(tmp_path), tmp_path)
-    (tmp_path / build.DATASET).unlink()
-    opened = build.load(tmp_path)
+    assert data_folder.snapshot(changed, Journal(tmp_path), tmp_path)
+    (tmp_path / data_folder.DATASET).unlink()
+    opened = data_folder.load(tmp_path)
     assert state(opened) == state(changed)
     assert opened is not None
     assert opened.counts == changed.counts == count(EmbeddedEngine(changed.quads()))
@@ -259,33 +260,33 @@ def test_a_snapshot_keeps_empty_graphs_and_counts(changed: EmbeddedEngine, tmp_p
 def test_the_newest_two_snapshots_are_kept(changed: EmbeddedEngine, tmp_path: Path) -> None:
     (tmp_path / ".snapshot-9.nq.1").write_text("left behind")
     (tmp_path / "snapshot-1.json").unlink()
-    assert build.snapshot(changed, Journal(tmp_path), tmp_path)
+    assert data_folder.snapshot(changed, Journal(tmp_path), tmp_path)
     names = {path.name for path in tmp_path.glob("*snapshot-*")}
     assert names == {"snapshot-2.nq", "snapshot-2.json", "snapshot-3.nq", "snapshot-3.json"}
 
 
 def test_no_snapshot_before_the_first_commit(built: Build, tmp_path: Path) -> None:
-    build.save(built, tmp_path)
-    engine = build.open_or_build(tmp_path)
-    assert not build.snapshot(engine, Journal(tmp_path), tmp_path)
-    assert not build.snapshot_due(engine, tmp_path)
+    data_folder.save(built, tmp_path)
+    engine = data_folder.open_or_build(tmp_path)
+    assert not data_folder.snapshot(engine, Journal(tmp_path), tmp_path)
+    assert not data_folder.snapshot_due(engine, tmp_path)
 
 
 def test_a_snapshot_is_due_after_so_many_commits(
     changed: EmbeddedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not build.snapshot_due(changed, tmp_path)
-    monkeypatch.setattr(build, "SNAPSHOT_EVERY", 1)
-    assert build.snapshot_due(changed, tmp_path)
-    assert build.snapshot(changed, Journal(tmp_path), tmp_path)
-    assert not build.snapshot_due(changed, tmp_path)
+    assert not data_folder.snapshot_due(changed, tmp_path)
+    monkeypatch.setattr(data_folder, "SNAPSHOT_EVERY", 1)
+    assert data_folder.snapshot_due(changed, tmp_path)
+    assert data_folder.snapshot(changed, Journal(tmp_path), tmp_path)
+    assert not data_folder.snapshot_due(changed, tmp_path)
 
 
 def test_one_snapshot_is_written_at_a_time(changed: EmbeddedEngine, tmp_path: Path) -> None:
     with (tmp_path / ".snapshot.lock").open("ab") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        assert not build.snapshot(changed, Journal(tmp_path), tmp_path)
-    assert build.snapshot(changed, Journal(tmp_path), tmp_path)
+        assert not data_folder.snapshot(changed, Journal(tmp_path), tmp_path)
+    assert data_folder.snapshot(changed, Journal(tmp_path), tmp_path)
 
 
 def _cut(path: Path) -> None:
@@ -324,23 +325,23 @@ def test_damaged_snapshots_are_passed_over(
 ) -> None:
     for number in numbers:
         damage(tmp_path / name.format(number))
-    assert state(build.load(tmp_path)) == state(changed)
+    assert state(data_folder.load(tmp_path)) == state(changed)
 
 
 @pytest.mark.parametrize("damage", [_cut, Path.unlink])
-@pytest.mark.parametrize("name", [build.DATASET, build.MANIFEST])
+@pytest.mark.parametrize("name", [data_folder.DATASET, data_folder.MANIFEST])
 def test_a_damaged_base_loses_no_commit(
     changed: EmbeddedEngine, tmp_path: Path, name: str, damage: Callable[[Path], object]
 ) -> None:
     damage(tmp_path / name)
-    assert state(build.open_or_build(tmp_path)) == state(changed)
+    assert state(data_folder.open_or_build(tmp_path)) == state(changed)
     for path in tmp_path.glob("snapshot-*"):
         path.unlink()
-    assert state(build.open_or_build(tmp_path)) == state(changed), "the base is made again, as it was"
+    assert state(data_folder.open_or_build(tmp_path)) == state(changed), "the base is made again, as it was"
     assert Journal(tmp_path).verify() == 3
 
 
-@pytest.mark.parametrize("name", [build.DATASET, build.MANIFEST])
+@pytest.mark.parametrize("name", [data_folder.DATASET, data_folder.MANIFEST])
 def test_a_base_that_cannot_be_made_again_is_asked_for(
     built: Build, changed: EmbeddedEngine, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,23 +349,23 @@ def test_a_base_that_cannot_be_made_again_is_asked_for(
     for path in (*tmp_path.glob("snapshot-*"), tmp_path / name):
         path.unlink()
     other = EmbeddedEngine([*built.engine.quads(), fact(7)])
-    monkeypatch.setattr(build, "build", lambda: Build(other, built.report, built.counts))
+    monkeypatch.setattr(data_folder, "build", lambda: Build(other, built.report, built.counts))
     monkeypatch.setattr(resources, "fingerprint", lambda: "another")
     before = {path: path.read_bytes() for path in tmp_path.glob("*.nq")}
     with pytest.raises(ConfigurationError, match="from a backup"):
-        build.open_or_build(tmp_path)
+        data_folder.open_or_build(tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.glob("*.nq")} == before
     assert Journal(tmp_path).last == 3
 
 
 def test_a_journal_is_not_replayed_over_another_dataset(built: Build, tmp_path: Path) -> None:
-    build.save(built, tmp_path)
-    commit(tmp_path, build.open_or_build(tmp_path), [fact(1)])
+    data_folder.save(built, tmp_path)
+    commit(tmp_path, data_folder.open_or_build(tmp_path), [fact(1)])
     other = EmbeddedEngine([*built.engine.quads(), fact(7)])
-    build.save(Build(other, built.report, built.counts), tmp_path / "other")
-    for name in (build.DATASET, build.MANIFEST):
+    data_folder.save(Build(other, built.report, built.counts), tmp_path / "other")
+    for name in (data_folder.DATASET, data_folder.MANIFEST):
         (tmp_path / "other" / name).replace(tmp_path / name)
-    assert build.load(tmp_path) is None
+    assert data_folder.load(tmp_path) is None
     with pytest.raises(IntegrityError, match="another dataset"):
         Journal(tmp_path).verify()
 
@@ -374,7 +375,7 @@ def test_a_damaged_commit_is_not_replayed(changed: EmbeddedEngine, tmp_path: Pat
     with sqlite3.connect(tmp_path / JOURNAL) as connection:
         connection.execute("UPDATE commits SET agent = 'mallory' WHERE number = 3")
     with pytest.raises(IntegrityError, match="Commit 3"):
-        build.open_or_build(tmp_path)
+        data_folder.open_or_build(tmp_path)
 
 
 ENTITIES = NamedNode("https://w3id.org/hpez/graph/entities")
@@ -403,15 +404,15 @@ class Releases:
         self._number += 1
         found = [quad for quad in (*self._curated, *added) if quad not in gone]
         fingerprint = f"release {self._number}"
-        self._monkeypatch.setattr(build, "assemble", lambda: expanded(found))
+        self._monkeypatch.setattr(data_folder, "assemble", lambda: expanded(found))
         self._monkeypatch.setattr(resources, "fingerprint", lambda: fingerprint)
 
 
 @pytest.fixture(scope="session")
 def labelled_folder(built: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("labelled")
-    build.save(built, folder)
-    commit(folder, build.open_or_build(folder), OWN_LABEL)
+    data_folder.save(built, folder)
+    commit(folder, data_folder.open_or_build(folder), OWN_LABEL)
     return folder
 
 
@@ -423,9 +424,9 @@ def releases(labelled_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_release_comes_as_a_commit_beside_local_facts(releases: Releases, caplog: pytest.LogCaptureFixture) -> None:
-    old = state(build.load(releases.folder))
+    old = state(data_folder.load(releases.folder))
     releases.package(NEW_LABEL)
-    opened = build.open_or_build(releases.folder)
+    opened = data_folder.open_or_build(releases.folder)
     journal = Journal(releases.folder)
     assert state(opened)[1] == old[1] | NEW_LABEL
     assert journal.commit(2).delta == Delta(added=NEW_LABEL), (
@@ -433,37 +434,37 @@ def test_a_release_comes_as_a_commit_beside_local_facts(releases: Releases, capl
     )
     assert journal.commit(2).summary.message == f"Release {resources.project_version()}"
     assert (journal.fingerprint, journal.verify(), opened.generation) == ("release 1", 2, 2)
-    assert state(build.open_or_build(releases.folder)) == state(opened), "it comes once"
-    assert state(build.load(releases.folder)) == state(opened)
+    assert state(data_folder.open_or_build(releases.folder)) == state(opened), "it comes once"
+    assert state(data_folder.load(releases.folder)) == state(opened)
     assert not caplog.records
 
 
 def test_releases_follow_each_other(releases: Releases) -> None:
-    before = state(build.load(releases.folder))[1]
+    before = state(data_folder.load(releases.folder))[1]
     second = quads(f'{ENTITIES} {{ {LG} rdfs:label "LG Group"@fr }}')
     releases.package(NEW_LABEL)
-    build.open_or_build(releases.folder)
+    data_folder.open_or_build(releases.folder)
     releases.package(second)
-    opened = build.open_or_build(releases.folder)
+    opened = data_folder.open_or_build(releases.folder)
     assert state(opened)[:2] == (3, before | second)
     releases.package()
-    assert state(build.open_or_build(releases.folder))[:2] == (4, before), "an older release comes back likewise"
+    assert state(data_folder.open_or_build(releases.folder))[:2] == (4, before), "an older release comes back likewise"
 
 
 def test_what_was_taken_away_locally_does_not_come_back_with_a_release(releases: Releases) -> None:
-    engine = build.open_or_build(releases.folder)
+    engine = data_folder.open_or_build(releases.folder)
     taken = min(engine.quads_of(ENTITIES), key=str)
     commit(releases.folder, engine, (), [taken])
     releases.package(NEW_LABEL)
-    opened = build.open_or_build(releases.folder)
+    opened = data_folder.open_or_build(releases.folder)
     assert not opened.holds(taken)
     assert all(map(opened.holds, NEW_LABEL))
 
 
 def test_a_release_with_the_same_data_makes_no_commit(releases: Releases) -> None:
-    before = state(build.load(releases.folder))
+    before = state(data_folder.load(releases.folder))
     releases.package()
-    assert state(build.open_or_build(releases.folder)) == before
+    assert state(data_folder.open_or_build(releases.folder)) == before
     assert Journal(releases.folder).fingerprint == "release 1"
 
 
@@ -476,27 +477,27 @@ UNTYPED = quads(
 def test_a_refused_release_leaves_the_graph_as_it_was_and_says_why(
     releases: Releases, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = state(build.load(releases.folder))
+    before = state(data_folder.load(releases.folder))
     releases.package(UNTYPED)
-    opened = build.open_or_build(releases.folder)
+    opened = data_folder.open_or_build(releases.folder)
     assert state(opened) == before
     assert "No relation claim says hpez:investsIn" in caplog.text
     assert "served as it was" in caplog.text
     commit(releases.folder, opened, [fact(1)])
-    assert state(build.load(releases.folder)) == state(opened), "writing goes on"
+    assert state(data_folder.load(releases.folder)) == state(opened), "writing goes on"
     assert Journal(releases.folder).fingerprint is None, "the next start tries again"
 
 
 def test_the_command_that_builds_shows_what_refuses_a_release(built: Build, releases: Releases) -> None:
-    before = state(build.load(releases.folder))
+    before = state(data_folder.load(releases.folder))
     releases.package(UNTYPED)
-    result = Build(build.assemble(), built.report, built.counts)
+    result = Build(data_folder.assemble(), built.report, built.counts)
     with pytest.raises(ConfigurationError, match="No relation claim says"):
-        build.save(result, releases.folder)
-    assert state(build.load(releases.folder)) == before
+        data_folder.save(result, releases.folder)
+    assert state(data_folder.load(releases.folder)) == before
     releases.package(NEW_LABEL)
-    build.save(Build(build.assemble(), built.report, built.counts), releases.folder)
-    assert state(build.load(releases.folder))[1] == before[1] | NEW_LABEL
+    data_folder.save(Build(data_folder.assemble(), built.report, built.counts), releases.folder)
+    assert state(data_folder.load(releases.folder))[1] == before[1] | NEW_LABEL
 
 
 def test_a_release_is_judged_by_whom_the_caller_names(releases: Releases) -> None:
@@ -507,7 +508,7 @@ def test_a_release_is_judged_by_whom_the_caller_names(releases: Releases) -> Non
         seen.append(delta)
         return Report(())
 
-    opened = build.open_or_build(releases.folder, judge)
+    opened = data_folder.open_or_build(releases.folder, judge)
     assert all(map(opened.holds, UNTYPED))
     assert [delta.added >= UNTYPED for delta in seen] == [True]
 
@@ -523,22 +524,22 @@ def test_a_release_that_meets_another_change_is_judged_anew(releases: Releases) 
             Journal(releases.folder).append(entry, engine.generation)
         return Report(())
 
-    opened = build.open_or_build(releases.folder, judge)
+    opened = data_folder.open_or_build(releases.folder, judge)
     assert calls == [1, 2]
     assert opened.generation == Journal(releases.folder).verify() == 3
     assert opened.holds(fact(1))
     assert all(map(opened.holds, NEW_LABEL))
-    assert state(build.load(releases.folder)) == state(opened)
+    assert state(data_folder.load(releases.folder)) == state(opened)
 
 
 def test_a_release_that_another_process_brings_comes_once(releases: Releases) -> None:
     releases.package(NEW_LABEL)
 
     def judge(_: EmbeddedEngine, __: Delta) -> Report:
-        build.open_or_build(releases.folder)
+        data_folder.open_or_build(releases.folder)
         return Report(())
 
-    opened = build.open_or_build(releases.folder, judge)
+    opened = data_folder.open_or_build(releases.folder, judge)
     assert opened.generation == Journal(releases.folder).last == 2
     assert all(map(opened.holds, NEW_LABEL))
 
@@ -546,10 +547,10 @@ def test_a_release_that_another_process_brings_comes_once(releases: Releases) ->
 def test_a_new_release_in_a_folder_without_commits_is_a_new_base(
     built: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build.save(built, tmp_path)
+    data_folder.save(built, tmp_path)
     Journal(tmp_path).note("a token was created")
     Releases(tmp_path, monkeypatch).package(NEW_LABEL)
-    opened = build.open_or_build(tmp_path)
+    opened = data_folder.open_or_build(tmp_path)
     assert opened.generation == 0
     assert all(map(opened.holds, NEW_LABEL))
     assert Journal(tmp_path).events()

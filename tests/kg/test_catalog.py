@@ -5,15 +5,15 @@ from typing import IO
 
 import pytest
 
-from kg.build import Build, own_shapes
 from kg.catalog import Census, Counts, Dump, Site, catalogue, current_version, graph_title
+from kg.changes.commit import Judge, LocalProposer
+from kg.changes.data_folder import Build, own_shapes
 from kg.engine.cells import CellsEngine
 from kg.engine.counting import count
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import PropertyCounts, QueryRequest, Row
 from kg.engine.wire import Header
 from kg.errors import DeadlineError, MemoryLimitError, QueueFullError
-from kg.facts import Judge, LocalProposer
 from kg.host import operations
 from kg.rdf.formats import NQUADS, TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, Triple, in_graph, parse

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from kg import build
-from kg.build import Build
+from kg.changes import data_folder
+from kg.changes.credentials import Credentials
+from kg.changes.data_folder import Build
+from kg.changes.journal import Journal
 from kg.cli import main
-from kg.credentials import Credentials
 from kg.errors import ConfigurationError, JournalError
-from kg.journal import Journal
 from kg.rdf.formats import NQUADS, TURTLE
 from kg.rdf.io import canonical_nquads, parse
 
@@ -24,7 +24,7 @@ SHAPES = Path(__file__).parents[1] / "shapes"
 @pytest.fixture(scope="module")
 def folder(built: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data")
-    build.save(built, path)
+    data_folder.save(built, path)
     return path
 
 
@@ -37,7 +37,7 @@ def test_build_reports_and_keeps(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "source/dnhn-94474" in done.stdout
     assert "conforms: 0 violations" in done.stdout
-    assert json.loads((tmp_path / build.MANIFEST).read_text())["counts"]["graphs"]
+    assert json.loads((tmp_path / data_folder.MANIFEST).read_text())["counts"]["graphs"]
 
 
 def test_build_speaks_vietnamese(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ PLACE = """
 @pytest.fixture
 def own(built: Build, tmp_path: Path) -> Path:
     """A data folder that a test may change."""
-    build.save(built, tmp_path / "own")
+    data_folder.save(built, tmp_path / "own")
     return tmp_path / "own"
 
 
@@ -201,7 +201,7 @@ def test_a_changed_folder_comes_back_from_its_dump(own: Path, built: Build, plac
     assert hpkg("add", place, "--graph", "urn:mine", "--data", own).exit_code == 0
     dump, fresh = tmp_path / "all.nq.gz", tmp_path / "fresh"
     hpkg("dump", "--data", own, "--gzip", "--output", dump)
-    build.save(built, fresh)
+    data_folder.save(built, fresh)
     assert "+9 −0" in hpkg("load", dump, "--data", fresh, "-m", "From the other").stdout
     assert state(fresh) == state(own)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from kg import build
-from kg.build import Build
+from kg.changes import data_folder
+from kg.changes.data_folder import Build
+from kg.changes.journal import Entry, Journal
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import ConfigurationError, JournalError
-from kg.journal import Entry, Journal
 from kg.rdf.io import BlankNode, Literal, NamedNode, Quad
 from kg.validation.report import Report
 
@@ -122,23 +122,23 @@ def test_a_writer_that_is_killed_at_a_snapshot_leaves_the_graph(built: Build, tm
     instants, last = seeded(94474), 0
 
     def write(tell: Callable[[int], None]) -> None:
-        engine, journal = build.open_or_build(tmp_path), Journal(tmp_path)
+        engine, journal = data_folder.open_or_build(tmp_path), Journal(tmp_path)
         while True:
             number = engine.generation + 1
             journal.append(entry(number), number - 1)
             engine.follow(delta(number), number)
             tell(number)
-            build.snapshot(engine, journal, tmp_path)
+            data_folder.snapshot(engine, journal, tmp_path)
 
     for _ in range(SNAPSHOT_ROUNDS):
         last = assert_whole(tmp_path, killed(write, instants.uniform(0, LONGEST)), last)
-        engine = build.load(tmp_path)
+        engine = data_folder.load(tmp_path)
         assert engine is not None
         assert engine.generation == last
         assert _state(engine) == base | _quads(last)
-    engine = build.open_or_build(tmp_path)
-    assert build.snapshot(engine, Journal(tmp_path), tmp_path)
-    assert len(list(tmp_path.glob("*snapshot-*"))) == 2 * build.SNAPSHOTS, "what was left behind is removed"
+    engine = data_folder.open_or_build(tmp_path)
+    assert data_folder.snapshot(engine, Journal(tmp_path), tmp_path)
+    assert len(list(tmp_path.glob("*snapshot-*"))) == 2 * data_folder.SNAPSHOTS, "what was left behind is removed"
 
 
 def test_a_full_disk_at_a_snapshot_is_told_and_leaves_nothing(
@@ -146,27 +146,27 @@ def test_a_full_disk_at_a_snapshot_is_told_and_leaves_nothing(
 ) -> None:
     engine, journal = _saved(built, tmp_path), Journal(tmp_path)
     journal.append(entry(1), 0)
-    build.replay(engine, journal)
+    data_folder.replay(engine, journal)
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ConfigurationError, match="No space left"):
-        build.snapshot(engine, journal, tmp_path)
+        data_folder.snapshot(engine, journal, tmp_path)
     assert not list(tmp_path.glob("*snapshot-*.nq*"))
-    loaded = build.load(tmp_path)
+    loaded = data_folder.load(tmp_path)
     assert loaded is not None
     assert _state(loaded) == _state(engine)
 
 
 def _saved(built: Build, folder: Path) -> EmbeddedEngine:
-    build.save(built, folder)
-    return build.open_or_build(folder)
+    data_folder.save(built, folder)
+    return data_folder.open_or_build(folder)
 
 
 def _replayed(engine: EmbeddedEngine, folder: Path) -> EmbeddedEngine:
-    build.replay(engine, Journal(folder))
+    data_folder.replay(engine, Journal(folder))
     return engine
 
 
@@ -175,12 +175,12 @@ def _state(engine: EmbeddedEngine) -> frozenset[Quad]:
 
 
 def test_reading_goes_on_where_writing_fails(built: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kg.journal._PATIENCE", 0.05)
+    monkeypatch.setattr("kg.changes.journal._PATIENCE", 0.05)
     engine = _saved(built, tmp_path)
     before, journal, other = _state(engine), Journal(tmp_path), Journal(tmp_path)
     with other._writing():
         with pytest.raises(JournalError, match="locked"):
             Journal(tmp_path).append(entry(1), 0)
-        build.replay(engine, journal)
-        assert build.load(tmp_path) is not None
+        data_folder.replay(engine, journal)
+        assert data_folder.load(tmp_path) is not None
     assert _state(engine) == before

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.credentials import FILE, PREFIX, Credentials, Throttle
+from kg.changes.credentials import FILE, PREFIX, Credentials, Throttle
 from kg.errors import ConfigurationError, InputError, NotFoundError
 
 GRAPHS = ("https://w3id.org/hpez/graph/submission", "urn:mine")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kg.delta import Addition, Change, Patch, Removal, Replacement, Replacements, Update, delta_of
+from kg.changes.changeset import Addition, Change, Patch, Removal, Replacement, Replacements, Update, delta_of
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Dataset, Delta
 from kg.errors import InputError, KgError, NotFoundError, QuerySyntaxError, ServiceDeniedError

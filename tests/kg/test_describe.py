@@ -1,7 +1,7 @@
 import pytest
 
 from kg import describe as module
-from kg.build import Build
+from kg.changes.data_folder import Build
 from kg.describe import describe, is_known
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import NotFoundError

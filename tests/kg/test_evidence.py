@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from kg.build import Build
+from kg.changes.data_folder import Build
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import EvidenceTextError
 from kg.rdf.formats import TURTLE

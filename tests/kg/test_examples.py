@@ -2,7 +2,7 @@
 
 import pytest
 
-from kg.build import Build
+from kg.changes.data_folder import Build
 from kg.examples import Example, example, examples
 from kg.resources import queries
 

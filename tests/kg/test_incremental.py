@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kg.build import own_shapes
+from kg.changes.data_folder import own_shapes
+from kg.changes.rules import expanded
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import KgError
-from kg.materialise import expanded
 from kg.rdf.formats import TRIG, TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, parse
 from kg.resources import curated_quads

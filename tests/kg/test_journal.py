@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kg import journal as journals
+from kg.changes import journal as journals
+from kg.changes.journal import BASE_HASH, BASE_MANIFEST, FILE, Entry, IdempotencyKey, Journal, Release, packed, unpacked
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import ConflictError, InputError, IntegrityError, JournalError, NotFoundError
-from kg.journal import BASE_HASH, BASE_MANIFEST, FILE, Entry, IdempotencyKey, Journal, Release, packed, unpacked
 from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
 from kg.validation.report import VIOLATION, Finding, Report
 

@@ -6,7 +6,7 @@ import pytest
 import rdflib
 from rdflib.compare import isomorphic
 
-from kg.build import Build
+from kg.changes.data_folder import Build
 from kg.context import project_context
 from kg.describe import describe
 from kg.errors import RdfSyntaxError

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.build import Build
+from kg.changes.data_folder import Build
 from kg.rdf.blank_nodes import named_alike
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, Triple, canonical_nquads, parse

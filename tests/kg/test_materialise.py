@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kg.changes.rules import expanded, expansion
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
-from kg.materialise import expanded, expansion
 from kg.rdf.io import Literal, NamedNode, Quad
 from kg.resources import curated_quads
 

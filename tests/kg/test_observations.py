@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from kg.build import Build
+from kg.changes.data_folder import Build
 from kg.observations import FILTERS, choices, observations, page
 from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import ID

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kg.changes.rdf_patch import MEDIA_TYPE, rdf_patch
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
-from kg.patch import MEDIA_TYPE, rdf_patch
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple, read
 

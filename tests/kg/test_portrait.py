@@ -3,7 +3,7 @@
 import pytest
 
 from kg import issues, portrait
-from kg.build import Build
+from kg.changes.data_folder import Build
 from kg.claims import claims_of, of_relations, without_figure
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import NotFoundError

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kg.changes.rules import expanded
+from kg.changes.upgrade import named_alike, release_delta
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
-from kg.materialise import expanded
 from kg.rdf.formats import TRIG
 from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, canonical_nquads, parse
 from kg.rdf.namespaces import SPARQL_PREFIXES
-from kg.release import named_alike, release_delta
 
 names = st.sampled_from("abcd")
 iris = st.builds(lambda name: NamedNode(f"urn:{name}"), names)

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from kg import build
-from kg.build import Build
-from kg.delta import Addition
+from kg.changes import data_folder
+from kg.changes.changeset import Addition
+from kg.changes.commit import LocalProposer, Proposal, placed
+from kg.changes.data_folder import Build
 from kg.engine.embedded import EmbeddedEngine
-from kg.facts import LocalProposer, Proposal, placed
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, parse, serialize
 from kg.rdf.namespaces import ID, PREFIXES, SCHEMA, XSD
@@ -50,7 +50,7 @@ Propose = Callable[..., Proposal]
 
 @pytest.fixture(scope="module")
 def propose(built: Build) -> Propose:
-    proposer = LocalProposer(built.engine, Gate(build.own_shapes()))
+    proposer = LocalProposer(built.engine, Gate(data_folder.own_shapes()))
 
     def proposed(*quads: Quad) -> Proposal:
         return proposer.propose(Addition(tuple(placed(quad) for quad in quads)))

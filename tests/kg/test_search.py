@@ -13,11 +13,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kg import name_index, search
-from kg.build import Build
+from kg.changes.data_folder import Build
+from kg.changes.journal import Entry, Journal
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import IndexingError, JournalError
-from kg.journal import Entry, Journal
 from kg.name_index import kind_of
 from kg.rdf.io import Literal, NamedNode, Quad
 from kg.rdf.namespaces import BASE, HPEZ, HPSH, ID, RDFS, SKOS

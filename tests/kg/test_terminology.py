@@ -1,7 +1,7 @@
 """How often the terms of a vocabulary are used."""
 
-from kg.build import Build
 from kg.catalog import Census
+from kg.changes.data_folder import Build
 from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import HPEZ, ID
 from kg.terminology import examples, of_classes, uses

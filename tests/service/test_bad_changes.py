@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from kg.credentials import Credentials
+from kg.changes.credentials import Credentials
 
 TURTLE, TRIG, NQUADS, UPDATE = "text/turtle", "application/trig", "application/n-quads", "application/sparql-update"
 EXAMPLE = "https://w3id.org/hpez/graph/source/example"

@@ -13,8 +13,8 @@ import requests
 from flask import Flask
 
 import service
-from kg import build
-from kg.build import Build
+from kg.changes import data_folder
+from kg.changes.data_folder import Build
 from kg.examples import example, examples
 from kg.rdf.namespaces import HPEZ, PREFIXES
 from service import create_app, editor
@@ -136,7 +136,7 @@ def test_terms_are_served_for_completion(server: str) -> None:
 
 @pytest.fixture
 def app(built: Build, tmp_path: Path) -> Flask:
-    build.save(built, tmp_path)
+    data_folder.save(built, tmp_path)
     return create_app(Settings(data=tmp_path))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from kg.credentials import Credentials
+from kg.changes.credentials import Credentials
 
 Problem = Callable[[requests.Response, int, str], dict[str, object]]
 

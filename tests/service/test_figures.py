@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from kg import build
-from kg.build import Build
+from kg.changes import data_folder
+from kg.changes.data_folder import Build
 from kg.observations import observations
 from kg.rdf.namespaces import ID
 from service import create_app
@@ -211,5 +211,5 @@ def test_names_fall_back_visibly() -> None:
 @pytest.fixture(scope="module")
 def app_of(built: Build, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Any]:
     folder = tmp_path_factory.mktemp("figures")
-    build.save(built, folder)
+    data_folder.save(built, folder)
     return lambda: create_app(Settings(data=folder))

@@ -5,7 +5,7 @@ from pathlib import Path
 import requests
 from served import Served, serving
 
-from kg.credentials import Credentials
+from kg.changes.credentials import Credentials
 
 E = "https://example.org/"
 NUMBER = 2600

@@ -16,8 +16,8 @@ import pytest
 import requests
 from served import PLACE, Served, serving
 
-from kg.credentials import Credentials
-from kg.journal import FILE, Journal
+from kg.changes.credentials import Credentials
+from kg.changes.journal import FILE, Journal
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are set as Linux does it")
 

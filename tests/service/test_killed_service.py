@@ -17,10 +17,10 @@ import pytest
 import requests
 from served import PLACE, Served, serving
 
-from kg import build
-from kg.credentials import Credentials
-from kg.facts import SUBMISSION
-from kg.journal import Journal
+from kg.changes import data_folder
+from kg.changes.commit import SUBMISSION
+from kg.changes.credentials import Credentials
+from kg.changes.journal import Journal
 from kg.rdf.formats import NQUADS, TURTLE
 from kg.rdf.io import NamedNode, Quad, in_graph, parse, read
 from kg.rdf.namespaces import ID
@@ -114,7 +114,7 @@ def assert_served(served: Served, known: dict[int, str]) -> None:
     rows = requests.get(f"{served.url}/sparql", {"query": query}, timeout=30).json()["results"]["bindings"]
     counts = {row["place"]["value"]: row["n"]["value"] for row in rows}
     assert counts == {f"{ID}place/{name}": "5" for name in known.values()}
-    replayed = build.load(served.data)
+    replayed = data_folder.load(served.data)
     assert replayed is not None
     held = requests.get(f"{served.url}/graph.nq", timeout=60)
     assert frozenset(read(io.BytesIO(held.content), NQUADS)) == frozenset(replayed.quads())

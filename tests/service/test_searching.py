@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from kg.credentials import Credentials
+from kg.changes.credentials import Credentials
 
 ReadPage = Callable[[requests.Response], Any]
 Problem = Callable[[requests.Response, int, str], dict[str, object]]

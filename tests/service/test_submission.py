@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from kg.credentials import Credentials
+from kg.changes.credentials import Credentials
 
 PLACE = """@prefix schema: <https://schema.org/> .
 @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from kg.credentials import Credentials
-from kg.journal import Journal
+from kg.changes.credentials import Credentials
+from kg.changes.journal import Journal
 
 TURTLE = {"Content-Type": "text/turtle"}
 UPDATE = {"Content-Type": "application/sparql-update"}

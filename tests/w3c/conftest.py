@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from kg.build import Build, save
-from kg.credentials import Credentials
+from kg.changes.credentials import Credentials
+from kg.changes.data_folder import Build, save
 from kg.engine.counting import count
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.formats import TURTLE

@@ -21,9 +21,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from kg.changes.locks import in_turn
 from kg.engine.protocol import Delta
 from kg.errors import ConflictError, InputError, IntegrityError, JournalError, KgError, NotFoundError
-from kg.locks import in_turn
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import NamedNode, Quad, read, serialize
 from kg.validation.report import Report, report_from_json, report_to_json

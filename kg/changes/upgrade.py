@@ -7,10 +7,10 @@ have no names that two releases share: they are told by all that is said with th
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from kg.delta import Patch, delta_of
+from kg.changes.changeset import Patch, delta_of
+from kg.changes.rules import ORDER, target_graph
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
-from kg.materialise import ORDER, target_graph
 from kg.rdf.io import BlankNode, NamedNode, Quad, Triple, in_graph, named_apart
 from kg.rdf.namespaces import graph_iri
 from kg.resources import rules

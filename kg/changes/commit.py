@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
 
-from kg.delta import Addition, Change, Patch, Replacement, Replacements, Update, delta_of
+from kg.changes.changeset import Addition, Change, Patch, Replacement, Replacements, Update, delta_of
+from kg.changes.journal import Commit, Entry, IdempotencyKey, Journal
+from kg.changes.rules import expanded, expansion
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta, Engine
 from kg.engine.query import check_nesting
 from kg.errors import ConflictError, EngineError, InputError, PreconditionError, ScopeError, ShapesError
-from kg.journal import Commit, Entry, IdempotencyKey, Journal
-from kg.materialise import expanded, expansion
 from kg.rdf.io import BlankNode, DefaultGraph, NamedNode, Quad, named_apart
 from kg.rdf.namespaces import graph_iri
 from kg.validation.incremental import Gate

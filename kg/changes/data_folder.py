@@ -24,17 +24,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from kg import resources
+from kg.changes.journal import BASE_HASH, BASE_MANIFEST, Entry, Journal, Release
+from kg.changes.journal import FILE as JOURNAL
+from kg.changes.locks import if_free
+from kg.changes.rules import expanded
+from kg.changes.upgrade import named_alike, release_delta
 from kg.engine.counting import count, counts_from_json, counts_to_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Counts, Delta
 from kg.errors import ConfigurationError, ConflictError, KgError, RdfSyntaxError
-from kg.journal import BASE_HASH, BASE_MANIFEST, Entry, Journal, Release
-from kg.journal import FILE as JOURNAL
-from kg.locks import if_free
-from kg.materialise import expanded
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import NamedNode, Quad, canonical_nquads, read, term_text, write
-from kg.release import named_alike, release_delta
 from kg.validation import report as findings
 from kg.validation import shacl
 from kg.validation.incremental import Gate

@@ -1,0 +1,1 @@
+"""The write path: changesets, rules, commits, the journal, the data folder, upgrades and credentials."""
