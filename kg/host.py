@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from kg import messages, name_index
+from kg import messages
 from kg.changes.changeset import Addition, Change
 from kg.changes.commit import Judge, LocalProposer, Proposal, placed, propose
 from kg.changes.data_folder import open_or_build, own_shapes, snapshot, snapshot_due
@@ -35,6 +35,7 @@ from kg.validation import report as findings
 from kg.validation import shacl
 from kg.validation.incremental import Gate
 from kg.validation.report import Report
+from kg.views import name_index
 
 MIB: Final = 1024 * 1024
 READY: Final = "ready"

@@ -6,8 +6,8 @@ from typing import Final
 
 from babel.numbers import format_compact_decimal, format_decimal
 
-from kg.observations import Observation
 from kg.rdf.namespaces import ID, PREFIXES
+from kg.views.observations import Observation
 
 _UNIT: Final = PREFIXES["unit"]
 _QUALIFIER: Final = ID + "qualifier/"

@@ -11,7 +11,6 @@ from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityToo
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder
 
-from kg.context import project_context
 from kg.errors import UnsupportedFormatError
 from kg.rdf.formats import JSONLD, TURTLE, RdfFormat, rdf_format, rdf_format_of_file
 from kg.rdf.io import Quad, parse
@@ -19,6 +18,7 @@ from kg.rdf.jsonld import with_context
 from kg.rdf.namespaces import BASE
 from kg.validation.source_lines import Lines
 from kg.validation.source_lines import lines as read_lines
+from kg.views.jsonld_context import project_context
 from service.pages import context_url
 from service.state import knowledge_graph
 

@@ -5,11 +5,11 @@ from typing import Final
 
 from flask import Blueprint, Response, request
 
-from kg.catalog import Dump, Site, catalogue
-from kg.context import project_context
 from kg.rdf.formats import DATASET_FORMATS, GRAPH_FORMATS, JSONLD, NQUADS, RDF_FORMATS, TURTLE, RdfFormat
 from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import graph_name
+from kg.views.dataset_description import Dump, Site, catalogue
+from kg.views.jsonld_context import project_context
 from service.caching import revalidated
 from service.negotiation import required
 from service.pages import absolute_url, compact_response, url_name

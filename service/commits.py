@@ -8,9 +8,9 @@ from flask import Blueprint, Response, jsonify, render_template, request, url_fo
 
 from kg.changes.journal import Commit
 from kg.changes.rdf_patch import MEDIA_TYPE, rdf_patch
-from kg.describe import labels
 from kg.errors import NotFoundError, ScopeError
 from kg.rdf.io import NamedNode
+from kg.views.description import labels
 from service import changes
 from service.naming import Names
 from service.negotiation import HTML, MediaType, required

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from kg.describe import Anchor, Description
 from kg.rdf.io import RDF_TYPE, XSD_STRING, BlankNode, Literal, NamedNode, Term, Triple
 from kg.rdf.namespaces import compact
+from kg.views.description import Anchor, Description
 from service.naming import MOST_TEXT, plain_name, shortened
 
 _DEPTH: Final = 3

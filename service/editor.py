@@ -8,9 +8,9 @@ from flask import Blueprint, Response, render_template, request
 from flask_babel import gettext
 from werkzeug.exceptions import NotFound
 
-from kg.completion import completion
-from kg.examples import example, examples
 from kg.rdf.namespaces import BASE
+from kg.views.autocomplete import completion
+from kg.views.example_queries import example, examples
 from service.caching import revalidated
 from service.pages import page_response
 from service.state import knowledge_graph

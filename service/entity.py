@@ -8,13 +8,13 @@ from typing import Any, Final
 from flask import render_template, request
 from werkzeug.exceptions import BadRequest
 
-from kg.claims import Claim, Relation, of_relations, without_figure
-from kg.describe import Anchor
-from kg.issues import concerning, details
-from kg.observations import FILTERS, Observation, observations
-from kg.portrait import Group, Portrait, Way, in_text_order, place, slice_of
 from kg.rdf.io import RDF_TYPE, Literal, NamedNode, Term
 from kg.rdf.namespaces import DCTERMS, HPEZ, ID, OA, PREFIXES, PROV, RDFS, SCHEMA, SKOS
+from kg.views.claims import Claim, Relation, of_relations, without_figure
+from kg.views.description import Anchor
+from kg.views.issues import concerning, details
+from kg.views.observations import FILTERS, Observation, observations
+from kg.views.summary import Group, Portrait, Way, in_text_order, place, slice_of
 from service.figure_charts import Chart, charts
 from service.naming import Names, alphabetical, literal_text, plain_name
 from service.neighbourhood import Neighbour, picture, stacked

@@ -11,8 +11,8 @@ from flask_babel import gettext
 from markupsafe import Markup
 
 from kg.charts import COLOURED, Bar, bars
-from kg.observations import Observation
 from kg.rdf.namespaces import ID, PREFIXES
+from kg.views.observations import Observation
 from service.amounts import number, short
 
 MOST_BARS: Final = 12

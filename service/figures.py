@@ -11,12 +11,12 @@ from flask import Blueprint, Response, jsonify, render_template, request, url_fo
 from flask_babel import gettext
 from werkzeug.exceptions import BadRequest
 
-from kg.describe import labels
 from kg.engine.protocol import Engine
 from kg.errors import NotFoundError
-from kg.observations import FILTERS, Observation, Page, choices, observations, page
 from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import ID
+from kg.views.description import labels
+from kg.views.observations import FILTERS, Observation, Page, choices, observations, page
 from service import amounts
 from service.caching import revalidated
 from service.figure_charts import Chart, charts, status_name

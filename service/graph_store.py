@@ -9,7 +9,6 @@ from urllib.parse import quote
 from flask import Blueprint, Response, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 
-from kg.catalog import graph_title
 from kg.changes.changeset import Addition, Change, Removal, Replacement
 from kg.changes.commit import replacements
 from kg.engine.query import gzipped
@@ -18,6 +17,7 @@ from kg.rdf.formats import DATASET_FORMATS, GZIP, RDF_FORMATS, RdfFormat
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, iri_spellings
 from kg.rdf.iris import resolve
 from kg.rdf.namespaces import graph_iri, graph_name, slug
+from kg.views.dataset_description import graph_title
 from service import body
 from service.caching import result_response, revalidated
 from service.catalog import dumps

@@ -5,12 +5,12 @@ from typing import Final
 
 from flask import Response, render_template
 
-from kg.describe import labels
 from kg.errors import IndexingError
-from kg.examples import Example, examples
-from kg.issues import kinds
 from kg.rdf.io import NamedNode
-from kg.search import Found
+from kg.views.description import labels
+from kg.views.example_queries import Example, examples
+from kg.views.issues import kinds
+from kg.views.search import Found
 from service.figures import charts_of_2024
 from service.kinds import kind_name
 from service.observability import engine_time

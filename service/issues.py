@@ -5,8 +5,8 @@ from typing import Any, Final
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 
-from kg.issues import Issue, kinds, listed
 from kg.rdf.io import NamedNode, iri_spellings
+from kg.views.issues import Issue, kinds, listed
 from service.caching import revalidated
 from service.negotiation import HTML, MediaType, required
 from service.observability import engine_time

@@ -2,7 +2,7 @@
 
 from flask_babel import gettext
 
-from kg.name_index import FOREIGN
+from kg.views.name_index import FOREIGN
 
 
 def kind_name(kind: str) -> str:

@@ -9,11 +9,11 @@ from babel.dates import format_date
 from babel.numbers import format_decimal
 from flask_babel import gettext
 
-from kg.describe import labels
 from kg.engine.protocol import Engine
 from kg.rdf.io import Literal, NamedNode
 from kg.rdf.namespaces import ID, XSD, compact
 from kg.sources.folding import fold
+from kg.views.description import labels
 from service import vocabulary
 
 LONGEST: Final = 240

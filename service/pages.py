@@ -15,11 +15,11 @@ from werkzeug.http import dump_options_header
 from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from kg.context import project_context
 from kg.rdf.formats import JSONLD, RdfFormat
 from kg.rdf.io import Literal, NamedNode, Term, Triple, serialize
 from kg.rdf.jsonld import document
 from kg.rdf.namespaces import BASE, HPEZ, HPSH, ID, SH, VOID, compact
+from kg.views.jsonld_context import project_context
 from service import words
 from service.negotiation import LANGUAGES, language
 

@@ -9,14 +9,14 @@ from typing import Final
 from flask import Blueprint, Response, render_template, request, url_for
 from flask_babel import gettext
 
-from kg.catalog import current_version
-from kg.describe import Description, describe, is_known, labels
 from kg.errors import NotFoundError
-from kg.portrait import portrait
 from kg.rdf.formats import GRAPH_FORMATS, RDF_FORMATS, RdfFormat
 from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import BASE, HPEZ, HPSH, ID, graph_iri
-from kg.terminology import Use, examples, of_classes, uses
+from kg.views.dataset_description import current_version
+from kg.views.description import Description, describe, is_known, labels
+from kg.views.summary import portrait
+from kg.views.term_usage import Use, examples, of_classes, uses
 from service import home
 from service.caching import result_response, revalidated
 from service.catalog import described

@@ -8,8 +8,8 @@ from urllib.parse import urljoin
 
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
 
-from kg.search import Found, Match, Question
 from kg.sources.folding import parts
+from kg.views.search import Found, Match, Question
 from service.caching import revalidated
 from service.kinds import kind_name
 from service.negotiation import HTML, MediaType, required

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
-from kg.catalog import Counts, Site
 from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS
 from kg.rdf.io import RDF_TYPE, BlankNode, Literal, NamedNode, Triple
 from kg.rdf.namespaces import SD, VOID
+from kg.views.dataset_description import Counts, Site
 from service.settings import DefaultGraph
 from service.state import knowledge_graph
 

@@ -6,8 +6,6 @@ from typing import Final
 
 from flask import Flask, current_app
 
-from kg import name_index
-from kg.catalog import Census
 from kg.changes.commit import ApartProposer, FactJudge, Facts, Judge
 from kg.changes.credentials import Credentials, Throttle
 from kg.changes.data_folder import open_or_build, own_shapes, replay
@@ -15,9 +13,11 @@ from kg.changes.journal import Journal
 from kg.engine.cells import CellsEngine
 from kg.engine.protocol import Engine
 from kg.host import HostedJudge, HostedProposer
-from kg.search import Names
 from kg.sources.evidence import Texts
 from kg.validation.incremental import Gate
+from kg.views import name_index
+from kg.views.dataset_description import Census
+from kg.views.search import Names
 from service.settings import Settings
 
 ABANDONED: Final = "hpkg.abandoned"

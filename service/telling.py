@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kg.claims import Claim, claims_of
-from kg.describe import Anchor
 from kg.engine.protocol import Engine
-from kg.issues import Issue
-from kg.observations import Observation
 from kg.rdf.io import NamedNode
 from kg.sources.evidence import CitedSource, Passage, Texts, passage
+from kg.views.claims import Claim, claims_of
+from kg.views.description import Anchor
+from kg.views.issues import Issue
+from kg.views.observations import Observation
 from service import amounts
 from service.naming import Names, named
 from service.pages import page_language

@@ -5,7 +5,6 @@ from typing import IO
 
 import pytest
 
-from kg.catalog import Census, Counts, Dump, Site, catalogue, current_version, graph_title
 from kg.changes.commit import Judge, LocalProposer
 from kg.changes.data_folder import Build, own_shapes
 from kg.engine.cells import CellsEngine
@@ -19,6 +18,7 @@ from kg.rdf.formats import NQUADS, TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, Triple, in_graph, parse
 from kg.rdf.namespaces import DCAT, ID, ONTOLOGY, VOID, graph_iri
 from kg.validation.incremental import Gate
+from kg.views.dataset_description import Census, Counts, Dump, Site, catalogue, current_version, graph_title
 
 SITE = Site(
     home="http://example.org/",

@@ -1,7 +1,7 @@
 """What the editor of queries completes."""
 
-from kg.completion import completion
 from kg.rdf.namespaces import HPEZ, PREFIXES
+from kg.views.autocomplete import completion
 
 
 def test_terms_of_the_ontology_have_names_in_both_languages() -> None:

@@ -1,13 +1,13 @@
 import pytest
 
-from kg import describe as module
 from kg.changes.data_folder import Build
-from kg.describe import describe, is_known
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import NotFoundError
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import BlankNode, NamedNode, Triple, in_graph, parse
 from kg.rdf.namespaces import ID, RDFS
+from kg.views import description as module
+from kg.views.description import describe, is_known
 
 GRAPH = NamedNode("urn:graph")
 LABEL = NamedNode(RDFS + "label")

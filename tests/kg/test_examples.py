@@ -3,8 +3,8 @@
 import pytest
 
 from kg.changes.data_folder import Build
-from kg.examples import Example, example, examples
 from kg.resources import queries
+from kg.views.example_queries import Example, example, examples
 
 LANGUAGES = ("en", "vi")
 

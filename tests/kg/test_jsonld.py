@@ -7,13 +7,13 @@ import rdflib
 from rdflib.compare import isomorphic
 
 from kg.changes.data_folder import Build
-from kg.context import project_context
-from kg.describe import describe
 from kg.errors import RdfSyntaxError
 from kg.rdf.formats import JSONLD, TURTLE
 from kg.rdf.io import NamedNode, Quad, Triple, canonical_nquads, parse, rdflib_graph
 from kg.rdf.jsonld import LANGUAGE, MAX_REFERENCES, REFERENCE, Context, Name, document, with_context
 from kg.rdf.namespaces import ID, PREFIXES
+from kg.views.description import describe
+from kg.views.jsonld_context import project_context
 
 URL = "https://example.org/context.jsonld"
 CONTEXT = Context(

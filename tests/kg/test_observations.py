@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 
 from kg.changes.data_folder import Build
-from kg.observations import FILTERS, choices, observations, page
 from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import ID
+from kg.views.observations import FILTERS, choices, observations, page
 
 CLAIM = ID + "claim/dnhn-94474/"
 
@@ -57,12 +57,12 @@ def test_a_small_selection_is_sorted_before_it_is_cut(built: Build) -> None:
 
 
 def test_a_large_selection_is_cut_as_it_comes(built: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kg.observations.SORTED_PAGES", 5)
+    monkeypatch.setattr("kg.views.observations.SORTED_PAGES", 5)
     whole = {item.claim for item in observations(built.engine, {})}
     pages = [page(built.engine, {}, number, 10) for number in (1, 2, 3)]
     assert {item.claim for part in pages for item in part.items} == whole
     assert [(part.total, part.more) for part in pages] == [(None, True), (None, True), (None, False)]
-    monkeypatch.setattr("kg.observations.DEEPEST", 10)
+    monkeypatch.setattr("kg.views.observations.DEEPEST", 10)
     assert [page(built.engine, {}, number, 10).more for number in (1, 2)] == [True, False]
     assert page(built.engine, {}, 3, 10).items == ()
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from kg import issues, portrait
 from kg.changes.data_folder import Build
-from kg.claims import claims_of, of_relations, without_figure
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import NotFoundError
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import NamedNode, in_graph, parse
 from kg.rdf.namespaces import HPEZ, ID
+from kg.views import issues, summary
+from kg.views.claims import claims_of, of_relations, without_figure
 
 HEZA = NamedNode(ID + "org/heza")
 SOURCE = NamedNode(ID + "source/dnhn-94474")
@@ -24,16 +24,16 @@ def test_a_portrait_samples_and_counts_both_ways() -> None:
     said = "".join(f"<urn:o> <urn:has> {n} . <urn:s{n}> <urn:many> <urn:o> ." for n in range(100))
     held = engine(said + "<urn:one> <urn:few> <urn:o> . <urn:o> a <urn:Class> .")
     held.extend(in_graph(parse(b"<urn:one> <urn:few> <urn:o> .", TURTLE), NamedNode("urn:other")))
-    found = portrait.portrait(held, "urn:o")
+    found = summary.portrait(held, "urn:o")
     assert {(item.way, item.predicate): (item.size, len(item.values)) for item in found.groups} == {
-        ("out", "urn:has"): (100, portrait.SAMPLE),
+        ("out", "urn:has"): (100, summary.SAMPLE),
         ("out", "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"): (1, 1),
-        ("in", "urn:many"): (100, portrait.SAMPLE),
+        ("in", "urn:many"): (100, summary.SAMPLE),
         ("in", "urn:few"): (1, 1),
     }
     assert found.types == ("urn:Class",)
     many = next(item for item in found.inverse if item.predicate == "urn:many")
-    pages = [portrait.slice_of(held, found.iri, many, first, 30).nodes for first in range(0, 120, 30)]
+    pages = [summary.slice_of(held, found.iri, many, first, 30).nodes for first in range(0, 120, 30)]
     assert [len(page) for page in pages] == [30, 30, 30, 10]
     assert len({node for page in pages for node in page}) == 100
 
@@ -41,11 +41,11 @@ def test_a_portrait_samples_and_counts_both_ways() -> None:
 @pytest.mark.parametrize("iri", ["urn:nothing", "no iri", "", "urn:a> ?p ?o } #"])
 def test_nothing_said(iri: str) -> None:
     with pytest.raises(NotFoundError):
-        portrait.portrait(engine("<urn:a> <urn:p> 1 ."), iri)
+        summary.portrait(engine("<urn:a> <urn:p> 1 ."), iri)
 
 
 def test_claims_come_in_the_order_of_the_text(built: Build) -> None:
-    pages = [portrait.in_text_order(built.engine, SOURCE, first, 30) for first in range(0, 90, 30)]
+    pages = [summary.in_text_order(built.engine, SOURCE, first, 30) for first in range(0, 90, 30)]
     claims = [claim for page, _ in pages for claim in page]
     starts = [claim.start for claim in claims_of(built.engine, claims).values()]
     assert {size for _, size in pages} == {len(claims)} == {len(set(claims))}
@@ -53,9 +53,9 @@ def test_claims_come_in_the_order_of_the_text(built: Build) -> None:
 
 
 def test_a_place(built: Build) -> None:
-    found = portrait.place(built.engine, NamedNode(ID + "evidence/dnhn-94474/1884-1895"))
-    assert found == portrait.Place(SOURCE, 1884, 1895, "4,35 tỷ USD")
-    assert portrait.place(built.engine, HEZA) is None
+    found = summary.place(built.engine, NamedNode(ID + "evidence/dnhn-94474/1884-1895"))
+    assert found == summary.Place(SOURCE, 1884, 1895, "4,35 tỷ USD")
+    assert summary.place(built.engine, HEZA) is None
 
 
 def test_what_claims_say(built: Build) -> None:

@@ -12,18 +12,18 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from kg import name_index, search
 from kg.changes.data_folder import Build
 from kg.changes.journal import Entry, Journal
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import IndexingError, JournalError
-from kg.name_index import kind_of
 from kg.rdf.io import Literal, NamedNode, Quad
 from kg.rdf.namespaces import BASE, HPEZ, HPSH, ID, RDFS, SKOS
-from kg.search import CANDIDATES, Found, Names, Question
 from kg.sources.folding import fold, parts, spellings, words
 from kg.validation.report import Report
+from kg.views import name_index, search
+from kg.views.name_index import kind_of
+from kg.views.search import CANDIDATES, Found, Names, Question
 
 LABEL, ALTERNATIVE = NamedNode(RDFS + "label"), NamedNode(SKOS + "altLabel")
 HERE, THERE = NamedNode("urn:here"), NamedNode("urn:there")

@@ -1,10 +1,10 @@
 """How often the terms of a vocabulary are used."""
 
-from kg.catalog import Census
 from kg.changes.data_folder import Build
 from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import HPEZ, ID
-from kg.terminology import examples, of_classes, uses
+from kg.views.dataset_description import Census
+from kg.views.term_usage import examples, of_classes, uses
 
 
 def test_terms_are_counted_with_an_example(built: Build) -> None:

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from kg.observations import Observation
 from kg.rdf.namespaces import ID, PREFIXES
+from kg.views.observations import Observation
 from service.amounts import exact, short
 
 

@@ -14,7 +14,7 @@ from kg.engine.protocol import QueryRequest, QueryResult
 from kg.errors import ConfigurationError, EngineError, KgError
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import NamedNode, in_graph, parse
-from kg.search import Names
+from kg.views.search import Names
 from service import create_app, gateway, state
 from service.settings import Settings
 

@@ -15,8 +15,8 @@ from flask import Flask
 import service
 from kg.changes import data_folder
 from kg.changes.data_folder import Build
-from kg.examples import example, examples
 from kg.rdf.namespaces import HPEZ, PREFIXES
+from kg.views.example_queries import example, examples
 from service import create_app, editor
 from service.settings import Settings
 

@@ -12,8 +12,8 @@ import requests
 
 from kg.changes import data_folder
 from kg.changes.data_folder import Build
-from kg.observations import observations
 from kg.rdf.namespaces import ID
+from kg.views.observations import observations
 from service import create_app
 from service.figures import _text, charts_of_2024
 from service.naming import Names

@@ -12,7 +12,7 @@ import requests
 from rdflib.compare import isomorphic
 from rdflib.namespace import RDFS
 
-from kg.context import project_context
+from kg.views.jsonld_context import project_context
 
 Problem = Callable[[requests.Response, int, str], dict[str, object]]
 

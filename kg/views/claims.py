@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from kg.describe import Anchor, anchors
 from kg.engine.protocol import Engine
-from kg.observations import Observation, of_claims
 from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import HPEZ, PROV, RDF, SPARQL_PREFIXES
+from kg.views.description import Anchor, anchors
+from kg.views.observations import Observation, of_claims
 
 _SAID: Final = (
     SPARQL_PREFIXES

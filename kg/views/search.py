@@ -18,11 +18,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from kg import name_index
 from kg.changes.journal import Journal
 from kg.errors import IndexingError, JournalError
-from kg.name_index import is_preferred, kind_word, rank_of
 from kg.sources.folding import Spelling, spellings, words
+from kg.views import name_index
+from kg.views.name_index import is_preferred, kind_word, rank_of
 
 QUESTION: Final = 200
 """Characters of a question that are looked at."""
