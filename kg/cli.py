@@ -20,19 +20,19 @@ from kg import resources, stewardship
 from kg.changes import data_folder
 from kg.client import Client
 from kg.engine import remote
-from kg.engine.cells import CellsEngine
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Dataset, QueryRequest
 from kg.engine.query import answer, check
 from kg.errors import KgError, UnknownGraphError, UnsupportedFormatError
-from kg.host import HostSettings
 from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, TSV, TURTLE, RdfFormat, ResultFormat, by_name
 from kg.rdf.io import NamedNode, Quad, canonical_nquads, canonical_turtle, compress, serialize
 from kg.rdf.namespaces import compact, graph_name
 from kg.reports import print_findings
 from kg.sources import evidence as anchors
-from kg.supervisor import supervised
 from kg.validation import shacl
+from kg.workers.main import HostSettings
+from kg.workers.pool_engine import CellsEngine
+from kg.workers.supervisor import supervised
 
 _LINGER: Final = 5
 """Seconds past the longest deadline that a worker of the web server may take to end."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
 
-from kg.engine.cells import CellsEngine
 from kg.engine.protocol import Engine
+from kg.workers.pool_engine import CellsEngine
 from service import (
     additions,
     caching,

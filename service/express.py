@@ -13,11 +13,11 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import quote_etag
 from werkzeug.utils import get_content_type
 
-from kg.engine.cells import CellsEngine
-from kg.engine.lane import Lane
 from kg.engine.protocol import QueryRequest
 from kg.engine.query import check
 from kg.errors import KgError
+from kg.workers.leases import Lane
+from kg.workers.pool_engine import CellsEngine
 from service import body
 from service.caching import (
     IDENTITY,

@@ -10,14 +10,14 @@ from kg.changes.commit import ApartProposer, FactJudge, Facts, Judge
 from kg.changes.credentials import Credentials, Throttle
 from kg.changes.data_folder import open_or_build, own_shapes, replay
 from kg.changes.journal import Journal
-from kg.engine.cells import CellsEngine
 from kg.engine.protocol import Engine
-from kg.host import HostedJudge, HostedProposer
 from kg.sources.evidence import Texts
 from kg.validation.incremental import Gate
 from kg.views import name_index
 from kg.views.dataset_description import Census
 from kg.views.search import Names
+from kg.workers.main import HostedJudge, HostedProposer
+from kg.workers.pool_engine import CellsEngine
 from service.settings import Settings
 
 ABANDONED: Final = "hpkg.abandoned"

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kg.engine.cell import Answer, Limits
-from kg.engine.cells import CellsEngine, VersionFile, listening
-from kg.engine.keeper import House, Keeper
 from kg.errors import InputError, ResultTooLargeError
+from kg.workers.dispatcher import House, Keeper
+from kg.workers.pool_engine import CellsEngine, VersionFile, listening
+from kg.workers.worker import Answer, Limits
 
 MIB = 1024 * 1024
 

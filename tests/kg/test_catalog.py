@@ -7,18 +7,18 @@ import pytest
 
 from kg.changes.commit import Judge, LocalProposer
 from kg.changes.data_folder import Build, own_shapes
-from kg.engine.cells import CellsEngine
 from kg.engine.counting import count
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import PropertyCounts, QueryRequest, Row
-from kg.engine.wire import Header
 from kg.errors import DeadlineError, MemoryLimitError, QueueFullError
-from kg.host import operations
 from kg.rdf.formats import NQUADS, TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, Triple, in_graph, parse
 from kg.rdf.namespaces import DCAT, ID, ONTOLOGY, VOID, graph_iri
 from kg.validation.incremental import Gate
 from kg.views.dataset_description import Census, Counts, Dump, Site, catalogue, current_version, graph_title
+from kg.workers.framing import Header
+from kg.workers.main import operations
+from kg.workers.pool_engine import CellsEngine
 
 SITE = Site(
     home="http://example.org/",

@@ -15,11 +15,7 @@ from typing import Any
 import pytest
 from house import HOUSE, MIB, children, keeping, until
 
-from kg.engine import landlock
-from kg.engine.cells import CellsEngine
-from kg.engine.keeper import SHORT_SLICE, SLICE
 from kg.engine.protocol import QueryRequest
-from kg.engine.wire import Message, send
 from kg.errors import (
     CellCrashError,
     DeadlineError,
@@ -31,6 +27,10 @@ from kg.errors import (
     SpoolFullError,
     UnreachableError,
 )
+from kg.workers import sandbox
+from kg.workers.dispatcher import SHORT_SLICE, SLICE
+from kg.workers.framing import Message, send
+from kg.workers.pool_engine import CellsEngine
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="cells need Linux")
 
@@ -217,7 +217,7 @@ def test_killed_cells_are_replaced() -> None:
         assert len(children(keeper)) == HOUSE.cells
 
 
-@pytest.mark.skipif(not landlock.is_available(), reason="the kernel has no Landlock for the network (Linux 6.7)")
+@pytest.mark.skipif(not sandbox.is_available(), reason="the kernel has no Landlock for the network (Linux 6.7)")
 def test_cells_connect_to_nobody_unless_they_may() -> None:
     """What a query could be made to call in spite of all that reads it, the kernel refuses."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

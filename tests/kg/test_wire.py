@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kg import errors
-from kg.engine.wire import Message, Reader, WireError, described, raised, send
 from kg.errors import KgError, NotAcceptableError, PositionedError, QuerySyntaxError
+from kg.workers.framing import Message, Reader, WireError, described, raised, send
 
 headers = st.dictionaries(st.text(max_size=10).filter(lambda key: key != "file"), st.text() | st.integers(), max_size=4)
 messages = st.builds(Message, headers, st.binary(max_size=3000))

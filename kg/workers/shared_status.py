@@ -5,7 +5,7 @@ import struct
 from collections import Counter
 from typing import Final
 
-from kg.engine.wire import ERROR_CODES
+from kg.workers.framing import ERROR_CODES
 
 OUTCOMES: Final = ("answered", "abandoned", *sorted(ERROR_CODES))
 """How a job may end: well, without anybody to take the answer, or with an error of a code."""

@@ -21,11 +21,11 @@ from typing import IO, Final
 
 from kg.engine.embedded import rows_of_json
 from kg.engine.protocol import Dataset, QueryRequest, QueryResult, Row
-from kg.engine.wire import Header, Message, Reader, WireError, encoded, post, raised, send
 from kg.errors import CellCrashError, EngineError, UnreachableError
 from kg.rdf.formats import JSON, NQUADS, NTRIPLES, RdfFormat, ResultFormat
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, Triple, in_graph, parse
 from kg.sparql.tokens import shape
+from kg.workers.framing import Header, Message, Reader, WireError, encoded, post, raised, send
 
 UNNAMED: Final = "default"
 """What stands for the unnamed graph in a message; no IRI looks like it."""

@@ -26,10 +26,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from kg.engine.board import Board
-from kg.engine.cell import Limits, Operation, Resident
-from kg.engine.wire import Header, Message, Reader, WireError, described, send
 from kg.errors import CellCrashError, DeadlineError, KgError, MemoryLimitError, QueueFullError, SpoolFullError
+from kg.workers.framing import Header, Message, Reader, WireError, described, send
+from kg.workers.shared_status import Board
+from kg.workers.worker import Limits, Operation, Resident
 
 SLICE: Final = 0.25
 """Seconds after which a job counts as slow."""

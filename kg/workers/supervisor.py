@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from kg.errors import ConfigurationError
-from kg.host import READY, HostSettings
+from kg.workers.main import READY, HostSettings
 
 _LINGER: Final = 2.0
 """Seconds past the longest deadline that running jobs are given when the service stops."""
@@ -45,7 +45,7 @@ class Supervisor:
 
     def _started(self) -> "subprocess.Popen[str]":
         process = subprocess.Popen(  # noqa: S603 - it is this very program
-            [sys.executable, "-m", "kg.host", str(self._folder)],
+            [sys.executable, "-m", "kg.workers.main", str(self._folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

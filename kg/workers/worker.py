@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from kg.engine.board import Board
-from kg.engine.landlock import deny_connections
-from kg.engine.wire import Header, Message, Reader, described, send
 from kg.errors import EngineError, KgError, MemoryLimitError
+from kg.workers.framing import Header, Message, Reader, described, send
+from kg.workers.sandbox import deny_connections
+from kg.workers.shared_status import Board
 
 INLINE: Final = 1024 * 1024
 """Bytes of an answer that travel within the message; a longer answer goes as an open file."""

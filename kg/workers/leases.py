@@ -10,10 +10,10 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Final
 
-from kg.engine.cells import CellsEngine, Lease
 from kg.engine.protocol import QueryRequest, QueryResult
-from kg.engine.wire import Message, WireError
 from kg.errors import KgError
+from kg.workers.framing import Message, WireError
+from kg.workers.pool_engine import CellsEngine, Lease
 
 MOMENT: Final = 0.025
 """Seconds after which a job is no longer short."""

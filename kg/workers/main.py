@@ -1,7 +1,7 @@
-"""The keeper's side of `hpkg serve`: load the graph, say what cells can do with it, and keep the house.
+"""Run the dispatcher of `hpkg serve`: load the graph, register what workers can do with it, and serve jobs.
 
-Run as `python -m kg.host FOLDER` with the settings as JSON on standard input; "ready" on standard output says that
-jobs are taken, any other line why not. It ends when standard input does.
+Run as `python -m kg.workers.main FOLDER` with the settings as JSON on standard input. The line "ready" on standard
+output says that jobs are accepted; any other line says why not. The process ends when its standard input does.
 """
 
 import errno
@@ -16,18 +16,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from kg import messages
 from kg.changes.changeset import Addition, Change
 from kg.changes.commit import Judge, LocalProposer, Proposal, placed, propose
 from kg.changes.data_folder import open_or_build, own_shapes, snapshot, snapshot_due
 from kg.changes.journal import Journal
-from kg.engine.cell import INLINE, Answer, Limits, Operation
-from kg.engine.cells import UNNAMED, CellsEngine, VersionFile, listening
 from kg.engine.counting import counts_to_json
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.keeper import Chores, House, Keeper
 from kg.engine.protocol import Dataset, QueryRequest, QueryResult
-from kg.engine.wire import Header, Message
 from kg.errors import IntegrityError, JournalError, KgError, ResultTooLargeError
 from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse, serialize
@@ -36,6 +31,11 @@ from kg.validation import shacl
 from kg.validation.incremental import Gate
 from kg.validation.report import Report
 from kg.views import name_index
+from kg.workers import codec
+from kg.workers.dispatcher import Chores, House, Keeper
+from kg.workers.framing import Header, Message
+from kg.workers.pool_engine import UNNAMED, CellsEngine, VersionFile, listening
+from kg.workers.worker import INLINE, Answer, Limits, Operation
 
 MIB: Final = 1024 * 1024
 READY: Final = "ready"
@@ -69,10 +69,10 @@ class HostedProposer:
 
     def propose(self, change: Change) -> Proposal:
         """Judge a change as against the current generation."""
-        header, payload = messages.of_change(change)
+        header, payload = codec.of_change(change)
         _, body = self._engine.call({**header, "op": "propose"}, payload, timeout=self._timeout)
         with body:
-            return messages.proposal(json.load(body))
+            return codec.proposal(json.load(body))
 
 
 class HostedJudge:
@@ -131,10 +131,10 @@ def operations(engine: EmbeddedEngine, own: Gate, judge: Judge) -> Mapping[str, 
         return Answer({"counts": None if known is None else counts_to_json(known)})
 
     def propose_change(header: Header, payload: bytes) -> Answer:
-        return _plain(messages.of_proposal(propose(engine, own, messages.change(header, payload))))
+        return _plain(codec.of_proposal(propose(engine, own, codec.change(header, payload))))
 
     def follow(header: Header, payload: bytes) -> Answer:
-        engine.follow(messages.delta(json.loads(payload)), header["generation"])
+        engine.follow(codec.delta(json.loads(payload)), header["generation"])
         return Answer({})
 
     def judge_facts(_: Header, payload: bytes) -> Answer:
@@ -236,7 +236,7 @@ def _caught_up(
     try:
         for commit in journal.since(before):
             engine.follow(commit.delta, commit.number)
-            payload = json.dumps(messages.of_delta(commit.delta), ensure_ascii=False).encode()
+            payload = json.dumps(codec.of_delta(commit.delta), ensure_ascii=False).encode()
             yield Message({"op": "follow", "generation": commit.number}, payload)
     except (JournalError, IntegrityError) as error:
         sys.stderr.write(f"{error}\n")
