@@ -13,7 +13,7 @@ from kg.changes import data_folder
 from kg.changes.credentials import Credentials
 from kg.changes.data_folder import Build
 from kg.changes.journal import Journal
-from kg.cli import main
+from kg.cli.app import main
 from kg.errors import ConfigurationError, JournalError
 from kg.rdf.formats import NQUADS, TURTLE
 from kg.rdf.io import canonical_nquads, parse

@@ -10,11 +10,11 @@ from kg.changes import data_folder
 from kg.changes.changeset import Addition
 from kg.changes.commit import LocalProposer, Proposal, placed
 from kg.changes.data_folder import Build
+from kg.cli.printing import report_of
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, parse, serialize
 from kg.rdf.namespaces import ID, PREFIXES, SCHEMA, XSD
-from kg.reports import report_of
 from kg.validation.incremental import Gate
 from kg.validation.report import Report, report_from_json, report_to_json
 

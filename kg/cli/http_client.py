@@ -9,10 +9,10 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from kg.changes.changeset import Replacements
+from kg.cli.printing import report_of
 from kg.errors import InputError, UnknownGraphError, UnreachableError
 from kg.rdf.formats import NQUADS, NTRIPLES
 from kg.rdf.io import NamedNode, Quad, in_graph, parse, serialize
-from kg.reports import report_of
 from kg.validation.report import Report
 
 _PATIENCE: Final = 120.0

@@ -16,9 +16,11 @@ from granian.constants import Interfaces
 from rich.console import Console
 from rich.table import Table
 
-from kg import resources, stewardship
+from kg import resources
 from kg.changes import data_folder
-from kg.client import Client
+from kg.cli import write_commands
+from kg.cli.http_client import Client
+from kg.cli.printing import print_findings
 from kg.engine import remote
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Dataset, QueryRequest
@@ -27,7 +29,6 @@ from kg.errors import KgError, UnknownGraphError, UnsupportedFormatError
 from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, TSV, TURTLE, RdfFormat, ResultFormat, by_name
 from kg.rdf.io import NamedNode, Quad, canonical_nquads, canonical_turtle, compress, serialize
 from kg.rdf.namespaces import compact, graph_name
-from kg.reports import print_findings
 from kg.sources import evidence as anchors
 from kg.validation import shacl
 from kg.workers.main import HostSettings
@@ -38,8 +39,8 @@ _LINGER: Final = 5
 """Seconds past the longest deadline that a worker of the web server may take to end."""
 _READABLE_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
-_data, _language = stewardship.data_option, stewardship.language_option
-_endpoint: Final = stewardship.endpoint_option
+_data, _language = write_commands.data_option, write_commands.language_option
+_endpoint: Final = write_commands.endpoint_option
 
 
 class _Group(click.Group):
@@ -301,14 +302,14 @@ def validate(
     """Judge RDF FILES against the shapes; nothing is stored."""
     if shape_files and endpoint is not None:
         raise click.UsageError("Other shapes need no service: use --shapes or --endpoint.")
-    payload = [quad for file in files for quad in stewardship.parsed(file)]
+    payload = [quad for file in files for quad in write_commands.parsed(file)]
     if shape_files:
-        shapes = shacl.read_shapes(quad for file in shape_files for quad in stewardship.parsed(file))
+        shapes = shacl.read_shapes(quad for file in shape_files for quad in write_commands.parsed(file))
         report = shacl.validate(payload, shapes)
     elif endpoint is not None:
         report = Client(endpoint).validate(payload, alone=alone, language=lang)
     else:
-        judge = stewardship.local_judge(data)
+        judge = write_commands.local_judge(data)
         report = judge.alone(payload) if alone else judge.in_context(payload)
     print_findings(report, lang)
     if not report.admissible:
@@ -383,11 +384,11 @@ def _held(graph: str | None, data: Path) -> list[Quad]:
 
 
 def _served(graph: str | None, endpoint: str) -> list[Quad]:
-    return Client(endpoint).quads(None if graph is None else stewardship.graph_named(graph))
+    return Client(endpoint).quads(None if graph is None else write_commands.graph_named(graph))
 
 
 def _known_graph(engine: EmbeddedEngine, name: str) -> NamedNode:
-    graph = stewardship.graph_named(name)
+    graph = write_commands.graph_named(name)
     if graph.value not in engine.graph_sizes():
         known = ", ".join(graph_name(iri) or iri for iri in engine.graph_sizes())
         raise UnknownGraphError(f"There is no graph {name!r}; known are: {known}.")
@@ -405,11 +406,11 @@ def _print_sizes(console: Console, sizes: dict[str, int]) -> None:
 
 
 for command in (
-    stewardship.add,
-    stewardship.load,
-    stewardship.log,
-    stewardship.revert,
-    stewardship.shapes,
-    stewardship.token,
+    write_commands.add,
+    write_commands.load,
+    write_commands.log,
+    write_commands.revert,
+    write_commands.shapes,
+    write_commands.token,
 ):
     main.add_command(command)

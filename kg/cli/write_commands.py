@@ -29,12 +29,12 @@ from kg.changes.commit import (
 )
 from kg.changes.credentials import Credentials, Scope
 from kg.changes.journal import Journal, Summary
-from kg.client import Answer, Client
+from kg.cli.http_client import Answer, Client
+from kg.cli.printing import print_findings
 from kg.errors import ConfigurationError, InputError, RdfSyntaxError
 from kg.rdf.formats import RdfFormat, rdf_format_of_file
 from kg.rdf.io import NamedNode, Quad, parse, term_text
 from kg.rdf.namespaces import graph_iri, graph_name
-from kg.reports import print_findings
 from kg.validation.incremental import Gate
 from kg.validation.shacl import read_shapes
 

@@ -1,0 +1,5 @@
+"""The command `hpkg`."""
+
+from kg.cli.app import main
+
+__all__ = ["main"]
