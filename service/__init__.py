@@ -8,28 +8,25 @@ from flask.json.provider import DefaultJSONProvider
 
 from kg.engine.protocol import Engine
 from kg.workers.pool_engine import CellsEngine
-from service import (
-    additions,
-    caching,
-    catalog,
+from service import graph_state
+from service.http import caching, errors, observability, responses
+from service.http.negotiation import HTML, LANGUAGE_COOKIE, LANGUAGES
+from service.routes import (
     commits,
-    editor,
-    errors,
-    express,
+    facts,
     figures,
     graph_store,
+    health,
     issues,
-    observability,
-    operations,
-    pages,
-    resource,
+    linked_data,
+    query_editor,
     search,
     sparql,
-    state,
-    submission,
+    sparql_fast_path,
     validate,
+    validation_form,
+    void,
 )
-from service.negotiation import HTML, LANGUAGE_COOKIE, LANGUAGES
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,18 +35,18 @@ if TYPE_CHECKING:
 
 _SURFACES: Final = (
     sparql,
-    editor,
+    query_editor,
     graph_store,
-    catalog,
+    void,
     validate,
-    submission,
-    additions,
+    validation_form,
+    facts,
     commits,
     issues,
     figures,
     search,
-    resource,
-    operations,
+    linked_data,
+    health,
 )
 """The modules with a blueprint of their own."""
 EXPRESS: Final = "hpkg.express"
@@ -82,12 +79,12 @@ def create_app(settings: Settings) -> Flask:
     Raises ConfigurationError when the folder cannot be used or the packaged graph violates its shapes.
     """
     app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1  # service.body says why one more
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1  # service.http.body says why one more
     if isinstance(app.json, DefaultJSONProvider):
         app.json.ensure_ascii = False
-    state.attach(app, settings)
+    graph_state.attach(app, settings)
     errors.register(app)
-    pages.register(app)
+    responses.register(app)
     for module in _SURFACES:
         app.register_blueprint(module.blueprint)
     app.after_request(_finish)
@@ -99,19 +96,19 @@ def _surround(app: Flask, settings: Settings) -> None:
     """Put the cache before the app, and the eyes of the operator before both."""
 
     def engine() -> Engine:
-        return state.served_by(app).engine
+        return graph_state.served_by(app).engine
 
     caches = caching.attach(app, settings)
     metrics = observability.Metrics(engine, caches.sizes)
-    operations.attach(app, metrics)
+    health.attach(app, metrics)
     front = caching.Front(_with_common_headers(app.wsgi_app), caches.answers, lambda: engine().version)
     log = observability.access_logger() if settings.access_log else None
     observer = observability.Observer(front, metrics, log)
     app.wsgi_app = observer  # type: ignore[method-assign] # as Flask says to
     cells = engine()
     if isinstance(cells, CellsEngine):
-        parts = express.Parts(settings, caches, front, observer, [("Vary", _VARY), *_COMMON])
-        app.extensions[EXPRESS] = express.Express(cells, parts)
+        parts = sparql_fast_path.Parts(settings, caches, front, observer, [("Vary", _VARY), *_COMMON])
+        app.extensions[EXPRESS] = sparql_fast_path.Express(cells, parts)
 
 
 def _finish(response: Response) -> Response:

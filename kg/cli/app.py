@@ -197,7 +197,7 @@ def _serve_web(host: str, port: int, workers: int, patience: int) -> None:
     """Run the web server; at its end a worker has `patience` seconds."""
     os.register_at_fork(after_in_child=_heed_signals)
     Granian(
-        "service.gateway:application",
+        "service.rsgi:application",
         host,
         port,
         interface=Interfaces.RSGI,

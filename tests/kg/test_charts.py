@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kg.charts import WIDTH, Bar, bars
+from service.presentation.svg_charts import WIDTH, Bar, bars
 
 SVG = "{http://www.w3.org/2000/svg}"
 ELEMENTS = {"svg", "title", "desc", "g", "path", "line", "text"}

@@ -6,7 +6,7 @@ import pytest
 
 from kg.rdf.namespaces import ID, PREFIXES
 from kg.views.observations import Observation
-from service.amounts import exact, short
+from service.presentation.number_format import exact, short
 
 
 def figure(low: str | None, high: str | None, unit: str, qualifier: str = "exact") -> Observation:

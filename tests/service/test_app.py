@@ -15,7 +15,7 @@ from kg.errors import ConfigurationError, EngineError, KgError
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import NamedNode, in_graph, parse
 from kg.views.search import Names
-from service import create_app, gateway, state
+from service import create_app, graph_state, rsgi
 from service.settings import Settings
 
 SECRET = "secret words of the engine"  # noqa: S105 - none that opens anything
@@ -39,7 +39,7 @@ class FailingEngine(EmbeddedEngine):
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Flask:
     quads = in_graph(parse(HOSTILE.encode(), TURTLE), NamedNode("https://w3id.org/hpez/graph/entities"))
-    monkeypatch.setattr(state, "open_or_build", lambda _: EmbeddedEngine(quads))
+    monkeypatch.setattr(graph_state, "open_or_build", lambda _: EmbeddedEngine(quads))
     return create_app(Settings(tmp_path))
 
 
@@ -96,7 +96,7 @@ def test_the_judge_is_made_once(app: Flask) -> None:
 def test_an_extension_of_another_kind(app: Flask) -> None:
     app.extensions["kg"] = object()
     with app.app_context(), pytest.raises(TypeError):
-        state.knowledge_graph()
+        graph_state.knowledge_graph()
 
 
 def test_application_reads_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_application_reads_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_
 def test_application_refuses_bad_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HPKG_MAX_BODY", "many")
     with pytest.raises(ConfigurationError):
-        gateway.application()
+        rsgi.application()
 
 
 def test_the_body_must_be_whole(client: FlaskClient) -> None:
@@ -122,11 +122,13 @@ def test_the_body_must_be_whole(client: FlaskClient) -> None:
 
 
 def test_workers_of_one_service_count_wrong_tokens_together(tmp_path: Path) -> None:
-    def worker(keeper: Path | None) -> state.KnowledgeGraph:
+    def worker(keeper: Path | None) -> graph_state.KnowledgeGraph:
         def made() -> NoReturn:
             raise AssertionError("nobody writes")
 
-        return state.KnowledgeGraph(EmbeddedEngine(), Settings(data=tmp_path, keeper=keeper), Names(tmp_path), made)
+        return graph_state.KnowledgeGraph(
+            EmbeddedEngine(), Settings(data=tmp_path, keeper=keeper), Names(tmp_path), made
+        )
 
     first, second, alone = worker(tmp_path), worker(tmp_path), worker(None)
     for served in (first, second, first, second, first):

@@ -18,8 +18,8 @@ from kg.engine.protocol import QueryRequest, QueryResult
 from kg.errors import UnreachableError
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import NamedNode, Quad, in_graph, parse
-from service import create_app, state
-from service.caching import CODINGS, ENTRY, Bounded, coding, repeatable
+from service import create_app, graph_state
+from service.http.caching import CODINGS, ENTRY, Bounded, coding, repeatable
 from service.settings import Settings
 
 ASK = "ASK { <urn:a> <urn:p> ?o }"
@@ -66,7 +66,7 @@ def engine() -> CountingEngine:
 
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: CountingEngine) -> Callable[..., Flask]:
-    monkeypatch.setattr(state, "open_or_build", lambda _: engine)
+    monkeypatch.setattr(graph_state, "open_or_build", lambda _: engine)
 
     def made(**settings: int) -> Flask:
         return create_app(Settings(tmp_path, access_log=False, **settings))  # type: ignore[arg-type]

@@ -6,8 +6,8 @@ from kg.engine.protocol import Delta
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import NamedNode, Quad, in_graph, parse
 from kg.rdf.namespaces import SPARQL_PREFIXES
-from service.changes import changes, labels, mentioned, selected
-from service.naming import Names
+from service.presentation.commit_diff import changes, labels, mentioned, selected
+from service.presentation.names import Names
 
 FIGURE = '<urn:f> rdfs:label "Hình"@vi ; schema:value {} ; qudt:hasUnit unit:CCY_USD .'
 

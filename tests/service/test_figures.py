@@ -15,8 +15,8 @@ from kg.changes.data_folder import Build
 from kg.rdf.namespaces import ID
 from kg.views.observations import observations
 from service import create_app
-from service.figures import _text, charts_of_2024
-from service.naming import Names
+from service.presentation.names import Names
+from service.routes.figures import _text, charts_of_2024
 from service.settings import Settings
 
 Problem = Callable[[requests.Response, int, str], dict[str, object]]
@@ -168,7 +168,7 @@ def test_unchanged_figures_are_not_sent_again(server: str, accept: str) -> None:
 
 
 def test_pages(built: Build, monkeypatch: pytest.MonkeyPatch, app_of: Callable[[], Any]) -> None:
-    monkeypatch.setattr("service.figures.PAGE", 10)
+    monkeypatch.setattr("service.routes.figures.PAGE", 10)
     client = app_of().test_client()
     found: list[str] = []
     for number in (1, 2, 3):
@@ -183,7 +183,7 @@ def test_pages(built: Build, monkeypatch: pytest.MonkeyPatch, app_of: Callable[[
 def test_more_choices_than_a_list_holds_can_be_typed(
     monkeypatch: pytest.MonkeyPatch, app_of: Callable[[], Any]
 ) -> None:
-    monkeypatch.setattr("service.figures.MOST_CHOICES", 3)
+    monkeypatch.setattr("service.routes.figures.MOST_CHOICES", 3)
     text = app_of().test_client().get("/figures?about=zone/xuan-cau", headers={"Accept": "text/html"}).text
     assert '<input id="filter-about" name="about" value="zone/xuan-cau" list="choices-about">' in text
     assert len(re.findall(r"<option", text.partition('choices-about">')[2].partition("</datalist>")[0])) == 3

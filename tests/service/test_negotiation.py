@@ -16,7 +16,7 @@ from kg.rdf.formats import (
     TURTLE,
     XML,
 )
-from service.negotiation import HTML, Representation, best, language, required, spelled
+from service.http.negotiation import HTML, Representation, best, language, required, spelled
 
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 RDFLIB = (

@@ -4,7 +4,7 @@ from itertools import combinations, pairwise
 
 import pytest
 
-from service.neighbourhood import MOST, WIDTH, Box, Neighbour, fitted, picture, stacked
+from service.presentation.graph_picture import MOST, WIDTH, Box, Neighbour, fitted, picture, stacked
 
 LONG = "Ban Quản lý Khu kinh tế Hải Phòng và các khu công nghiệp trên địa bàn thành phố Hải Phòng"
 

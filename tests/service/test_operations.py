@@ -17,7 +17,8 @@ from werkzeug.test import TestResponse
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import UnreachableError
 from kg.resources import project_version
-from service import create_app, observability, state
+from service import create_app, graph_state
+from service.http import observability
 from service.settings import Settings
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -49,7 +50,7 @@ def engine() -> ToldEngine:
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: ToldEngine) -> Flask:
-    monkeypatch.setattr(state, "open_or_build", lambda _: engine)
+    monkeypatch.setattr(graph_state, "open_or_build", lambda _: engine)
     return create_app(Settings(tmp_path, access_log=False))
 
 
@@ -203,7 +204,7 @@ def test_other_origins_may_read_them(client: FlaskClient) -> None:
 
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: ToldEngine) -> Iterator[FlaskClient]:
-    monkeypatch.setattr(state, "open_or_build", lambda _: engine)
+    monkeypatch.setattr(graph_state, "open_or_build", lambda _: engine)
     app = create_app(Settings(tmp_path))
     app.test_client_class = ClosingClient
     with app.test_client() as client:

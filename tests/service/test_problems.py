@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import QueryRequest, QueryResult
 from kg.errors import KgError, NotAcceptableError, UnreachableError
-from service import create_app, state
-from service.problem_types import PROBLEMS, TYPES
+from service import create_app, graph_state
+from service.http.problem_types import PROBLEMS, TYPES
 from service.settings import Settings
 
 ReadPage = Callable[[requests.Response], Any]
@@ -52,7 +52,7 @@ ERRORS = sorted({cls for cls in tree() if cls.__module__ == "kg.errors"}, key=la
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Flask:
-    monkeypatch.setattr(state, "open_or_build", lambda _: EmbeddedEngine())
+    monkeypatch.setattr(graph_state, "open_or_build", lambda _: EmbeddedEngine())
     return create_app(Settings(tmp_path, max_body=10))
 
 

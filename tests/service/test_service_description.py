@@ -6,7 +6,7 @@ import pytest
 import rdflib
 
 from kg.engine.embedded import EmbeddedEngine
-from service import create_app, state
+from service import create_app, graph_state
 from service.settings import Settings
 
 SD = rdflib.Namespace("http://www.w3.org/ns/sparql-service-description#")
@@ -29,7 +29,7 @@ def test_features(
     features: set[rdflib.URIRef],
     accept: str,
 ) -> None:
-    monkeypatch.setattr(state, "open_or_build", lambda _: EmbeddedEngine())
+    monkeypatch.setattr(graph_state, "open_or_build", lambda _: EmbeddedEngine())
     client = create_app(Settings(tmp_path, **settings)).test_client()  # type: ignore[arg-type]
     graph = rdflib.Graph().parse(data=client.get("/sparql", headers={"Accept": accept}).data, format=accept)
     service = graph.value(predicate=rdflib.RDF.type, object=SD.Service)

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.formats import TRIG
 from kg.rdf.io import parse
-from service import create_app, state
+from service import create_app, graph_state
 from service.settings import Settings
 
 NAME = normalize("NFC", "đình-vũ-cát-hải")
@@ -29,7 +29,7 @@ PREFIX id: <https://w3id.org/hpez/id/>
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FlaskClient:
-    monkeypatch.setattr(state, "open_or_build", lambda _: EmbeddedEngine(parse(DATA.encode(), TRIG)))
+    monkeypatch.setattr(graph_state, "open_or_build", lambda _: EmbeddedEngine(parse(DATA.encode(), TRIG)))
     return create_app(Settings(tmp_path)).test_client()
 
 

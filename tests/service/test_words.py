@@ -9,7 +9,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import service
-from service.words import catalogue
+from service.http.i18n import catalogue
 
 HERE = Path(service.__file__).parent
 KEYWORDS = {"_": None, "gettext": None, "in_other": None, "ngettext": (1, 2)}

@@ -1,0 +1,1 @@
+"""Turn values of the graph into words, numbers, pictures and tables."""

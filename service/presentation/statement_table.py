@@ -1,0 +1,147 @@
+"""Arrange a description for a page in one language; pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from kg.rdf.io import RDF_TYPE, XSD_STRING, BlankNode, Literal, NamedNode, Term, Triple
+from kg.rdf.namespaces import compact
+from kg.views.description import Anchor, Description
+from service.presentation.names import MOST_TEXT, plain_name, shortened
+
+_DEPTH: Final = 3
+"""How many blank nodes deep a page follows a value."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value on a page: a named thing if `iri`, words if not, or `rows` of its own if it has no name."""
+
+    text: str
+    iri: str | None = None
+    language: str | None = None
+    datatype: str | None = None
+    rows: tuple["Row", ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """The values of one predicate; `of` counts them all where only some are here."""
+
+    predicate: Value
+    values: tuple[Value, ...]
+    of: int | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in a source, with the source's name."""
+
+    anchor: Anchor
+    source: Value
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """A claim with the places that say so."""
+
+    claim: Value
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a page shows of one IRI; `other_title` is its name in the other language, if it has one."""
+
+    iri: str
+    title: str
+    title_language: str | None
+    other_title: str | None
+    kinds: tuple[Value, ...]
+    rows: tuple[Row, ...]
+    inverse: tuple[Row, ...]
+    claims: tuple[ClaimRow, ...]
+
+
+def arrange(description: Description, language: str, other: str) -> Document:
+    """Arrange a description in a language, with the title in the other one beneath it."""
+    return _Arranger(description, language).document(other)
+
+
+class _Arranger:
+    def __init__(self, description: Description, language: str) -> None:
+        self._description = description
+        self._language = language
+        self._said = _by_subject(description.statements)
+
+    def document(self, other: str) -> Document:
+        description, iri = self._description, self._description.iri.value
+        names = description.labels.get(iri, {})
+        title = self._named(description.iri).text
+        rows = self._rows(description.iri, _DEPTH)
+        return Document(
+            iri=iri,
+            title=title,
+            title_language=next((tag for tag, name in names.items() if tag and name == title), None),
+            other_title=names.get(other) if names.get(other) != title else None,
+            kinds=next((row.values for row in rows if row.predicate.iri == RDF_TYPE.value), ()),
+            rows=tuple(row for row in rows if row.predicate.iri != RDF_TYPE.value),
+            inverse=self._inverse(),
+            claims=tuple(self._claim(claim) for claim in description.claims),
+        )
+
+    def _inverse(self) -> tuple[Row, ...]:
+        subjects = dict[NamedNode, list[Term]]()
+        for triple in self._description.inverse:
+            if isinstance(triple.subject, NamedNode):
+                subjects.setdefault(triple.predicate, []).append(triple.subject)
+        return tuple(self._counted(row) for row in self._grouped(subjects, 0))
+
+    def _counted(self, row: Row) -> Row:
+        size = self._description.inverse_sizes.get(row.predicate.iri or "", 0)
+        return replace(row, of=size) if size > len(row.values) else row
+
+    def _claim(self, claim: NamedNode) -> ClaimRow:
+        anchors = (anchor for anchor in self._description.anchors if anchor.claim == claim)
+        return ClaimRow(self._named(claim), tuple(Place(anchor, self._named(anchor.source)) for anchor in anchors))
+
+    def _rows(self, subject: Term, depth: int) -> tuple[Row, ...]:
+        return self._grouped(self._said.get(subject, {}), depth)
+
+    def _grouped(self, objects: Mapping[NamedNode, Iterable[Term]], depth: int) -> tuple[Row, ...]:
+        rows = (
+            Row(self._named(predicate), tuple(sorted((self._value(term, depth) for term in terms), key=_order)))
+            for predicate, terms in objects.items()
+        )
+        return tuple(sorted(rows, key=lambda row: row.predicate.text.casefold()))
+
+    def _value(self, term: Term, depth: int) -> Value:
+        match term:
+            case NamedNode():
+                return self._named(term)
+            case BlankNode():
+                return Value("", rows=self._rows(term, depth - 1) if depth > 0 else ())
+            case Literal():
+                datatype = term.datatype.value
+                plain = term.language or datatype == XSD_STRING
+                return Value(
+                    shortened(term.value, MOST_TEXT),
+                    language=term.language,
+                    datatype=None if plain else compact(datatype),
+                )
+
+    def _named(self, node: NamedNode) -> Value:
+        iri = node.value
+        return Value(shortened(self._description.label(iri, self._language) or "") or plain_name(iri), iri)
+
+
+def _by_subject(statements: Iterable[Triple]) -> dict[Term, dict[NamedNode, list[Term]]]:
+    said = dict[Term, dict[NamedNode, list[Term]]]()
+    for triple in statements:
+        if isinstance(triple.subject, NamedNode | BlankNode) and isinstance(triple.object, Term):
+            said.setdefault(triple.subject, {}).setdefault(triple.predicate, []).append(triple.object)
+    return said
+
+
+def _order(value: Value) -> tuple[str, str]:
+    return value.text.casefold(), value.language or ""

@@ -1,0 +1,119 @@
+"""The history: `/commits`, each commit as JSON, RDF Patch or a page, how one is undone, and what `/audit` notes."""
+
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Final
+
+from flask import Blueprint, Response, jsonify, render_template, request, url_for
+
+from kg.changes.journal import Commit
+from kg.changes.rdf_patch import MEDIA_TYPE, rdf_patch
+from kg.errors import NotFoundError, ScopeError
+from kg.rdf.io import NamedNode
+from kg.views.description import labels
+from service.graph_state import knowledge_graph
+from service.http.negotiation import HTML, MediaType, required
+from service.http.responses import Link, absolute_url, add_links, page_language, page_response, positive
+from service.presentation import commit_diff
+from service.presentation.names import Names
+from service.routes.write_requests import answer, authenticated, commit_json, signature, summary_json, terms
+
+blueprint: Final = Blueprint("commits", __name__)
+
+PAGE: Final = 50
+MOST: Final = 500
+"""Commits on one page, unless `?limit=` says otherwise, and at most."""
+_JSON: Final = MediaType("application/json")
+_PATCH: Final = MediaType(MEDIA_TYPE)
+
+
+@blueprint.get("/commits")
+def index() -> Response:
+    """The newest commits, or those before `?before=N`; application/json or text/html, with a link to the next page."""
+    before, limit = positive("before"), min(positive("limit") or PAGE, MOST)
+    offer = required(request.accept_mimetypes, (_JSON, HTML))
+    found = knowledge_graph().facts.journal.page(before, limit)
+    following = found[-1].number if len(found) == limit and found[-1].number > 1 else None
+    if offer is HTML:
+        response = page_response(render_template("commits/index.html", commits=found, following=following))
+    else:
+        response = jsonify({"commits": [summary_json(item) for item in found]})
+    if following is not None:
+        add_links(response, Link(url_for(".index", before=following, limit=limit), "next"))
+    return response
+
+
+@blueprint.get("/commits/<int:number>")
+def one(number: int) -> Response:
+    """One commit: application/json, application/rdf-patch, or text/html; 404 if there is none."""
+    offer = required(request.accept_mimetypes, (_JSON, _PATCH, HTML))
+    journal = knowledge_graph().facts.journal
+    commit = journal.commit(number)
+    if offer is _PATCH:
+        return _patch(commit)
+    reverted_by = journal.reverted_by(number)
+    if offer is HTML:
+        return _page(commit, reverted_by)
+    response = jsonify({**commit_json(commit), "revertedBy": reverted_by})
+    add_links(response, Link(url_for(".patch", number=number, lang=None), "alternate", MEDIA_TYPE))
+    return response
+
+
+@blueprint.get("/commits/<int:number>.rdfp")
+def patch(number: int) -> Response:
+    """One commit as application/rdf-patch."""
+    return _patch(knowledge_graph().facts.journal.commit(number))
+
+
+@blueprint.post("/commits/<int:number>/revert")
+def revert(number: int) -> Response:
+    """Undo a commit by a new one, through the gate: 201 with its URL; 409 if it was undone, or is built upon.
+
+    403 for what others did, unless the token's scope is admin.
+    """
+    credential = authenticated()
+    signed = signature(credential)
+    if not signed.message:
+        signed = replace(signed, message=f"Revert commit {number}")
+    outcome = knowledge_graph().facts.revert(number, signed, terms(credential))
+    return answer(outcome, HTTPStatus.CREATED, body="representation")
+
+
+@blueprint.get("/audit")
+def audit() -> Response:
+    """What was noted about tokens, in order: application/json, for a token with the scope admin; else 403."""
+    required(request.accept_mimetypes, (_JSON,))
+    if authenticated().scope != "admin":
+        raise ScopeError("Only a token with the scope admin may read what was noted about tokens.")
+    events = knowledge_graph().facts.journal.events()
+    return jsonify({"events": [{"time": time.isoformat(), "text": text} for time, text in events]})
+
+
+def _patch(commit: Commit) -> Response:
+    previous = commit.number - 1
+    text = rdf_patch(commit.delta, _url(commit.number), _url(previous) if previous else None)
+    return Response(text, content_type=f"{MEDIA_TYPE}; charset=utf-8")
+
+
+def _url(number: int) -> str:
+    if number < 1:
+        raise NotFoundError(f"There is no commit {number}.")
+    return absolute_url("commits.one", number=str(number))
+
+
+def _page(commit: Commit, reverted_by: int | None) -> Response:
+    delta, language = commit.delta, page_language()
+    lines = commit_diff.selected(delta)
+    wanted = commit_diff.mentioned(lines)
+    held, _ = labels(knowledge_graph().engine, map(NamedNode, wanted))
+    names = Names({**commit_diff.labels(delta), **held}, language)
+    page = render_template(
+        "commits/one.html",
+        commit=commit,
+        changes=commit_diff.changes(lines, delta, names, language),
+        names=names,
+        more=len(delta.added) + len(delta.removed) - len(lines),
+        graphs=(sorted(node.value for node in delta.created), sorted(node.value for node in delta.dropped)),
+        reverted_by=reverted_by,
+    )
+    return page_response(page)

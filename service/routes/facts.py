@@ -1,0 +1,40 @@
+"""New facts through the gate: `/facts`."""
+
+from http import HTTPStatus
+from typing import Final
+
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import BadRequest
+
+from kg.changes.changeset import Addition
+from kg.changes.commit import SUBMISSION, placed
+from kg.rdf.io import NamedNode
+from service.http import body
+from service.routes.write_requests import answer, change
+
+blueprint: Final = Blueprint("facts", __name__)
+
+
+@blueprint.post("/facts")
+def add() -> Response:
+    """Add RDF of any format to `?graph=IRI`, or to the graphs that it names, else to the one for submissions.
+
+    201 with the commit's URL in Location and the commit as JSON; 200 if all of it was known; 422 with the report if
+    the gate refuses it. Nothing is added unless all of it is.
+    """
+    graph = _graph()
+
+    def addition() -> Addition:
+        return Addition(tuple(placed(quad, graph) for quad in body.rdf(request)))
+
+    return answer(change(addition), HTTPStatus.CREATED, body="representation")
+
+
+def _graph() -> NamedNode:
+    named = request.args.getlist("graph")
+    if len(named) > 1:
+        raise BadRequest("Name one graph at most, with ?graph=IRI.")
+    try:
+        return NamedNode(named[0]) if named else SUBMISSION
+    except ValueError:
+        raise BadRequest(f"<{named[0]}> is no IRI.") from None

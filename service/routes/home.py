@@ -1,0 +1,68 @@
+"""The start page: what this is, where to search, what there is to see, and questions that run."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from flask import Response, render_template
+
+from kg.errors import IndexingError
+from kg.rdf.io import NamedNode
+from kg.views.description import labels
+from kg.views.example_queries import Example, examples
+from kg.views.issues import kinds
+from kg.views.search import Found
+from service.graph_state import knowledge_graph
+from service.http.observability import engine_time
+from service.http.responses import page_language, page_response
+from service.presentation.kind_names import kind_name
+from service.routes.figures import charts_of_2024
+
+KINDS: Final = ("zone", "org", "port", "place", "person", "pillar", "zone-group", "indicator", "event", "source")
+"""The kinds of things that the page shows, as it orders them."""
+NAMES: Final = 12
+"""Names that are shown of each kind."""
+QUESTIONS: Final = ("fdi-2024", "who-invests-where", "plan-and-actual", "contradictions", "zones-and-areas")
+"""The slugs of the questions that the page offers."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Things of one kind: some, and how many there are, which `more` says to be a lower bound."""
+
+    kind: str
+    name: str
+    found: Found
+
+
+def page() -> Response:
+    """The start page, text/html."""
+    engine, language = knowledge_graph().engine, page_language()
+    with engine_time():
+        groups, open_issues = _groups(), kinds(engine)
+        named, _ = labels(engine, map(NamedNode, open_issues))
+    drawn = charts_of_2024(engine, language)
+    return page_response(
+        render_template(
+            "home/index.html",
+            groups=groups,
+            questions=_questions(),
+            charts=drawn,
+            open_issues=open_issues,
+            issue_names=named,
+        )
+    )
+
+
+def _groups() -> list[Group]:
+    """What there is of each kind; nothing while the index of names is being made."""
+    graph = knowledge_graph()
+    try:
+        found = {kind: graph.names.of_kind(kind, NAMES, graph.engine.version) for kind in KINDS}
+    except IndexingError:
+        return []
+    return [Group(kind, kind_name(kind), some) for kind, some in found.items() if some.total]
+
+
+def _questions() -> list[Example]:
+    known = {item.slug: item for item in examples()}
+    return [known[slug] for slug in QUESTIONS]

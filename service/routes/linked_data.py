@@ -1,0 +1,254 @@
+"""Linked data: entities and their documents, the ontology, the shapes, and the page where to start."""
+
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Final
+
+from flask import Blueprint, Response, render_template, request, url_for
+from flask_babel import gettext
+
+from kg.errors import NotFoundError
+from kg.rdf.formats import GRAPH_FORMATS, RDF_FORMATS, RdfFormat
+from kg.rdf.io import NamedNode
+from kg.rdf.namespaces import BASE, HPEZ, HPSH, ID, graph_iri
+from kg.views.dataset_description import current_version
+from kg.views.description import Description, describe, is_known, labels
+from kg.views.summary import portrait
+from kg.views.term_usage import Use, examples, of_classes, uses
+from service.graph_state import knowledge_graph
+from service.http.caching import result_response, revalidated
+from service.http.negotiation import HTML, Representation, by_suffix, required
+from service.http.observability import engine_time
+from service.http.responses import (
+    Link,
+    add_links,
+    compact_response,
+    content_location,
+    dataset_link,
+    other_language,
+    page_language,
+    page_response,
+)
+from service.presentation.entity_page import page_of
+from service.presentation.statement_table import arrange
+from service.presentation.term_list import Entry, entries
+from service.routes import home
+from service.routes.void import described
+
+blueprint: Final = Blueprint("resource", __name__)
+
+_REPRESENTATIONS: Final[dict[str, Representation]] = {"html": HTML, **{fmt.suffixes[0]: fmt for fmt in GRAPH_FORMATS}}
+"""What a document can be had as, by the suffix of its URL; text/html goes before the RDF formats."""
+
+
+@blueprint.get("/", endpoint="home")
+def index() -> Response:
+    """The start page, text/html: what is here, and everything that the graph describes; or as RDF the dataset.
+
+    The RDF is that of /.well-known/void, which Content-Location says; links lead there and to the endpoint (RFC 8631).
+    """
+    representation = required(request.accept_mimetypes, (HTML, *RDF_FORMATS))
+    description = url_for("catalog.void", lang=None)
+    if isinstance(representation, RdfFormat):
+        content_location(description)
+        response = described(representation)
+        add_links(response, dataset_link(), Link(url_for(".home", lang=None), "alternate", HTML.media_type))
+    else:
+        revalidated(HTML.media_type, page_language())
+        response = home.page()
+        add_links(response, *(Link(description, "alternate", fmt.media_type) for fmt in RDF_FORMATS))
+    add_links(response, Link(description, "describedby"), Link(url_for("sparql.get", lang=None), "service-desc"))
+    return response
+
+
+@blueprint.get("/id/<path:name>")
+def identifier(name: str) -> Response:
+    """Redirect (303) from a thing to the document about it; 404 if nothing is said about it.
+
+    A redirect has no entity tag: conditions hold for answers of 2xx only (RFC 9110, section 13.2.1).
+    """
+    known = next((spelling for spelling in _spellings(name) if is_known(knowledge_graph().engine, ID + spelling)), None)
+    if known is None:
+        raise NotFoundError(f"Nothing is said about <{ID}{name}> here.")
+    response = _redirect(url_for(".document", name=known), HTTPStatus.SEE_OTHER)
+    add_links(response, Link(url_for(".document", name=known, lang=None), "describedby"))
+    return response
+
+
+def _redirect(location: str, status: HTTPStatus) -> Response:
+    """Lead to another path, with a note in the reader's language."""
+    response = page_response(render_template("resource/redirect.html", location=location))
+    response.status_code = status
+    response.location = location
+    return response
+
+
+def _spellings(name: str) -> tuple[str, ...]:
+    """A name as it was sent and, where it is decomposed Unicode (NFD), composed (NFC), as Vietnamese is kept here."""
+    return tuple(dict.fromkeys((name, unicodedata.normalize("NFC", name))))
+
+
+@blueprint.get("/doc/<path:name>")
+def document(name: str) -> Response:
+    """The document about a thing as text/html or RDF, by the suffix of the URL or else by Accept.
+
+    JSON-LD is compact, by reference to /context.jsonld. Links (RFC 8288) lead to the other forms (alternate), the
+    classes of the thing (type), the thing (describes, RFC 6892) and the dataset.
+    """
+    sent, (name, representation) = name, _representation(name)
+    path = url_for(".document", name=name, lang=None)
+    if isinstance(representation, RdfFormat) and name == sent:
+        content_location(f"{path}.{representation.suffixes[0]}")
+    revalidated(*_negotiated_as(representation), *_shown_texts(representation))
+    try:
+        if isinstance(representation, RdfFormat) or request.args.get("view") == "statements":
+            return _described(name, path, representation)
+        return _portrayed(name, path)
+    except NotFoundError:
+        return _at_other_spelling(sent, name)
+
+
+def _described(name: str, path: str, representation: Representation) -> Response:
+    """All statements about a thing, in RDF or as a page."""
+    with engine_time():
+        description = describe(knowledge_graph().engine, ID + name)
+    if isinstance(representation, RdfFormat):
+        response = compact_response(description.triples(), representation, description.iri)
+        add_links(response, dataset_link())
+    else:
+        response = _statements_page(description, path)
+    _add_document_links(response, description.iri, description.types, path, representation)
+    return response
+
+
+def _portrayed(name: str, path: str) -> Response:
+    """The page about a thing."""
+    with engine_time():
+        found = portrait(knowledge_graph().engine, ID + name)
+    response = page_response(page_of(found, path, _alternates(path)))
+    _add_document_links(response, found.iri, found.types, path, HTML)
+    return response
+
+
+def _add_document_links(
+    response: Response, iri: NamedNode, types: Iterable[str], path: str, representation: Representation
+) -> None:
+    classes = (Link(name, "type") for name in types)
+    add_links(response, Link(iri.value, "describes"), *classes, *_links(path, representation))
+
+
+def _shown_texts(representation: Representation) -> tuple[str, ...]:
+    """What a page depends on besides the graph: the texts of the sources that the operator has."""
+    return () if isinstance(representation, RdfFormat) else knowledge_graph().texts.digests
+
+
+def _at_other_spelling(sent: str, name: str) -> Response:
+    """Lead on (308) to the document at a name's other spelling; raises NotFoundError if there is none."""
+    other = _spellings(name)[-1]
+    if other == name or not is_known(knowledge_graph().engine, ID + other):
+        raise NotFoundError(f"Nothing is said about <{ID}{name}> here.")
+    return _redirect(url_for(".document", name=other + sent.removeprefix(name)), HTTPStatus.PERMANENT_REDIRECT)
+
+
+def _statements_page(description: Description, path: str) -> Response:
+    language = page_language()
+    arranged = arrange(description, language, other_language(language))
+    page = render_template("resource/statements.html", document=arranged, formats=_alternates(path))
+    return page_response(page)
+
+
+@blueprint.get("/ontology")
+@blueprint.get("/ontology.<suffix>")
+@blueprint.get("/ontology/<version>")
+def ontology(suffix: str = "", version: str = "") -> Response:
+    """The ontology as RDF, or as text/html with every term at its own anchor; at its version IRI only that version."""
+    return _vocabulary("ontology", HPEZ, suffix, version)
+
+
+@blueprint.get("/shapes")
+@blueprint.get("/shapes.<suffix>")
+@blueprint.get("/shapes/<version>")
+def shapes(suffix: str = "", version: str = "") -> Response:
+    """The shapes as RDF, or as text/html with every shape at its own anchor; at their version IRI only that version."""
+    return _vocabulary("shapes", HPSH, suffix, version)
+
+
+def _vocabulary(graph: str, namespace: str, suffix: str, version: str) -> Response:
+    plain = f"{graph}/{version}" if version else graph
+    name, representation = _representation(f"{plain}.{suffix}" if suffix else plain)
+    if suffix and name != graph:
+        raise NotFoundError(f"There is no form .{suffix} of this; there are {', '.join(_REPRESENTATIONS)}.")
+    if isinstance(representation, RdfFormat) and not suffix and name == plain:
+        content_location(f"{request.script_root}/{name}.{representation.suffixes[0]}")
+    revalidated(*_negotiated_as(representation))
+    if version and current_version(knowledge_graph().engine, BASE + graph) != BASE + name:
+        raise NotFoundError(f"There is no version <{BASE}{name}> here.")
+    path = url_for(f".{graph}", lang=None)
+    if isinstance(representation, RdfFormat):
+        result = knowledge_graph().engine.dump(NamedNode(graph_iri(graph)), representation)
+        response = result_response(result, representation.media_type)
+        add_links(response, dataset_link())
+    else:
+        response = _terms_page(graph, namespace, path)
+    add_links(response, Link(BASE + graph, "describes"), *_links(path, representation))
+    return response
+
+
+def _terms_page(graph: str, namespace: str, path: str) -> Response:
+    titles = {"ontology": gettext("Ontology"), "shapes": gettext("Shapes")}
+    found = _entries(graph, namespace)
+    usage = _usage_of_shapes(found) if graph == "shapes" else _usage_of_terms(found)
+    nodes = {term for _, use in usage.values() for term in (use.subject, use.value) if isinstance(term, NamedNode)}
+    names, _ = labels(knowledge_graph().engine, nodes)
+    page = render_template(
+        "resource/terms.html",
+        title=titles[graph], entries=found, formats=_alternates(path), usage=usage, names=names,
+    )  # fmt: skip
+    return page_response(page)
+
+
+def _usage_of_terms(found: list[Entry]) -> dict[str, tuple[int, Use]]:
+    """How often each term is used, with an example."""
+    counts = knowledge_graph().census.counts()
+    some = examples(knowledge_graph().engine, [entry.iri for entry in found])
+    return {iri: (uses(counts, iri), use) for iri, use in some.items()}
+
+
+def _usage_of_shapes(found: list[Entry]) -> dict[str, tuple[int, Use]]:
+    """How many things each shape is about, with an example; of shapes that go by class."""
+    targets = {entry.iri: entry.targets for entry in found if entry.targets}
+    return of_classes(knowledge_graph().engine, knowledge_graph().census.counts(), targets)
+
+
+def _entries(graph: str, namespace: str) -> list[Entry]:
+    return list(_entries_of(knowledge_graph().engine.version, graph, namespace))
+
+
+@lru_cache(maxsize=4)
+def _entries_of(_version: str, graph: str, namespace: str) -> tuple[Entry, ...]:
+    """The terms of a graph, which is read once for each version of the dataset."""
+    return tuple(entries(knowledge_graph().engine.quads(NamedNode(graph_iri(graph))), namespace))
+
+
+def _representation(name: str) -> tuple[str, Representation]:
+    stem, representation = by_suffix(name, _REPRESENTATIONS)
+    return stem, representation or required(request.accept_mimetypes, tuple(_REPRESENTATIONS.values()))
+
+
+def _negotiated_as(representation: Representation) -> tuple[str, ...]:
+    """All that was negotiated for a representation: its media type, and the language of a page."""
+    media_type = representation.media_type
+    return (media_type,) if isinstance(representation, RdfFormat) else (media_type, page_language())
+
+
+def _links(path: str, representation: Representation) -> list[Link]:
+    """The other representations of the document at a path."""
+    others = ((suffix, other) for suffix, other in _REPRESENTATIONS.items() if other is not representation)
+    return [Link(f"{path}.{suffix}", "alternate", other.media_type) for suffix, other in others]
+
+
+def _alternates(path: str) -> list[tuple[RdfFormat, str]]:
+    """Each RDF format of the document at a path, with its URL."""
+    return [(fmt, f"{path}.{fmt.suffixes[0]}") for fmt in GRAPH_FORMATS]

@@ -1,0 +1,131 @@
+"""Finding things by their names: `/search` for people and programs, `/suggest` while somebody types."""
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+from urllib.parse import urljoin
+
+from flask import Blueprint, Response, jsonify, render_template, request, url_for
+
+from kg.sources.folding import parts
+from kg.views.search import Found, Match, Question
+from service.graph_state import knowledge_graph
+from service.http.caching import revalidated
+from service.http.negotiation import HTML, MediaType, required
+from service.http.observability import engine_time
+from service.http.responses import Link, add_links, link, other_language, page_language, page_number, page_response
+from service.presentation.kind_names import kind_name
+
+blueprint: Final = Blueprint("search", __name__)
+
+PAGE: Final = 20
+"""Results on one page."""
+SUGGESTIONS: Final = 10
+KINDS: Final = 24
+"""Kinds that a page lists to choose from."""
+_JSON: Final = MediaType("application/json")
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A result as a page shows it; a name is in pieces, each with whether it is a word that was asked for."""
+
+    url: str | None
+    kind: str
+    name: tuple[tuple[str, bool], ...]
+    language: str | None
+    other: str | None
+    matched: tuple[tuple[str, bool], ...]
+    matched_language: str
+
+
+@blueprint.get("/search")
+def index() -> Response:
+    """What has the words of `?q=` in a name, 20 on a `?page=`, of one `?kind=` if wanted: text/html, application/json.
+
+    503 with Retry-After while the index of names is being made.
+    """
+    offer = required(request.accept_mimetypes, (_JSON, HTML))
+    page, kind = page_number(), request.args.get("kind") or None
+    revalidated(offer.media_type, page_language())
+    question = Question(request.args.get("q", ""), kind, (page - 1) * PAGE, PAGE)
+    found = _found(question)
+    here = partial(url_for, ".index", q=question.asked, kind=kind)
+    pages = {"prev": page - 1 if page > 1 else None, "next": page + 1 if page * PAGE < found.total else None}
+    links = {relation: here(page=number) for relation, number in pages.items() if number is not None}
+    response = _page_of(question, found, links) if offer is HTML else jsonify(_json_of(question, found, page))
+    add_links(response, *(Link(url, relation) for relation, url in links.items()))
+    return response
+
+
+@blueprint.get("/suggest")
+def suggest() -> Response:
+    """At most ten things whose names begin with the words of `?q=`, the likeliest first: application/json."""
+    required(request.accept_mimetypes, (_JSON,))
+    revalidated(_JSON.media_type, page_language())
+    question = Question(request.args.get("q", ""), limit=SUGGESTIONS)
+    found = _found(question)
+    return jsonify({"query": question.asked, "suggestions": [_suggestion(match) for match in found.matches]})
+
+
+def _found(question: Question) -> Found:
+    graph = knowledge_graph()
+    with engine_time():
+        return graph.names.find(question, graph.engine.version)
+
+
+def _json_of(question: Question, found: Found, page: int) -> dict[str, object]:
+    kinds = [{"kind": kind, "name": kind_name(kind), "count": count} for kind, count in found.kinds.items()]
+    return {
+        "query": question.asked,
+        "kind": question.kind,
+        "page": page,
+        "total": found.total,
+        "totalIsLowerBound": found.more,
+        "kinds": kinds,
+        "kindsAreLowerBounds": found.more_kinds,
+        "results": [{**_suggestion(match), "names": dict(match.names)} for match in found.matches],
+    }
+
+
+def _suggestion(match: Match) -> dict[str, object]:
+    path = link(match.iri)
+    return {
+        "label": match.name(page_language()),
+        "kind": match.kind,
+        "kindName": kind_name(match.kind),
+        "iri": match.iri,
+        "url": None if path is None else urljoin(request.url_root, path),
+        "match": {"text": match.text, "language": match.language or None},
+    }
+
+
+def _page_of(question: Question, found: Found, links: dict[str, str]) -> Response:
+    chosen = {question.kind: found.kinds.get(question.kind, 0)} if question.kind else {}
+    kinds = chosen | dict(list(found.kinds.items())[:KINDS])
+    page = render_template(
+        "search/index.html",
+        question=question,
+        found=found,
+        hits=[_hit(match, question) for match in found.matches],
+        kinds=[(kind, kind_name(kind), count) for kind, count in kinds.items()],
+        words=re.findall(r"\S+", question.asked)[:8],
+        links=links,
+    )
+    return page_response(page)
+
+
+def _hit(match: Match, question: Question) -> Hit:
+    language = page_language()
+    name, other = match.name(language), match.names.get(other_language(language))
+    shown = next((tag for tag, text in match.names.items() if tag and text == name), None)
+    return Hit(
+        url=link(match.iri),
+        kind=kind_name(match.kind),
+        name=tuple(parts(name, question.words)),
+        language=shown,
+        other=other if other != name else None,
+        matched=() if match.text in {name, other} else tuple(parts(match.text, question.words)),
+        matched_language=match.language,
+    )

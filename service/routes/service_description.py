@@ -1,0 +1,61 @@
+"""The endpoint's description of itself (SPARQL 1.1 Service Description), as triples."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS
+from kg.rdf.io import RDF_TYPE, BlankNode, Literal, NamedNode, Triple
+from kg.rdf.namespaces import SD, VOID
+from kg.views.dataset_description import Counts, Site
+from service.graph_state import knowledge_graph
+from service.settings import DefaultGraph
+
+_TRIPLES: Final = NamedNode(VOID + "triples")
+_SIMPLE: Final = NamedNode("http://www.w3.org/ns/entailment/Simple")
+
+
+def service_description(site: Site, default_graph: DefaultGraph, counts: Counts) -> list[Triple]:
+    """Describe the endpoint of a site and its default dataset, which is the dataset of the site's VoID description.
+
+    Queries may be federated if the operator allows any host. There are no input formats or extension functions to tell
+    of. Blank nodes have the same names each time, so that equal descriptions are equal byte for byte.
+    """
+    features = {
+        "UnionDefaultGraph": default_graph == "union",
+        "BasicFederatedQuery": bool(knowledge_graph().settings.services),
+    }
+    service, dataset = BlankNode("service"), NamedNode(site.dataset)
+    return [
+        Triple(service, RDF_TYPE, _sd("Service")),
+        Triple(service, _sd("endpoint"), NamedNode(site.endpoint)),
+        Triple(service, _sd("supportedLanguage"), _sd("SPARQL11Query")),
+        *(Triple(service, _sd("resultFormat"), NamedNode(fmt.iri)) for fmt in (*RESULT_FORMATS, *RDF_FORMATS)),
+        *(Triple(service, _sd("feature"), _sd(name)) for name, there in features.items() if there),
+        Triple(service, _sd("defaultEntailmentRegime"), _SIMPLE),
+        Triple(service, _sd("defaultDataset"), dataset),
+        *_dataset(dataset, default_graph, counts),
+    ]
+
+
+def _dataset(dataset: NamedNode, default_graph: DefaultGraph, counts: Counts) -> Iterator[Triple]:
+    yield Triple(dataset, RDF_TYPE, _sd("Dataset"))
+    default, size = BlankNode("default"), counts.triples if default_graph == "union" else counts.unnamed
+    yield Triple(dataset, _sd("defaultGraph"), default)
+    yield from _graph(default, size)
+    for number, (iri, named_size) in enumerate(counts.graphs.items()):
+        named, graph = BlankNode(f"named{number}"), BlankNode(f"graph{number}")
+        yield Triple(dataset, _sd("namedGraph"), named)
+        yield Triple(named, RDF_TYPE, _sd("NamedGraph"))
+        yield Triple(named, _sd("name"), NamedNode(iri))
+        yield Triple(named, _sd("graph"), graph)
+        yield from _graph(graph, named_size)
+
+
+def _graph(graph: BlankNode, size: int | None) -> Iterator[Triple]:
+    yield Triple(graph, RDF_TYPE, _sd("Graph"))
+    if size is not None:
+        yield Triple(graph, _TRIPLES, Literal(size))
+
+
+def _sd(name: str) -> NamedNode:
+    return NamedNode(SD + name)

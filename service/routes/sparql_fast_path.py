@@ -1,0 +1,152 @@
+"""The short way of the commonest requests: what the cache has, and SELECT, ASK and the like that take a moment.
+
+They are answered within the event loop, without a thread and without Flask, by the same parts of which the app
+consists. What is not plain sailing goes to the app as if it had not been here; only an evaluation that was begun is
+finished there.
+"""
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.http import quote_etag
+from werkzeug.utils import get_content_type
+
+from kg.engine.protocol import QueryRequest
+from kg.engine.query import check
+from kg.errors import KgError
+from kg.workers.leases import Lane
+from kg.workers.pool_engine import CellsEngine
+from service.graph_state import BEGUN
+from service.http import body
+from service.http.caching import (
+    IDENTITY,
+    MIN_COMPRESSED,
+    SAFE,
+    Caching,
+    Front,
+    Keepable,
+    KeptResult,
+    Reply,
+    Validator,
+    meaning,
+    prepare,
+    repeatable,
+    validator_of,
+)
+from service.http.observability import Exchange, Observer, exchange_of
+from service.routes.sparql import EXPLAIN, Formats, negotiated, query_request
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_ENDPOINT: Final = "sparql.get"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an app consists of; `headers` are those that it gives to every answer."""
+
+    settings: Settings
+    caches: Caching
+    front: Front
+    observer: Observer
+    headers: list[tuple[str, str]]
+
+
+class Express:
+    """Answers what it can of the requests of one event loop; to be used only in it."""
+
+    def __init__(self, engine: CellsEngine, parts: Parts) -> None:
+        """Share the engine and the parts of an app."""
+        self._engine = engine
+        self._settings = parts.settings
+        self._caches = parts.caches
+        self._front = parts.front
+        self._observer = parts.observer
+        self._headers = [*parts.headers, ("Cache-Control", parts.caches.policy)]
+        self._lane = Lane(engine)
+
+    async def answer(self, environ: "WSGIEnvironment") -> Reply | None:
+        """Answer a request, or leave it to the app."""
+        if environ["REQUEST_METHOD"] not in SAFE:
+            return None
+        current = exchange_of(environ)
+        prepare(environ)
+        reply = self._front.reply(environ) or await self._evaluated(environ, current)
+        if reply is None:
+            return None
+        headers = self._observer.completed(current, reply.status, reply.headers)
+        self._observer.finished(environ, current)
+        return replace(reply, headers=headers)
+
+    async def _evaluated(self, environ: "WSGIEnvironment", current: Exchange) -> Reply | None:
+        """Answer a plain query; its evaluation stays in the environ if the app must finish it."""
+        asked = self._asked(environ)
+        if asked is None:
+            return None
+        query, formats = asked
+        validator = validator_of(self._engine.version, *meaning(query, formats.media_types))
+        kept = self._caches.results.get(validator.tag)
+        if kept is None:
+            kept = await self._result(environ, current, query)
+            if kept is None or self._engine.version != validator.version:
+                return None
+            self._caches.keep(validator, kept)
+            current.cache = "miss"
+        else:
+            current.cache = "hit"
+        current.endpoint = _ENDPOINT
+        return self._reply(environ, kept, formats, validator)
+
+    def _asked(self, environ: "WSGIEnvironment") -> tuple[QueryRequest, Formats] | None:
+        """The query of a request, if it is one that may be answered here and that nothing speaks against."""
+        plain = environ["REQUEST_METHOD"] == "GET" and environ["PATH_INFO"] == "/sparql" and not environ["SCRIPT_NAME"]
+        conditional = "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MATCH" in environ
+        if not plain or conditional or "query=" not in environ["QUERY_STRING"]:
+            return None
+        try:
+            sent = body.parameters(environ["QUERY_STRING"].encode("latin-1"))
+            if EXPLAIN in sent:
+                return None
+            formats = negotiated(environ.get("HTTP_ACCEPT", ""))
+            query = query_request(sent, formats, self._settings)
+            check(query)
+        except (HTTPException, KgError):
+            return None
+        return (query, formats) if repeatable(query.text) else None
+
+    async def _result(self, environ: "WSGIEnvironment", current: Exchange, query: QueryRequest) -> KeptResult | None:
+        began = time.perf_counter()
+        begun = await self._lane.begin(query)
+        current.engine = time.perf_counter() - began
+        if begun is None:
+            return None
+        answer = begun.answer
+        if answer is None or answer.file is not None or "error" in answer.header:
+            environ[BEGUN] = begun
+            return None
+        if self._compresses(environ, answer.payload):
+            environ[BEGUN] = begun
+            return None
+        return KeptResult(answer.header["kind"], answer.header["media_type"], answer.payload)
+
+    @staticmethod
+    def _compresses(environ: "WSGIEnvironment", payload: bytes) -> bool:
+        return environ["HTTP_ACCEPT_ENCODING"] != IDENTITY and len(payload) >= MIN_COMPRESSED
+
+    def _reply(
+        self, environ: "WSGIEnvironment", kept: KeptResult, formats: Formats, validator: Validator
+    ) -> Reply | None:
+        if self._compresses(environ, kept.body):
+            return None
+        headers = [
+            ("Content-Type", get_content_type(formats.sent_as[kept.kind], "utf-8")),
+            ("Content-Length", str(len(kept.body))),
+            ("ETag", quote_etag(validator.tag)),
+            *self._headers,
+        ]
+        self._front.keep(environ, Keepable(validator, kept.body), headers)
+        return Reply("200 OK", headers, kept.body)

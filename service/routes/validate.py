@@ -1,0 +1,50 @@
+"""Judge facts without keeping them: `/validate`, the gate's dry run."""
+
+from typing import Final
+
+from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import BadRequest
+
+from kg.rdf.formats import RDF_FORMATS
+from kg.validation.report import Report
+from service.graph_state import knowledge_graph
+from service.http import body
+from service.http.negotiation import MediaType, Representation, required
+from service.http.responses import page_language, rdf_response
+from service.presentation.report_json import as_json
+
+blueprint: Final = Blueprint("validate", __name__)
+
+FORM: Final = "multipart/form-data"
+
+_OFFERS: Final[tuple[Representation, ...]] = (MediaType("application/json"), *RDF_FORMATS)
+
+
+@blueprint.post("/validate")
+def judge() -> Response:
+    """Report on RDF of any format, or on the part `data` of a form against its part `shapes`.
+
+    The answer is 200 with the report, conforming or not. Errors: 400 for what does not parse, 415 for
+    other content types, 422 for shapes that may not be used.
+    """
+    offer = required(request.accept_mimetypes, _OFFERS)
+    report = _of_form() if request.mimetype == FORM else _of_facts()
+    if isinstance(offer, MediaType):
+        return jsonify(as_json(report, page_language(), body.lines(request)))
+    return rdf_response(report.triples(), offer)
+
+
+def _of_facts() -> Report:
+    contexts = request.args.getlist("context")
+    if contexts not in ([], ["none"]):
+        raise BadRequest("`context` can only be `none`; without it, facts are judged together with what is known.")
+    served, facts = knowledge_graph(), body.rdf(request)
+    return served.judge.alone(facts) if contexts else served.judge.in_context(facts)
+
+
+def _of_form() -> Report:
+    parts = body.parts(request)
+    if sorted(part.name for part in parts) != ["data", "shapes"]:
+        raise BadRequest("The form must have exactly one part `data` and one part `shapes`.")
+    data, shapes = sorted(parts, key=lambda part: part.name)
+    return knowledge_graph().judge.by_shapes(body.rdf_of_part(data), body.rdf_of_part(shapes))

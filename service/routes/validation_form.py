@@ -1,0 +1,128 @@
+"""The page on which people check facts and, with a token, add them: `/validate` in a browser."""
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final
+
+from flask import Blueprint, Response, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from kg.changes.changeset import Addition
+from kg.changes.commit import placed
+from kg.changes.journal import Commit
+from kg.errors import KgError, PositionedError
+from kg.rdf.formats import RDF_FORMATS, TURTLE, RdfFormat, by_name, rdf_format_of_file
+from kg.rdf.io import Quad
+from kg.validation.report import Finding, Report
+from kg.validation.source_lines import Lines, lines
+from service.graph_state import knowledge_graph
+from service.http import body
+from service.http.negotiation import HTML, required
+from service.http.responses import page_language, page_response
+from service.routes.write_requests import holder, signed
+
+blueprint: Final = Blueprint("submission", __name__)
+
+SHOWN: Final = 2000
+"""Lines of a document that are shown beside its findings."""
+
+
+@dataclass
+class _Outcome:
+    """What came of a document: its lines, what was found in it, an error, or the commit that it became."""
+
+    text: str = ""
+    chosen: RdfFormat = TURTLE
+    report: Report | None = None
+    found: Lines = field(default_factory=Lines)
+    commit: Commit | None = None
+    known: bool = False
+    error: str | None = None
+    error_line: int | None = None
+    status: HTTPStatus = HTTPStatus.OK
+
+    @property
+    def findings(self) -> list[tuple[int | None, Finding]]:
+        """Each finding with its line."""
+        return [] if self.report is None else [(self.found.of(item), item) for item in self.report.findings]
+
+    @property
+    def listing(self) -> list[str]:
+        """The document's lines, if they are worth showing."""
+        shown = self.text.splitlines() if self.findings or self.error_line else []
+        return shown if len(shown) <= SHOWN else []
+
+    @property
+    def marked(self) -> set[int]:
+        """The lines that something was found in."""
+        return {line for line, _ in self.findings if line} | ({self.error_line} if self.error_line else set())
+
+
+@blueprint.get("/validate")
+def form() -> Response:
+    """A form to paste or upload RDF, text/html; for programs it is POST."""
+    required(request.accept_mimetypes, (HTML,))
+    return _page(_Outcome())
+
+
+@blueprint.post("/validate/form")
+def check() -> Response:
+    """What the form sends, multipart/form-data: `text` or `file`, `format`, `alone`; with `add`, a `token` too.
+
+    The answer is a page: 200 with what was found, 201 if it was added, 422 if the gate refused it; otherwise with the
+    status of the error that it tells.
+    """
+    outcome = _Outcome()
+    try:
+        _judge(outcome)
+    except KgError as error:
+        outcome.error, outcome.status = error.message, HTTPStatus.BAD_REQUEST
+        outcome.error_line = error.line if isinstance(error, PositionedError) else None
+    except HTTPException as error:
+        outcome.error, outcome.status = error.description or error.name, HTTPStatus(error.code or 400)
+    return _page(outcome)
+
+
+def _page(outcome: _Outcome) -> Response:
+    page = render_template(
+        "validate/form.html", outcome=outcome, formats_taken=RDF_FORMATS, sent=request.form, lang=page_language()
+    )
+    response = page_response(page)
+    response.status_code = outcome.status
+    return response
+
+
+def _judge(outcome: _Outcome) -> None:
+    data, outcome.chosen = _sent()
+    outcome.text = data.decode("utf-8", "replace")
+    facts = body.parsed(data, outcome.chosen)
+    outcome.found = lines(data, outcome.chosen)
+    if "add" in request.form:
+        _add(outcome, facts)
+    elif "alone" in request.form:
+        outcome.report = knowledge_graph().judge.alone(facts)
+    else:
+        outcome.report = knowledge_graph().judge.in_context(facts)
+
+
+def _add(outcome: _Outcome, facts: list[Quad]) -> None:
+    credential = holder(request.form.get("token", "").strip())
+    change = Addition(tuple(map(placed, facts)))
+    made = knowledge_graph().facts.write(change, signed(credential, request.form.get("message", "").strip()))
+    outcome.report, outcome.commit = made.report, made.commit
+    outcome.known = made.admitted and made.commit is None
+    if not made.admitted:
+        outcome.status = HTTPStatus.UNPROCESSABLE_ENTITY
+    elif made.commit is not None:
+        outcome.status = HTTPStatus.CREATED
+
+
+def _sent() -> tuple[bytes, RdfFormat]:
+    """The document of the form and its format: a file's is told by its name, unless one is chosen."""
+    file = request.files.get("file")
+    chosen = request.form.get("format", "")
+    if file is not None and file.filename:
+        fmt = by_name(RDF_FORMATS, chosen) if chosen else rdf_format_of_file(file.filename)
+        return file.read(), fmt
+    text = request.form.get("text", "").replace("\r\n", "\n")  # browsers send line ends so (HTML, form submission)
+    return text.encode(), by_name(RDF_FORMATS, chosen) if chosen else TURTLE

@@ -1,0 +1,216 @@
+"""What all writes share: who may write, on what terms, and what the answer to a change is."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final, Literal, cast
+
+from flask import Response, jsonify, request, url_for
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import BadRequest, Forbidden, PreconditionFailed, TooManyRequests, Unauthorized
+
+from kg.changes.changeset import Change
+from kg.changes.commit import Outcome, Signature, Strictness, Terms
+from kg.changes.credentials import Credential
+from kg.changes.journal import Commit, IdempotencyKey, Summary
+from kg.rdf.formats import RDF_FORMATS
+from kg.rdf.io import term_text
+from kg.validation.report import Report
+from service.graph_state import knowledge_graph
+from service.http import body
+from service.http.caching import validator_of
+from service.http.negotiation import MediaType, Representation, best
+from service.http.observability import exchange
+from service.http.problem_types import PROBLEMS, TYPES
+from service.http.responses import Link, add_links, page_language, rdf_response
+from service.presentation.report_json import as_json
+
+CONSTRAINED_BY: Final = "http://www.w3.org/ns/ldp#constrainedBy"
+PROBLEM: Final = MediaType("application/problem+json")
+_LONGEST_KEY: Final = 255
+_STRICTNESS: Final = ("violation", "warning", "info")
+_BEARER: Final = WWWAuthenticate("bearer", {"realm": "haiphong-kg"})
+
+
+def change(read: Callable[[], Change]) -> Outcome:
+    """Make the change that a request asks for, in the name of its token, without which nothing of it is read."""
+    credential = authenticated()
+    agreed = terms(credential)
+    return knowledge_graph().facts.write(read(), signature(credential), agreed)
+
+
+def authenticated() -> Credential:
+    """Whose token came with the request (RFC 6750); 401 without a good one, 403 while there are none at all."""
+    sent = request.authorization
+    return holder(sent.token or "" if sent is not None and sent.type == "bearer" else "")
+
+
+def holder(token: str) -> Credential:
+    """Whose token it is; raises as `authenticated` does.
+
+    Who keeps guessing has to wait longer and longer: 429 with Retry-After.
+    """
+    credentials, throttle = knowledge_graph().credentials, knowledge_graph().throttle
+    source = request.remote_addr or ""
+    delay = throttle.delay(source)
+    if delay > 0:
+        raise TooManyRequests("Too many wrong tokens came from there; wait.", retry_after=round(delay) + 1)
+    if not token:
+        if not credentials.all():
+            raise Forbidden(
+                "That needs a token, and none was created. The operator does it with `hpkg token create NAME`."
+            )
+        raise Unauthorized("That needs a token, as `Authorization: Bearer …`.", www_authenticate=_BEARER)
+    found = credentials.authenticate(token)
+    if found is None:
+        throttle.failed(source)
+        time.sleep(min(throttle.delay(source), 1.0))
+        raise Unauthorized("The token is not known here.", www_authenticate=_BEARER)
+    throttle.passed(source)
+    return found
+
+
+def signature(credential: Credential) -> Signature:
+    """Who signs the commit and why: `?message=` or the header X-Message, `?reason=`."""
+    message = request.args.get("message", request.headers.get("X-Message", ""))
+    return signed(credential, message, request.args.get("reason", ""))
+
+
+def signed(credential: Credential, message: str, reason: str = "") -> Signature:
+    """The signature of the holder of a token."""
+    graphs = None if credential.graphs is None else frozenset(credential.graphs)
+    return Signature(credential.name, message, reason, graphs, own_only=credential.scope != "admin")
+
+
+def terms(credential: Credential) -> Terms:
+    """On what terms the change is made: If-Match, Idempotency-Key, `?severity=`."""
+    severity = request.args.get("severity", "violation")
+    if severity not in _STRICTNESS:
+        raise BadRequest(f"`severity` can be {', '.join(_STRICTNESS)}: the least that refuses the change.")
+    return Terms(_expected(), cast("Strictness", severity), _key(credential))
+
+
+def _expected() -> int | None:
+    """The generation that an If-Match stands for; 412 if it is not the current one."""
+    if "If-Match" not in request.headers:
+        return None
+    sent, engine = request.if_match, knowledge_graph().engine
+    version = engine.version
+    parts = request.url_root, request.full_path
+    tags = (validator_of(version, *parts, fmt.media_type).tag for fmt in RDF_FORMATS)
+    if sent.star_tag or any(sent.is_strong(tag) for tag in (version, *tags)):
+        return int(version.rpartition("-")[2])
+    raise PreconditionFailed("The dataset has changed since; nothing was changed.")
+
+
+def _key(credential: Credential) -> IdempotencyKey | None:
+    """The Idempotency-Key with a digest of the whole request."""
+    sent = request.headers.get("Idempotency-Key")
+    if sent is None:
+        return None
+    key = sent.strip().strip('"')
+    if not 0 < len(key) <= _LONGEST_KEY:
+        raise BadRequest(f"An Idempotency-Key has 1 to {_LONGEST_KEY} characters.")
+    said = (request.method, request.full_path, request.content_type or "")
+    digest = hashlib.sha256(repr(said).encode() + request.get_data()).hexdigest()
+    return IdempotencyKey(credential.name, key, digest)
+
+
+def answer(outcome: Outcome, done: HTTPStatus, *, body: Literal["representation", "minimal"]) -> Response:
+    """Tell what became of a change: `done` if it was made, 200 if there was nothing to change, 422 if refused.
+
+    `body` is what is sent without a Prefer header (RFC 7240).
+    """
+    if not outcome.admitted:
+        return _refused(outcome)
+    preferred = _preferred()
+    if (preferred or body) == "representation":
+        response = jsonify(_said(outcome))
+        created = outcome.commit is not None and done == HTTPStatus.CREATED
+        response.status_code = HTTPStatus.CREATED if created else HTTPStatus.OK
+    else:
+        response = Response(status=done if outcome.commit is not None else HTTPStatus.NO_CONTENT)
+        response.status_code = HTTPStatus.NO_CONTENT if response.status_code == HTTPStatus.OK else response.status_code
+    if preferred:
+        response.headers["Preference-Applied"] = f"return={preferred}"
+    if outcome.commit is not None:
+        response.headers["Location" if done == HTTPStatus.CREATED else "Content-Location"] = _url(outcome.commit.number)
+    response.set_etag(knowledge_graph().engine.version)
+    return response
+
+
+def _preferred() -> Literal["representation", "minimal"] | None:
+    sent = {part.strip().lower() for part in request.headers.get("Prefer", "").replace(";", ",").split(",")}
+    if "return=minimal" in sent:
+        return "minimal"
+    return "representation" if "return=representation" in sent else None
+
+
+def _said(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "commit": None if outcome.commit is None else summary_json(outcome.commit.summary),
+        "repeated": outcome.repeated,
+        "report": as_json(outcome.report, page_language(), body.lines(request)),
+    }
+
+
+def summary_json(summary: Summary) -> dict[str, Any]:
+    """A commit without its content, as JSON."""
+    return {
+        "number": summary.number,
+        "url": _url(summary.number),
+        "time": summary.time.isoformat(),
+        "agent": summary.agent,
+        "message": summary.message,
+        "reason": summary.reason,
+        "added": summary.added,
+        "removed": summary.removed,
+        "reverts": summary.reverts,
+        "previous": summary.previous,
+        "hash": summary.hash,
+    }
+
+
+def commit_json(commit: Commit) -> dict[str, Any]:
+    """A commit with what the gate found about it."""
+    return {**summary_json(commit.summary), "report": as_json(commit.report, page_language())}
+
+
+def _url(number: int) -> str:
+    return url_for("commits.one", number=number, lang=None)
+
+
+def _refused(outcome: Outcome) -> Response:
+    """Say why a change was refused: the report as RDF if that is asked for, else a problem with the findings."""
+    offers: tuple[Representation, ...] = (PROBLEM, *RDF_FORMATS)
+    offer = best(request.accept_mimetypes, offers) or PROBLEM
+    if isinstance(offer, MediaType):
+        response = jsonify(_problem(outcome))
+        response.content_type = PROBLEM.media_type
+    else:
+        response = rdf_response(outcome.report.triples(), offer)
+    response.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+    add_links(response, Link(url_for("resource.shapes", lang=None), CONSTRAINED_BY))
+    return response
+
+
+def _problem(outcome: Outcome) -> dict[str, Any]:
+    language, current = page_language(), exchange()
+    current.error = "refused"
+    return {
+        "type": PROBLEMS + "refused",
+        "title": TYPES["refused"].words(language).title,
+        "status": HTTPStatus.UNPROCESSABLE_ENTITY.value,
+        "detail": _worst(outcome.report, language),
+        "instance": current.instance,
+        **as_json(outcome.report, language, body.lines(request)),
+    }
+
+
+def _worst(report: Report, language: str) -> str:
+    """The worst of the findings: where it is, what it is, and how many others there are."""
+    item = report.findings[0]
+    where = " ".join(filter(None, (term_text(item.focus), item.path_text)))
+    others = len(report.findings) - 1
+    return f"{where}: {item.message(language)} ({term_text(item.shape)})" + (f" +{others}" if others else "")

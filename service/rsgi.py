@@ -1,0 +1,264 @@
+"""Run the WSGI app under granian's RSGI, which tells when a client goes away; WSGI itself cannot.
+
+What has a short way takes it; every other request is handled by a thread, as under any WSGI server. The environ's
+`hpkg.abandoned` says whether the client has gone since. Thread and memory needs are bounded: bodies beyond the limit
+are not read, long answers are sent in pieces as the client takes them.
+"""
+
+import asyncio
+import io
+import logging
+import queue
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+from urllib.parse import unquote_to_bytes
+
+from service import EXPRESS, create_app
+from service.graph_state import ABANDONED, BEGUN
+from service.routes.sparql_fast_path import Express
+from service.settings import Settings
+
+WATCH_AFTER: Final = 0.3
+"""Seconds after which a request is worth watching for its client's leaving."""
+THREADS: Final = 256
+
+_LOG: Final = logging.getLogger("hpkg.gateway")
+_INLINE: Final = 1024 * 1024
+_BASE: Final = {
+    "SCRIPT_NAME": "",
+    "SERVER_SOFTWARE": "granian",
+    "wsgi.version": (1, 0),
+    "wsgi.url_scheme": "http",
+    "wsgi.errors": sys.stderr,
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": True,
+    "wsgi.run_once": False,
+    "wsgi.input_terminated": True,
+}
+
+Environ = dict[str, Any]
+WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+
+class Headers(Protocol):
+    """A request's header fields, in lower case."""
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Every field line."""
+
+
+class Scope(Protocol):
+    """What granian tells of a request."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def query_string(self) -> str: ...
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def http_version(self) -> str: ...
+    @property
+    def client(self) -> str: ...
+    @property
+    def server(self) -> str: ...
+    @property
+    def authority(self) -> str | None: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
+class Transport(Protocol):
+    """An answer that is sent in pieces."""
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send a piece, waiting until there is room for it."""
+
+
+class HttpProtocol(Protocol):
+    """What granian lets an application do with a request: read its body, answer it, watch its client."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+    async def client_disconnect(self) -> None: ...
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None: ...
+    def response_stream(self, status: int, headers: list[tuple[str, str]]) -> Transport: ...
+
+
+@dataclass(eq=False)
+class _Exchange:
+    """A request that is being answered."""
+
+    environ: Environ
+    protocol: HttpProtocol
+    loop: asyncio.AbstractEventLoop
+    done: "asyncio.Future[None]"
+    gone: threading.Event = field(default_factory=threading.Event)
+
+
+class Gateway:
+    """An RSGI application around a WSGI one."""
+
+    def __init__(self, app: WsgiApp, express: Express | None, max_body: int, threads: int = THREADS) -> None:
+        """Run an app, and its short way; a body is read to one byte past `max_body`, so that the app refuses it."""
+        self._app = app
+        self._express = express
+        self._max_body = max_body
+        self._jobs: queue.SimpleQueue[_Exchange] = queue.SimpleQueue()
+        self._threads = threads
+        self._idle = 0
+        self._started = 0
+        self._lock = threading.Lock()
+
+    async def __rsgi__(self, scope: Scope, protocol: HttpProtocol) -> None:
+        """Answer one request."""
+        body = b"" if scope.method in {"GET", "HEAD", "OPTIONS"} else await self._body(protocol)
+        environ = _environ(scope, body)
+        reply = None if self._express is None else await self._express.answer(environ)
+        if reply is not None:
+            protocol.response_bytes(reply.code, reply.headers, reply.body)
+            return
+        loop = asyncio.get_running_loop()
+        exchange = _Exchange(environ, protocol, loop, loop.create_future())
+        exchange.environ[ABANDONED] = exchange.gone.is_set
+        watch = loop.call_later(WATCH_AFTER, self._watch, exchange)
+        self._jobs.put(exchange)
+        self._ensure_thread()
+        await exchange.done
+        watch.cancel()
+
+    async def _body(self, protocol: HttpProtocol) -> bytes:
+        pieces, length = list[bytes](), 0
+        async for piece in protocol:
+            length += len(piece)
+            pieces.append(piece)
+            if length > self._max_body:
+                break
+        return b"".join(pieces)[: self._max_body + 1]
+
+    @staticmethod
+    def _watch(exchange: _Exchange) -> None:
+        async def until_gone() -> None:
+            await exchange.protocol.client_disconnect()
+            exchange.gone.set()
+
+        task = exchange.loop.create_task(until_gone())
+        exchange.done.add_done_callback(lambda _: task.cancel())
+
+    def _ensure_thread(self) -> None:
+        """Start another thread if none is idle and there may be more."""
+        with self._lock:
+            if self._idle > 0:
+                self._idle -= 1
+                return
+            if self._started >= self._threads:
+                return
+            self._started += 1
+        threading.Thread(target=self._work, name="request", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            exchange = self._jobs.get()
+            try:
+                self._answer(exchange)
+            except Exception:  # noqa: BLE001 - whatever it is, the thread must live on
+                _LOG.exception("a request could not be answered")
+            finally:
+                if BEGUN in exchange.environ:
+                    exchange.environ[BEGUN].close()
+                exchange.loop.call_soon_threadsafe(_finish, exchange.done)
+            with self._lock:
+                self._idle += 1
+
+    def _answer(self, exchange: _Exchange) -> None:
+        head: list[tuple[int, list[tuple[str, str]]]] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:  # noqa: ARG001
+            head[:] = [(int(status.partition(" ")[0]), headers)]
+
+        pieces = self._app(exchange.environ, start_response)
+        try:
+            iterator = iter(pieces)
+            start, rest = _first_bytes(iterator)
+            status, headers = head[0]
+            if rest is None:
+                exchange.protocol.response_bytes(status, headers, start)
+            else:
+                _stream(exchange, status, headers, start, rest)
+        finally:
+            close = getattr(pieces, "close", None)
+            if close is not None:
+                close()
+
+
+def _finish(done: "asyncio.Future[None]") -> None:
+    if not done.done():
+        done.set_result(None)
+
+
+def _first_bytes(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes] | None]:
+    """Collect an answer up to what is sent at once; the iterator is what remains, None if nothing does."""
+    collected, length = list[bytes](), 0
+    for piece in pieces:
+        collected.append(piece)
+        length += len(piece)
+        if length > _INLINE:
+            return b"".join(collected), pieces
+    return b"".join(collected), None
+
+
+def _stream(
+    exchange: _Exchange, status: int, headers: list[tuple[str, str]], start: bytes, rest: Iterator[bytes]
+) -> None:
+    """Send a long answer piece by piece, each when the client has taken the one before."""
+    transport = exchange.protocol.response_stream(status, headers)
+
+    def push(piece: bytes) -> None:
+        asyncio.run_coroutine_threadsafe(_sent(transport, piece), exchange.loop).result()
+
+    push(start)
+    for piece in rest:
+        push(piece)
+
+
+async def _sent(transport: Transport, piece: bytes) -> None:
+    await transport.send_bytes(piece)
+
+
+def _environ(scope: Scope, body: bytes) -> Environ:
+    """The WSGI environ of a request (PEP 3333): paths decoded, text in ISO 8859-1 clothes."""
+    path, query = scope.path, scope.query_string
+    host, _, port = scope.server.rpartition(":")
+    client, _, client_port = scope.client.rpartition(":")
+    environ = {
+        **_BASE,
+        "REQUEST_METHOD": scope.method,
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1") if "%" in path or not path.isascii() else path,
+        "REQUEST_URI": path,
+        "QUERY_STRING": query if query.isascii() else query.encode().decode("latin-1"),
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "SERVER_NAME": host,
+        "SERVER_PORT": port,
+        "REMOTE_ADDR": client,
+        "REMOTE_PORT": client_port,
+        "wsgi.url_scheme": scope.scheme,
+        "wsgi.input": io.BytesIO(body),
+    }
+    for name, value in scope.headers.items():
+        key = name.upper().replace("-", "_")
+        key = key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"
+        environ[key] = f"{environ[key]},{value}" if key in environ else value
+    if scope.authority is not None:
+        environ.setdefault("HTTP_HOST", scope.authority)
+    return environ
+
+
+def application() -> Gateway:
+    """Make the gateway from the environment; the factory that the web server calls in each worker."""
+    settings = Settings.from_environment()
+    app = create_app(settings)
+    return Gateway(app, app.extensions.get(EXPRESS), settings.max_body)
