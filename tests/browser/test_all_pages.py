@@ -2,7 +2,8 @@
 
 import pytest
 from playwright.sync_api import Page
-from seeing import Open, violations
+
+from tests.browser.accessibility import Open, violations
 
 PAGES = [
     "/",

@@ -1,7 +1,8 @@
 """Checking facts in a browser."""
 
 from playwright.sync_api import expect
-from seeing import Open, violations
+
+from tests.browser.accessibility import Open, violations
 
 FAULTY = """@prefix schema: <https://schema.org/> .
 @prefix skos: <http://www.w3.org/2004/02/skos/core#> .

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from seeing import Open, violations
 
 from kg.rdf.namespaces import HPEZ
+from tests.browser.accessibility import Open, violations
 
 ROWS = ".tabPanel.active .yasr_results tbody tr"
 TEXT = ".tabPanel.active .yasqe textarea"

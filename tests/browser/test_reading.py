@@ -3,7 +3,8 @@
 import re
 
 from playwright.sync_api import expect
-from seeing import Open, violations
+
+from tests.browser.accessibility import Open, violations
 
 
 def test_a_search_without_marks_leads_to_the_evidence(show: Open) -> None:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 import requests
-from served import PLACE, Served, serving
 
 from kg.changes.credentials import Credentials
 from kg.changes.journal import FILE, Journal
+from tests.service.running_service import PLACE, Served, serving
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are set as Linux does it")
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 import requests
-from served import PLACE, Served, serving
 
 from kg.changes import data_folder
 from kg.changes.commit import SUBMISSION
@@ -24,6 +23,7 @@ from kg.changes.journal import Journal
 from kg.rdf.formats import NQUADS, TURTLE
 from kg.rdf.io import NamedNode, Quad, in_graph, parse, read
 from kg.rdf.namespaces import ID
+from tests.service.running_service import PLACE, Served, serving
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the processes of the service are found in /proc")
 

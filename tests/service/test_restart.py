@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import requests
-from served import serving
+
+from tests.service.running_service import serving
 
 PATHS = {
     "/graph.nq": {},

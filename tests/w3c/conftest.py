@@ -13,8 +13,8 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse
 from kg.validation.report import Report
-from w3c.exchanges import DATA0, graph_store_reads, protocol_tests
-from w3c.manifests import quads, query_tests
+from tests.w3c.exchanges import DATA0, graph_store_reads, protocol_tests
+from tests.w3c.manifests import quads, query_tests
 
 
 @pytest.fixture(scope="session")

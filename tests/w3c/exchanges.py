@@ -9,7 +9,7 @@ import rdflib
 import requests
 from rdflib.namespace import RDFS, Namespace
 
-from w3c.manifests import MF, W3C, entries, included, items
+from tests.w3c.manifests import MF, W3C, entries, included, items
 
 HT = Namespace("http://www.w3.org/2011/http#")
 HTS = Namespace("http://www.w3.org/2011/http-statusCodes#")

@@ -5,9 +5,9 @@ import requests
 
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import parse
-from w3c.exchanges import Read, graph_store_reads
-from w3c.manifests import NEEDS_W3C
-from w3c.results import same_graph, triples
+from tests.w3c.exchanges import Read, graph_store_reads
+from tests.w3c.manifests import NEEDS_W3C
+from tests.w3c.results import same_graph, triples
 
 pytestmark = NEEDS_W3C
 

@@ -4,9 +4,9 @@ import pytest
 import requests
 
 from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS
-from w3c.exchanges import Exchange, ProtocolTest, protocol_tests
-from w3c.manifests import NEEDS_W3C, params
-from w3c.results import from_response
+from tests.w3c.exchanges import Exchange, ProtocolTest, protocol_tests
+from tests.w3c.manifests import NEEDS_W3C, params
+from tests.w3c.results import from_response
 
 pytestmark = NEEDS_W3C
 

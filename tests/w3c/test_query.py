@@ -12,10 +12,10 @@ from kg.engine.planner.rewrite import plan
 from kg.rdf.formats import JSON, TURTLE
 from kg.rdf.io import NamedNode, in_graph
 from kg.sparql import tokens
-from w3c.deviations import ENGINE
-from w3c.exchanges import DATA0
-from w3c.manifests import NEEDS_W3C, QueryTest, file_of, params, quads, query_tests
-from w3c.results import Answer, accept_for, differences, from_file, from_response, same
+from tests.w3c.deviations import ENGINE
+from tests.w3c.exchanges import DATA0
+from tests.w3c.manifests import NEEDS_W3C, QueryTest, file_of, params, quads, query_tests
+from tests.w3c.results import Answer, accept_for, differences, from_file, from_response, same
 
 pytestmark = NEEDS_W3C
 

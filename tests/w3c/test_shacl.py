@@ -8,9 +8,9 @@ from rdflib.namespace import RDF, SH
 
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import Triple, from_rdflib, parse, rdflib_graph
-from w3c.deviations import PYSHACL, REFUSED
-from w3c.manifests import NEEDS_W3C, ShaclTest, file_of, params, shacl_tests
-from w3c.results import differences, same_graph
+from tests.w3c.deviations import PYSHACL, REFUSED
+from tests.w3c.manifests import NEEDS_W3C, ShaclTest, file_of, params, shacl_tests
+from tests.w3c.results import differences, same_graph
 
 pytestmark = NEEDS_W3C
 

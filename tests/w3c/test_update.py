@@ -5,12 +5,12 @@ import requests
 
 from kg.rdf.formats import NQUADS, TURTLE
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, canonical_nquads, parse, serialize
-from w3c.deviations import UPDATES
-from w3c.exchanges import Exchange, graph_store_tests, protocol_tests
-from w3c.manifests import NEEDS_W3C, Named, params
-from w3c.results import same_graph, triples
-from w3c.test_protocol import check_content
-from w3c.updates import UpdateTest, update_tests
+from tests.w3c.deviations import UPDATES
+from tests.w3c.exchanges import Exchange, graph_store_tests, protocol_tests
+from tests.w3c.manifests import NEEDS_W3C, Named, params
+from tests.w3c.results import same_graph, triples
+from tests.w3c.test_protocol import check_content
+from tests.w3c.updates import UpdateTest, update_tests
 
 pytestmark = NEEDS_W3C
 

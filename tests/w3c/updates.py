@@ -8,7 +8,7 @@ import rdflib
 from rdflib.namespace import RDF, RDFS, Namespace
 
 from kg.rdf.io import DefaultGraph, NamedNode, Quad
-from w3c.manifests import MF, W3C, entries, file_of, quads
+from tests.w3c.manifests import MF, W3C, entries, file_of, quads
 
 UT = Namespace("http://www.w3.org/2009/sparql/tests/test-update#")
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import requests
-from served import Served, serving
 
 from kg.changes.credentials import Credentials
+from tests.service.running_service import Served, serving
 
 E = "https://example.org/"
 NUMBER = 2600

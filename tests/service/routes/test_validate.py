@@ -12,7 +12,7 @@ from rdflib.namespace import RDF, SH
 Problem = Callable[[requests.Response, int, str], dict[str, object]]
 File = tuple[str | None, str | bytes] | tuple[str | None, str | bytes, str]
 
-CASES = Path(__file__).parents[1] / "shapes"
+CASES = Path(__file__).parents[2] / "shapes"
 VALID = next((CASES / "Bounds" / "valid").glob("*.ttl")).read_bytes()
 INVALID = next((CASES / "Bounds" / "invalid").glob("*.ttl")).read_bytes()
 BOUNDS = "https://w3id.org/hpez/shapes#Bounds"

@@ -12,7 +12,7 @@ from kg.changes.credentials import Credentials
 TURTLE, TRIG, NQUADS, UPDATE = "text/turtle", "application/trig", "application/n-quads", "application/sparql-update"
 EXAMPLE = "https://w3id.org/hpez/graph/source/example"
 ASSERTED = "https://w3id.org/hpez/graph/asserted"
-CASES = Path(__file__).parents[1] / "shapes"
+CASES = Path(__file__).parents[2] / "shapes"
 FIGURE = (CASES / "Observation" / "valid" / "stated.ttl").read_text(encoding="utf-8")
 """A figure that the gate admits, with its evidence and its source."""
 UNKNOWN_SOURCE = FIGURE[: FIGURE.index("\nsrc:example\n")]

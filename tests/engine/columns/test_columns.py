@@ -1,6 +1,6 @@
 """Columns give the same groups as the engine, byte for byte: on many generated queries, and while data change.
 
-`python tests/kg/test_columns.py 20000 [seed]` compares as many queries as wanted and prints what it counted.
+`python -m tests.engine.columns.test_columns 20000 [seed]` compares that many queries and prints what it counted.
 """
 
 import re
@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from itertools import permutations
 
 import pytest
-from groupings import Case, E, cases, sample
 from hypothesis import HealthCheck, given, settings
 
 from kg.engine.columns import cache, kernels, parser
@@ -25,6 +24,7 @@ from kg.errors import InputError, KgError, QuerySyntaxError
 from kg.rdf.formats import TSV
 from kg.rdf.io import Literal, NamedNode, Quad, Term
 from kg.rdf.namespaces import BASE, XSD
+from tests.engine.columns.generated_aggregations import Case, E, cases, sample
 
 NUMBER = 3000
 """Queries of the fixed sample, which takes seconds."""

@@ -215,5 +215,5 @@ def test_titles_are_in_the_readers_language(server: str, problem: Problem, langu
 
 
 def test_every_type_is_documented() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "http.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "http.md").read_text(encoding="utf-8")
     assert [name for name in TYPES if f"`{name}`" not in text] == []

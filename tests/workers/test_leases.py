@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from house import HOUSE, MIB, children, keeping, until
 
 from kg.engine.protocol import QueryRequest, QueryResult
 from kg.errors import CellCrashError, DeadlineError, InputError, KgError, MemoryLimitError
 from kg.workers.leases import Begun, Lane
 from kg.workers.pool_engine import CellsEngine
+from tests.workers.dispatcher_process import HOUSE, MIB, children, keeping, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="cells need Linux")
 SLOW = QueryRequest("sleep 0.4")

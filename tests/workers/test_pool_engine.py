@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import HOUSE, MIB, children, keeping, until
 
 from kg.engine.protocol import QueryRequest
 from kg.errors import (
@@ -31,6 +30,7 @@ from kg.workers import sandbox
 from kg.workers.dispatcher import SHORT_SLICE, SLICE
 from kg.workers.framing import Message, send
 from kg.workers.pool_engine import CellsEngine
+from tests.workers.dispatcher_process import HOUSE, MIB, children, keeping, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="cells need Linux")
 

@@ -1,6 +1,6 @@
 """What the planner makes of a query gives the same rows: shown on many queries, and on mistakes that it would notice.
 
-`python tests/kg/test_plan_proof.py 20000 [seed]` does so for as many queries as wanted and prints what it counted.
+`python -m tests.engine.planner.test_equivalence 20000 [seed]` compares that many queries and prints what it counted.
 """
 
 import re
@@ -15,12 +15,12 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from wild import Case, Found, Planner, Query, cases, compared, sample, smaller
 
 from kg.engine.planner.rewrite import Plans, plan
 from kg.engine.protocol import Counts
 from kg.rdf.namespaces import ID
 from kg.sparql import tokens
+from tests.engine.planner.generated_queries import Case, Found, Planner, Query, cases, compared, sample, smaller
 
 NUMBER = 4000
 """Queries of the fixed sample, which takes seconds."""
