@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_SURFACES: Final = (
+_BLUEPRINT_MODULES: Final = (
     sparql,
     query_editor,
     graph_store,
@@ -49,7 +49,7 @@ _SURFACES: Final = (
     health,
 )
 """The modules with a blueprint of their own."""
-EXPRESS: Final = "hpkg.express"
+FAST_PATH_KEY: Final = "hpkg.express"
 """The key of an app's extensions under which its short way stands, if the graph is in cells."""
 
 _VARY: Final = "Accept, Accept-Encoding, Accept-Language"
@@ -59,18 +59,20 @@ _PAGE_HEADERS: Final = {
     "Referrer-Policy": "same-origin",
 }
 """What a page may do: nothing that it does not bring itself, no script or style within it, no other host."""
-_REMEMBERED: Final = 365 * 24 * 3600
+_LANGUAGE_COOKIE_MAX_AGE: Final = 365 * 24 * 3600
 """Seconds for which a browser is asked to remember the language that its reader chose."""
-_EXPOSED: Final = (
+_EXPOSED_HEADERS: Final = (
     "Allow, Cache-Status, Content-Length, Content-Location, ETag, Link, Location, Retry-After, Server-Timing, "
     "X-Request-ID"
 )
-_COMMON: Final = (
+_COMMON_HEADERS: Final = (
     ("X-Content-Type-Options", "nosniff"),
     ("Access-Control-Allow-Origin", "*"),
-    ("Access-Control-Expose-Headers", _EXPOSED),
+    ("Access-Control-Expose-Headers", _EXPOSED_HEADERS),
 )
-_TAKEN: Final = "Accept, Accept-Language, Authorization, Content-Type, If-Match, If-None-Match, X-Request-ID"
+_ALLOWED_REQUEST_HEADERS: Final = (
+    "Accept, Accept-Language, Authorization, Content-Type, If-Match, If-None-Match, X-Request-ID"
+)
 
 
 def create_app(settings: Settings) -> Flask:
@@ -85,14 +87,14 @@ def create_app(settings: Settings) -> Flask:
     graph_state.attach(app, settings)
     errors.register(app)
     responses.register(app)
-    for module in _SURFACES:
+    for module in _BLUEPRINT_MODULES:
         app.register_blueprint(module.blueprint)
-    app.after_request(_finish)
-    _surround(app, settings)
+    app.after_request(_finalize_response)
+    _wrap_wsgi_app(app, settings)
     return app
 
 
-def _surround(app: Flask, settings: Settings) -> None:
+def _wrap_wsgi_app(app: Flask, settings: Settings) -> None:
     """Put the cache before the app, and the eyes of the operator before both."""
 
     def engine() -> Engine:
@@ -101,36 +103,36 @@ def _surround(app: Flask, settings: Settings) -> None:
     caches = caching.attach(app, settings)
     metrics = observability.Metrics(engine, caches.sizes)
     health.attach(app, metrics)
-    front = caching.Front(_with_common_headers(app.wsgi_app), caches.answers, lambda: engine().version)
+    front = caching.CacheMiddleware(_with_common_headers(app.wsgi_app), caches.responses, lambda: engine().version)
     log = observability.access_logger() if settings.access_log else None
     observer = observability.Observer(front, metrics, log)
     app.wsgi_app = observer  # type: ignore[method-assign] # as Flask says to
     cells = engine()
     if isinstance(cells, CellsEngine):
-        parts = sparql_fast_path.Parts(settings, caches, front, observer, [("Vary", _VARY), *_COMMON])
-        app.extensions[EXPRESS] = sparql_fast_path.Express(cells, parts)
+        parts = sparql_fast_path.Parts(settings, caches, front, observer, [("Vary", _VARY), *_COMMON_HEADERS])
+        app.extensions[FAST_PATH_KEY] = sparql_fast_path.Express(cells, parts)
 
 
-def _finish(response: Response) -> Response:
+def _finalize_response(response: Response) -> Response:
     """Complete an answer of the app: what it depends on, how long it holds, and what OPTIONS tells (CORS)."""
     observability.exchange().endpoint = request.endpoint or "none"
     response.headers["Vary"] = _VARY
     if response.mimetype == HTML.media_type:
-        _finish_page(response)
+        _finalize_page(response)
     if request.method == "OPTIONS":
         response.headers["Access-Control-Allow-Methods"] = ", ".join(sorted(response.allow))
-        response.headers["Access-Control-Allow-Headers"] = _TAKEN
+        response.headers["Access-Control-Allow-Headers"] = _ALLOWED_REQUEST_HEADERS
         response.headers["Access-Control-Max-Age"] = "86400"
-    return caching.finish(response)
+    return caching.finalize_response(response)
 
 
-def _finish_page(response: Response) -> None:
+def _finalize_page(response: Response) -> None:
     response.vary.add("Cookie")
     for name, value in _PAGE_HEADERS.items():
         response.headers.setdefault(name, value)
     chosen = request.args.get("lang")
     if chosen in LANGUAGES:
-        response.set_cookie(LANGUAGE_COOKIE, chosen, max_age=_REMEMBERED, httponly=True, samesite="Lax")
+        response.set_cookie(LANGUAGE_COOKIE, chosen, max_age=_LANGUAGE_COOKIE_MAX_AGE, httponly=True, samesite="Lax")
 
 
 def _with_common_headers(app: "WSGIApplication") -> "WSGIApplication":
@@ -140,7 +142,7 @@ def _with_common_headers(app: "WSGIApplication") -> "WSGIApplication":
         def start(
             status: str, headers: list[tuple[str, str]], failure: "OptExcInfo | None" = None
         ) -> Callable[[bytes], object]:
-            return start_response(status, [*headers, *_COMMON], failure)
+            return start_response(status, [*headers, *_COMMON_HEADERS], failure)
 
         return app(environ, start)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from urllib.parse import unquote_to_bytes
 
-from service import EXPRESS, create_app
+from service import FAST_PATH_KEY, create_app
 from service.graph_state import ABANDONED, BEGUN
 from service.routes.sparql_fast_path import Express
 from service.settings import Settings
@@ -261,4 +261,4 @@ def application() -> Gateway:
     """Make the gateway from the environment; the factory that the web server calls in each worker."""
     settings = Settings.from_environment()
     app = create_app(settings)
-    return Gateway(app, app.extensions.get(EXPRESS), settings.max_body)
+    return Gateway(app, app.extensions.get(FAST_PATH_KEY), settings.max_body)

@@ -22,16 +22,16 @@ from kg.views.jsonld_context import project_context
 from service.graph_state import knowledge_graph
 from service.http.responses import context_url
 
-_SAYS_NOTHING: Final = {"", "application/octet-stream", "text/plain"}
+_GENERIC_MEDIA_TYPES: Final = {"", "application/octet-stream", "text/plain"}
 """Media types that form encoders write for lack of a better one."""
 
 
-CONTEXT: Final = BASE + "context.jsonld"
+CONTEXT_IRI: Final = BASE + "context.jsonld"
 """The IRI of the project's JSON-LD context."""
 
 
 @dataclass(frozen=True)
-class Part:
+class FormPart:
     """A part of multipart/form-data (RFC 7578, section 4)."""
 
     name: str
@@ -40,7 +40,7 @@ class Part:
     data: bytes = b""
 
 
-def whole(request: Request) -> bytes:
+def read_body(request: Request) -> bytes:
     """Read a body to its end; raises a 413 if it is longer than the settings allow and a 400 if it stops early.
 
     Werkzeug's stream ends at the limit without a word when no length was announced (chunked transfer),
@@ -63,7 +63,7 @@ def require_utf8(media_type_parameters: Mapping[str, str]) -> None:
         raise UnsupportedMediaType(f"The character set {charset} is not read here; send UTF-8.")
 
 
-def text(data: bytes) -> str:
+def decode_utf8(data: bytes) -> str:
     """Decode UTF-8; raises BadRequest (400) that says which byte is none."""
     try:
         return data.decode("utf-8")
@@ -71,28 +71,28 @@ def text(data: bytes) -> str:
         raise BadRequest(f"The text is not UTF-8: byte {error.start} cannot be read.") from None
 
 
-def parameters(encoded: bytes) -> MultiDict[str, str]:
+def decode_urlencoded(encoded: bytes) -> MultiDict[str, str]:
     """Decode application/x-www-form-urlencoded.
 
     Flask's own parser keeps percent-encoded bytes that are not UTF-8 as they are; here they are a 400.
     """
     try:
-        return MultiDict(parse_qsl(text(encoded), keep_blank_values=True, errors="strict"))
+        return MultiDict(parse_qsl(decode_utf8(encoded), keep_blank_values=True, errors="strict"))
     except UnicodeDecodeError:
         raise BadRequest("A parameter is not UTF-8.") from None
 
 
-def rdf(request: Request) -> list[Quad]:
+def read_rdf(request: Request) -> list[Quad]:
     """Parse the RDF of a body by its Content-Type.
 
     Raises UnsupportedFormatError for a missing or unknown type and RdfSyntaxError for what does not parse.
     """
     fmt = rdf_format(request.mimetype)
     require_utf8(request.mimetype_params)
-    return parsed(whole(request), fmt)
+    return parse_rdf(read_body(request), fmt)
 
 
-def lines(request: Request) -> Lines | None:
+def source_lines(request: Request) -> Lines | None:
     """Where the body says what, for findings about it; None if it is no RDF."""
     try:
         return read_lines(request.get_data(), rdf_format(request.mimetype))
@@ -100,27 +100,27 @@ def lines(request: Request) -> Lines | None:
         return None
 
 
-def rdf_of_part(part: Part) -> list[Quad]:
+def read_part_rdf(part: FormPart) -> list[Quad]:
     """Parse the RDF of a form's part by its content type, else by its file name, else as Turtle."""
     media_type, options = parse_options_header(part.content_type)
     require_utf8(options)
-    return parsed(part.data, _format_of_part(media_type, part.file_name))
+    return parse_rdf(part.data, _format_of_part(media_type, part.file_name))
 
 
-def parsed(data: bytes, fmt: RdfFormat) -> list[Quad]:
+def parse_rdf(data: bytes, fmt: RdfFormat) -> list[Quad]:
     """Parse RDF; JSON-LD may name the project's own context, by its IRI or by the URL that documents here name."""
     if fmt is JSONLD:
-        data = with_context(data, project_context(), (context_url(), CONTEXT))
+        data = with_context(data, project_context(), (context_url(), CONTEXT_IRI))
     return parse(data, fmt)
 
 
 def _format_of_part(media_type: str, file_name: str) -> RdfFormat:
-    if media_type not in _SAYS_NOTHING:
+    if media_type not in _GENERIC_MEDIA_TYPES:
         return rdf_format(media_type)
     return rdf_format_of_file(file_name) if "." in file_name else TURTLE
 
 
-def parts(request: Request) -> list[Part]:
+def read_form_parts(request: Request) -> list[FormPart]:
     """Cut a multipart/form-data body into its parts.
 
     Flask's form drops the content type of a part without a file name and replaces bytes that are not
@@ -128,20 +128,20 @@ def parts(request: Request) -> list[Part]:
     """
     boundary = request.mimetype_params.get("boundary", "")
     decoder = MultipartDecoder(boundary.encode(), max_parts=request.max_form_parts)
-    decoder.receive_data(whole(request))
+    decoder.receive_data(read_body(request))
     decoder.receive_data(None)
     try:
-        return _decoded(decoder)
+        return _collect_parts(decoder)
     except ValueError:
         raise BadRequest("The multipart/form-data body is incomplete or has another boundary.") from None
 
 
-def _decoded(decoder: MultipartDecoder) -> list[Part]:
-    found = list[Part]()
+def _collect_parts(decoder: MultipartDecoder) -> list[FormPart]:
+    found = list[FormPart]()
     while not isinstance(event := decoder.next_event(), Epilogue):
         match event:
             case Field() | File():
-                found.append(_opened(event))
+                found.append(_start_part(event))
             case Data():
                 found[-1] = replace(found[-1], data=found[-1].data + event.data)
             case _:
@@ -149,6 +149,6 @@ def _decoded(decoder: MultipartDecoder) -> list[Part]:
     return found
 
 
-def _opened(event: Field | File) -> Part:
+def _start_part(event: Field | File) -> FormPart:
     file_name = event.filename if isinstance(event, File) else ""
-    return Part(event.name or "", event.headers.get("Content-Type", ""), file_name)
+    return FormPart(event.name or "", event.headers.get("Content-Type", ""), file_name)

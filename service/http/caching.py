@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-ENTRY: Final = 1024 * 1024
+MAX_ENTRY_BYTES: Final = 1024 * 1024
 """Bytes of a body that are kept at most, and compressed at most; longer ones are sent as they are, in chunks."""
 CODINGS: Final = ("zstd", "br", "gzip")
 """Content codings, the better one first (RFC 8878, 7932, 1952)."""
@@ -49,17 +49,17 @@ IDENTITY: Final = "identity"
 
 _KEY: Final = "hpkg.caching"
 _VALIDATOR: Final = "hpkg.validator"
-_KEEPABLE: Final = "hpkg.keepable"
-_VALID: Final = frozenset({HTTPStatus.OK, HTTPStatus.NOT_MODIFIED})
+_CACHEABLE: Final = "hpkg.keepable"
+_VALIDATED_STATUSES: Final = frozenset({HTTPStatus.OK, HTTPStatus.NOT_MODIFIED})
 MIN_COMPRESSED: Final = 500
 """Bytes of a body from which on a content coding makes it shorter."""
-SAFE: Final = frozenset({"GET", "HEAD"})
+SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 _CHUNK: Final = 64 * 1024
 _OVERHEAD: Final = 1024
 """Bytes that an entry is taken to need besides its body and its key."""
-_VOLATILE: Final = frozenset({"NOW", "RAND", "UUID", "STRUUID", "BNODE", "SERVICE"})
+_VOLATILE_KEYWORDS: Final = frozenset({"NOW", "RAND", "UUID", "STRUUID", "BNODE", "SERVICE"})
 """Words of SPARQL whose results differ each time, or depend on another server."""
-_COMPRESSED: Final = (
+_COMPRESSED_MEDIA_TYPES: Final = (
     "text/html", "text/css", "text/javascript", "image/svg+xml", "application/json",
     *(name for fmt in (*RDF_FORMATS, *RESULT_FORMATS) for name in (fmt.media_type, *fmt.aliases)),
 )  # fmt: skip
@@ -67,7 +67,7 @@ _COMPRESSED: Final = (
 V = TypeVar("V")
 
 
-class Bounded(Generic[V]):
+class BoundedCache(Generic[V]):
     """A cache of values up to a total size in bytes, which forgets what was not used for longest; thread-safe."""
 
     def __init__(self, capacity: int) -> None:
@@ -102,7 +102,7 @@ class Bounded(Generic[V]):
 
 
 @dataclass(frozen=True, slots=True)
-class KeptResult:
+class CachedResult:
     """The result of a query."""
 
     kind: ResultKind
@@ -111,7 +111,7 @@ class KeptResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Validator:
+class CacheValidator:
     """What an answer's validity hangs on: the dataset's version, and the entity tag that it gives."""
 
     version: str
@@ -119,25 +119,25 @@ class Validator:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptAnswer:
+class CachedResponse:
     """An answer as it was sent: `body` is None where only that it is unchanged can be told."""
 
-    validator: Validator
+    validator: CacheValidator
     endpoint: str
     headers: list[tuple[str, str]]
     body: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
-class Keepable:
+class CacheableResponse:
     """What the application says about an answer that may be kept; its headers follow with the answer itself."""
 
-    validator: Validator
+    validator: CacheValidator
     body: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class BufferedResponse:
     """A complete answer; `status` is code and phrase, as WSGI has it."""
 
     status: str
@@ -154,34 +154,36 @@ class Caching:
     """The caches of an app, half of the settings' bytes each, and what it says about caching."""
 
     def __init__(self, settings: Settings) -> None:
-        self.results = Bounded[KeptResult](settings.cache_bytes // 2)
-        self.answers = Bounded[KeptAnswer](settings.cache_bytes // 2)
-        self.policy = f"public, max-age={settings.max_age}, must-revalidate"
+        self.results = BoundedCache[CachedResult](settings.cache_bytes // 2)
+        self.responses = BoundedCache[CachedResponse](settings.cache_bytes // 2)
+        self.cache_control = f"public, max-age={settings.max_age}, must-revalidate"
         self.compress = Compress()
 
-    def keep(self, validator: Validator, result: KeptResult) -> None:
+    def store_result(self, validator: CacheValidator, result: CachedResult) -> None:
         """Keep the result of a query."""
         self.results.put(validator.tag, result, len(result.body) + _OVERHEAD)
 
     def sizes(self) -> Mapping[str, int]:
         """The bytes that each cache holds."""
-        return {"results": self.results.size, "answers": self.answers.size}
+        return {"results": self.results.size, "answers": self.responses.size}
 
 
-class Front:
+class CacheMiddleware:
     """WSGI middleware that answers from the cache what can be, before the application sees it."""
 
-    def __init__(self, app: "WSGIApplication", answers: Bounded[KeptAnswer], version: Callable[[], str]) -> None:
+    def __init__(
+        self, app: "WSGIApplication", answers: BoundedCache[CachedResponse], version: Callable[[], str]
+    ) -> None:
         self._app = app
         self._answers = answers
         self._version = version
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request (PEP 3333), with one content coding settled in its Accept-Encoding."""
-        prepare(environ)
-        if environ["REQUEST_METHOD"] not in SAFE:
+        normalize_environ(environ)
+        if environ["REQUEST_METHOD"] not in SAFE_METHODS:
             return self._app(environ, start_response)
-        kept = self.reply(environ)
+        kept = self.cached_response(environ)
         if kept is not None:
             start_response(kept.status, kept.headers)
             return [kept.body] if kept.body else []
@@ -189,46 +191,48 @@ class Front:
         def start(
             status: str, headers: list[tuple[str, str]], failure: "OptExcInfo | None" = None
         ) -> Callable[[bytes], object]:
-            keepable = environ.get(_KEEPABLE)
-            if isinstance(keepable, Keepable):
-                self.keep(environ, keepable, headers)
+            keepable = environ.get(_CACHEABLE)
+            if isinstance(keepable, CacheableResponse):
+                self.store_response(environ, keepable, headers)
             return start_response(status, headers, failure)
 
         return self._app(environ, start)
 
-    def reply(self, environ: "WSGIEnvironment") -> Reply | None:
+    def cached_response(self, environ: "WSGIEnvironment") -> BufferedResponse | None:
         """What a prepared GET or HEAD is answered without the application: what is kept, or that nothing changed."""
         if "HTTP_IF_MATCH" in environ:
             return None
-        kept = self._answers.get(_signature(environ))
-        return _reply(kept, environ) if kept is not None and self._is_current(kept) else None
+        kept = self._answers.get(_request_key(environ))
+        return _response_from_cache(kept, environ) if kept is not None and self._is_current(kept) else None
 
-    def keep(self, environ: "WSGIEnvironment", keepable: Keepable, headers: list[tuple[str, str]]) -> None:
+    def store_response(
+        self, environ: "WSGIEnvironment", keepable: CacheableResponse, headers: list[tuple[str, str]]
+    ) -> None:
         """Keep what a prepared request was answered."""
-        signature = _signature(environ)
-        kept = KeptAnswer(keepable.validator, exchange_of(environ).endpoint, headers, keepable.body)
+        signature = _request_key(environ)
+        kept = CachedResponse(keepable.validator, exchange_of(environ).endpoint, headers, keepable.body)
         self._answers.put(signature, kept, len(keepable.body or b"") + sum(map(len, signature)) + _OVERHEAD)
 
-    def _is_current(self, kept: KeptAnswer) -> bool:
+    def _is_current(self, kept: CachedResponse) -> bool:
         try:
             return kept.validator.version == self._version()
         except KgError:  # the application itself will meet it, and tell
             return False
 
 
-def prepare(environ: "WSGIEnvironment") -> None:
+def normalize_environ(environ: "WSGIEnvironment") -> None:
     """Settle on one content coding, which then stands in the Accept-Encoding of the request, and on a chosen language.
 
     The language that a reader chose before goes before what the browser says, and so stands in Accept-Language.
     """
-    environ["HTTP_ACCEPT_ENCODING"] = coding(environ.get("HTTP_ACCEPT_ENCODING", ""))
+    environ["HTTP_ACCEPT_ENCODING"] = choose_content_coding(environ.get("HTTP_ACCEPT_ENCODING", ""))
     if "HTTP_COOKIE" in environ:
         chosen = parse_cookie(environ["HTTP_COOKIE"]).get(LANGUAGE_COOKIE)
         if chosen in LANGUAGES:
             environ["HTTP_ACCEPT_LANGUAGE"] = chosen
 
 
-def _reply(kept: KeptAnswer, environ: "WSGIEnvironment") -> Reply | None:
+def _response_from_cache(kept: CachedResponse, environ: "WSGIEnvironment") -> BufferedResponse | None:
     """A kept answer, or that it is unchanged; None where neither can be told."""
     sent = environ.get("HTTP_IF_NONE_MATCH")
     matches = sent is not None and parse_etags(sent).contains_weak(kept.validator.tag)
@@ -240,11 +244,11 @@ def _reply(kept: KeptAnswer, environ: "WSGIEnvironment") -> Reply | None:
     if matches or kept.body is None:
         headers = list(kept.headers)
         remove_entity_headers(headers)
-        return Reply("304 NOT MODIFIED", headers, b"")
-    return Reply("200 OK", kept.headers, b"" if environ["REQUEST_METHOD"] == "HEAD" else kept.body)
+        return BufferedResponse("304 NOT MODIFIED", headers, b"")
+    return BufferedResponse("200 OK", kept.headers, b"" if environ["REQUEST_METHOD"] == "HEAD" else kept.body)
 
 
-def _signature(environ: "WSGIEnvironment") -> tuple[str, ...]:
+def _request_key(environ: "WSGIEnvironment") -> tuple[str, ...]:
     """All of a request that an answer may depend on: its target, and the headers that Vary names."""
     get = environ.get
     return (
@@ -255,7 +259,7 @@ def _signature(environ: "WSGIEnvironment") -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=256)
-def coding(accepted: str) -> str:
+def choose_content_coding(accepted: str) -> str:
     """Choose a content coding by an Accept-Encoding header (RFC 9110, section 12.5.3): one of CODINGS, or IDENTITY.
 
     What the client likes best, the better coding of equals; no coding where the header is empty.
@@ -275,7 +279,7 @@ def attach(app: Flask, settings: Settings) -> Caching:
         COMPRESS_EVALUATE_CONDITIONAL_REQUEST=False,
         COMPRESS_ALGORITHM=list(CODINGS),
         COMPRESS_MIN_SIZE=MIN_COMPRESSED,
-        COMPRESS_MIMETYPES=list(_COMPRESSED),
+        COMPRESS_MIMETYPES=list(_COMPRESSED_MEDIA_TYPES),
     )
     caching.compress.init_app(app)
     app.extensions[_KEY] = caching
@@ -289,51 +293,53 @@ def _caching() -> Caching:
     return found
 
 
-def repeatable(query: str) -> bool:
+def is_deterministic(query: str) -> bool:
     """Whether a query's result depends on nothing but the dataset: CONSTRUCT makes new blank nodes each time."""
     if contains(query, "CONSTRUCT") and ("_:" in query or "[" in query):
         return False
-    if not any(contains(query, word) for word in _VOLATILE):
+    if not any(contains(query, word) for word in _VOLATILE_KEYWORDS):
         return True
-    return not any(token.kind == "word" and token.text.upper() in _VOLATILE for token in tokens(query))
+    return not any(token.kind == "word" and token.text.upper() in _VOLATILE_KEYWORDS for token in tokens(query))
 
 
-def revalidated(*parts: str) -> Validator:
+def evaluate_preconditions(*parts: str) -> CacheValidator:
     """Let the answer to the current request carry an entity tag by the dataset's version, the URL and some parts.
 
     The parts are all that was negotiated: media types, a language. A GET or HEAD whose If-None-Match has the tag
     ends here with 304 (RFC 9110, section 13.1.2). To be called before anything is asked of the engine.
     """
-    return _settled(request.url_root, request.full_path, *parts)
+    return _establish_validator(request.url_root, request.full_path, *parts)
 
 
-def validator_of(version: str, *parts: str) -> Validator:
+def make_validator(version: str, *parts: str) -> CacheValidator:
     """What the validity of an answer hangs on: a version of the dataset, this software, and all that was asked."""
-    return Validator(version, _tag(_software(), version, *parts))
+    return CacheValidator(version, _entity_tag(_software_digest(), version, *parts))
 
 
-def _settled(*parts: str) -> Validator:
-    validator = validator_of(knowledge_graph().engine.version, *parts)
+def _establish_validator(*parts: str) -> CacheValidator:
+    validator = make_validator(knowledge_graph().engine.version, *parts)
     environ = request.environ
     environ[_VALIDATOR] = validator
     current = exchange_of(environ)
     current.cache = "miss"
-    if "HTTP_IF_MATCH" in environ and not _matches(request.if_match, validator.tag, environ["HTTP_ACCEPT_ENCODING"]):
+    if "HTTP_IF_MATCH" in environ and not _matches_strongly(
+        request.if_match, validator.tag, environ["HTTP_ACCEPT_ENCODING"]
+    ):
         raise PreconditionFailed
-    if environ["REQUEST_METHOD"] in SAFE and "HTTP_IF_NONE_MATCH" in environ:
-        tag = _held(request.if_none_match, validator.tag, environ["HTTP_ACCEPT_ENCODING"])
+    if environ["REQUEST_METHOD"] in SAFE_METHODS and "HTTP_IF_NONE_MATCH" in environ:
+        tag = _matching_tag(request.if_none_match, validator.tag, environ["HTTP_ACCEPT_ENCODING"])
         if tag is not None:
             current.cache = "revalidated"
             abort(Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": quote_etag(tag)}))
     return validator
 
 
-def _matches(sent: ETags, tag: str, content_coding: str) -> bool:
+def _matches_strongly(sent: ETags, tag: str, content_coding: str) -> bool:
     """Whether the answer is one of those that were sent, compared strongly (RFC 9110, section 13.1.1)."""
     return sent.star_tag or any(sent.is_strong(name) for name in (tag, f"{tag}:{content_coding}"))
 
 
-def _held(sent: ETags, tag: str, content_coding: str) -> str | None:
+def _matching_tag(sent: ETags, tag: str, content_coding: str) -> str | None:
     """Which of an answer's tags is among those that were sent: with its coding, as Flask-Compress writes it, or plain.
 
     Not even `*` counts here: whether there is anything is seen by `finish`.
@@ -343,13 +349,13 @@ def _held(sent: ETags, tag: str, content_coding: str) -> str | None:
     return next((name for name in (f"{tag}:{content_coding}", tag) if sent.contains_weak(name)), None)
 
 
-def _tag(*parts: str) -> str:
+def _entity_tag(*parts: str) -> str:
     digest = hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=24).digest()
     return urlsafe_b64encode(digest).decode("ascii")
 
 
 @cache
-def _software() -> str:
+def _software_digest() -> str:
     """A digest of this software, since a page changes with its template and its words too."""
     digest = hashlib.blake2b(project_version().encode())
     folders = (Path(__file__).parents[1], Path(kg.__file__).parent)
@@ -360,36 +366,36 @@ def _software() -> str:
     return digest.hexdigest()
 
 
-def answered(query: QueryRequest, media_types: tuple[str, ...]) -> QueryResult:
+def answer_query(query: QueryRequest, media_types: tuple[str, ...]) -> QueryResult:
     """Answer a query, from the cache if it is there; `media_types` are those under which each kind would be sent.
 
     May end the request with 304, as `revalidated` does. A short result is complete in memory.
     """
-    if not repeatable(query.text):
+    if not is_deterministic(query.text):
         exchange().cache = "bypass"
-        return _asked(query)
-    validator = _settled(*meaning(query, media_types))
+        return _evaluate_query(query)
+    validator = _establish_validator(*query_cache_key(query, media_types))
     results = _caching().results
     kept = results.get(validator.tag)
     if kept is not None:
         exchange().cache = "hit"
         return QueryResult(kept.kind, kept.media_type, io.BytesIO(kept.body), len(kept.body))
-    result = _asked(query)
-    if result.length > ENTRY:
+    result = _evaluate_query(query)
+    if result.length > MAX_ENTRY_BYTES:
         return result
     with result.body as spooled:
         body = spooled.read()
     if knowledge_graph().engine.version == validator.version:
-        _caching().keep(validator, KeptResult(result.kind, result.media_type, body))
+        _caching().store_result(validator, CachedResult(result.kind, result.media_type, body))
     return QueryResult(result.kind, result.media_type, io.BytesIO(body), len(body))
 
 
-def _asked(query: QueryRequest) -> QueryResult:
+def _evaluate_query(query: QueryRequest) -> QueryResult:
     with engine_time():
         return answer(knowledge_graph().engine, query)
 
 
-def meaning(query: QueryRequest, media_types: tuple[str, ...]) -> tuple[str, ...]:
+def query_cache_key(query: QueryRequest, media_types: tuple[str, ...]) -> tuple[str, ...]:
     """All of a query that its answer depends on."""
     formats = (query.solutions, query.boolean, query.graph)
     names = (fmt.name if fmt is not None else "" for fmt in formats)
@@ -398,7 +404,7 @@ def meaning(query: QueryRequest, media_types: tuple[str, ...]) -> tuple[str, ...
 
 def result_response(result: QueryResult, media_type: str) -> Response:
     """Send a complete result: a short one at once, a longer one in chunks as the client takes them."""
-    if result.length <= ENTRY:
+    if result.length <= MAX_ENTRY_BYTES:
         with result.body as body:
             return Response(body.read(), mimetype=media_type)
     response = Response(wrap_file(request.environ, result.body, _CHUNK), mimetype=media_type, direct_passthrough=True)
@@ -406,28 +412,28 @@ def result_response(result: QueryResult, media_type: str) -> Response:
     return response
 
 
-def finish(response: Response) -> Response:
+def finalize_response(response: Response) -> Response:
     """Give an answer its Cache-Control, its entity tag and its coding, and let it be kept if it may be sent again."""
     environ = request.environ
     validator = environ.get(_VALIDATOR)
     if request.endpoint == "static":
-        _pack(response, environ)
-    elif not isinstance(validator, Validator) or response.status_code not in _VALID:
+        _compress_static_file(response, environ)
+    elif not isinstance(validator, CacheValidator) or response.status_code not in _VALIDATED_STATUSES:
         redirects = HTTPStatus.MULTIPLE_CHOICES <= response.status_code < HTTPStatus.BAD_REQUEST
-        response.headers.setdefault("Cache-Control", _caching().policy if redirects else "no-store")
+        response.headers.setdefault("Cache-Control", _caching().cache_control if redirects else "no-store")
     else:
-        response.headers["Cache-Control"] = _caching().policy
-        if environ["REQUEST_METHOD"] in SAFE:
-            _validate(response, validator, environ)
+        response.headers["Cache-Control"] = _caching().cache_control
+        if environ["REQUEST_METHOD"] in SAFE_METHODS:
+            _set_entity_tag(response, validator, environ)
     return response
 
 
-def _pack(response: Response, environ: "WSGIEnvironment") -> None:
+def _compress_static_file(response: Response, environ: "WSGIEnvironment") -> None:
     """Compress a file of the pages, unless the client has it already, with whatever coding."""
     tag, _ = response.get_etag()
     if response.status_code != HTTPStatus.OK or tag is None:
         return
-    held = _held(request.if_none_match, tag, environ["HTTP_ACCEPT_ENCODING"]) if request.if_none_match else None
+    held = _matching_tag(request.if_none_match, tag, environ["HTTP_ACCEPT_ENCODING"]) if request.if_none_match else None
     file = response.response
     response.direct_passthrough = False
     response.set_data(b"" if held else b"".join(response.iter_encoded()))
@@ -440,7 +446,7 @@ def _pack(response: Response, environ: "WSGIEnvironment") -> None:
         _caching().compress.after_request(response)
 
 
-def _validate(response: Response, validator: Validator, environ: "WSGIEnvironment") -> None:
+def _set_entity_tag(response: Response, validator: CacheValidator, environ: "WSGIEnvironment") -> None:
     """Tag an answer, unless the dataset changed while it was made; say so in the end if the client has one already."""
     if knowledge_graph().engine.version != validator.version:
         return
@@ -452,15 +458,15 @@ def _validate(response: Response, validator: Validator, environ: "WSGIEnvironmen
     if environ.get("HTTP_IF_NONE_MATCH") == "*":
         response.status_code = HTTPStatus.NOT_MODIFIED
     else:
-        environ[_KEEPABLE] = Keepable(Validator(validator.version, tag or ""), _keepable_body(response))
+        environ[_CACHEABLE] = CacheableResponse(CacheValidator(validator.version, tag or ""), _cacheable_body(response))
 
 
 def _is_worth_compressing(response: Response) -> bool:
     return not response.is_streamed and (response.content_length or 0) >= MIN_COMPRESSED
 
 
-def _keepable_body(response: Response) -> bytes | None:
+def _cacheable_body(response: Response) -> bytes | None:
     if response.status_code != HTTPStatus.OK or response.is_streamed:
         return None
     body = response.get_data()
-    return body if len(body) <= ENTRY else None
+    return body if len(body) <= MAX_ENTRY_BYTES else None

@@ -13,15 +13,15 @@ from kg.errors import KgError, LimitError, NotAcceptableError, PositionedError
 from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS
 from kg.rdf.namespaces import slug
 from service.graph_state import knowledge_graph
-from service.http.negotiation import HTML, MediaType, best
+from service.http.negotiation import HTML, MediaType, best_offer
 from service.http.observability import exchange
 from service.http.problem_pages import blueprint
-from service.http.problem_types import PROBLEMS, TYPES, ProblemType
+from service.http.problem_types import PROBLEM_NAMESPACE, PROBLEM_TYPES, ProblemType
 from service.http.responses import Link, add_links, page_language, page_response
 
-PROBLEM_TYPE: Final = "application/problem+json"
-_PROBLEM: Final = MediaType(PROBLEM_TYPE)
-_LONGEST: Final = 200
+PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
+_PROBLEM: Final = MediaType(PROBLEM_MEDIA_TYPE)
+_MAX_SEARCH_LENGTH: Final = 200
 """Characters of a path that a search is offered with."""
 R = TypeVar("R", bound=WerkzeugResponse)
 _FAILURE_DETAIL: Final = "Nothing was changed. The server's log has the cause under this instance."
@@ -30,36 +30,38 @@ _FAILURE_DETAIL: Final = "Nothing was changed. The server's log has the cause un
 def register(app: Flask) -> None:
     """Let every error of an app end as problem details, and show what their types mean."""
     app.register_blueprint(blueprint)
-    app.register_error_handler(KgError, _of_kg)
-    app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(KgError, _handle_kg_error)
+    app.register_error_handler(HTTPException, _handle_http_error)
 
 
-def _of_kg(error: KgError) -> Response:
+def _handle_kg_error(error: KgError) -> Response:
     """An error of kg: its own message if the caller is at fault, else only where the log has the cause."""
-    kind = _type_of(error)
+    kind = _problem_type(error)
     instance = _instance(error.code)
     detail: str | None = error.message
     if kind.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         current_app.logger.error("%s: %s", instance, error, exc_info=error)
         detail = _FAILURE_DETAIL
-    if kind.status == HTTPStatus.NOT_FOUND and _reads_pages():
+    if kind.status == HTTPStatus.NOT_FOUND and _prefers_html():
         return _not_found_page()
     response = Response(
-        _body(error.code, kind, detail, instance, **_extensions(error)), status=kind.status, content_type=PROBLEM_TYPE
+        _problem_body(error.code, kind, detail, instance, **_extensions(error)),
+        status=kind.status,
+        content_type=PROBLEM_MEDIA_TYPE,
     )
-    add_links(response, _help(error.code))
+    add_links(response, _help_link(error.code))
     if isinstance(error, LimitError) and error.retry_after is not None:
         response.retry_after = error.retry_after
-    return _as_read(response)
+    return _as_html_if_preferred(response)
 
 
-def _type_of(error: KgError) -> ProblemType:
+def _problem_type(error: KgError) -> ProblemType:
     """The type of an error, or of what it is a kind of."""
     codes = (cls.code for cls in type(error).__mro__ if issubclass(cls, KgError))
-    return next(TYPES[code] for code in codes if code in TYPES)
+    return next(PROBLEM_TYPES[code] for code in codes if code in PROBLEM_TYPES)
 
 
-def _of_http(error: HTTPException) -> WerkzeugResponse | HTTPException:
+def _handle_http_error(error: HTTPException) -> WerkzeugResponse | HTTPException:
     """An HTTP error of Flask or Werkzeug, with its headers (Allow); redirects pass as they are.
 
     An unexpected exception arrives as InternalServerError, after Flask has logged it.
@@ -71,26 +73,26 @@ def _of_http(error: HTTPException) -> WerkzeugResponse | HTTPException:
     original = getattr(error, "original_exception", None)
     if original is not None:
         current_app.logger.error("%s: %s", instance, type(original).__name__)
-    if error.code == HTTPStatus.NOT_FOUND and _reads_pages():
+    if error.code == HTTPStatus.NOT_FOUND and _prefers_html():
         return _not_found_page()
     response = error.get_response()
-    response.content_type = PROBLEM_TYPE
-    if code in TYPES:
-        response.set_data(_body(code, TYPES[code], _http_detail(error), instance))
-        add_links(response, _help(code))
+    response.content_type = PROBLEM_MEDIA_TYPE
+    if code in PROBLEM_TYPES:
+        response.set_data(_problem_body(code, PROBLEM_TYPES[code], _http_detail(error), instance))
+        add_links(response, _help_link(code))
     else:
-        response.set_data(_untyped(error.name, error.code, _http_detail(error), instance))
-    return _as_read(response)
+        response.set_data(_untyped_problem_body(error.name, error.code, _http_detail(error), instance))
+    return _as_html_if_preferred(response)
 
 
-def _reads_pages() -> bool:
+def _prefers_html() -> bool:
     """Whether the client would rather have a page than problem details, or any data."""
-    return best(request.accept_mimetypes, (_PROBLEM, *RDF_FORMATS, *RESULT_FORMATS, HTML)) is HTML
+    return best_offer(request.accept_mimetypes, (_PROBLEM, *RDF_FORMATS, *RESULT_FORMATS, HTML)) is HTML
 
 
-def _as_read(response: R) -> R:
+def _as_html_if_preferred(response: R) -> R:
     """Problem details as a page, text/html, for whoever would rather have one."""
-    if _reads_pages() and response.status_code != HTTPStatus.NOT_ACCEPTABLE:
+    if _prefers_html() and response.status_code != HTTPStatus.NOT_ACCEPTABLE:
         problem = json.loads(response.get_data())
         response.set_data(render_template("errors/problem.html", problem=problem))
         response.content_type = "text/html; charset=utf-8"
@@ -100,15 +102,17 @@ def _as_read(response: R) -> R:
 
 def _not_found_page() -> Response:
     """Say in both languages, text/html, that there is nothing here."""
-    response = page_response(render_template("errors/not-found.html", path=request.path, words=_words(request.path)))
+    response = page_response(
+        render_template("errors/not-found.html", path=request.path, words=_search_words(request.path))
+    )
     response.status_code = HTTPStatus.NOT_FOUND
     return response
 
 
-def _words(path: str) -> str:
+def _search_words(path: str) -> str:
     """What the last part of an unknown path may be looked for with: its words."""
     last = path.rstrip("/").rpartition("/")[2]
-    return " ".join(re.split(r"[-_.+\s]+", last)).strip()[:_LONGEST]
+    return " ".join(re.split(r"[-_.+\s]+", last)).strip()[:_MAX_SEARCH_LENGTH]
 
 
 def _http_detail(error: HTTPException) -> str | None:
@@ -127,19 +131,25 @@ def _extensions(error: KgError) -> dict[str, object]:
     return {"offered": error.offered} if isinstance(error, NotAcceptableError) else {}
 
 
-def _body(code: str, kind: ProblemType, detail: str | None, instance: str, **extensions: object) -> str:
-    title = kind.words(page_language()).title
-    problem = {"type": PROBLEMS + code, "title": title, "status": kind.status, "detail": detail, "instance": instance}
+def _problem_body(code: str, kind: ProblemType, detail: str | None, instance: str, **extensions: object) -> str:
+    title = kind.text_in(page_language()).title
+    problem = {
+        "type": PROBLEM_NAMESPACE + code,
+        "title": title,
+        "status": kind.status,
+        "detail": detail,
+        "instance": instance,
+    }
     return json.dumps({**problem, **extensions}, ensure_ascii=False) + "\n"
 
 
-def _untyped(title: str, status: int, detail: str | None, instance: str) -> str:
+def _untyped_problem_body(title: str, status: int, detail: str | None, instance: str) -> str:
     """A problem that says no more than its status does (RFC 9457, section 4.2.1)."""
     problem = {"type": "about:blank", "title": title, "status": status, "detail": detail, "instance": instance}
     return json.dumps(problem, ensure_ascii=False) + "\n"
 
 
-def _help(code: str) -> Link:
+def _help_link(code: str) -> Link:
     """Where this service says what a type means, which the type's own address may not lead to."""
     return Link(url_for("problems.problem", name=code, lang=None), "help")
 

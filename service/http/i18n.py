@@ -16,17 +16,17 @@ from flask_babel import Babel, Domain, force_locale, get_locale, gettext
 
 from kg.errors import ConfigurationError
 
-SOURCE: Final = "en"
+SOURCE_LANGUAGE: Final = "en"
 """The language of the message ids."""
-_CATALOGUES: Final = Path(__file__).parents[1] / "translations"
+_TRANSLATIONS_FOLDER: Final = Path(__file__).parents[1] / "translations"
 
 
 @cache
-def catalogue(language: str) -> NullTranslations:
+def load_translations(language: str) -> NullTranslations:
     """The translations into a language; those of the source language change nothing."""
-    if language == SOURCE:
+    if language == SOURCE_LANGUAGE:
         return NullTranslations()
-    file = _CATALOGUES / language / "LC_MESSAGES" / "messages.po"
+    file = _TRANSLATIONS_FOLDER / language / "LC_MESSAGES" / "messages.po"
     try:
         with file.open("rb") as source:
             compiled = io.BytesIO()
@@ -37,23 +37,23 @@ def catalogue(language: str) -> NullTranslations:
     return Translations(compiled)
 
 
-class _Catalogues(Domain):  # type: ignore[misc] # Flask-Babel is untyped
+class _TranslationDomain(Domain):  # type: ignore[misc] # Flask-Babel is untyped
     def get_translations(self) -> NullTranslations:
-        return catalogue(str(get_locale() or SOURCE))
+        return load_translations(str(get_locale() or SOURCE_LANGUAGE))
 
 
-class _Words(Babel):  # type: ignore[misc] # Flask-Babel is untyped
+class _Babel(Babel):  # type: ignore[misc] # Flask-Babel is untyped
     @property
     def domain_instance(self) -> Domain:
-        return _Catalogues()
+        return _TranslationDomain()
 
 
 def register(app: Flask, language: Any) -> None:  # noqa: ANN401 - a callable that Flask-Babel calls
     """Let an app's templates and code translate into the language of the current request."""
-    _Words(app, default_locale=SOURCE, locale_selector=language)
+    _Babel(app, default_locale=SOURCE_LANGUAGE, locale_selector=language)
 
 
-def in_language(language: str, message: str) -> str:
+def translate(language: str, message: str) -> str:
     """A message in a certain language."""
     with force_locale(language):
         translated: str = gettext(message)

@@ -47,7 +47,7 @@ Representation = MediaType | RdfFormat
 O = TypeVar("O", bound=Offer)  # noqa: E741 - an offer
 
 
-def best(accept: MIMEAccept, offers: Sequence[O]) -> O | None:
+def best_offer(accept: MIMEAccept, offers: Sequence[O]) -> O | None:
     """Find the offer that a client likes best; the earlier one of equals, None where none is acceptable.
 
     An offer's quality is that of the most specific range that matches it, so a quality of 0 excludes
@@ -60,23 +60,23 @@ def best(accept: MIMEAccept, offers: Sequence[O]) -> O | None:
     return max(weighed, key=lambda item: item[0])[1] if weighed else None
 
 
-def required(accept: MIMEAccept, offers: Sequence[O]) -> O:
+def require_offer(accept: MIMEAccept, offers: Sequence[O]) -> O:
     """Find the best offer as `best` does; raises NotAcceptableError, which lists what there is, where none fits."""
-    offer = best(accept, offers)
+    offer = best_offer(accept, offers)
     if offer is None:
         types = tuple(item.media_type for item in offers)
         raise NotAcceptableError(f"This can be had as {', '.join(types)}.", types)
     return offer
 
 
-def spelled(accept: MIMEAccept, offer: Offer) -> str:
+def requested_media_type(accept: MIMEAccept, offer: Offer) -> str:
     """The media type to send an offer under: an alias where the client asks for just that, else its own name."""
     names = (offer.media_type, *offer.aliases)
     named = {value.lower(): quality for value, quality in _without_ignored_parameters(accept)}
     return max(names, key=lambda name: named.get(name, 0.0))
 
 
-def language(accept: LanguageAccept, wanted: str | None = None) -> str:
+def choose_language(accept: LanguageAccept, wanted: str | None = None) -> str:
     """Choose the language of a page: the wanted one if there is such, else by the Accept-Language header.
 
     Ranges count by their primary subtag (RFC 4647, section 3.4), so that `vi-VN` gets Vietnamese.
@@ -88,7 +88,7 @@ def language(accept: LanguageAccept, wanted: str | None = None) -> str:
     return max(weighed, key=lambda item: item[0])[1]
 
 
-def by_suffix(name: str, forms: Mapping[str, Representation]) -> tuple[str, Representation | None]:
+def split_suffix(name: str, forms: Mapping[str, Representation]) -> tuple[str, Representation | None]:
     """Split a URL's last suffix off its name if it is one of the forms, which are by suffix."""
     stem, _, suffix = name.rpartition(".")
     return (stem, forms[suffix]) if stem and suffix in forms else (name, None)
@@ -101,10 +101,10 @@ def _quality(ranges: MIMEAccept, offer: Offer) -> float:
 
 
 def _without_ignored_parameters(accept: Iterable[tuple[str, float]]) -> MIMEAccept:
-    return MIMEAccept([(_plain(value), quality) for value, quality in accept])
+    return MIMEAccept([(_strip_parameters(value), quality) for value, quality in accept])
 
 
-def _plain(media_range: str) -> str:
+def _strip_parameters(media_range: str) -> str:
     name, options = parse_options_header(media_range)
     kept = {key: value for key, value in options.items() if key not in _IGNORED_PARAMETERS}
     return dump_options_header(name, kept)

@@ -21,7 +21,7 @@ from kg.rdf.jsonld import document
 from kg.rdf.namespaces import BASE, HPEZ, HPSH, ID, SH, VOID, compact
 from kg.views.jsonld_context import project_context
 from service.http import i18n
-from service.http.negotiation import LANGUAGES, language
+from service.http.negotiation import LANGUAGES, choose_language
 
 _PATH_SIGNS: Final = "!$&'()*+,/:;=@"
 """What stays as it is in the path of a URL (RFC 3986, section 3.3)."""
@@ -33,17 +33,17 @@ def register(app: Flask) -> None:
     """Give the templates of an app what they share, and keep a language that the reader chose in every link."""
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     i18n.register(app, page_language)
-    app.context_processor(_context)
+    app.context_processor(_template_context)
     app.jinja_env.tests.update(iri_term=_is_iri, literal_term=_is_literal)
     app.url_defaults(_keep_language)
 
 
 def page_language() -> str:
     """The language for the current request: `?lang=` if it is one that there is, else by Accept-Language."""
-    return language(request.accept_languages, request.args.get("lang"))
+    return choose_language(request.accept_languages, request.args.get("lang"))
 
 
-def positive(name: str) -> int | None:
+def positive_parameter(name: str) -> int | None:
     """The number that a parameter of the URL gives, None without it; raises BadRequest (400) for what is no such."""
     text = request.args.get(name)
     if text is None:
@@ -55,10 +55,10 @@ def positive(name: str) -> int | None:
 
 def page_number() -> int:
     """Which page `?page=` asks for; raises as `positive` does."""
-    return positive("page") or 1
+    return positive_parameter("page") or 1
 
 
-def pager(number: int, size: int, most: int) -> dict[str, int | None]:
+def adjacent_pages(number: int, size: int, most: int) -> dict[str, int | None]:
     """The numbers of the pages before and after one."""
     return {"earlier": number - 1 if number > 1 else None, "later": number + 1 if number * most < size else None}
 
@@ -90,7 +90,7 @@ def absolute_url(endpoint: str, **values: str) -> str:
     return url_for(endpoint, _external=True, lang=None, **values)
 
 
-def content_location(url: str) -> None:
+def set_content_location(url: str) -> None:
     """Say at which URL the representation that was negotiated is alone (RFC 9110, section 8.7), also with a 304."""
 
     def located(response: Response) -> Response:
@@ -132,7 +132,7 @@ def dataset_link() -> Link:
     return Link(url_for("catalog.void", lang=None) + "#dataset", VOID + "inDataset")
 
 
-def link(iri: str) -> str | None:
+def link_url(iri: str) -> str | None:
     """Where a page links to for an IRI: a path here for the project's own, none for what is no web address."""
     if iri.startswith(ID):
         return url_for("resource.document", name=url_name(iri.removeprefix(ID)))
@@ -150,7 +150,7 @@ def url_name(name: str) -> str:
     return decoded if quote(decoded, safe=_PATH_SIGNS) == name else name
 
 
-def in_language(texts: Mapping[str, str], wanted: str) -> str | None:
+def text_in_language(texts: Mapping[str, str], wanted: str) -> str | None:
     """The text in a language, or in another one where there is none in that."""
     return texts.get(wanted) or next(iter(texts.values()), None)
 
@@ -160,7 +160,7 @@ def other_language(wanted: str) -> str:
     return next(name for name in LANGUAGES if name != wanted)
 
 
-def severity(iri: str) -> str:
+def severity_name(iri: str) -> str:
     """The name of a severity of SHACL, or what its IRI ends in."""
     names: dict[str, str] = {
         "Violation": gettext("violation"),
@@ -184,20 +184,20 @@ def _is_literal(term: Term) -> bool:
     return isinstance(term, Literal)
 
 
-def _context() -> dict[str, Any]:
+def _template_context() -> dict[str, Any]:
     chosen = page_language()
     return {
         "language": chosen,
         "other": other_language(chosen),
         "language_names": _LANGUAGE_NAMES,
-        "severity": severity,
+        "severity": severity_name,
         "short_term": short_term,
         "sections": _sections,
-        "this_page": _this_page,
-        "in_other": partial(i18n.in_language, other_language(chosen)),
-        "link": link,
+        "this_page": _url_in_language,
+        "in_other": partial(i18n.translate, other_language(chosen)),
+        "link": link_url,
         "compact": compact,
-        "in_language": in_language,
+        "in_language": text_in_language,
     }
 
 
@@ -218,7 +218,7 @@ def _sections() -> list[tuple[str, str]]:
     ]
 
 
-def _this_page(wanted: str) -> str:
+def _url_in_language(wanted: str) -> str:
     """The current page in a language, with all that the URL says otherwise."""
     asked = [(name, value) for name, value in request.args.items(multi=True) if name != "lang"]
     return "?" + urlencode([*asked, ("lang", wanted)])

@@ -13,41 +13,41 @@ from kg.views.observations import Observation
 from service.graph_state import knowledge_graph
 from service.http.responses import page_language
 from service.presentation import number_format
-from service.presentation.names import Names, named
+from service.presentation.names import DisplayNames, load_names
 
 
 @dataclass(frozen=True)
-class Telling:
+class ClaimContext:
     """Claims by IRI and issues, in one language."""
 
     language: str
-    names: Names
+    names: DisplayNames
     claims: Mapping[str, Claim]
     issues: Sequence[Issue]
     sources: Mapping[str, CitedSource]
 
-    def short(self, figure: Observation) -> str:
+    def short_amount(self, figure: Observation) -> str:
         """The amount of a figure in few digits."""
-        return number_format.short(figure, self.language)
+        return number_format.short_amount(figure, self.language)
 
-    def exact(self, figure: Observation) -> str | None:
+    def exact_amount(self, figure: Observation) -> str | None:
         """The amount in all its digits, where that is not what `short` says; a computed one to two decimals."""
-        text = number_format.exact(_rounded(figure) if figure.rule else figure, self.language)
-        return text if text != self.short(figure) else None
+        text = number_format.exact_amount(_round_bounds(figure) if figure.rule else figure, self.language)
+        return text if text != self.short_amount(figure) else None
 
     def passage(self, anchor: Anchor) -> Passage | None:
         """The sentence of an anchor, where the text of its source is at hand and says what is quoted."""
         source = self.sources.get(anchor.source.value)
-        if source is None or source.text is None or not self.verified(anchor):
+        if source is None or source.text is None or not self.is_verified(anchor):
             return None
         return passage(source.text, anchor.start, anchor.end)
 
-    def verified(self, anchor: Anchor) -> bool | None:
+    def is_verified(self, anchor: Anchor) -> bool | None:
         """Whether the text of the source says just this there; None where the text is not at hand."""
         source = self.sources.get(anchor.source.value)
         return None if source is None else source.bears_out(anchor.start, anchor.end, anchor.exact)
 
-    def quoted_in(self, anchor: Anchor) -> str | None:
+    def source_language(self, anchor: Anchor) -> str | None:
         """The language of a source."""
         source = self.sources.get(anchor.source.value)
         return None if source is None else source.language
@@ -56,7 +56,7 @@ class Telling:
         """The issues that are about something."""
         return [issue for issue in self.issues if NamedNode(iri) in issue.targets]
 
-    def words(self, issue: Issue) -> tuple[str, str | None]:
+    def issue_text(self, issue: Issue) -> tuple[str, str | None]:
         """What an issue says, and the language of that where it is not the page's."""
         if self.language in issue.texts:
             return issue.texts[self.language], None
@@ -64,31 +64,33 @@ class Telling:
         return text, language or None
 
 
-def _rounded(figure: Observation) -> Observation:
+def _round_bounds(figure: Observation) -> Observation:
     low, high = (None if bound is None else round(bound, 2) for bound in (figure.low, figure.high))
     return replace(figure, low=low, high=high)
 
 
-def telling(
+def load_claim_context(
     nodes: Iterable[NamedNode],
     issues: Sequence[Issue] = (),
     also: Iterable[str] = (),
     figures: Iterable[Observation] | None = None,
-) -> Telling:
+) -> ClaimContext:
     """Gather what is needed to tell of some claims and issues, and to name some things besides.
 
     `figures` are those among the claims, where they are known already.
     """
     kg = knowledge_graph()
-    told = claims_of(kg.engine, nodes, figures)
-    names = _names(kg.engine, told, issues, also)
-    return Telling(page_language(), names, told, issues, _sources(kg.engine, kg.texts, told.values()))
+    claims = claims_of(kg.engine, nodes, figures)
+    names = _context_names(kg.engine, claims, issues, also)
+    return ClaimContext(page_language(), names, claims, issues, _cited_sources(kg.engine, kg.texts, claims.values()))
 
 
-def _names(engine: Engine, told: Mapping[str, Claim], issues: Iterable[Issue], also: Iterable[str]) -> Names:
-    iris = {iri for claim in told.values() for iri in claim.iris} | {iri for issue in issues for iri in issue.iris}
-    return named(engine, iris | set(also), page_language())
+def _context_names(
+    engine: Engine, claims: Mapping[str, Claim], issues: Iterable[Issue], also: Iterable[str]
+) -> DisplayNames:
+    iris = {iri for claim in claims.values() for iri in claim.iris} | {iri for issue in issues for iri in issue.iris}
+    return load_names(engine, iris | set(also), page_language())
 
 
-def _sources(engine: Engine, texts: Texts, claims: Iterable[Claim]) -> dict[str, CitedSource]:
+def _cited_sources(engine: Engine, texts: Texts, claims: Iterable[Claim]) -> dict[str, CitedSource]:
     return texts.sources(engine, {anchor.source for claim in claims for anchor in claim.anchors})

@@ -10,17 +10,17 @@ from kg.engine.protocol import Delta
 from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, Term, Triple
 from kg.rdf.namespaces import PREFIXES, RDFS, SCHEMA
 from service.presentation import number_format
-from service.presentation.names import Names, literal_text, shortened
+from service.presentation.names import DisplayNames, literal_text, shorten
 
-SHOWN: Final = 200
+MAX_STATEMENTS: Final = 200
 """Statements of a commit that its page shows."""
-_LABEL: Final = RDFS + "label"
-_HAS_UNIT: Final = PREFIXES["qudt"] + "hasUnit"
-_AMOUNTS: Final = frozenset(SCHEMA + name for name in ("value", "minValue", "maxValue"))
+_LABEL_PROPERTY: Final = RDFS + "label"
+_UNIT_PROPERTY: Final = PREFIXES["qudt"] + "hasUnit"
+_AMOUNT_PROPERTIES: Final = frozenset(SCHEMA + name for name in ("value", "minValue", "maxValue"))
 
 
 @dataclass(frozen=True)
-class Line:
+class DiffLine:
     """One statement that came or went: its property in words, and its value."""
 
     added: bool
@@ -31,72 +31,79 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Change:
+class SubjectDiff:
     """All shown statements of one subject; without `iri` it has no name of its own."""
 
     iri: str | None
-    lines: tuple[Line, ...]
+    lines: tuple[DiffLine, ...]
 
 
-def selected(delta: Delta, most: int = SHOWN) -> list[tuple[bool, Quad]]:
+def select_statements(delta: Delta, most: int = MAX_STATEMENTS) -> list[tuple[bool, Quad]]:
     """The first statements of a change, those of one subject together, what went before what came."""
-    signed = [(str(quad.subject), added, quad) for added, quads in _sides(delta) for quad in quads]
+    signed = [(str(quad.subject), added, quad) for added, quads in _removed_and_added(delta) for quad in quads]
     signed.sort(key=lambda item: (item[0].startswith("_:"), item[0], item[2].predicate.value, item[1]))
     return [(added, quad) for _, added, quad in islice(signed, most)]
 
 
-def mentioned(lines: Iterable[tuple[bool, Quad]]) -> set[str]:
+def mentioned_iris(lines: Iterable[tuple[bool, Quad]]) -> set[str]:
     """Every IRI that some statements name."""
     terms = (term for _, quad in lines for term in (quad.subject, quad.predicate, quad.object))
     return {term.value for term in terms if isinstance(term, NamedNode)}
 
 
-def labels(delta: Delta) -> dict[str, dict[str, str]]:
+def labels_in_delta(delta: Delta) -> dict[str, dict[str, str]]:
     """The names that a change itself tells, by IRI and language, for what the graph has no name of any more."""
     found = dict[str, dict[str, str]]()
-    for _, quads in _sides(delta):
+    for _, quads in _removed_and_added(delta):
         for quad in quads:
-            if quad.predicate.value == _LABEL and isinstance(quad.object, Literal):
+            if quad.predicate.value == _LABEL_PROPERTY and isinstance(quad.object, Literal):
                 found.setdefault(str(quad.subject).strip("<>"), {})[quad.object.language or ""] = quad.object.value
     return found
 
 
-def changes(lines: Sequence[tuple[bool, Quad]], delta: Delta, names: Names, language: str) -> list[Change]:
+def subject_diffs(
+    lines: Sequence[tuple[bool, Quad]], delta: Delta, names: DisplayNames, language: str
+) -> list[SubjectDiff]:
     """Statements grouped by their subject, in words."""
-    units = {quad.subject: quad.object for _, quads in _sides(delta) for quad in quads if _is(quad, _HAS_UNIT)}
-    grouped = dict[object, list[Line]]()
+    units = {
+        quad.subject: quad.object
+        for _, quads in _removed_and_added(delta)
+        for quad in quads
+        if _has_predicate(quad, _UNIT_PROPERTY)
+    }
+    grouped = dict[object, list[DiffLine]]()
     for added, quad in lines:
         unit = units.get(quad.subject)
-        grouped.setdefault(quad.subject, []).append(_line(added, quad, unit, names, language))
+        grouped.setdefault(quad.subject, []).append(_diff_line(added, quad, unit, names, language))
     return [
-        Change(subject.value if isinstance(subject, NamedNode) else None, tuple(dict.fromkeys(said)))
+        SubjectDiff(subject.value if isinstance(subject, NamedNode) else None, tuple(dict.fromkeys(said)))
         for subject, said in grouped.items()
     ]
 
 
-def _sides(delta: Delta) -> Iterator[tuple[bool, frozenset[Quad]]]:
+def _removed_and_added(delta: Delta) -> Iterator[tuple[bool, frozenset[Quad]]]:
     yield False, delta.removed
     yield True, delta.added
 
 
-def _is(quad: Quad, predicate: str) -> bool:
+def _has_predicate(quad: Quad, predicate: str) -> bool:
     return quad.predicate.value == predicate
 
 
-def _line(added: bool, quad: Quad, unit: Term | Triple | None, names: Names, language: str) -> Line:
-    name, value = names.property(quad.predicate.value), quad.object
+def _diff_line(added: bool, quad: Quad, unit: Term | Triple | None, names: DisplayNames, language: str) -> DiffLine:
+    name, value = names.property_name(quad.predicate.value), quad.object
     if isinstance(value, NamedNode):
-        return Line(added, name, names(value.value), value.value, names.language(value.value))
+        return DiffLine(added, name, names(value.value), value.value, names.language(value.value))
     if isinstance(value, Literal):
         said = _amount(quad, value, unit, language) or literal_text(value, language)
-        return Line(added, name, said, None, value.language if value.language != language else None)
-    return Line(added, name, "" if isinstance(value, BlankNode) else shortened(str(value)))
+        return DiffLine(added, name, said, None, value.language if value.language != language else None)
+    return DiffLine(added, name, "" if isinstance(value, BlankNode) else shorten(str(value)))
 
 
 def _amount(quad: Quad, value: Literal, unit: Term | Triple | None, language: str) -> str | None:
-    if quad.predicate.value not in _AMOUNTS or not isinstance(unit, NamedNode):
+    if quad.predicate.value not in _AMOUNT_PROPERTIES or not isinstance(unit, NamedNode):
         return None
     try:
-        return number_format.number(Decimal(value.value), unit.value, language)
+        return number_format.format_number(Decimal(value.value), unit.value, language)
     except InvalidOperation:
         return None

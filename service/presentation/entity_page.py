@@ -17,26 +17,26 @@ from kg.views.observations import FILTERS, Observation, observations
 from kg.views.summary import Group, Portrait, Way, in_text_order, place, slice_of
 from service.graph_state import knowledge_graph
 from service.http.observability import engine_time
-from service.http.responses import other_language, page_language, page_number, pager
-from service.presentation.claim_context import Telling, telling
-from service.presentation.figure_charts import Chart, charts
-from service.presentation.graph_picture import Neighbour, picture, stacked
-from service.presentation.names import Names, alphabetical, literal_text, plain_name
+from service.http.responses import adjacent_pages, other_language, page_language, page_number
+from service.presentation.claim_context import ClaimContext, load_claim_context
+from service.presentation.figure_charts import FigureChart, build_charts
+from service.presentation.graph_picture import Neighbour, layout_narrow, layout_wide
+from service.presentation.names import DisplayNames, alphabetical_key, fallback_name, literal_text
 
-FIGURES: Final = 24
+MAX_FIGURES: Final = 24
 """How many figures the page of a thing shows."""
-PAGE: Final = 50
+PAGE_SIZE: Final = 50
 """How many claims or links one page of many shows."""
-CLAIMS: Final = 40
+CLAIMS_PER_PAGE: Final = 40
 """How many claims one page of a source shows."""
-MOST_SORTED: Final = 1000
+MAX_SORTED: Final = 1000
 """So many links are sorted by name over all of their pages, more on each page only."""
 
-_NAMES: Final = frozenset({RDFS + "label", SKOS + "prefLabel"})
-_DESCRIPTIONS: Final = (SKOS + "definition", DCTERMS + "description", RDFS + "comment")
-_KINDS: Final = (DCTERMS + "type", RDF_TYPE.value)
+_LABEL_PROPERTIES: Final = frozenset({RDFS + "label", SKOS + "prefLabel"})
+_DESCRIPTION_PROPERTIES: Final = (SKOS + "definition", DCTERMS + "description", RDFS + "comment")
+_TYPE_PROPERTIES: Final = (DCTERMS + "type", RDF_TYPE.value)
 _CLAIM_CLASSES: Final = frozenset({HPEZ + "Observation", HPEZ + "RelationClaim", HPEZ + "Claim"})
-_MENTIONS: Final = frozenset(
+_MENTION_PROPERTIES: Final = frozenset(
     {
         *(PROV + name for name in ("wasAttributedTo", "wasDerivedFrom", "wasGeneratedBy")),
         *(HPEZ + name for name in ("status", "valueQualifier", "ratioOf", "ratioTo", "evidence", "conflictsWith")),
@@ -50,7 +50,7 @@ _MENTIONS: Final = frozenset(
 
 
 @dataclass(frozen=True)
-class Shown:
+class DisplayValue:
     """A value on a page: a name or words, with a link and a language where there is one."""
 
     text: str
@@ -59,18 +59,18 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Fact:
+class PropertyValues:
     """A property in words, its values, and how many there are of them all."""
 
     predicate: str
     label: str
-    way: Way
-    values: tuple[Shown, ...]
+    direction: Way
+    values: tuple[DisplayValue, ...]
     size: int
 
 
 @dataclass(frozen=True)
-class Tie:
+class RelatedEntity:
     """The other end of a relation, with the claims that state it."""
 
     iri: str
@@ -78,66 +78,68 @@ class Tie:
 
 
 @dataclass(frozen=True)
-class Ties:
+class RelationGroup:
     """All relations of one kind and direction that are shown; `size` is of all that there are."""
 
     predicate: str
     label: str
-    way: Way
-    ties: tuple[Tie, ...]
+    direction: Way
+    entities: tuple[RelatedEntity, ...]
     size: int
 
 
-def page_of(found: Portrait, path: str, formats: Sequence[Any]) -> str:
+def render_page(found: Portrait, path: str, formats: Sequence[Any]) -> str:
     """The page about a node, text/html: by what it is, or one of its lists with `?view=links`."""
     shared = {"formats": formats, "path": path, "iri": found.iri.value}
     if request.args.get("view") == "links":
-        return _links(found, shared)
+        return _links_page(found, shared)
     types = frozenset(found.types)
     if types & _CLAIM_CLASSES:
-        return _claim(found, shared)
+        return _claim_page(found, shared)
     if OA + "SpecificResource" in types:
-        return _evidence(found, shared)
+        return _evidence_page(found, shared)
     if SCHEMA + "NewsArticle" in types:
-        return _source(found, shared)
+        return _source_page(found, shared)
     if HPEZ + "Issue" in types:
-        return _issue(found, shared)
-    return _entity(found, shared)
+        return _issue_page(found, shared)
+    return _entity_page(found, shared)
 
 
-def _charts(figures: list[Observation], names: Names) -> list[Chart]:
+def _charts(figures: list[Observation], names: DisplayNames) -> list[FigureChart]:
     """One chart of the figures, if they are worth one."""
     plain = {iri: names(iri) for item in figures for iri in item.iris}
-    return charts(figures, plain, page_language())[:1]
+    return build_charts(figures, plain, page_language())[:1]
 
 
-def _entity(found: Portrait, shared: dict[str, Any]) -> str:
+def _entity_page(found: Portrait, shared: dict[str, Any]) -> str:
     with engine_time():
-        outward, inward = _related(found)
-        stated = of_relations(knowledge_graph().engine, chain(_relations(found, outward), _relations(found, inward)))
+        outward, inward = _relation_groups(found)
+        stated = of_relations(
+            knowledge_graph().engine, chain(_relation_triples(found, outward), _relation_triples(found, inward))
+        )
         key, figures = _figures(found)
         size = found.size(_FIGURE_PROPERTIES[key])
-        words = without_figure(knowledge_graph().engine, found.iri, FIGURES) if size > len(figures) else []
+        words = without_figure(knowledge_graph().engine, found.iri, MAX_FIGURES) if size > len(figures) else []
         claims = [*stated, *words, *(NamedNode(item.claim) for item in figures)]
         issues = concerning(knowledge_graph().engine, [found.iri, *claims])
-        told = telling(claims, issues, _mentioned(found), figures)
-    ties = [_ties(item, found, told) for item in (*outward, *inward)]
-    mentions = [_fact(item, told.names) for item in found.inverse if _is_mention(item, key)]
-    title, neighbours = told.names(found.iri.value), _neighbours(ties, told.names)
+        claim_context = load_claim_context(claims, issues, _mentioned_iris(found), figures)
+    ties = [_relation_group(item, found, claim_context) for item in (*outward, *inward)]
+    mentions = [_property_values(item, claim_context.names) for item in found.inverse if _is_mention(item, key)]
+    title, neighbours = claim_context.names(found.iri.value), _neighbours(ties, claim_context.names)
     return render_template(
         "resource/entity.html",
-        told=told,
-        figures=[told.claims[item.claim] for item in figures],
+        claim_context=claim_context,
+        figures=[claim_context.claims[item.claim] for item in figures],
         figures_key=key,
         figures_size=size,
-        words=[told.claims[node.value] for node in words],
+        words=[claim_context.claims[node.value] for node in words],
         figures_property=_FIGURE_PROPERTIES[key],
-        charts=_charts(figures, told.names),
+        charts=_charts(figures, claim_context.names),
         ties=ties,
         mentions=mentions,
-        picture=picture(title, neighbours),
-        narrow_picture=stacked(title, neighbours),
-        **_head(found, told.names),
+        picture=layout_wide(title, neighbours),
+        narrow_picture=layout_narrow(title, neighbours),
+        **_page_header(found, claim_context.names),
         **shared,
     )
 
@@ -154,27 +156,31 @@ def _figures(found: Portrait) -> tuple[str, list[Observation]]:
     key = kind if kind in FILTERS else "about"
     if found.size(_FIGURE_PROPERTIES[key]) == 0:
         return key, []
-    return key, observations(knowledge_graph().engine, {key: found.iri}, 0, FIGURES)
+    return key, observations(knowledge_graph().engine, {key: found.iri}, 0, MAX_FIGURES)
 
 
-def _related(found: Portrait) -> tuple[list[Group], list[Group]]:
+def _relation_groups(found: Portrait) -> tuple[list[Group], list[Group]]:
     """The groups of relations outward and inward; one that holds both ways is told once."""
-    outward = [item for item in found.own if item.predicate not in {*_KINDS, *_MENTIONS} and _things(item)]
+    outward = [
+        item
+        for item in found.own
+        if item.predicate not in {*_TYPE_PROPERTIES, *_MENTION_PROPERTIES} and _links_to_entity(item)
+    ]
     known = {(item.predicate, node) for item in outward for node in item.nodes}
     inward = list[Group]()
     for item in found.inverse:
-        if item.predicate not in _MENTIONS:
+        if item.predicate not in _MENTION_PROPERTIES:
             left = tuple(node for node in item.nodes if (item.predicate, node) not in known)
             size = item.size - len(item.nodes) + len(left)
             inward += [Group("in", item.predicate, size, left)] if left else []
     return outward, inward
 
 
-def _things(item: Group) -> bool:
+def _links_to_entity(item: Group) -> bool:
     return any(node.value.startswith(ID) for node in item.nodes)
 
 
-def _relations(found: Portrait, groups: Iterable[Group]) -> Iterator[Relation]:
+def _relation_triples(found: Portrait, groups: Iterable[Group]) -> Iterator[Relation]:
     """The statements of some groups, both ways where it may be that the claim states it the other way round."""
     for item in groups:
         for node in item.nodes:
@@ -182,32 +188,36 @@ def _relations(found: Portrait, groups: Iterable[Group]) -> Iterator[Relation]:
             yield node.value, item.predicate, found.iri.value
 
 
-def _ties(item: Group, found: Portrait, told: Telling) -> Ties:
+def _relation_group(item: Group, found: Portrait, claim_context: ClaimContext) -> RelationGroup:
     ends = {found.iri.value}
     ties = []
     for node in item.nodes:
         pair = {*ends, node.value}
-        claims = (claim for claim in told.claims.values() if claim.relation and claim.relation[1] == item.predicate)
+        claims = (
+            claim for claim in claim_context.claims.values() if claim.relation and claim.relation[1] == item.predicate
+        )
         stating = tuple(claim for claim in claims if claim.relation and {claim.relation[0], claim.relation[2]} == pair)
-        ties.append(Tie(node.value, stating))
-    ordered = tuple(sorted(ties, key=lambda tie: alphabetical(told.names(tie.iri))))
-    return Ties(item.predicate, told.names.property(item.predicate, item.way), item.way, ordered, item.size)
+        ties.append(RelatedEntity(node.value, stating))
+    ordered = tuple(sorted(ties, key=lambda tie: alphabetical_key(claim_context.names(tie.iri))))
+    return RelationGroup(
+        item.predicate, claim_context.names.property_name(item.predicate, item.way), item.way, ordered, item.size
+    )
 
 
-def _neighbours(ties: Iterable[Ties], names: Names) -> list[Neighbour]:
+def _neighbours(ties: Iterable[RelationGroup], names: DisplayNames) -> list[Neighbour]:
     """The other ends, in turn from each kind of relation, so that many of one do not hide the others."""
-    columns = ([(item, tie) for tie in item.ties] for item in ties)
+    columns = ([(item, tie) for tie in item.entities] for item in ties)
     found = dict[tuple[str, Way], list[str]]()
     for item, tie in filter(None, chain.from_iterable(zip_longest(*columns))):
-        found.setdefault((tie.iri, item.way), []).append(names.property(item.predicate))
+        found.setdefault((tie.iri, item.direction), []).append(names.property_name(item.predicate))
     return [Neighbour(iri, names(iri), ", ".join(relations), way == "in") for (iri, way), relations in found.items()]
 
 
 def _is_mention(item: Group, key: str) -> bool:
-    return item.predicate in _MENTIONS and item.predicate != _FIGURE_PROPERTIES[key]
+    return item.predicate in _MENTION_PROPERTIES and item.predicate != _FIGURE_PROPERTIES[key]
 
 
-def _mentioned(found: Portrait) -> Iterator[str]:
+def _mentioned_iris(found: Portrait) -> Iterator[str]:
     """Every IRI that a page about the node may name."""
     yield found.iri.value
     for item in found.groups:
@@ -215,52 +225,52 @@ def _mentioned(found: Portrait) -> Iterator[str]:
         yield from (node.value for node in item.nodes)
 
 
-def _head(found: Portrait, names: Names) -> dict[str, Any]:
+def _page_header(found: Portrait, names: DisplayNames) -> dict[str, Any]:
     """What every page begins with: names, kinds, description and further facts."""
     iri, language = found.iri.value, page_language()
-    kinds = next((found.values(key) for key in _KINDS if found.values(key)), ())
+    kinds = next((found.values(key) for key in _TYPE_PROPERTIES if found.values(key)), ())
     return {
         "title": names(iri),
         "title_language": names.language(iri),
-        "other_title": names.other(iri, other_language(language)),
-        "kinds": [_shown(kind, names) for kind in kinds],
-        "description": _in_language(found, language),
-        "facts": [_fact(item, names) for item in found.own if _is_fact(item)],
+        "other_title": names.other_name(iri, other_language(language)),
+        "kinds": [_display_value(kind, names) for kind in kinds],
+        "description": _description(found, language),
+        "facts": [_property_values(item, names) for item in found.own if _is_fact(item)],
     }
 
 
-def _in_language(found: Portrait, language: str) -> Shown | None:
+def _description(found: Portrait, language: str) -> DisplayValue | None:
     """The description in the reader's language, else in another one."""
-    texts = [term for key in _DESCRIPTIONS for term in found.values(key) if isinstance(term, Literal)]
+    texts = [term for key in _DESCRIPTION_PROPERTIES for term in found.values(key) if isinstance(term, Literal)]
     chosen = next((text for text in texts if text.language == language), next(iter(texts), None))
     if chosen is None:
         return None
-    return Shown(literal_text(chosen, language), None, chosen.language if chosen.language != language else None)
+    return DisplayValue(literal_text(chosen, language), None, chosen.language if chosen.language != language else None)
 
 
 def _is_fact(item: Group) -> bool:
-    told = item.predicate in {*_NAMES, *_DESCRIPTIONS, *_KINDS}
-    listed = item.predicate in _MENTIONS or any(isinstance(value, Literal) for value in item.values)
-    return not told and (listed or (bool(item.nodes) and not _things(item)))
+    described = item.predicate in {*_LABEL_PROPERTIES, *_DESCRIPTION_PROPERTIES, *_TYPE_PROPERTIES}
+    listed = item.predicate in _MENTION_PROPERTIES or any(isinstance(value, Literal) for value in item.values)
+    return not described and (listed or (bool(item.nodes) and not _links_to_entity(item)))
 
 
-def _fact(item: Group, names: Names) -> Fact:
-    values = tuple(_shown(value, names) for value in item.values if isinstance(value, Literal | NamedNode))
-    ordered = tuple(sorted(values, key=lambda value: alphabetical(value.text)))
-    return Fact(item.predicate, names.property(item.predicate, item.way), item.way, ordered, item.size)
+def _property_values(item: Group, names: DisplayNames) -> PropertyValues:
+    values = tuple(_display_value(value, names) for value in item.values if isinstance(value, Literal | NamedNode))
+    ordered = tuple(sorted(values, key=lambda value: alphabetical_key(value.text)))
+    return PropertyValues(item.predicate, names.property_name(item.predicate, item.way), item.way, ordered, item.size)
 
 
-def _shown(term: Term, names: Names) -> Shown:
+def _display_value(term: Term, names: DisplayNames) -> DisplayValue:
     if isinstance(term, Literal):
         language = page_language()
-        return Shown(literal_text(term, language), None, term.language if term.language != language else None)
+        return DisplayValue(literal_text(term, language), None, term.language if term.language != language else None)
     iri = str(term.value)
     name = names(iri)
-    is_address = iri.startswith(("http://", "https://")) and name == plain_name(iri)
-    return Shown(iri if is_address and not iri.startswith(ID) else name, iri, names.language(iri))
+    is_address = iri.startswith(("http://", "https://")) and name == fallback_name(iri)
+    return DisplayValue(iri if is_address and not iri.startswith(ID) else name, iri, names.language(iri))
 
 
-def _claim(found: Portrait, shared: dict[str, Any]) -> str:
+def _claim_page(found: Portrait, shared: dict[str, Any]) -> str:
     engine = knowledge_graph().engine
     with engine_time():
         beside = [
@@ -271,17 +281,23 @@ def _claim(found: Portrait, shared: dict[str, Any]) -> str:
         ]
         computed = next((item.nodes for item in found.inverse if item.predicate == PROV + "wasDerivedFrom"), ())
         issues = concerning(engine, [found.iri])
-        told = telling([found.iri, *beside, *computed], issues, _mentioned(found))
-    own = told.claims[found.iri.value]
-    head = _head(found, told.names)
-    head["facts"] = [fact for fact in head["facts"] if fact.predicate not in _CLAIM_FACTS]
-    computed_claims = [told.claims[node.value] for node in computed]
+        claim_context = load_claim_context([found.iri, *beside, *computed], issues, _mentioned_iris(found))
+    own = claim_context.claims[found.iri.value]
+    head = _page_header(found, claim_context.names)
+    head["facts"] = [fact for fact in head["facts"] if fact.predicate not in _CLAIM_PROPERTIES]
+    computed_claims = [claim_context.claims[node.value] for node in computed]
     return render_template(
-        "resource/claim.html", told=told, claim=own, computed=computed_claims, mentions=[], **head, **shared
+        "resource/claim.html",
+        claim_context=claim_context,
+        claim=own,
+        computed=computed_claims,
+        mentions=[],
+        **head,
+        **shared,
     )
 
 
-_CLAIM_FACTS: Final = frozenset(
+_CLAIM_PROPERTIES: Final = frozenset(
     {
         *(HPEZ + name for name in ("evidence", "conflictsWith", "status", "valueQualifier", "emended")),
         *(SCHEMA + name for name in ("value", "minValue", "maxValue", "observationAbout", "variableMeasured")),
@@ -294,73 +310,83 @@ _CLAIM_FACTS: Final = frozenset(
 """What the page of a claim says in its own words."""
 
 
-def _evidence(found: Portrait, shared: dict[str, Any]) -> str:
+def _evidence_page(found: Portrait, shared: dict[str, Any]) -> str:
     engine = knowledge_graph().engine
     with engine_time():
         where = place(engine, found.iri)
         citing = next((item for item in found.inverse if item.predicate == HPEZ + "evidence"), None)
-        told = telling(citing.nodes if citing else (), (), _mentioned(found))
+        claim_context = load_claim_context(citing.nodes if citing else (), (), _mentioned_iris(found))
         anchor = None
         if where is not None:
             anchor = Anchor(found.iri, found.iri, where.source, where.start, where.end, where.exact)
-            told = _with_source(told, where.source)
-    return render_template("resource/evidence.html", told=told, anchor=anchor, citing=citing, **shared)
+            claim_context = _with_source(claim_context, where.source)
+    return render_template(
+        "resource/evidence.html", claim_context=claim_context, anchor=anchor, citing=citing, **shared
+    )
 
 
-def _with_source(told: Telling, source: NamedNode) -> Telling:
+def _with_source(claim_context: ClaimContext, source: NamedNode) -> ClaimContext:
     kg = knowledge_graph()
     sources = kg.texts.sources(kg.engine, [source])
-    return Telling(told.language, told.names, told.claims, told.issues, sources)
+    return ClaimContext(
+        claim_context.language, claim_context.names, claim_context.claims, claim_context.issues, sources
+    )
 
 
-def _source(found: Portrait, shared: dict[str, Any]) -> str:
+def _source_page(found: Portrait, shared: dict[str, Any]) -> str:
     engine, number = knowledge_graph().engine, page_number()
     with engine_time():
-        claims, size = in_text_order(engine, found.iri, (number - 1) * CLAIMS, CLAIMS)
+        claims, size = in_text_order(engine, found.iri, (number - 1) * CLAIMS_PER_PAGE, CLAIMS_PER_PAGE)
         issues = concerning(engine, [found.iri, *claims])
-        told = telling(claims, issues, _mentioned(found))
-    head = _head(found, told.names)
+        claim_context = load_claim_context(claims, issues, _mentioned_iris(found))
+    head = _page_header(found, claim_context.names)
     return render_template(
         "resource/source.html",
-        told=told,
-        claims=list(told.claims.values()),
+        claim_context=claim_context,
+        claims=list(claim_context.claims.values()),
         size=size,
-        first=(number - 1) * CLAIMS + 1,
+        first=(number - 1) * CLAIMS_PER_PAGE + 1,
         mentions=[],
-        **pager(number, size, CLAIMS),
+        **adjacent_pages(number, size, CLAIMS_PER_PAGE),
         **{**head, "facts": (), "about": head["facts"]},
         **shared,
     )
 
 
-def _issue(found: Portrait, shared: dict[str, Any]) -> str:
+def _issue_page(found: Portrait, shared: dict[str, Any]) -> str:
     with engine_time():
         issues = details(knowledge_graph().engine, [found.iri])
-        told = telling([node for issue in issues for node in issue.targets[:PAGE]], issues, _mentioned(found))
-    head = _head(found, told.names)
+        claim_context = load_claim_context(
+            [node for issue in issues for node in issue.targets[:PAGE_SIZE]], issues, _mentioned_iris(found)
+        )
+    head = _page_header(found, claim_context.names)
     head["facts"] = [fact for fact in head["facts"] if fact.predicate not in {OA + "hasTarget", OA + "motivatedBy"}]
-    return render_template("resource/issue.html", told=told, issue=issues[0], mentions=[], **head, **shared)
+    return render_template(
+        "resource/issue.html", claim_context=claim_context, issue=issues[0], mentions=[], **head, **shared
+    )
 
 
-def _links(found: Portrait, shared: dict[str, Any]) -> str:
+def _links_page(found: Portrait, shared: dict[str, Any]) -> str:
     """One of the lists of a node in full, page by page: `?of=` names the property, `?way=` the direction."""
     way: Way = "in" if request.args.get("way") == "in" else "out"
     predicate, number = request.args.get("of", ""), page_number()
     whole = next((item for item in found.groups if (item.way, item.predicate) == (way, predicate)), None)
     if whole is None:
         raise BadRequest("`of` must be a property that the thing has, and `way` in or out.")
-    first, sorts = (number - 1) * PAGE, whole.size <= MOST_SORTED
+    first, sorts = (number - 1) * PAGE_SIZE, whole.size <= MAX_SORTED
     with engine_time():
-        listed = slice_of(knowledge_graph().engine, found.iri, whole, *((0, MOST_SORTED) if sorts else (first, PAGE)))
-        told = telling((), (), [found.iri.value, predicate, *(node.value for node in listed.nodes)])
-    fact = _fact(listed, told.names)
+        listed = slice_of(
+            knowledge_graph().engine, found.iri, whole, *((0, MAX_SORTED) if sorts else (first, PAGE_SIZE))
+        )
+        claim_context = load_claim_context((), (), [found.iri.value, predicate, *(node.value for node in listed.nodes)])
+    fact = _property_values(listed, claim_context.names)
     return render_template(
         "resource/links.html",
-        fact=replace(fact, values=fact.values[first : first + PAGE]) if sorts else fact,
+        fact=replace(fact, values=fact.values[first : first + PAGE_SIZE]) if sorts else fact,
         sorted=sorts,
-        title=told.names(found.iri.value),
-        title_language=told.names.language(found.iri.value),
+        title=claim_context.names(found.iri.value),
+        title_language=claim_context.names.language(found.iri.value),
         first=first + 1,
-        **pager(number, listed.size, PAGE),
+        **adjacent_pages(number, listed.size, PAGE_SIZE),
         **shared,
     )

@@ -13,7 +13,7 @@ _NIF: Final = PREFIXES["nif"]
 _PAV: Final = PREFIXES["pav"]
 _QUDT: Final = PREFIXES["qudt"]
 
-PROPERTIES: Final[Mapping[str, object]] = {
+PROPERTY_LABELS: Final[Mapping[str, object]] = {
     RDF + "type": _("kind"),
     RDF + "subject": _("who or what"),
     RDF + "predicate": _("relation"),
@@ -81,7 +81,7 @@ PROPERTIES: Final[Mapping[str, object]] = {
 }
 """What a property of another vocabulary says of a thing."""
 
-INVERSE: Final[Mapping[str, object]] = {
+INVERSE_LABELS: Final[Mapping[str, object]] = {
     HPEZ + "manages": _("managed by"),
     HPEZ + "develops": _("developed by"),
     HPEZ + "investsIn": _("investors"),
@@ -126,7 +126,7 @@ INVERSE: Final[Mapping[str, object]] = {
 }
 """What the same property says of the thing at its other end, as the heading of a list."""
 
-CLASSES: Final[Mapping[str, object]] = {
+CLASS_LABELS: Final[Mapping[str, object]] = {
     _ORG + "Organization": _("organisation"),
     _ORG + "Post": _("post"),
     SCHEMA + "Corporation": _("firm"),

@@ -11,13 +11,13 @@ from kg.views.observations import Observation
 
 _UNIT: Final = PREFIXES["unit"]
 _QUALIFIER: Final = ID + "qualifier/"
-_FEW_DIGITS: Final = Decimal(10**6)
+_COMPACT_FROM: Final = Decimal(10**6)
 """From which number on an amount is said in words such as million."""
-_PATTERNS: Final[dict[str, dict[str, str]]] = {
+_UNIT_PATTERNS: Final[dict[str, dict[str, str]]] = {
     "en": {"CCY_USD": "US${}", "CCY_VND": "{} dong", "HA": "{} ha", "PERCENT": "{}%", "NUM": "{}"},
     "vi": {"CCY_USD": "{} USD", "CCY_VND": "{} đồng", "HA": "{} ha", "PERCENT": "{}%", "NUM": "{}"},
 }
-_QUALIFIED: Final[dict[str, dict[str, str]]] = {
+_QUALIFIER_PATTERNS: Final[dict[str, dict[str, str]]] = {
     "en": {"more-than": "more than {}", "up-to": "up to {}"},
     "vi": {"more-than": "hơn {}", "up-to": "tới {}"},
 }
@@ -25,49 +25,49 @@ _ARROW: Final = " → "
 _DASH: Final = "–"
 
 
-def short(item: Observation, language: str) -> str:
+def short_amount(item: Observation, language: str) -> str:
     """An amount in few digits: `4,35 tỷ USD`, `US$4.35 billion`, `30–50%`; empty where the figure has no value."""
-    return _said(item, language, _few_digits)
+    return _format_bounds(item, language, _format_compact)
 
 
-def exact(item: Observation, language: str) -> str:
+def exact_amount(item: Observation, language: str) -> str:
     """An amount in all its digits: `4.350.000.000 USD`; empty where the figure has no value."""
-    return _said(item, language, _all_digits)
+    return _format_bounds(item, language, _format_exact)
 
 
-def number(amount: Decimal, unit: str | None, language: str) -> str:
+def format_number(amount: Decimal, unit: str | None, language: str) -> str:
     """One number of a unit in few digits."""
-    return _pattern(unit, language).format(_few_digits(amount, language))
+    return _unit_pattern(unit, language).format(_format_compact(amount, language))
 
 
-def _said(item: Observation, language: str, digits: Callable[[Decimal, str], str]) -> str:
+def _format_bounds(item: Observation, language: str, digits: Callable[[Decimal, str], str]) -> str:
     bounds = [bound for bound in (item.low, item.high) if bound is not None]
     texts = list(dict.fromkeys(digits(bound, language) for bound in bounds))
     if not texts:
         return ""
     qualifier = (item.qualifier or "").removeprefix(_QUALIFIER)
-    joined = (_ARROW if qualifier == "trend" else _DASH).join(_without_repetition(texts))
-    said = _pattern(item.unit, language).format(joined)
-    return _QUALIFIED[language].get(qualifier, "{}").format(said)
+    joined = (_ARROW if qualifier == "trend" else _DASH).join(_drop_repeated_word(texts))
+    said = _unit_pattern(item.unit, language).format(joined)
+    return _QUALIFIER_PATTERNS[language].get(qualifier, "{}").format(said)
 
 
-def _without_repetition(texts: list[str]) -> list[str]:
+def _drop_repeated_word(texts: list[str]) -> list[str]:
     """Numbers of which only the last one has the word that they share: 2 and 2.5 billion."""
     words = {text.partition(" ")[2] for text in texts}
     return texts if len(words) > 1 else [*(text.partition(" ")[0] for text in texts[:-1]), texts[-1]]
 
 
-def _pattern(unit: str | None, language: str) -> str:
-    known = _PATTERNS[language]
+def _unit_pattern(unit: str | None, language: str) -> str:
+    known = _UNIT_PATTERNS[language]
     name = (unit or "").removeprefix(_UNIT)
     return known.get(name, f"{{}} {name}" if name else "{}")
 
 
-def _few_digits(amount: Decimal, language: str) -> str:
-    if abs(amount) < _FEW_DIGITS:
+def _format_compact(amount: Decimal, language: str) -> str:
+    if abs(amount) < _COMPACT_FROM:
         return str(format_decimal(round(amount, 2), locale=language))
     return str(format_compact_decimal(amount, format_type="long", fraction_digits=2, locale=language))
 
 
-def _all_digits(amount: Decimal, language: str) -> str:
+def _format_exact(amount: Decimal, language: str) -> str:
     return str(format_decimal(amount, locale=language, decimal_quantization=False))

@@ -7,12 +7,12 @@ from kg.rdf.namespaces import SH
 from kg.validation.report import INFO, VIOLATION, WARNING, Finding, Report, Suggestion
 from kg.validation.source_lines import Lines
 
-_COUNTED: Final = {"violation": VIOLATION, "warning": WARNING, "info": INFO}
+_SEVERITIES: Final = {"violation": VIOLATION, "warning": WARNING, "info": INFO}
 _UNDETERMINED: Final = "und"
 """The tag of a message that names no language (BCP 47, section 4.1)."""
 
 
-def as_json(report: Report, language: str, found: Lines | None = None) -> dict[str, Any]:
+def report_as_json(report: Report, language: str, found: Lines | None = None) -> dict[str, Any]:
     """The report with its messages in a language; severities, terms and paths as plain text.
 
     With the lines of a document, each finding says from which of them it comes, where that is known.
@@ -20,28 +20,28 @@ def as_json(report: Report, language: str, found: Lines | None = None) -> dict[s
     return {
         "conforms": report.conforms,
         "admissible": report.admissible,
-        "counts": {name: len(report.of(severity)) for name, severity in _COUNTED.items()},
-        "findings": [_finding(item, language, found) for item in report.findings],
+        "counts": {name: len(report.of(severity)) for name, severity in _SEVERITIES.items()},
+        "findings": [_finding_json(item, language, found) for item in report.findings],
     }
 
 
-def _finding(item: Finding, language: str, found: Lines | None) -> dict[str, Any]:
+def _finding_json(item: Finding, language: str, found: Lines | None) -> dict[str, Any]:
     place = {} if found is None else {"line": found.of(item)}
     return {
         **place,
         "severity": item.severity.value.removeprefix(SH).lower(),
-        "focusNode": _text(item.focus),
-        "path": _text(item.path) if isinstance(item.path, NamedNode) else item.path_text or None,
-        "value": _text(item.value),
-        "shape": _text(item.shape),
+        "focusNode": _plain_text(item.focus),
+        "path": _plain_text(item.path) if isinstance(item.path, NamedNode) else item.path_text or None,
+        "value": _plain_text(item.value),
+        "shape": _plain_text(item.shape),
         "component": item.component.value,
         "message": item.message(language),
         "messages": {message.language or _UNDETERMINED: message.value for message in item.messages},
-        "suggestions": [_suggestion(suggestion, language) for suggestion in item.suggestions],
+        "suggestions": [_suggestion_json(suggestion, language) for suggestion in item.suggestions],
     }
 
 
-def _suggestion(item: Suggestion, language: str) -> dict[str, Any]:
+def _suggestion_json(item: Suggestion, language: str) -> dict[str, Any]:
     """What would mend a finding, as statements of N-Triples."""
     return {
         "message": item.message(language),
@@ -50,7 +50,7 @@ def _suggestion(item: Suggestion, language: str) -> dict[str, Any]:
     }
 
 
-def _text(term: Term | None) -> str | None:
+def _plain_text(term: Term | None) -> str | None:
     match term:
         case NamedNode() | Literal():
             return term.value

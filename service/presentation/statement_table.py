@@ -7,79 +7,79 @@ from typing import Final
 from kg.rdf.io import RDF_TYPE, XSD_STRING, BlankNode, Literal, NamedNode, Term, Triple
 from kg.rdf.namespaces import compact
 from kg.views.description import Anchor, Description
-from service.presentation.names import MOST_TEXT, plain_name, shortened
+from service.presentation.names import MAX_TEXT_LENGTH, fallback_name, shorten
 
-_DEPTH: Final = 3
+_MAX_DEPTH: Final = 3
 """How many blank nodes deep a page follows a value."""
 
 
 @dataclass(frozen=True)
-class Value:
+class TableValue:
     """A value on a page: a named thing if `iri`, words if not, or `rows` of its own if it has no name."""
 
     text: str
     iri: str | None = None
     language: str | None = None
     datatype: str | None = None
-    rows: tuple["Row", ...] = ()
+    rows: tuple["PropertyRow", ...] = ()
 
 
 @dataclass(frozen=True)
-class Row:
+class PropertyRow:
     """The values of one predicate; `of` counts them all where only some are here."""
 
-    predicate: Value
-    values: tuple[Value, ...]
-    of: int | None = None
+    predicate: TableValue
+    values: tuple[TableValue, ...]
+    total: int | None = None
 
 
 @dataclass(frozen=True)
-class Place:
+class AnchorRow:
     """A place in a source, with the source's name."""
 
     anchor: Anchor
-    source: Value
+    source: TableValue
 
 
 @dataclass(frozen=True)
 class ClaimRow:
     """A claim with the places that say so."""
 
-    claim: Value
-    places: tuple[Place, ...]
+    claim: TableValue
+    anchors: tuple[AnchorRow, ...]
 
 
 @dataclass(frozen=True)
-class Document:
+class StatementTable:
     """What a page shows of one IRI; `other_title` is its name in the other language, if it has one."""
 
     iri: str
     title: str
     title_language: str | None
     other_title: str | None
-    kinds: tuple[Value, ...]
-    rows: tuple[Row, ...]
-    inverse: tuple[Row, ...]
+    kinds: tuple[TableValue, ...]
+    rows: tuple[PropertyRow, ...]
+    inverse: tuple[PropertyRow, ...]
     claims: tuple[ClaimRow, ...]
 
 
-def arrange(description: Description, language: str, other: str) -> Document:
+def build_statement_table(description: Description, language: str, other: str) -> StatementTable:
     """Arrange a description in a language, with the title in the other one beneath it."""
-    return _Arranger(description, language).document(other)
+    return _TableBuilder(description, language).build(other)
 
 
-class _Arranger:
+class _TableBuilder:
     def __init__(self, description: Description, language: str) -> None:
         self._description = description
         self._language = language
         self._said = _by_subject(description.statements)
 
-    def document(self, other: str) -> Document:
+    def build(self, other: str) -> StatementTable:
         description, iri = self._description, self._description.iri.value
         names = description.labels.get(iri, {})
         title = self._named(description.iri).text
-        rows = self._rows(description.iri, _DEPTH)
-        return Document(
+        rows = self._rows(description.iri, _MAX_DEPTH)
+        return StatementTable(
             iri=iri,
             title=title,
             title_language=next((tag for tag, name in names.items() if tag and name == title), None),
@@ -90,49 +90,51 @@ class _Arranger:
             claims=tuple(self._claim(claim) for claim in description.claims),
         )
 
-    def _inverse(self) -> tuple[Row, ...]:
+    def _inverse(self) -> tuple[PropertyRow, ...]:
         subjects = dict[NamedNode, list[Term]]()
         for triple in self._description.inverse:
             if isinstance(triple.subject, NamedNode):
                 subjects.setdefault(triple.predicate, []).append(triple.subject)
         return tuple(self._counted(row) for row in self._grouped(subjects, 0))
 
-    def _counted(self, row: Row) -> Row:
+    def _counted(self, row: PropertyRow) -> PropertyRow:
         size = self._description.inverse_sizes.get(row.predicate.iri or "", 0)
-        return replace(row, of=size) if size > len(row.values) else row
+        return replace(row, total=size) if size > len(row.values) else row
 
     def _claim(self, claim: NamedNode) -> ClaimRow:
         anchors = (anchor for anchor in self._description.anchors if anchor.claim == claim)
-        return ClaimRow(self._named(claim), tuple(Place(anchor, self._named(anchor.source)) for anchor in anchors))
+        return ClaimRow(self._named(claim), tuple(AnchorRow(anchor, self._named(anchor.source)) for anchor in anchors))
 
-    def _rows(self, subject: Term, depth: int) -> tuple[Row, ...]:
+    def _rows(self, subject: Term, depth: int) -> tuple[PropertyRow, ...]:
         return self._grouped(self._said.get(subject, {}), depth)
 
-    def _grouped(self, objects: Mapping[NamedNode, Iterable[Term]], depth: int) -> tuple[Row, ...]:
+    def _grouped(self, objects: Mapping[NamedNode, Iterable[Term]], depth: int) -> tuple[PropertyRow, ...]:
         rows = (
-            Row(self._named(predicate), tuple(sorted((self._value(term, depth) for term in terms), key=_order)))
+            PropertyRow(
+                self._named(predicate), tuple(sorted((self._value(term, depth) for term in terms), key=_sort_key))
+            )
             for predicate, terms in objects.items()
         )
         return tuple(sorted(rows, key=lambda row: row.predicate.text.casefold()))
 
-    def _value(self, term: Term, depth: int) -> Value:
+    def _value(self, term: Term, depth: int) -> TableValue:
         match term:
             case NamedNode():
                 return self._named(term)
             case BlankNode():
-                return Value("", rows=self._rows(term, depth - 1) if depth > 0 else ())
+                return TableValue("", rows=self._rows(term, depth - 1) if depth > 0 else ())
             case Literal():
                 datatype = term.datatype.value
                 plain = term.language or datatype == XSD_STRING
-                return Value(
-                    shortened(term.value, MOST_TEXT),
+                return TableValue(
+                    shorten(term.value, MAX_TEXT_LENGTH),
                     language=term.language,
                     datatype=None if plain else compact(datatype),
                 )
 
-    def _named(self, node: NamedNode) -> Value:
+    def _named(self, node: NamedNode) -> TableValue:
         iri = node.value
-        return Value(shortened(self._description.label(iri, self._language) or "") or plain_name(iri), iri)
+        return TableValue(shorten(self._description.label(iri, self._language) or "") or fallback_name(iri), iri)
 
 
 def _by_subject(statements: Iterable[Triple]) -> dict[Term, dict[NamedNode, list[Term]]]:
@@ -143,5 +145,5 @@ def _by_subject(statements: Iterable[Triple]) -> dict[Term, dict[NamedNode, list
     return said
 
 
-def _order(value: Value) -> tuple[str, str]:
+def _sort_key(value: TableValue) -> tuple[str, str]:
     return value.text.casefold(), value.language or ""

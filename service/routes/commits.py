@@ -12,16 +12,23 @@ from kg.errors import NotFoundError, ScopeError
 from kg.rdf.io import NamedNode
 from kg.views.description import labels
 from service.graph_state import knowledge_graph
-from service.http.negotiation import HTML, MediaType, required
-from service.http.responses import Link, absolute_url, add_links, page_language, page_response, positive
+from service.http.negotiation import HTML, MediaType, require_offer
+from service.http.responses import Link, absolute_url, add_links, page_language, page_response, positive_parameter
 from service.presentation import commit_diff
-from service.presentation.names import Names
-from service.routes.write_requests import answer, authenticated, commit_json, signature, summary_json, terms
+from service.presentation.names import DisplayNames
+from service.routes.write_requests import (
+    authenticate_request,
+    commit_json,
+    request_signature,
+    summary_json,
+    write_options,
+    write_response,
+)
 
 blueprint: Final = Blueprint("commits", __name__)
 
-PAGE: Final = 50
-MOST: Final = 500
+DEFAULT_PAGE_SIZE: Final = 50
+MAX_PAGE_SIZE: Final = 500
 """Commits on one page, unless `?limit=` says otherwise, and at most."""
 _JSON: Final = MediaType("application/json")
 _PATCH: Final = MediaType(MEDIA_TYPE)
@@ -30,8 +37,8 @@ _PATCH: Final = MediaType(MEDIA_TYPE)
 @blueprint.get("/commits")
 def index() -> Response:
     """The newest commits, or those before `?before=N`; application/json or text/html, with a link to the next page."""
-    before, limit = positive("before"), min(positive("limit") or PAGE, MOST)
-    offer = required(request.accept_mimetypes, (_JSON, HTML))
+    before, limit = positive_parameter("before"), min(positive_parameter("limit") or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+    offer = require_offer(request.accept_mimetypes, (_JSON, HTML))
     found = knowledge_graph().facts.journal.page(before, limit)
     following = found[-1].number if len(found) == limit and found[-1].number > 1 else None
     if offer is HTML:
@@ -46,14 +53,14 @@ def index() -> Response:
 @blueprint.get("/commits/<int:number>")
 def one(number: int) -> Response:
     """One commit: application/json, application/rdf-patch, or text/html; 404 if there is none."""
-    offer = required(request.accept_mimetypes, (_JSON, _PATCH, HTML))
+    offer = require_offer(request.accept_mimetypes, (_JSON, _PATCH, HTML))
     journal = knowledge_graph().facts.journal
     commit = journal.commit(number)
     if offer is _PATCH:
-        return _patch(commit)
+        return _patch_response(commit)
     reverted_by = journal.reverted_by(number)
     if offer is HTML:
-        return _page(commit, reverted_by)
+        return _commit_page(commit, reverted_by)
     response = jsonify({**commit_json(commit), "revertedBy": reverted_by})
     add_links(response, Link(url_for(".patch", number=number, lang=None), "alternate", MEDIA_TYPE))
     return response
@@ -62,7 +69,7 @@ def one(number: int) -> Response:
 @blueprint.get("/commits/<int:number>.rdfp")
 def patch(number: int) -> Response:
     """One commit as application/rdf-patch."""
-    return _patch(knowledge_graph().facts.journal.commit(number))
+    return _patch_response(knowledge_graph().facts.journal.commit(number))
 
 
 @blueprint.post("/commits/<int:number>/revert")
@@ -71,46 +78,48 @@ def revert(number: int) -> Response:
 
     403 for what others did, unless the token's scope is admin.
     """
-    credential = authenticated()
-    signed = signature(credential)
+    credential = authenticate_request()
+    signed = request_signature(credential)
     if not signed.message:
         signed = replace(signed, message=f"Revert commit {number}")
-    outcome = knowledge_graph().facts.revert(number, signed, terms(credential))
-    return answer(outcome, HTTPStatus.CREATED, body="representation")
+    outcome = knowledge_graph().facts.revert(number, signed, write_options(credential))
+    return write_response(outcome, HTTPStatus.CREATED, default_return="representation")
 
 
 @blueprint.get("/audit")
 def audit() -> Response:
     """What was noted about tokens, in order: application/json, for a token with the scope admin; else 403."""
-    required(request.accept_mimetypes, (_JSON,))
-    if authenticated().scope != "admin":
+    require_offer(request.accept_mimetypes, (_JSON,))
+    if authenticate_request().scope != "admin":
         raise ScopeError("Only a token with the scope admin may read what was noted about tokens.")
     events = knowledge_graph().facts.journal.events()
     return jsonify({"events": [{"time": time.isoformat(), "text": text} for time, text in events]})
 
 
-def _patch(commit: Commit) -> Response:
+def _patch_response(commit: Commit) -> Response:
     previous = commit.number - 1
-    text = rdf_patch(commit.delta, _url(commit.number), _url(previous) if previous else None)
+    text = rdf_patch(
+        commit.delta, _absolute_commit_url(commit.number), _absolute_commit_url(previous) if previous else None
+    )
     return Response(text, content_type=f"{MEDIA_TYPE}; charset=utf-8")
 
 
-def _url(number: int) -> str:
+def _absolute_commit_url(number: int) -> str:
     if number < 1:
         raise NotFoundError(f"There is no commit {number}.")
     return absolute_url("commits.one", number=str(number))
 
 
-def _page(commit: Commit, reverted_by: int | None) -> Response:
+def _commit_page(commit: Commit, reverted_by: int | None) -> Response:
     delta, language = commit.delta, page_language()
-    lines = commit_diff.selected(delta)
-    wanted = commit_diff.mentioned(lines)
+    lines = commit_diff.select_statements(delta)
+    wanted = commit_diff.mentioned_iris(lines)
     held, _ = labels(knowledge_graph().engine, map(NamedNode, wanted))
-    names = Names({**commit_diff.labels(delta), **held}, language)
+    names = DisplayNames({**commit_diff.labels_in_delta(delta), **held}, language)
     page = render_template(
         "commits/one.html",
         commit=commit,
-        changes=commit_diff.changes(lines, delta, names, language),
+        changes=commit_diff.subject_diffs(lines, delta, names, language),
         names=names,
         more=len(delta.added) + len(delta.removed) - len(lines),
         graphs=(sorted(node.value for node in delta.created), sorted(node.value for node in delta.dropped)),

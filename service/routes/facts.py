@@ -10,7 +10,7 @@ from kg.changes.changeset import Addition
 from kg.changes.commit import SUBMISSION, placed
 from kg.rdf.io import NamedNode
 from service.http import body
-from service.routes.write_requests import answer, change
+from service.routes.write_requests import apply_change, write_response
 
 blueprint: Final = Blueprint("facts", __name__)
 
@@ -22,15 +22,15 @@ def add() -> Response:
     201 with the commit's URL in Location and the commit as JSON; 200 if all of it was known; 422 with the report if
     the gate refuses it. Nothing is added unless all of it is.
     """
-    graph = _graph()
+    graph = _target_graph()
 
     def addition() -> Addition:
-        return Addition(tuple(placed(quad, graph) for quad in body.rdf(request)))
+        return Addition(tuple(placed(quad, graph) for quad in body.read_rdf(request)))
 
-    return answer(change(addition), HTTPStatus.CREATED, body="representation")
+    return write_response(apply_change(addition), HTTPStatus.CREATED, default_return="representation")
 
 
-def _graph() -> NamedNode:
+def _target_graph() -> NamedNode:
     named = request.args.getlist("graph")
     if len(named) > 1:
         raise BadRequest("Name one graph at most, with ?graph=IRI.")

@@ -20,25 +20,31 @@ from kg.rdf.namespaces import graph_iri, graph_name, slug
 from kg.views.dataset_description import graph_title
 from service.graph_state import knowledge_graph
 from service.http import body
-from service.http.caching import result_response, revalidated
-from service.http.negotiation import HTML, Representation, by_suffix, required, spelled
+from service.http.caching import evaluate_preconditions, result_response
+from service.http.negotiation import HTML, Representation, requested_media_type, require_offer, split_suffix
 from service.http.observability import engine_time
 from service.http.responses import (
     Link,
     add_links,
-    content_location,
     dataset_link,
     page_language,
     page_response,
+    set_content_location,
     url_name,
 )
-from service.routes.void import dumps
-from service.routes.write_requests import answer, change
+from service.routes.void import graph_dumps
+from service.routes.write_requests import apply_change, write_response
 
 blueprint: Final = Blueprint("graph_store", __name__)
 
-_GRAPH: Final[dict[str, Representation]] = {**{fmt.suffixes[0]: fmt for fmt in RDF_FORMATS}, "html": HTML}
-_EVERYTHING: Final[dict[str, Representation]] = {"html": HTML, **{fmt.suffixes[0]: fmt for fmt in DATASET_FORMATS}}
+_GRAPH_REPRESENTATIONS: Final[dict[str, Representation]] = {
+    **{fmt.suffixes[0]: fmt for fmt in RDF_FORMATS},
+    "html": HTML,
+}
+_DATASET_REPRESENTATIONS: Final[dict[str, Representation]] = {
+    "html": HTML,
+    **{fmt.suffixes[0]: fmt for fmt in DATASET_FORMATS},
+}
 """What one graph, and all graphs with their names, can be had as, by the suffix of the URL."""
 
 
@@ -49,16 +55,16 @@ def data() -> Response:
     Any RDF format, Turtle unless another is asked for. Errors: 400 unless exactly one graph is named, 404 for a
     graph that is not held.
     """
-    graph = _named(body.parameters(request.query_string).to_dict(flat=False))
-    fmt = required(request.accept_mimetypes, RDF_FORMATS)
-    return _dump(graph, fmt, spelled(request.accept_mimetypes, fmt))
+    graph = _parse_graph_parameters(body.decode_urlencoded(request.query_string).to_dict(flat=False))
+    fmt = require_offer(request.accept_mimetypes, RDF_FORMATS)
+    return _dump_response(graph, fmt, requested_media_type(request.accept_mimetypes, fmt))
 
 
 @blueprint.put("/data")
 def replace() -> Response:
     """Put RDF in the place of a graph's content (section 5.3): 201 if the graph is new, else 204."""
-    graph = _sent_to()
-    return _changed(lambda: Replacement(graph, tuple(quad.triple for quad in _payload())), graph)
+    graph = _target_graph()
+    return _change_graph(lambda: Replacement(graph, tuple(quad.triple for quad in _read_payload())), graph)
 
 
 @blueprint.post("/data")
@@ -69,41 +75,43 @@ def merge() -> Response:
     multipart/form-data.
     """
     named = {"graph", "default"} & request.args.keys()
-    graph = _sent_to() if named else NamedNode(graph_iri(f"posted/{uuid.uuid4()}"))
+    graph = _target_graph() if named else NamedNode(graph_iri(f"posted/{uuid.uuid4()}"))
 
     def merged() -> Change:
-        quads = tuple(_in(graph, quad) for quad in _payload())
+        quads = tuple(_with_graph(graph, quad) for quad in _read_payload())
         return Addition(quads) if quads or isinstance(graph, DefaultGraph) else Replacement(graph, ())
 
-    return _changed(merged, graph, located=not named)
+    return _change_graph(merged, graph, located=not named)
 
 
 @blueprint.delete("/data")
 def remove() -> Response:
     """Delete a graph (section 5.4): 204, or 404 if there is none."""
-    graph = _sent_to()
-    return _changed(lambda: Removal(graph), graph)
+    graph = _target_graph()
+    return _change_graph(lambda: Removal(graph), graph)
 
 
-def _sent_to() -> NamedNode | DefaultGraph:
-    return _named(body.parameters(request.query_string).to_dict(flat=False))
+def _target_graph() -> NamedNode | DefaultGraph:
+    return _parse_graph_parameters(body.decode_urlencoded(request.query_string).to_dict(flat=False))
 
 
-def _payload() -> list[Quad]:
+def _read_payload() -> list[Quad]:
     if request.mimetype == "multipart/form-data":
-        return [quad for part in body.parts(request) for quad in body.rdf_of_part(part)]
-    return body.rdf(request)
+        return [quad for part in body.read_form_parts(request) for quad in body.read_part_rdf(part)]
+    return body.read_rdf(request)
 
 
-def _in(graph: NamedNode | DefaultGraph, quad: Quad) -> Quad:
+def _with_graph(graph: NamedNode | DefaultGraph, quad: Quad) -> Quad:
     return Quad(quad.subject, quad.predicate, quad.object, graph)
 
 
-def _changed(read: Callable[[], Change], graph: NamedNode | DefaultGraph, *, located: bool = False) -> Response:
+def _change_graph(read: Callable[[], Change], graph: NamedNode | DefaultGraph, *, located: bool = False) -> Response:
     """Make a change to one graph, and say whether it came to be."""
-    outcome = change(read)
+    outcome = apply_change(read)
     created = outcome.commit is not None and graph in outcome.commit.delta.created
-    response = answer(outcome, HTTPStatus.CREATED if created else HTTPStatus.NO_CONTENT, body="minimal")
+    response = write_response(
+        outcome, HTTPStatus.CREATED if created else HTTPStatus.NO_CONTENT, default_return="minimal"
+    )
     if created and isinstance(graph, NamedNode):
         response.headers["Location"] = url_for(".data", graph=graph.value, lang=None) if located else request.url
     return response
@@ -113,23 +121,27 @@ def _changed(read: Callable[[], Change], graph: NamedNode | DefaultGraph, *, loc
 @blueprint.get("/graph.<suffix>")
 def graphs(suffix: str = "") -> Response:
     """A list of all graphs as text/html, or everything as TriG, N-Quads or JSON-LD, also gzipped (`.nq.gz`)."""
-    stem, representation, packed = _chosen(f"graph.{suffix}" if suffix else "graph", _EVERYTHING)
+    stem, representation, packed = _choose_representation(
+        f"graph.{suffix}" if suffix else "graph", _DATASET_REPRESENTATIONS
+    )
     if stem != "graph":
-        raise NotFoundError(f"There is no form .{suffix} of this; there are {', '.join(_EVERYTHING)}, also with .gz.")
+        raise NotFoundError(
+            f"There is no form .{suffix} of this; there are {', '.join(_DATASET_REPRESENTATIONS)}, also with .gz."
+        )
     if isinstance(representation, RdfFormat):
-        return _file(None, representation, "everything", packed=packed)
-    revalidated(HTML.media_type, page_language())
+        return _file_response(None, representation, "everything", packed=packed)
+    evaluate_preconditions(HTML.media_type, page_language())
     sizes = knowledge_graph().census.graphs()
     page = render_template(
         "graph_store/graphs.html",
         sizes=sizes,
-        files=dumps(None),
-        graph_link=_link,
+        files=graph_dumps(None),
+        graph_link=_graph_url,
         graph_name=graph_name,
         graph_title=graph_title,
     )
     response = page_response(page)
-    add_links(response, *_alternates(None))
+    add_links(response, *_alternate_links(None))
     return response
 
 
@@ -140,7 +152,9 @@ def load() -> Response:
     The body is best in a format that names graphs; what names none is for the one without a name. 201 with the
     commit's URL in Location and the commit as JSON; 200 if nothing changed; 422 with the report if the gate refuses it.
     """
-    return answer(change(lambda: replacements(body.rdf(request))), HTTPStatus.CREATED, body="representation")
+    return write_response(
+        apply_change(lambda: replacements(body.read_rdf(request))), HTTPStatus.CREATED, default_return="representation"
+    )
 
 
 @blueprint.get("/graph/<path:name>")
@@ -149,36 +163,36 @@ def graph(name: str) -> Response:
 
     This is the Graph Store Protocol's direct identification (section 4.1), so RDF goes before the page.
     """
-    sent, (name, representation, packed) = name, _chosen(name, _GRAPH)
-    node = _held(graph_iri(name))
+    sent, (name, representation, packed) = name, _choose_representation(name, _GRAPH_REPRESENTATIONS)
+    node = _find_graph(graph_iri(name))
     if isinstance(representation, RdfFormat) and name == sent:
-        content_location(url_for(".graph", name=f"{name}.{representation.suffixes[0]}", lang=None))
+        set_content_location(url_for(".graph", name=f"{name}.{representation.suffixes[0]}", lang=None))
     iri = node.value
     if isinstance(representation, RdfFormat):
-        response = _file(node, representation, name.replace("/", "-"), packed=packed)
+        response = _file_response(node, representation, name.replace("/", "-"), packed=packed)
     else:
-        revalidated(HTML.media_type, page_language())
-        response = _page(iri, name)
-    add_links(response, Link(iri, "describes"), *_alternates(iri))
+        evaluate_preconditions(HTML.media_type, page_language())
+        response = _graph_page(iri, name)
+    add_links(response, Link(iri, "describes"), *_alternate_links(iri))
     return response
 
 
-def _alternates(iri: str | None) -> list[Link]:
+def _alternate_links(iri: str | None) -> list[Link]:
     """The files that hold a graph, or everything, as links."""
-    return [Link(file.url, "alternate", GZIP if file.gzipped else file.fmt.media_type) for file in dumps(iri)]
+    return [Link(file.url, "alternate", GZIP if file.gzipped else file.fmt.media_type) for file in graph_dumps(iri)]
 
 
-def _page(iri: str, name: str) -> Response:
+def _graph_page(iri: str, name: str) -> Response:
     size = knowledge_graph().census.graphs().get(iri)
     if size is None:
         raise NotFoundError(f"There is no graph <{iri}> here.")
     page = render_template(
-        "graph_store/graph.html", iri=iri, name=name, size=size, files=dumps(iri), graph_title=graph_title
+        "graph_store/graph.html", iri=iri, name=name, size=size, files=graph_dumps(iri), graph_title=graph_title
     )
     return page_response(page)
 
 
-def _held(iri: str) -> NamedNode:
+def _find_graph(iri: str) -> NamedNode:
     """The graph that a URL means, which may be held percent-encoded."""
     nodes, sizes = iri_spellings(iri), knowledge_graph().census.graphs()
     found = next((node for node in nodes if node.value in sizes), next(iter(nodes), None))
@@ -187,7 +201,7 @@ def _held(iri: str) -> NamedNode:
     return found
 
 
-def _named(sent: dict[str, list[str]]) -> NamedNode | DefaultGraph:
+def _parse_graph_parameters(sent: dict[str, list[str]]) -> NamedNode | DefaultGraph:
     """The graph that a request means (section 4.2); a relative IRI is resolved against the request's URL."""
     named, default = sent.get("graph", []), sent.get("default", [])
     if len(named) + len(default) != 1:
@@ -200,20 +214,20 @@ def _named(sent: dict[str, list[str]]) -> NamedNode | DefaultGraph:
         raise BadRequest(f"<{named[0]}> is no IRI.") from None
 
 
-def _chosen(name: str, forms: dict[str, Representation]) -> tuple[str, Representation, bool]:
+def _choose_representation(name: str, forms: dict[str, Representation]) -> tuple[str, Representation, bool]:
     """Split a URL's suffixes off: what remains, the representation, and whether it is to be gzipped."""
     plain = name.removesuffix(".gz")
-    stem, representation = by_suffix(plain, forms)
+    stem, representation = split_suffix(plain, forms)
     packed = plain != name and isinstance(representation, RdfFormat)
     if representation is not None and packed == (plain != name):
         return stem, representation, packed
-    return name, required(request.accept_mimetypes, tuple(forms.values())), False
+    return name, require_offer(request.accept_mimetypes, tuple(forms.values())), False
 
 
-def _file(graph: NamedNode | None, fmt: RdfFormat, name: str, *, packed: bool) -> Response:
+def _file_response(graph: NamedNode | None, fmt: RdfFormat, name: str, *, packed: bool) -> Response:
     if not packed:
-        return _dump(graph, fmt, fmt.media_type)
-    revalidated(GZIP, fmt.media_type)
+        return _dump_response(graph, fmt, fmt.media_type)
+    evaluate_preconditions(GZIP, fmt.media_type)
     with engine_time():
         result = knowledge_graph().engine.dump(graph, fmt)
     response = result_response(gzipped(result), GZIP)
@@ -229,8 +243,8 @@ def _file_names(name: str, suffix: str) -> dict[str, str]:
     return {"filename": slug(name) + suffix, "filename*": f"UTF-8''{quote(name + suffix, safe='')}"}
 
 
-def _dump(graph: NamedNode | DefaultGraph | None, fmt: RdfFormat, media_type: str) -> Response:
-    revalidated(media_type)
+def _dump_response(graph: NamedNode | DefaultGraph | None, fmt: RdfFormat, media_type: str) -> Response:
+    evaluate_preconditions(media_type)
     with engine_time():
         result = knowledge_graph().engine.dump(graph, fmt)
     response = result_response(result, media_type)
@@ -238,7 +252,7 @@ def _dump(graph: NamedNode | DefaultGraph | None, fmt: RdfFormat, media_type: st
     return response
 
 
-def _link(iri: str) -> str:
+def _graph_url(iri: str) -> str:
     name = graph_name(iri)
     return (
         url_for("graph_store.data", graph=iri, lang=None)

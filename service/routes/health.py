@@ -30,14 +30,14 @@ def health() -> Response:
     """
     if "live" in request.args:
         return jsonify(status="ok", live=True)
-    state = _state(knowledge_graph().engine)
+    state = _engine_state(knowledge_graph().engine)
     response = jsonify(live=True, software=project_version(), **state)
     if not state["ready"]:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return response
 
 
-def _state(engine: Engine) -> Mapping[str, object]:
+def _engine_state(engine: Engine) -> Mapping[str, object]:
     try:
         return {**engine.status(), "status": "ok", "ready": True, "version": engine.version}
     except KgError as error:

@@ -17,16 +17,16 @@ from service.http.responses import page_language, page_response
 from service.presentation.kind_names import kind_name
 from service.routes.figures import charts_of_2024
 
-KINDS: Final = ("zone", "org", "port", "place", "person", "pillar", "zone-group", "indicator", "event", "source")
+SHOWN_KINDS: Final = ("zone", "org", "port", "place", "person", "pillar", "zone-group", "indicator", "event", "source")
 """The kinds of things that the page shows, as it orders them."""
-NAMES: Final = 12
+NAMES_PER_KIND: Final = 12
 """Names that are shown of each kind."""
-QUESTIONS: Final = ("fdi-2024", "who-invests-where", "plan-and-actual", "contradictions", "zones-and-areas")
+EXAMPLE_SLUGS: Final = ("fdi-2024", "who-invests-where", "plan-and-actual", "contradictions", "zones-and-areas")
 """The slugs of the questions that the page offers."""
 
 
 @dataclass(frozen=True)
-class Group:
+class KindGroup:
     """Things of one kind: some, and how many there are, which `more` says to be a lower bound."""
 
     kind: str
@@ -34,18 +34,18 @@ class Group:
     found: Found
 
 
-def page() -> Response:
+def home_page() -> Response:
     """The start page, text/html."""
     engine, language = knowledge_graph().engine, page_language()
     with engine_time():
-        groups, open_issues = _groups(), kinds(engine)
+        groups, open_issues = _kind_groups(), kinds(engine)
         named, _ = labels(engine, map(NamedNode, open_issues))
     drawn = charts_of_2024(engine, language)
     return page_response(
         render_template(
             "home/index.html",
             groups=groups,
-            questions=_questions(),
+            questions=_shown_examples(),
             charts=drawn,
             open_issues=open_issues,
             issue_names=named,
@@ -53,16 +53,16 @@ def page() -> Response:
     )
 
 
-def _groups() -> list[Group]:
+def _kind_groups() -> list[KindGroup]:
     """What there is of each kind; nothing while the index of names is being made."""
     graph = knowledge_graph()
     try:
-        found = {kind: graph.names.of_kind(kind, NAMES, graph.engine.version) for kind in KINDS}
+        found = {kind: graph.names.of_kind(kind, NAMES_PER_KIND, graph.engine.version) for kind in SHOWN_KINDS}
     except IndexingError:
         return []
-    return [Group(kind, kind_name(kind), some) for kind, some in found.items() if some.total]
+    return [KindGroup(kind, kind_name(kind), some) for kind, some in found.items() if some.total]
 
 
-def _questions() -> list[Example]:
+def _shown_examples() -> list[Example]:
     known = {item.slug: item for item in examples()}
-    return [known[slug] for slug in QUESTIONS]
+    return [known[slug] for slug in EXAMPLE_SLUGS]

@@ -8,17 +8,17 @@ from werkzeug.exceptions import BadRequest
 from kg.rdf.io import NamedNode, iri_spellings
 from kg.views.issues import Issue, kinds, listed
 from service.graph_state import knowledge_graph
-from service.http.caching import revalidated
-from service.http.negotiation import HTML, MediaType, required
+from service.http.caching import evaluate_preconditions
+from service.http.negotiation import HTML, MediaType, require_offer
 from service.http.observability import engine_time
-from service.http.responses import Link, add_links, page_language, page_number, page_response, pager
-from service.presentation.claim_context import Telling, telling
+from service.http.responses import Link, add_links, adjacent_pages, page_language, page_number, page_response
+from service.presentation.claim_context import ClaimContext, load_claim_context
 
 blueprint: Final = Blueprint("issues", __name__)
 
-PAGE: Final = 10
+PAGE_SIZE: Final = 10
 """Issues on one page."""
-TARGETS: Final = 6
+MAX_TARGETS: Final = 6
 """Claims that each issue shows there; its own page shows all."""
 _JSON: Final = MediaType("application/json")
 
@@ -26,44 +26,46 @@ _JSON: Final = MediaType("application/json")
 @blueprint.get("/issues")
 def index() -> Response:
     """The issues, 10 on a page (`?page=`), all or of one kind (`?kind=` an IRI); text/html or application/json."""
-    offer = required(request.accept_mimetypes, (HTML, _JSON))
+    offer = require_offer(request.accept_mimetypes, (HTML, _JSON))
     kg = knowledge_graph()
-    revalidated(offer.media_type, page_language(), *kg.texts.digests)
-    kind, number = _kind(), page_number()
+    evaluate_preconditions(offer.media_type, page_language(), *kg.texts.digests)
+    kind, number = _requested_kind(), page_number()
     with engine_time():
         counts = kinds(kg.engine)
-        issues = listed(kg.engine, kind, (number - 1) * PAGE, PAGE)
+        issues = listed(kg.engine, kind, (number - 1) * PAGE_SIZE, PAGE_SIZE)
     size = counts.get(kind.value, 0) if kind else sum(counts.values())
-    turns = pager(number, size, PAGE)
-    response = _page(kind, counts, issues, turns) if offer is HTML else jsonify(_json(counts, issues))
+    turns = adjacent_pages(number, size, PAGE_SIZE)
+    response = _issues_page(kind, counts, issues, turns) if offer is HTML else jsonify(_issues_json(counts, issues))
     if turns["later"]:
         address = url_for(".index", kind=kind.value if kind else None, page=turns["later"])
         add_links(response, Link(address, "next"))
     return response
 
 
-def _page(
+def _issues_page(
     kind: NamedNode | None, counts: dict[str, int], issues: list[Issue], turns: dict[str, int | None]
 ) -> Response:
-    told = _told(issues, counts)
+    claim_context = _load_context(issues, counts)
     chosen = kind.value if kind else None
     return page_response(
-        render_template("issues/index.html", told=told, kind=chosen, counts=counts, shown=TARGETS, **turns)
+        render_template(
+            "issues/index.html", claim_context=claim_context, kind=chosen, counts=counts, shown=MAX_TARGETS, **turns
+        )
     )
 
 
-def _told(issues: list[Issue], counts: dict[str, int]) -> Telling:
+def _load_context(issues: list[Issue], counts: dict[str, int]) -> ClaimContext:
     with engine_time():
-        return telling((node for issue in issues for node in issue.targets[:TARGETS]), issues, counts)
+        return load_claim_context((node for issue in issues for node in issue.targets[:MAX_TARGETS]), issues, counts)
 
 
-def _json(counts: dict[str, int], issues: list[Issue]) -> dict[str, Any]:
-    told = telling((), issues)
+def _issues_json(counts: dict[str, int], issues: list[Issue]) -> dict[str, Any]:
+    claim_context = load_claim_context((), issues)
     found = [
         {
             "issue": issue.iri,
             "kind": issue.kind,
-            "name": told.names(issue.iri),
+            "name": claim_context.names(issue.iri),
             "text": dict(issue.texts),
             "concerns": [node.value for node in issue.targets],
         }
@@ -72,7 +74,7 @@ def _json(counts: dict[str, int], issues: list[Issue]) -> dict[str, Any]:
     return {"counts": counts, "issues": found}
 
 
-def _kind() -> NamedNode | None:
+def _requested_kind() -> NamedNode | None:
     text = request.args.get("kind")
     if not text:
         return None

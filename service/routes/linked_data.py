@@ -18,24 +18,24 @@ from kg.views.description import Description, describe, is_known, labels
 from kg.views.summary import portrait
 from kg.views.term_usage import Use, examples, of_classes, uses
 from service.graph_state import knowledge_graph
-from service.http.caching import result_response, revalidated
-from service.http.negotiation import HTML, Representation, by_suffix, required
+from service.http.caching import evaluate_preconditions, result_response
+from service.http.negotiation import HTML, Representation, require_offer, split_suffix
 from service.http.observability import engine_time
 from service.http.responses import (
     Link,
     add_links,
     compact_response,
-    content_location,
     dataset_link,
     other_language,
     page_language,
     page_response,
+    set_content_location,
 )
-from service.presentation.entity_page import page_of
-from service.presentation.statement_table import arrange
-from service.presentation.term_list import Entry, entries
+from service.presentation.entity_page import render_page
+from service.presentation.statement_table import build_statement_table
+from service.presentation.term_list import TermEntry, term_entries
 from service.routes import home
-from service.routes.void import described
+from service.routes.void import dataset_response
 
 blueprint: Final = Blueprint("resource", __name__)
 
@@ -49,15 +49,15 @@ def index() -> Response:
 
     The RDF is that of /.well-known/void, which Content-Location says; links lead there and to the endpoint (RFC 8631).
     """
-    representation = required(request.accept_mimetypes, (HTML, *RDF_FORMATS))
+    representation = require_offer(request.accept_mimetypes, (HTML, *RDF_FORMATS))
     description = url_for("catalog.void", lang=None)
     if isinstance(representation, RdfFormat):
-        content_location(description)
-        response = described(representation)
+        set_content_location(description)
+        response = dataset_response(representation)
         add_links(response, dataset_link(), Link(url_for(".home", lang=None), "alternate", HTML.media_type))
     else:
-        revalidated(HTML.media_type, page_language())
-        response = home.page()
+        evaluate_preconditions(HTML.media_type, page_language())
+        response = home.home_page()
         add_links(response, *(Link(description, "alternate", fmt.media_type) for fmt in RDF_FORMATS))
     add_links(response, Link(description, "describedby"), Link(url_for("sparql.get", lang=None), "service-desc"))
     return response
@@ -69,7 +69,9 @@ def identifier(name: str) -> Response:
 
     A redirect has no entity tag: conditions hold for answers of 2xx only (RFC 9110, section 13.2.1).
     """
-    known = next((spelling for spelling in _spellings(name) if is_known(knowledge_graph().engine, ID + spelling)), None)
+    known = next(
+        (spelling for spelling in _unicode_forms(name) if is_known(knowledge_graph().engine, ID + spelling)), None
+    )
     if known is None:
         raise NotFoundError(f"Nothing is said about <{ID}{name}> here.")
     response = _redirect(url_for(".document", name=known), HTTPStatus.SEE_OTHER)
@@ -85,7 +87,7 @@ def _redirect(location: str, status: HTTPStatus) -> Response:
     return response
 
 
-def _spellings(name: str) -> tuple[str, ...]:
+def _unicode_forms(name: str) -> tuple[str, ...]:
     """A name as it was sent and, where it is decomposed Unicode (NFD), composed (NFC), as Vietnamese is kept here."""
     return tuple(dict.fromkeys((name, unicodedata.normalize("NFC", name))))
 
@@ -97,20 +99,20 @@ def document(name: str) -> Response:
     JSON-LD is compact, by reference to /context.jsonld. Links (RFC 8288) lead to the other forms (alternate), the
     classes of the thing (type), the thing (describes, RFC 6892) and the dataset.
     """
-    sent, (name, representation) = name, _representation(name)
+    sent, (name, representation) = name, _choose_representation(name)
     path = url_for(".document", name=name, lang=None)
     if isinstance(representation, RdfFormat) and name == sent:
-        content_location(f"{path}.{representation.suffixes[0]}")
-    revalidated(*_negotiated_as(representation), *_shown_texts(representation))
+        set_content_location(f"{path}.{representation.suffixes[0]}")
+    evaluate_preconditions(*_variant_key(representation), *_source_digests(representation))
     try:
         if isinstance(representation, RdfFormat) or request.args.get("view") == "statements":
-            return _described(name, path, representation)
-        return _portrayed(name, path)
+            return _statements_response(name, path, representation)
+        return _page_about(name, path)
     except NotFoundError:
-        return _at_other_spelling(sent, name)
+        return _redirect_to_normal_form(sent, name)
 
 
-def _described(name: str, path: str, representation: Representation) -> Response:
+def _statements_response(name: str, path: str, representation: Representation) -> Response:
     """All statements about a thing, in RDF or as a page."""
     with engine_time():
         description = describe(knowledge_graph().engine, ID + name)
@@ -123,11 +125,11 @@ def _described(name: str, path: str, representation: Representation) -> Response
     return response
 
 
-def _portrayed(name: str, path: str) -> Response:
+def _page_about(name: str, path: str) -> Response:
     """The page about a thing."""
     with engine_time():
         found = portrait(knowledge_graph().engine, ID + name)
-    response = page_response(page_of(found, path, _alternates(path)))
+    response = page_response(render_page(found, path, _format_urls(path)))
     _add_document_links(response, found.iri, found.types, path, HTML)
     return response
 
@@ -136,17 +138,17 @@ def _add_document_links(
     response: Response, iri: NamedNode, types: Iterable[str], path: str, representation: Representation
 ) -> None:
     classes = (Link(name, "type") for name in types)
-    add_links(response, Link(iri.value, "describes"), *classes, *_links(path, representation))
+    add_links(response, Link(iri.value, "describes"), *classes, *_alternate_links(path, representation))
 
 
-def _shown_texts(representation: Representation) -> tuple[str, ...]:
+def _source_digests(representation: Representation) -> tuple[str, ...]:
     """What a page depends on besides the graph: the texts of the sources that the operator has."""
     return () if isinstance(representation, RdfFormat) else knowledge_graph().texts.digests
 
 
-def _at_other_spelling(sent: str, name: str) -> Response:
+def _redirect_to_normal_form(sent: str, name: str) -> Response:
     """Lead on (308) to the document at a name's other spelling; raises NotFoundError if there is none."""
-    other = _spellings(name)[-1]
+    other = _unicode_forms(name)[-1]
     if other == name or not is_known(knowledge_graph().engine, ID + other):
         raise NotFoundError(f"Nothing is said about <{ID}{name}> here.")
     return _redirect(url_for(".document", name=other + sent.removeprefix(name)), HTTPStatus.PERMANENT_REDIRECT)
@@ -154,8 +156,8 @@ def _at_other_spelling(sent: str, name: str) -> Response:
 
 def _statements_page(description: Description, path: str) -> Response:
     language = page_language()
-    arranged = arrange(description, language, other_language(language))
-    page = render_template("resource/statements.html", document=arranged, formats=_alternates(path))
+    arranged = build_statement_table(description, language, other_language(language))
+    page = render_template("resource/statements.html", document=arranged, formats=_format_urls(path))
     return page_response(page)
 
 
@@ -164,7 +166,7 @@ def _statements_page(description: Description, path: str) -> Response:
 @blueprint.get("/ontology/<version>")
 def ontology(suffix: str = "", version: str = "") -> Response:
     """The ontology as RDF, or as text/html with every term at its own anchor; at its version IRI only that version."""
-    return _vocabulary("ontology", HPEZ, suffix, version)
+    return _vocabulary_response("ontology", HPEZ, suffix, version)
 
 
 @blueprint.get("/shapes")
@@ -172,17 +174,17 @@ def ontology(suffix: str = "", version: str = "") -> Response:
 @blueprint.get("/shapes/<version>")
 def shapes(suffix: str = "", version: str = "") -> Response:
     """The shapes as RDF, or as text/html with every shape at its own anchor; at their version IRI only that version."""
-    return _vocabulary("shapes", HPSH, suffix, version)
+    return _vocabulary_response("shapes", HPSH, suffix, version)
 
 
-def _vocabulary(graph: str, namespace: str, suffix: str, version: str) -> Response:
+def _vocabulary_response(graph: str, namespace: str, suffix: str, version: str) -> Response:
     plain = f"{graph}/{version}" if version else graph
-    name, representation = _representation(f"{plain}.{suffix}" if suffix else plain)
+    name, representation = _choose_representation(f"{plain}.{suffix}" if suffix else plain)
     if suffix and name != graph:
         raise NotFoundError(f"There is no form .{suffix} of this; there are {', '.join(_REPRESENTATIONS)}.")
     if isinstance(representation, RdfFormat) and not suffix and name == plain:
-        content_location(f"{request.script_root}/{name}.{representation.suffixes[0]}")
-    revalidated(*_negotiated_as(representation))
+        set_content_location(f"{request.script_root}/{name}.{representation.suffixes[0]}")
+    evaluate_preconditions(*_variant_key(representation))
     if version and current_version(knowledge_graph().engine, BASE + graph) != BASE + name:
         raise NotFoundError(f"There is no version <{BASE}{name}> here.")
     path = url_for(f".{graph}", lang=None)
@@ -192,63 +194,63 @@ def _vocabulary(graph: str, namespace: str, suffix: str, version: str) -> Respon
         add_links(response, dataset_link())
     else:
         response = _terms_page(graph, namespace, path)
-    add_links(response, Link(BASE + graph, "describes"), *_links(path, representation))
+    add_links(response, Link(BASE + graph, "describes"), *_alternate_links(path, representation))
     return response
 
 
 def _terms_page(graph: str, namespace: str, path: str) -> Response:
     titles = {"ontology": gettext("Ontology"), "shapes": gettext("Shapes")}
-    found = _entries(graph, namespace)
+    found = _term_entries(graph, namespace)
     usage = _usage_of_shapes(found) if graph == "shapes" else _usage_of_terms(found)
     nodes = {term for _, use in usage.values() for term in (use.subject, use.value) if isinstance(term, NamedNode)}
     names, _ = labels(knowledge_graph().engine, nodes)
     page = render_template(
         "resource/terms.html",
-        title=titles[graph], entries=found, formats=_alternates(path), usage=usage, names=names,
+        title=titles[graph], entries=found, formats=_format_urls(path), usage=usage, names=names,
     )  # fmt: skip
     return page_response(page)
 
 
-def _usage_of_terms(found: list[Entry]) -> dict[str, tuple[int, Use]]:
+def _usage_of_terms(found: list[TermEntry]) -> dict[str, tuple[int, Use]]:
     """How often each term is used, with an example."""
     counts = knowledge_graph().census.counts()
     some = examples(knowledge_graph().engine, [entry.iri for entry in found])
     return {iri: (uses(counts, iri), use) for iri, use in some.items()}
 
 
-def _usage_of_shapes(found: list[Entry]) -> dict[str, tuple[int, Use]]:
+def _usage_of_shapes(found: list[TermEntry]) -> dict[str, tuple[int, Use]]:
     """How many things each shape is about, with an example; of shapes that go by class."""
     targets = {entry.iri: entry.targets for entry in found if entry.targets}
     return of_classes(knowledge_graph().engine, knowledge_graph().census.counts(), targets)
 
 
-def _entries(graph: str, namespace: str) -> list[Entry]:
-    return list(_entries_of(knowledge_graph().engine.version, graph, namespace))
+def _term_entries(graph: str, namespace: str) -> list[TermEntry]:
+    return list(_cached_term_entries(knowledge_graph().engine.version, graph, namespace))
 
 
 @lru_cache(maxsize=4)
-def _entries_of(_version: str, graph: str, namespace: str) -> tuple[Entry, ...]:
+def _cached_term_entries(_version: str, graph: str, namespace: str) -> tuple[TermEntry, ...]:
     """The terms of a graph, which is read once for each version of the dataset."""
-    return tuple(entries(knowledge_graph().engine.quads(NamedNode(graph_iri(graph))), namespace))
+    return tuple(term_entries(knowledge_graph().engine.quads(NamedNode(graph_iri(graph))), namespace))
 
 
-def _representation(name: str) -> tuple[str, Representation]:
-    stem, representation = by_suffix(name, _REPRESENTATIONS)
-    return stem, representation or required(request.accept_mimetypes, tuple(_REPRESENTATIONS.values()))
+def _choose_representation(name: str) -> tuple[str, Representation]:
+    stem, representation = split_suffix(name, _REPRESENTATIONS)
+    return stem, representation or require_offer(request.accept_mimetypes, tuple(_REPRESENTATIONS.values()))
 
 
-def _negotiated_as(representation: Representation) -> tuple[str, ...]:
+def _variant_key(representation: Representation) -> tuple[str, ...]:
     """All that was negotiated for a representation: its media type, and the language of a page."""
     media_type = representation.media_type
     return (media_type,) if isinstance(representation, RdfFormat) else (media_type, page_language())
 
 
-def _links(path: str, representation: Representation) -> list[Link]:
+def _alternate_links(path: str, representation: Representation) -> list[Link]:
     """The other representations of the document at a path."""
     others = ((suffix, other) for suffix, other in _REPRESENTATIONS.items() if other is not representation)
     return [Link(f"{path}.{suffix}", "alternate", other.media_type) for suffix, other in others]
 
 
-def _alternates(path: str) -> list[tuple[RdfFormat, str]]:
+def _format_urls(path: str) -> list[tuple[RdfFormat, str]]:
     """Each RDF format of the document at a path, with its URL."""
     return [(fmt, f"{path}.{fmt.suffixes[0]}") for fmt in GRAPH_FORMATS]

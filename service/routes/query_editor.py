@@ -12,40 +12,40 @@ from kg.rdf.namespaces import BASE
 from kg.views.autocomplete import completion
 from kg.views.example_queries import example, examples
 from service.graph_state import knowledge_graph
-from service.http.caching import revalidated
+from service.http.caching import evaluate_preconditions
 from service.http.responses import page_response
 
 blueprint: Final = Blueprint("editor", __name__)
 
 _BUNDLE: Final = Path(__file__).parents[1] / "static" / "editor" / "yasgui.min.js"
-_FIRST: Final = "who-invests-where"
+_DEFAULT_EXAMPLE: Final = "who-invests-where"
 """The slug of the question that stands in the editor at first."""
 
 
 @blueprint.get("/sparql/terms")
 def terms() -> Response:
     """The prefixes, classes and properties that the editor completes, as JSON."""
-    revalidated("application/json")
+    evaluate_preconditions("application/json")
     counts = knowledge_graph().census.counts()
     found = completion(counts.classes, counts.properties)
     return Response(json.dumps(found, ensure_ascii=False, separators=(",", ":")), mimetype="application/json")
 
 
-def page() -> Response:
+def editor_page() -> Response:
     """The page, with the question that `?example=` names by its slug; raises NotFound (404) if there is none such."""
     try:
-        chosen = example(request.args.get("example", _FIRST))
+        chosen = example(request.args.get("example", _DEFAULT_EXAMPLE))
     except KeyError:
         raise NotFound("There is no such example; /sparql lists them.") from None
     html = render_template(
         "sparql/form.html",
         chosen=chosen, asked="example" in request.args, examples=examples(), base=BASE,
-        has_editor=_BUNDLE.is_file(), words=_words(),
+        has_editor=_BUNDLE.is_file(), words=_editor_messages(),
     )  # fmt: skip
     return page_response(html)
 
 
-def _words() -> dict[str, str]:
+def _editor_messages() -> dict[str, str]:
     """What the editor says of itself in English, in the page's language."""
     return {
         "Query": gettext("Query"),

@@ -11,18 +11,18 @@ from flask import Blueprint, Response, jsonify, render_template, request, url_fo
 from kg.sources.folding import parts
 from kg.views.search import Found, Match, Question
 from service.graph_state import knowledge_graph
-from service.http.caching import revalidated
-from service.http.negotiation import HTML, MediaType, required
+from service.http.caching import evaluate_preconditions
+from service.http.negotiation import HTML, MediaType, require_offer
 from service.http.observability import engine_time
-from service.http.responses import Link, add_links, link, other_language, page_language, page_number, page_response
+from service.http.responses import Link, add_links, link_url, other_language, page_language, page_number, page_response
 from service.presentation.kind_names import kind_name
 
 blueprint: Final = Blueprint("search", __name__)
 
-PAGE: Final = 20
+PAGE_SIZE: Final = 20
 """Results on one page."""
-SUGGESTIONS: Final = 10
-KINDS: Final = 24
+MAX_SUGGESTIONS: Final = 10
+MAX_KINDS: Final = 24
 """Kinds that a page lists to choose from."""
 _JSON: Final = MediaType("application/json")
 
@@ -35,7 +35,7 @@ class Hit:
     kind: str
     name: tuple[tuple[str, bool], ...]
     language: str | None
-    other: str | None
+    other_name: str | None
     matched: tuple[tuple[str, bool], ...]
     matched_language: str
 
@@ -46,15 +46,15 @@ def index() -> Response:
 
     503 with Retry-After while the index of names is being made.
     """
-    offer = required(request.accept_mimetypes, (_JSON, HTML))
+    offer = require_offer(request.accept_mimetypes, (_JSON, HTML))
     page, kind = page_number(), request.args.get("kind") or None
-    revalidated(offer.media_type, page_language())
-    question = Question(request.args.get("q", ""), kind, (page - 1) * PAGE, PAGE)
-    found = _found(question)
+    evaluate_preconditions(offer.media_type, page_language())
+    question = Question(request.args.get("q", ""), kind, (page - 1) * PAGE_SIZE, PAGE_SIZE)
+    found = _find(question)
     here = partial(url_for, ".index", q=question.asked, kind=kind)
-    pages = {"prev": page - 1 if page > 1 else None, "next": page + 1 if page * PAGE < found.total else None}
+    pages = {"prev": page - 1 if page > 1 else None, "next": page + 1 if page * PAGE_SIZE < found.total else None}
     links = {relation: here(page=number) for relation, number in pages.items() if number is not None}
-    response = _page_of(question, found, links) if offer is HTML else jsonify(_json_of(question, found, page))
+    response = _results_page(question, found, links) if offer is HTML else jsonify(_results_json(question, found, page))
     add_links(response, *(Link(url, relation) for relation, url in links.items()))
     return response
 
@@ -62,20 +62,20 @@ def index() -> Response:
 @blueprint.get("/suggest")
 def suggest() -> Response:
     """At most ten things whose names begin with the words of `?q=`, the likeliest first: application/json."""
-    required(request.accept_mimetypes, (_JSON,))
-    revalidated(_JSON.media_type, page_language())
-    question = Question(request.args.get("q", ""), limit=SUGGESTIONS)
-    found = _found(question)
-    return jsonify({"query": question.asked, "suggestions": [_suggestion(match) for match in found.matches]})
+    require_offer(request.accept_mimetypes, (_JSON,))
+    evaluate_preconditions(_JSON.media_type, page_language())
+    question = Question(request.args.get("q", ""), limit=MAX_SUGGESTIONS)
+    found = _find(question)
+    return jsonify({"query": question.asked, "suggestions": [_match_json(match) for match in found.matches]})
 
 
-def _found(question: Question) -> Found:
+def _find(question: Question) -> Found:
     graph = knowledge_graph()
     with engine_time():
         return graph.names.find(question, graph.engine.version)
 
 
-def _json_of(question: Question, found: Found, page: int) -> dict[str, object]:
+def _results_json(question: Question, found: Found, page: int) -> dict[str, object]:
     kinds = [{"kind": kind, "name": kind_name(kind), "count": count} for kind, count in found.kinds.items()]
     return {
         "query": question.asked,
@@ -85,12 +85,12 @@ def _json_of(question: Question, found: Found, page: int) -> dict[str, object]:
         "totalIsLowerBound": found.more,
         "kinds": kinds,
         "kindsAreLowerBounds": found.more_kinds,
-        "results": [{**_suggestion(match), "names": dict(match.names)} for match in found.matches],
+        "results": [{**_match_json(match), "names": dict(match.names)} for match in found.matches],
     }
 
 
-def _suggestion(match: Match) -> dict[str, object]:
-    path = link(match.iri)
+def _match_json(match: Match) -> dict[str, object]:
+    path = link_url(match.iri)
     return {
         "label": match.name(page_language()),
         "kind": match.kind,
@@ -101,9 +101,9 @@ def _suggestion(match: Match) -> dict[str, object]:
     }
 
 
-def _page_of(question: Question, found: Found, links: dict[str, str]) -> Response:
+def _results_page(question: Question, found: Found, links: dict[str, str]) -> Response:
     chosen = {question.kind: found.kinds.get(question.kind, 0)} if question.kind else {}
-    kinds = chosen | dict(list(found.kinds.items())[:KINDS])
+    kinds = chosen | dict(list(found.kinds.items())[:MAX_KINDS])
     page = render_template(
         "search/index.html",
         question=question,
@@ -121,11 +121,11 @@ def _hit(match: Match, question: Question) -> Hit:
     name, other = match.name(language), match.names.get(other_language(language))
     shown = next((tag for tag, text in match.names.items() if tag and text == name), None)
     return Hit(
-        url=link(match.iri),
+        url=link_url(match.iri),
         kind=kind_name(match.kind),
         name=tuple(parts(name, question.words)),
         language=shown,
-        other=other if other != name else None,
+        other_name=other if other != name else None,
         matched=() if match.text in {name, other} else tuple(parts(match.text, question.words)),
         matched_language=match.language,
     )

@@ -19,34 +19,42 @@ from kg.engine.query import check
 from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from service.graph_state import ABANDONED, BEGUN, knowledge_graph
 from service.http import body
-from service.http.caching import answered, result_response, revalidated
-from service.http.negotiation import HTML, MediaType, Offer, Representation, best, required, spelled
+from service.http.caching import answer_query, evaluate_preconditions, result_response
+from service.http.negotiation import (
+    HTML,
+    MediaType,
+    Offer,
+    Representation,
+    best_offer,
+    requested_media_type,
+    require_offer,
+)
 from service.http.responses import Link, add_links, dataset_link, page_language, rdf_response
 from service.routes import query_editor
 from service.routes.service_description import service_description
 from service.routes.void import site
-from service.routes.write_requests import answer, authenticated, change
+from service.routes.write_requests import apply_change, authenticate_request, write_response
 from service.settings import Settings
 
 blueprint: Final = Blueprint("sparql", __name__)
 
-FORM: Final = "application/x-www-form-urlencoded"
-DIRECT: Final = "application/sparql-query"
-UPDATE: Final = "application/sparql-update"
-EXPLAIN: Final = "explain"
+FORM_MEDIA_TYPE: Final = "application/x-www-form-urlencoded"
+QUERY_MEDIA_TYPE: Final = "application/sparql-query"
+UPDATE_MEDIA_TYPE: Final = "application/sparql-update"
+EXPLAIN_PARAMETER: Final = "explain"
 """The parameter by which one asks how a query is planned."""
 _BOOLEAN_FORMATS: Final = tuple(fmt for fmt in RESULT_FORMATS if fmt.boolean)
-_DESCRIPTIONS: Final[tuple[Representation, ...]] = (*RDF_FORMATS, HTML)
-_OF_QUERIES: Final = {"default-graph-uri", "named-graph-uri"}
-_OF_UPDATES: Final = {"using-graph-uri", "using-named-graph-uri"}
+_DESCRIPTION_OFFERS: Final[tuple[Representation, ...]] = (*RDF_FORMATS, HTML)
+_QUERY_DATASET_PARAMETERS: Final = {"default-graph-uri", "named-graph-uri"}
+_UPDATE_DATASET_PARAMETERS: Final = {"using-graph-uri", "using-named-graph-uri"}
 _SECONDS: Final = re.compile(r"[0-9]+(\.[0-9]+)?|\.[0-9]+")
 
 
 @blueprint.get("/sparql")
 def get() -> Response:
     """Answer a query (section 2.1.1); without one, describe the service as RDF or show an editor as HTML."""
-    sent = body.parameters(request.query_string)
-    return _answer(sent) if {"query", "update"} & sent.keys() else _about_itself()
+    sent = body.decode_urlencoded(request.query_string)
+    return _execute_query(sent) if {"query", "update"} & sent.keys() else _describe_service()
 
 
 @blueprint.post("/sparql")
@@ -55,48 +63,54 @@ def post() -> Response:
 
     Either is in the body; one in the URL as well, or there alone, is a 400. Other media types are a 415.
     """
-    sent = body.parameters(request.query_string)
+    sent = body.decode_urlencoded(request.query_string)
     if "query" in sent or "update" in sent:
         raise BadRequest("There must be exactly one query or update; a POST has it in the body, so the URL may not.")
-    if request.mimetype not in {FORM, DIRECT, UPDATE}:
+    if request.mimetype not in {FORM_MEDIA_TYPE, QUERY_MEDIA_TYPE, UPDATE_MEDIA_TYPE}:
         given = request.mimetype or "A body without type"
-        raise UnsupportedMediaType(f"{given} is not read; send {FORM}, {DIRECT} or {UPDATE}.")
+        raise UnsupportedMediaType(
+            f"{given} is not read; send {FORM_MEDIA_TYPE}, {QUERY_MEDIA_TYPE} or {UPDATE_MEDIA_TYPE}."
+        )
     body.require_utf8(request.mimetype_params)
-    if request.mimetype == FORM:
-        sent.update(body.parameters(body.whole(request)))
+    if request.mimetype == FORM_MEDIA_TYPE:
+        sent.update(body.decode_urlencoded(body.read_body(request)))
     else:
-        sent.add("query" if request.mimetype == DIRECT else "update", body.text(body.whole(request)))
-    return _updated(sent) if "update" in sent else _answer(sent)
+        sent.add(
+            "query" if request.mimetype == QUERY_MEDIA_TYPE else "update", body.decode_utf8(body.read_body(request))
+        )
+    return _execute_update(sent) if "update" in sent else _execute_query(sent)
 
 
-def _updated(sent: MultiDict[str, str]) -> Response:
+def _execute_update(sent: MultiDict[str, str]) -> Response:
     """Make an update: 204, or 200 with the commit if `Prefer: return=representation` asks for it."""
     if "query" in sent or len(sent.getlist("update")) != 1:
         raise BadRequest("There must be exactly one update, and no query beside it.")
-    if EXPLAIN in sent:
+    if EXPLAIN_PARAMETER in sent:
         raise BadRequest("Only a query is explained; nothing was changed.")
-    if misplaced := sorted(_OF_QUERIES & sent.keys()):
+    if misplaced := sorted(_QUERY_DATASET_PARAMETERS & sent.keys()):
         raise BadRequest(f"{misplaced[0]} is a parameter of queries; an update has using-graph-uri.")
     using = Dataset(tuple(sent.getlist("using-graph-uri")), tuple(sent.getlist("using-named-graph-uri")), union=False)
-    return answer(change(lambda: Update(sent["update"], using)), HTTPStatus.OK, body="minimal")
+    return write_response(apply_change(lambda: Update(sent["update"], using)), HTTPStatus.OK, default_return="minimal")
 
 
-def _answer(sent: MultiDict[str, str]) -> Response:
-    if EXPLAIN in sent:
-        return _explained(sent)
-    formats = negotiated(request.headers.get("Accept", ""))
+def _execute_query(sent: MultiDict[str, str]) -> Response:
+    if EXPLAIN_PARAMETER in sent:
+        return _explain_query(sent)
+    formats = negotiate_formats(request.headers.get("Accept", ""))
     query = query_request(sent, formats, knowledge_graph().settings)
     environ = request.environ
-    result = answered(replace(query, abandoned=environ.get(ABANDONED), begun=environ.get(BEGUN)), formats.media_types)
-    return result_response(result, formats.sent_as[result.kind])
+    result = answer_query(
+        replace(query, abandoned=environ.get(ABANDONED), begun=environ.get(BEGUN)), formats.media_types
+    )
+    return result_response(result, formats.media_type_by_kind[result.kind])
 
 
-def _explained(sent: MultiDict[str, str]) -> Response:
+def _explain_query(sent: MultiDict[str, str]) -> Response:
     """How a query is planned, for the holder of a token; it is not run."""
-    if sent.getlist(EXPLAIN) != ["true"]:
+    if sent.getlist(EXPLAIN_PARAMETER) != ["true"]:
         raise BadRequest("`explain` can be true.")
-    authenticated()
-    query = query_request(sent, negotiated(""), knowledge_graph().settings)
+    authenticate_request()
+    query = query_request(sent, negotiate_formats(""), knowledge_graph().settings)
     check(query)
     planned = explain(query.text, knowledge_graph().census.counts(), planning=knowledge_graph().settings.planning)
     changes = [{"line": change.line, "words": change.words} for change in planned.changes]
@@ -104,34 +118,38 @@ def _explained(sent: MultiDict[str, str]) -> Response:
 
 
 @dataclass(frozen=True)
-class Formats:
+class NegotiatedFormats:
     """What each kind of result is sent as, and the media types as the client spells them; "" where none fits."""
 
     solutions: ResultFormat | None
     boolean: ResultFormat | None
     graph: RdfFormat | None
-    sent_as: Mapping[ResultKind, str]
+    media_type_by_kind: Mapping[ResultKind, str]
 
     @property
     def media_types(self) -> tuple[str, ...]:
         """Those under which each kind would be sent."""
-        return tuple(self.sent_as.values())
+        return tuple(self.media_type_by_kind.values())
 
 
 @lru_cache(maxsize=256)
-def negotiated(header: str) -> Formats:
+def negotiate_formats(header: str) -> NegotiatedFormats:
     """Choose formats by an Accept header, of which few differ."""
     accept = parse_accept_header(header, MIMEAccept)
-    solutions, boolean, graph = best(accept, RESULT_FORMATS), best(accept, _BOOLEAN_FORMATS), best(accept, RDF_FORMATS)
+    solutions, boolean, graph = (
+        best_offer(accept, RESULT_FORMATS),
+        best_offer(accept, _BOOLEAN_FORMATS),
+        best_offer(accept, RDF_FORMATS),
+    )
     kinds: dict[ResultKind, Offer | None] = {"solutions": solutions, "boolean": boolean, "graph": graph}
-    sent_as = {kind: "" if fmt is None else spelled(accept, fmt) for kind, fmt in kinds.items()}
-    return Formats(solutions, boolean, graph, sent_as)
+    sent_as = {kind: "" if fmt is None else requested_media_type(accept, fmt) for kind, fmt in kinds.items()}
+    return NegotiatedFormats(solutions, boolean, graph, sent_as)
 
 
-def query_request(sent: MultiDict[str, str], formats: Formats, settings: Settings) -> QueryRequest:
+def query_request(sent: MultiDict[str, str], formats: NegotiatedFormats, settings: Settings) -> QueryRequest:
     """What a client asks for by the parameters it sent; raises BadRequest (400) for what is missing or misplaced."""
     return QueryRequest(
-        text=_only_query(sent),
+        text=_single_query(sent),
         dataset=Dataset(
             default=tuple(sent.getlist("default-graph-uri")),
             named=tuple(sent.getlist("named-graph-uri")),
@@ -144,10 +162,10 @@ def query_request(sent: MultiDict[str, str], formats: Formats, settings: Setting
     )
 
 
-def _only_query(sent: MultiDict[str, str]) -> str:
+def _single_query(sent: MultiDict[str, str]) -> str:
     if "update" in sent:
         raise BadRequest("An update is sent by POST, in the body.")
-    if misplaced := sorted(_OF_UPDATES & sent.keys()):
+    if misplaced := sorted(_UPDATE_DATASET_PARAMETERS & sent.keys()):
         raise BadRequest(f"{misplaced[0]} is a parameter of updates; a query has default-graph-uri, named-graph-uri.")
     queries = sent.getlist("query")
     if len(queries) != 1:
@@ -165,13 +183,13 @@ def _timeout(sent: MultiDict[str, str], longest: float) -> float | None:
     return min(float(wanted[0]), longest)
 
 
-def _about_itself() -> Response:
-    offer = required(request.accept_mimetypes, _DESCRIPTIONS)
+def _describe_service() -> Response:
+    offer = require_offer(request.accept_mimetypes, _DESCRIPTION_OFFERS)
     served = knowledge_graph()
     settings = served.settings
-    revalidated(offer.media_type, page_language(), settings.default_graph, *settings.services)
+    evaluate_preconditions(offer.media_type, page_language(), settings.default_graph, *settings.services)
     if isinstance(offer, MediaType):
-        return query_editor.page()
+        return query_editor.editor_page()
     described = service_description(site(), settings.default_graph, served.census.counts())
     response = rdf_response(described, offer)
     add_links(response, dataset_link(), Link(url_for("catalog.void", lang=None), "describedby"))

@@ -23,20 +23,20 @@ from service.http import body
 from service.http.caching import (
     IDENTITY,
     MIN_COMPRESSED,
-    SAFE,
+    SAFE_METHODS,
+    BufferedResponse,
+    CacheableResponse,
+    CachedResult,
+    CacheMiddleware,
+    CacheValidator,
     Caching,
-    Front,
-    Keepable,
-    KeptResult,
-    Reply,
-    Validator,
-    meaning,
-    prepare,
-    repeatable,
-    validator_of,
+    is_deterministic,
+    make_validator,
+    normalize_environ,
+    query_cache_key,
 )
 from service.http.observability import Exchange, Observer, exchange_of
-from service.routes.sparql import EXPLAIN, Formats, negotiated, query_request
+from service.routes.sparql import EXPLAIN_PARAMETER, NegotiatedFormats, negotiate_formats, query_request
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Parts:
 
     settings: Settings
     caches: Caching
-    front: Front
+    front: CacheMiddleware
     observer: Observer
     headers: list[tuple[str, str]]
 
@@ -66,59 +66,59 @@ class Express:
         self._caches = parts.caches
         self._front = parts.front
         self._observer = parts.observer
-        self._headers = [*parts.headers, ("Cache-Control", parts.caches.policy)]
+        self._headers = [*parts.headers, ("Cache-Control", parts.caches.cache_control)]
         self._lane = Lane(engine)
 
-    async def answer(self, environ: "WSGIEnvironment") -> Reply | None:
+    async def answer(self, environ: "WSGIEnvironment") -> BufferedResponse | None:
         """Answer a request, or leave it to the app."""
-        if environ["REQUEST_METHOD"] not in SAFE:
+        if environ["REQUEST_METHOD"] not in SAFE_METHODS:
             return None
         current = exchange_of(environ)
-        prepare(environ)
-        reply = self._front.reply(environ) or await self._evaluated(environ, current)
+        normalize_environ(environ)
+        reply = self._front.cached_response(environ) or await self._evaluated(environ, current)
         if reply is None:
             return None
         headers = self._observer.completed(current, reply.status, reply.headers)
         self._observer.finished(environ, current)
         return replace(reply, headers=headers)
 
-    async def _evaluated(self, environ: "WSGIEnvironment", current: Exchange) -> Reply | None:
+    async def _evaluated(self, environ: "WSGIEnvironment", current: Exchange) -> BufferedResponse | None:
         """Answer a plain query; its evaluation stays in the environ if the app must finish it."""
         asked = self._asked(environ)
         if asked is None:
             return None
         query, formats = asked
-        validator = validator_of(self._engine.version, *meaning(query, formats.media_types))
+        validator = make_validator(self._engine.version, *query_cache_key(query, formats.media_types))
         kept = self._caches.results.get(validator.tag)
         if kept is None:
             kept = await self._result(environ, current, query)
             if kept is None or self._engine.version != validator.version:
                 return None
-            self._caches.keep(validator, kept)
+            self._caches.store_result(validator, kept)
             current.cache = "miss"
         else:
             current.cache = "hit"
         current.endpoint = _ENDPOINT
         return self._reply(environ, kept, formats, validator)
 
-    def _asked(self, environ: "WSGIEnvironment") -> tuple[QueryRequest, Formats] | None:
+    def _asked(self, environ: "WSGIEnvironment") -> tuple[QueryRequest, NegotiatedFormats] | None:
         """The query of a request, if it is one that may be answered here and that nothing speaks against."""
         plain = environ["REQUEST_METHOD"] == "GET" and environ["PATH_INFO"] == "/sparql" and not environ["SCRIPT_NAME"]
         conditional = "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MATCH" in environ
         if not plain or conditional or "query=" not in environ["QUERY_STRING"]:
             return None
         try:
-            sent = body.parameters(environ["QUERY_STRING"].encode("latin-1"))
-            if EXPLAIN in sent:
+            sent = body.decode_urlencoded(environ["QUERY_STRING"].encode("latin-1"))
+            if EXPLAIN_PARAMETER in sent:
                 return None
-            formats = negotiated(environ.get("HTTP_ACCEPT", ""))
+            formats = negotiate_formats(environ.get("HTTP_ACCEPT", ""))
             query = query_request(sent, formats, self._settings)
             check(query)
         except (HTTPException, KgError):
             return None
-        return (query, formats) if repeatable(query.text) else None
+        return (query, formats) if is_deterministic(query.text) else None
 
-    async def _result(self, environ: "WSGIEnvironment", current: Exchange, query: QueryRequest) -> KeptResult | None:
+    async def _result(self, environ: "WSGIEnvironment", current: Exchange, query: QueryRequest) -> CachedResult | None:
         began = time.perf_counter()
         begun = await self._lane.begin(query)
         current.engine = time.perf_counter() - began
@@ -131,22 +131,22 @@ class Express:
         if self._compresses(environ, answer.payload):
             environ[BEGUN] = begun
             return None
-        return KeptResult(answer.header["kind"], answer.header["media_type"], answer.payload)
+        return CachedResult(answer.header["kind"], answer.header["media_type"], answer.payload)
 
     @staticmethod
     def _compresses(environ: "WSGIEnvironment", payload: bytes) -> bool:
         return environ["HTTP_ACCEPT_ENCODING"] != IDENTITY and len(payload) >= MIN_COMPRESSED
 
     def _reply(
-        self, environ: "WSGIEnvironment", kept: KeptResult, formats: Formats, validator: Validator
-    ) -> Reply | None:
+        self, environ: "WSGIEnvironment", kept: CachedResult, formats: NegotiatedFormats, validator: CacheValidator
+    ) -> BufferedResponse | None:
         if self._compresses(environ, kept.body):
             return None
         headers = [
-            ("Content-Type", get_content_type(formats.sent_as[kept.kind], "utf-8")),
+            ("Content-Type", get_content_type(formats.media_type_by_kind[kept.kind], "utf-8")),
             ("Content-Length", str(len(kept.body))),
             ("ETag", quote_etag(validator.tag)),
             *self._headers,
         ]
-        self._front.keep(environ, Keepable(validator, kept.body), headers)
-        return Reply("200 OK", headers, kept.body)
+        self._front.store_response(environ, CacheableResponse(validator, kept.body), headers)
+        return BufferedResponse("200 OK", headers, kept.body)

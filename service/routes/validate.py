@@ -9,13 +9,13 @@ from kg.rdf.formats import RDF_FORMATS
 from kg.validation.report import Report
 from service.graph_state import knowledge_graph
 from service.http import body
-from service.http.negotiation import MediaType, Representation, required
+from service.http.negotiation import MediaType, Representation, require_offer
 from service.http.responses import page_language, rdf_response
-from service.presentation.report_json import as_json
+from service.presentation.report_json import report_as_json
 
 blueprint: Final = Blueprint("validate", __name__)
 
-FORM: Final = "multipart/form-data"
+MULTIPART_MEDIA_TYPE: Final = "multipart/form-data"
 
 _OFFERS: Final[tuple[Representation, ...]] = (MediaType("application/json"), *RDF_FORMATS)
 
@@ -27,24 +27,24 @@ def judge() -> Response:
     The answer is 200 with the report, conforming or not. Errors: 400 for what does not parse, 415 for
     other content types, 422 for shapes that may not be used.
     """
-    offer = required(request.accept_mimetypes, _OFFERS)
-    report = _of_form() if request.mimetype == FORM else _of_facts()
+    offer = require_offer(request.accept_mimetypes, _OFFERS)
+    report = _report_on_form() if request.mimetype == MULTIPART_MEDIA_TYPE else _report_on_body()
     if isinstance(offer, MediaType):
-        return jsonify(as_json(report, page_language(), body.lines(request)))
+        return jsonify(report_as_json(report, page_language(), body.source_lines(request)))
     return rdf_response(report.triples(), offer)
 
 
-def _of_facts() -> Report:
+def _report_on_body() -> Report:
     contexts = request.args.getlist("context")
     if contexts not in ([], ["none"]):
         raise BadRequest("`context` can only be `none`; without it, facts are judged together with what is known.")
-    served, facts = knowledge_graph(), body.rdf(request)
+    served, facts = knowledge_graph(), body.read_rdf(request)
     return served.judge.alone(facts) if contexts else served.judge.in_context(facts)
 
 
-def _of_form() -> Report:
-    parts = body.parts(request)
+def _report_on_form() -> Report:
+    parts = body.read_form_parts(request)
     if sorted(part.name for part in parts) != ["data", "shapes"]:
         raise BadRequest("The form must have exactly one part `data` and one part `shapes`.")
     data, shapes = sorted(parts, key=lambda part: part.name)
-    return knowledge_graph().judge.by_shapes(body.rdf_of_part(data), body.rdf_of_part(shapes))
+    return knowledge_graph().judge.by_shapes(body.read_part_rdf(data), body.read_part_rdf(shapes))

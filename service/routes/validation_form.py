@@ -17,26 +17,26 @@ from kg.validation.report import Finding, Report
 from kg.validation.source_lines import Lines, lines
 from service.graph_state import knowledge_graph
 from service.http import body
-from service.http.negotiation import HTML, required
+from service.http.negotiation import HTML, require_offer
 from service.http.responses import page_language, page_response
-from service.routes.write_requests import holder, signed
+from service.routes.write_requests import authenticate_token, credential_signature
 
 blueprint: Final = Blueprint("submission", __name__)
 
-SHOWN: Final = 2000
+MAX_LISTED_LINES: Final = 2000
 """Lines of a document that are shown beside its findings."""
 
 
 @dataclass
-class _Outcome:
+class _FormResult:
     """What came of a document: its lines, what was found in it, an error, or the commit that it became."""
 
     text: str = ""
-    chosen: RdfFormat = TURTLE
+    rdf_format: RdfFormat = TURTLE
     report: Report | None = None
-    found: Lines = field(default_factory=Lines)
+    source_lines: Lines = field(default_factory=Lines)
     commit: Commit | None = None
-    known: bool = False
+    unchanged: bool = False
     error: str | None = None
     error_line: int | None = None
     status: HTTPStatus = HTTPStatus.OK
@@ -44,16 +44,16 @@ class _Outcome:
     @property
     def findings(self) -> list[tuple[int | None, Finding]]:
         """Each finding with its line."""
-        return [] if self.report is None else [(self.found.of(item), item) for item in self.report.findings]
+        return [] if self.report is None else [(self.source_lines.of(item), item) for item in self.report.findings]
 
     @property
     def listing(self) -> list[str]:
         """The document's lines, if they are worth showing."""
         shown = self.text.splitlines() if self.findings or self.error_line else []
-        return shown if len(shown) <= SHOWN else []
+        return shown if len(shown) <= MAX_LISTED_LINES else []
 
     @property
-    def marked(self) -> set[int]:
+    def marked_lines(self) -> set[int]:
         """The lines that something was found in."""
         return {line for line, _ in self.findings if line} | ({self.error_line} if self.error_line else set())
 
@@ -61,8 +61,8 @@ class _Outcome:
 @blueprint.get("/validate")
 def form() -> Response:
     """A form to paste or upload RDF, text/html; for programs it is POST."""
-    required(request.accept_mimetypes, (HTML,))
-    return _page(_Outcome())
+    require_offer(request.accept_mimetypes, (HTML,))
+    return _form_page(_FormResult())
 
 
 @blueprint.post("/validate/form")
@@ -72,18 +72,18 @@ def check() -> Response:
     The answer is a page: 200 with what was found, 201 if it was added, 422 if the gate refused it; otherwise with the
     status of the error that it tells.
     """
-    outcome = _Outcome()
+    outcome = _FormResult()
     try:
-        _judge(outcome)
+        _process_form(outcome)
     except KgError as error:
         outcome.error, outcome.status = error.message, HTTPStatus.BAD_REQUEST
         outcome.error_line = error.line if isinstance(error, PositionedError) else None
     except HTTPException as error:
         outcome.error, outcome.status = error.description or error.name, HTTPStatus(error.code or 400)
-    return _page(outcome)
+    return _form_page(outcome)
 
 
-def _page(outcome: _Outcome) -> Response:
+def _form_page(outcome: _FormResult) -> Response:
     page = render_template(
         "validate/form.html", outcome=outcome, formats_taken=RDF_FORMATS, sent=request.form, lang=page_language()
     )
@@ -92,32 +92,34 @@ def _page(outcome: _Outcome) -> Response:
     return response
 
 
-def _judge(outcome: _Outcome) -> None:
-    data, outcome.chosen = _sent()
+def _process_form(outcome: _FormResult) -> None:
+    data, outcome.rdf_format = _submitted_document()
     outcome.text = data.decode("utf-8", "replace")
-    facts = body.parsed(data, outcome.chosen)
-    outcome.found = lines(data, outcome.chosen)
+    facts = body.parse_rdf(data, outcome.rdf_format)
+    outcome.source_lines = lines(data, outcome.rdf_format)
     if "add" in request.form:
-        _add(outcome, facts)
+        _add_facts(outcome, facts)
     elif "alone" in request.form:
         outcome.report = knowledge_graph().judge.alone(facts)
     else:
         outcome.report = knowledge_graph().judge.in_context(facts)
 
 
-def _add(outcome: _Outcome, facts: list[Quad]) -> None:
-    credential = holder(request.form.get("token", "").strip())
+def _add_facts(outcome: _FormResult, facts: list[Quad]) -> None:
+    credential = authenticate_token(request.form.get("token", "").strip())
     change = Addition(tuple(map(placed, facts)))
-    made = knowledge_graph().facts.write(change, signed(credential, request.form.get("message", "").strip()))
+    made = knowledge_graph().facts.write(
+        change, credential_signature(credential, request.form.get("message", "").strip())
+    )
     outcome.report, outcome.commit = made.report, made.commit
-    outcome.known = made.admitted and made.commit is None
+    outcome.unchanged = made.admitted and made.commit is None
     if not made.admitted:
         outcome.status = HTTPStatus.UNPROCESSABLE_ENTITY
     elif made.commit is not None:
         outcome.status = HTTPStatus.CREATED
 
 
-def _sent() -> tuple[bytes, RdfFormat]:
+def _submitted_document() -> tuple[bytes, RdfFormat]:
     """The document of the form and its format: a file's is told by its name, unless one is chosen."""
     file = request.files.get("file")
     chosen = request.form.get("format", "")

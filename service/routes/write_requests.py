@@ -19,34 +19,34 @@ from kg.rdf.io import term_text
 from kg.validation.report import Report
 from service.graph_state import knowledge_graph
 from service.http import body
-from service.http.caching import validator_of
-from service.http.negotiation import MediaType, Representation, best
+from service.http.caching import make_validator
+from service.http.negotiation import MediaType, Representation, best_offer
 from service.http.observability import exchange
-from service.http.problem_types import PROBLEMS, TYPES
+from service.http.problem_types import PROBLEM_NAMESPACE, PROBLEM_TYPES
 from service.http.responses import Link, add_links, page_language, rdf_response
-from service.presentation.report_json import as_json
+from service.presentation.report_json import report_as_json
 
 CONSTRAINED_BY: Final = "http://www.w3.org/ns/ldp#constrainedBy"
-PROBLEM: Final = MediaType("application/problem+json")
-_LONGEST_KEY: Final = 255
+PROBLEM_JSON: Final = MediaType("application/problem+json")
+_MAX_KEY_LENGTH: Final = 255
 _STRICTNESS: Final = ("violation", "warning", "info")
 _BEARER: Final = WWWAuthenticate("bearer", {"realm": "haiphong-kg"})
 
 
-def change(read: Callable[[], Change]) -> Outcome:
+def apply_change(read: Callable[[], Change]) -> Outcome:
     """Make the change that a request asks for, in the name of its token, without which nothing of it is read."""
-    credential = authenticated()
-    agreed = terms(credential)
-    return knowledge_graph().facts.write(read(), signature(credential), agreed)
+    credential = authenticate_request()
+    agreed = write_options(credential)
+    return knowledge_graph().facts.write(read(), request_signature(credential), agreed)
 
 
-def authenticated() -> Credential:
+def authenticate_request() -> Credential:
     """Whose token came with the request (RFC 6750); 401 without a good one, 403 while there are none at all."""
     sent = request.authorization
-    return holder(sent.token or "" if sent is not None and sent.type == "bearer" else "")
+    return authenticate_token(sent.token or "" if sent is not None and sent.type == "bearer" else "")
 
 
-def holder(token: str) -> Credential:
+def authenticate_token(token: str) -> Credential:
     """Whose token it is; raises as `authenticated` does.
 
     Who keeps guessing has to wait longer and longer: 429 with Retry-After.
@@ -71,62 +71,64 @@ def holder(token: str) -> Credential:
     return found
 
 
-def signature(credential: Credential) -> Signature:
+def request_signature(credential: Credential) -> Signature:
     """Who signs the commit and why: `?message=` or the header X-Message, `?reason=`."""
     message = request.args.get("message", request.headers.get("X-Message", ""))
-    return signed(credential, message, request.args.get("reason", ""))
+    return credential_signature(credential, message, request.args.get("reason", ""))
 
 
-def signed(credential: Credential, message: str, reason: str = "") -> Signature:
+def credential_signature(credential: Credential, message: str, reason: str = "") -> Signature:
     """The signature of the holder of a token."""
     graphs = None if credential.graphs is None else frozenset(credential.graphs)
     return Signature(credential.name, message, reason, graphs, own_only=credential.scope != "admin")
 
 
-def terms(credential: Credential) -> Terms:
+def write_options(credential: Credential) -> Terms:
     """On what terms the change is made: If-Match, Idempotency-Key, `?severity=`."""
     severity = request.args.get("severity", "violation")
     if severity not in _STRICTNESS:
         raise BadRequest(f"`severity` can be {', '.join(_STRICTNESS)}: the least that refuses the change.")
-    return Terms(_expected(), cast("Strictness", severity), _key(credential))
+    return Terms(_expected_generation(), cast("Strictness", severity), _idempotency_key(credential))
 
 
-def _expected() -> int | None:
+def _expected_generation() -> int | None:
     """The generation that an If-Match stands for; 412 if it is not the current one."""
     if "If-Match" not in request.headers:
         return None
     sent, engine = request.if_match, knowledge_graph().engine
     version = engine.version
     parts = request.url_root, request.full_path
-    tags = (validator_of(version, *parts, fmt.media_type).tag for fmt in RDF_FORMATS)
+    tags = (make_validator(version, *parts, fmt.media_type).tag for fmt in RDF_FORMATS)
     if sent.star_tag or any(sent.is_strong(tag) for tag in (version, *tags)):
         return int(version.rpartition("-")[2])
     raise PreconditionFailed("The dataset has changed since; nothing was changed.")
 
 
-def _key(credential: Credential) -> IdempotencyKey | None:
+def _idempotency_key(credential: Credential) -> IdempotencyKey | None:
     """The Idempotency-Key with a digest of the whole request."""
     sent = request.headers.get("Idempotency-Key")
     if sent is None:
         return None
     key = sent.strip().strip('"')
-    if not 0 < len(key) <= _LONGEST_KEY:
-        raise BadRequest(f"An Idempotency-Key has 1 to {_LONGEST_KEY} characters.")
+    if not 0 < len(key) <= _MAX_KEY_LENGTH:
+        raise BadRequest(f"An Idempotency-Key has 1 to {_MAX_KEY_LENGTH} characters.")
     said = (request.method, request.full_path, request.content_type or "")
     digest = hashlib.sha256(repr(said).encode() + request.get_data()).hexdigest()
     return IdempotencyKey(credential.name, key, digest)
 
 
-def answer(outcome: Outcome, done: HTTPStatus, *, body: Literal["representation", "minimal"]) -> Response:
+def write_response(
+    outcome: Outcome, done: HTTPStatus, *, default_return: Literal["representation", "minimal"]
+) -> Response:
     """Tell what became of a change: `done` if it was made, 200 if there was nothing to change, 422 if refused.
 
     `body` is what is sent without a Prefer header (RFC 7240).
     """
     if not outcome.admitted:
-        return _refused(outcome)
-    preferred = _preferred()
-    if (preferred or body) == "representation":
-        response = jsonify(_said(outcome))
+        return _refusal_response(outcome)
+    preferred = _preferred_return()
+    if (preferred or default_return) == "representation":
+        response = jsonify(_outcome_json(outcome))
         created = outcome.commit is not None and done == HTTPStatus.CREATED
         response.status_code = HTTPStatus.CREATED if created else HTTPStatus.OK
     else:
@@ -135,23 +137,25 @@ def answer(outcome: Outcome, done: HTTPStatus, *, body: Literal["representation"
     if preferred:
         response.headers["Preference-Applied"] = f"return={preferred}"
     if outcome.commit is not None:
-        response.headers["Location" if done == HTTPStatus.CREATED else "Content-Location"] = _url(outcome.commit.number)
+        response.headers["Location" if done == HTTPStatus.CREATED else "Content-Location"] = _commit_url(
+            outcome.commit.number
+        )
     response.set_etag(knowledge_graph().engine.version)
     return response
 
 
-def _preferred() -> Literal["representation", "minimal"] | None:
+def _preferred_return() -> Literal["representation", "minimal"] | None:
     sent = {part.strip().lower() for part in request.headers.get("Prefer", "").replace(";", ",").split(",")}
     if "return=minimal" in sent:
         return "minimal"
     return "representation" if "return=representation" in sent else None
 
 
-def _said(outcome: Outcome) -> dict[str, Any]:
+def _outcome_json(outcome: Outcome) -> dict[str, Any]:
     return {
         "commit": None if outcome.commit is None else summary_json(outcome.commit.summary),
         "repeated": outcome.repeated,
-        "report": as_json(outcome.report, page_language(), body.lines(request)),
+        "report": report_as_json(outcome.report, page_language(), body.source_lines(request)),
     }
 
 
@@ -159,7 +163,7 @@ def summary_json(summary: Summary) -> dict[str, Any]:
     """A commit without its content, as JSON."""
     return {
         "number": summary.number,
-        "url": _url(summary.number),
+        "url": _commit_url(summary.number),
         "time": summary.time.isoformat(),
         "agent": summary.agent,
         "message": summary.message,
@@ -174,20 +178,20 @@ def summary_json(summary: Summary) -> dict[str, Any]:
 
 def commit_json(commit: Commit) -> dict[str, Any]:
     """A commit with what the gate found about it."""
-    return {**summary_json(commit.summary), "report": as_json(commit.report, page_language())}
+    return {**summary_json(commit.summary), "report": report_as_json(commit.report, page_language())}
 
 
-def _url(number: int) -> str:
+def _commit_url(number: int) -> str:
     return url_for("commits.one", number=number, lang=None)
 
 
-def _refused(outcome: Outcome) -> Response:
+def _refusal_response(outcome: Outcome) -> Response:
     """Say why a change was refused: the report as RDF if that is asked for, else a problem with the findings."""
-    offers: tuple[Representation, ...] = (PROBLEM, *RDF_FORMATS)
-    offer = best(request.accept_mimetypes, offers) or PROBLEM
+    offers: tuple[Representation, ...] = (PROBLEM_JSON, *RDF_FORMATS)
+    offer = best_offer(request.accept_mimetypes, offers) or PROBLEM_JSON
     if isinstance(offer, MediaType):
-        response = jsonify(_problem(outcome))
-        response.content_type = PROBLEM.media_type
+        response = jsonify(_refusal_problem(outcome))
+        response.content_type = PROBLEM_JSON.media_type
     else:
         response = rdf_response(outcome.report.triples(), offer)
     response.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -195,20 +199,20 @@ def _refused(outcome: Outcome) -> Response:
     return response
 
 
-def _problem(outcome: Outcome) -> dict[str, Any]:
+def _refusal_problem(outcome: Outcome) -> dict[str, Any]:
     language, current = page_language(), exchange()
     current.error = "refused"
     return {
-        "type": PROBLEMS + "refused",
-        "title": TYPES["refused"].words(language).title,
+        "type": PROBLEM_NAMESPACE + "refused",
+        "title": PROBLEM_TYPES["refused"].text_in(language).title,
         "status": HTTPStatus.UNPROCESSABLE_ENTITY.value,
-        "detail": _worst(outcome.report, language),
+        "detail": _worst_finding(outcome.report, language),
         "instance": current.instance,
-        **as_json(outcome.report, language, body.lines(request)),
+        **report_as_json(outcome.report, language, body.source_lines(request)),
     }
 
 
-def _worst(report: Report, language: str) -> str:
+def _worst_finding(report: Report, language: str) -> str:
     """The worst of the findings: where it is, what it is, and how many others there are."""
     item = report.findings[0]
     where = " ".join(filter(None, (term_text(item.focus), item.path_text)))

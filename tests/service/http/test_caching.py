@@ -19,7 +19,7 @@ from kg.errors import UnreachableError
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import NamedNode, Quad, in_graph, parse
 from service import create_app, graph_state
-from service.http.caching import CODINGS, ENTRY, Bounded, coding, repeatable
+from service.http.caching import CODINGS, MAX_ENTRY_BYTES, BoundedCache, choose_content_coding, is_deterministic
 from service.settings import Settings
 
 ASK = "ASK { <urn:a> <urn:p> ?o }"
@@ -89,7 +89,7 @@ def ask(client: FlaskClient, query: str = ASK, method: str = "GET", **headers: s
 
 
 def test_what_was_not_used_for_longest_goes() -> None:
-    cache = Bounded[str](3)
+    cache = BoundedCache[str](3)
     for name in "abc":
         cache.put(name, name, 1)
     assert cache.get("a") == "a"
@@ -99,7 +99,7 @@ def test_what_was_not_used_for_longest_goes() -> None:
 
 
 def test_a_replaced_value_counts_once() -> None:
-    cache = Bounded[str](3)
+    cache = BoundedCache[str](3)
     cache.put("a", "old", 2)
     cache.put("a", "new", 3)
     assert (cache.get("a"), cache.size) == ("new", 3)
@@ -107,13 +107,13 @@ def test_a_replaced_value_counts_once() -> None:
 
 @pytest.mark.parametrize("capacity", [0, 3])
 def test_what_is_too_large_is_not_kept(capacity: int) -> None:
-    cache = Bounded[str](capacity)
+    cache = BoundedCache[str](capacity)
     cache.put("a", "a", 4)
     assert (cache.get("a"), cache.size) == (None, 0)
 
 
 def test_threads_do_not_confuse_the_size() -> None:
-    cache = Bounded[int](50)
+    cache = BoundedCache[int](50)
 
     def work() -> None:
         for number in range(2000):
@@ -142,17 +142,17 @@ def test_threads_do_not_confuse_the_size() -> None:
     ],
 )
 def test_repeatable(query: str) -> None:
-    assert repeatable(query)
+    assert is_deterministic(query)
 
 
 @pytest.mark.parametrize("word", ["NOW()", "rand()", "Uuid()", "STRUUID()", "BNODE()", "bnode ( 'a' )"])
 def test_not_repeatable(word: str) -> None:
-    assert not repeatable(f"SELECT ({word} AS ?x) {{}}")
-    assert not repeatable(f"SELECT * {{ BIND ({word} AS ?x) }}")
+    assert not is_deterministic(f"SELECT ({word} AS ?x) {{}}")
+    assert not is_deterministic(f"SELECT * {{ BIND ({word} AS ?x) }}")
 
 
 def test_other_servers_are_not_repeatable() -> None:
-    assert not repeatable("SELECT * { SERVICE <http://example.org/> { ?s ?p ?o } }")
+    assert not is_deterministic("SELECT * { SERVICE <http://example.org/> { ?s ?p ?o } }")
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_other_servers_are_not_repeatable() -> None:
     ],
 )
 def test_coding(accepted: str, chosen: str) -> None:
-    assert coding(accepted) == chosen
+    assert choose_content_coding(accepted) == chosen
 
 
 # --- conditional requests
@@ -340,10 +340,12 @@ def test_others_may_reuse_for_a_while(make: Callable[..., Flask]) -> None:
 
 def test_a_long_result_is_told_unchanged_but_not_kept(client: FlaskClient, engine: CountingEngine) -> None:
     def post_like(**headers: str) -> TestResponse:
-        return ask(client, 'SELECT (CONCAT(?x, ?x) AS ?y) { VALUES ?x { "' + "x" * (ENTRY // 2) + '" } }', **headers)
+        return ask(
+            client, 'SELECT (CONCAT(?x, ?x) AS ?y) { VALUES ?x { "' + "x" * (MAX_ENTRY_BYTES // 2) + '" } }', **headers
+        )
 
     first, second = post_like(Accept_Encoding="gzip"), post_like(Accept_Encoding="gzip")
-    assert len(second.data) > ENTRY
+    assert len(second.data) > MAX_ENTRY_BYTES
     assert int(second.headers["Content-Length"]) == len(second.data)
     assert "Content-Encoding" not in second.headers
     assert engine.evaluated == 2

@@ -9,7 +9,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import service
-from service.http.i18n import catalogue
+from service.http.i18n import load_translations
 
 HERE = Path(service.__file__).parent
 KEYWORDS = {"_": None, "gettext": None, "in_other": None, "ngettext": (1, 2)}
@@ -45,7 +45,7 @@ def test_placeholders_are_the_same_in_both_languages() -> None:
 @pytest.mark.parametrize("language", ["en", "vi"])
 def test_a_catalogue_gives_words(language: str) -> None:
     words = {"en": "History", "vi": "Lịch sử"}
-    assert catalogue(language).gettext("History") == words[language]
+    assert load_translations(language).gettext("History") == words[language]
 
 
 def test_no_word_is_translated_twice() -> None:

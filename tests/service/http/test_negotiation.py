@@ -16,7 +16,14 @@ from kg.rdf.formats import (
     TURTLE,
     XML,
 )
-from service.http.negotiation import HTML, Representation, best, language, required, spelled
+from service.http.negotiation import (
+    HTML,
+    Representation,
+    best_offer,
+    choose_language,
+    requested_media_type,
+    require_offer,
+)
 
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 RDFLIB = (
@@ -72,7 +79,7 @@ def accepted(header: str | None) -> MIMEAccept:
     ],
 )
 def test_document(header: str | None, expected: Representation | None) -> None:
-    assert best(accepted(header), DOCUMENT) == expected
+    assert best_offer(accepted(header), DOCUMENT) == expected
 
 
 @pytest.mark.parametrize(
@@ -91,7 +98,7 @@ def test_document(header: str | None, expected: Representation | None) -> None:
 def test_each_kind_of_result(header: str | None, solutions: object, boolean: object, graph: object) -> None:
     accept = accepted(header)
     kinds = (RESULT_FORMATS, tuple(fmt for fmt in RESULT_FORMATS if fmt.boolean), RDF_FORMATS)
-    assert [best(accept, offers) for offers in kinds] == [solutions, boolean, graph]
+    assert [best_offer(accept, offers) for offers in kinds] == [solutions, boolean, graph]
 
 
 @pytest.mark.parametrize(
@@ -105,19 +112,19 @@ def test_each_kind_of_result(header: str | None, solutions: object, boolean: obj
     ],
 )
 def test_media_type_that_was_asked_for(header: str | None, expected: str) -> None:
-    assert spelled(accepted(header), JSON) == expected
+    assert requested_media_type(accepted(header), JSON) == expected
 
 
 def test_required_lists_what_there_is() -> None:
     with pytest.raises(NotAcceptableError) as caught:
-        required(accepted("image/png"), (HTML, TURTLE))
+        require_offer(accepted("image/png"), (HTML, TURTLE))
     assert caught.value.offered == ("text/html", "text/turtle")
-    assert required(accepted("text/turtle"), (HTML, TURTLE)) is TURTLE
+    assert require_offer(accepted("text/turtle"), (HTML, TURTLE)) is TURTLE
 
 
 def test_nothing_offered() -> None:
-    assert best(accepted(None), ()) is None
-    assert best(accepted("*/*"), ()) is None
+    assert best_offer(accepted(None), ()) is None
+    assert best_offer(accepted("*/*"), ()) is None
 
 
 @pytest.mark.parametrize(
@@ -141,4 +148,4 @@ def test_nothing_offered() -> None:
     ],
 )
 def test_language(header: str | None, wanted: str | None, expected: str) -> None:
-    assert language(parse_accept_header(header, LanguageAccept), wanted) == expected
+    assert choose_language(parse_accept_header(header, LanguageAccept), wanted) == expected

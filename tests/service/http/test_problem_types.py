@@ -13,7 +13,7 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import QueryRequest, QueryResult
 from kg.errors import KgError, NotAcceptableError, UnreachableError
 from service import create_app, graph_state
-from service.http.problem_types import PROBLEMS, TYPES
+from service.http.problem_types import PROBLEM_NAMESPACE, PROBLEM_TYPES
 from service.settings import Settings
 
 ReadPage = Callable[[requests.Response], Any]
@@ -63,8 +63,10 @@ def client(app: Flask) -> FlaskClient:
 
 def followed(client: FlaskClient, problem: dict[str, Any]) -> dict[str, Any]:
     """What the type of a problem leads to here."""
-    assert problem["type"].startswith(PROBLEMS)
-    answer = client.get("/problem/" + problem["type"].removeprefix(PROBLEMS), headers={"Accept": "application/json"})
+    assert problem["type"].startswith(PROBLEM_NAMESPACE)
+    answer = client.get(
+        "/problem/" + problem["type"].removeprefix(PROBLEM_NAMESPACE), headers={"Accept": "application/json"}
+    )
     assert answer.status_code == 200, problem
     found: dict[str, Any] = answer.get_json()
     return found
@@ -81,7 +83,7 @@ def test_every_error_leads_to_its_type(app: Flask, client: FlaskClient, cls: typ
     problem = answer.get_json(force=True)
     found = followed(client, problem)
     assert {name: found[name] for name in ("type", "title", "status")} == {
-        "type": PROBLEMS + cls.code,
+        "type": PROBLEM_NAMESPACE + cls.code,
         "title": problem["title"],
         "status": answer.status_code,
     }
@@ -106,7 +108,7 @@ def test_every_refusal_leads_to_its_type(
 ) -> None:
     answer = client.open(path, method=method, **sent)
     problem = answer.get_json(force=True)
-    assert problem["type"] == PROBLEMS + code
+    assert problem["type"] == PROBLEM_NAMESPACE + code
     assert followed(client, problem)["status"] == answer.status_code
 
 
@@ -129,7 +131,7 @@ def test_an_error_that_is_a_kind_of_another(app: Flask, client: FlaskClient) -> 
     app.extensions["kg"].engine = FailingEngine(OwnError())
     answer = client.get("/sparql", query_string={"query": "ASK {}"})
     assert answer.status_code == 503
-    assert answer.get_json(force=True)["title"] == TYPES["unreachable"].en.title
+    assert answer.get_json(force=True)["title"] == PROBLEM_TYPES["unreachable"].en.title
 
 
 def test_what_an_unreachable_graph_means_can_be_read_all_the_same(app: Flask, client: FlaskClient) -> None:
@@ -139,23 +141,23 @@ def test_what_an_unreachable_graph_means_can_be_read_all_the_same(app: Flask, cl
     assert client.get("/problem").status_code == 200
 
 
-@pytest.mark.parametrize("name", sorted(TYPES))
+@pytest.mark.parametrize("name", sorted(PROBLEM_TYPES))
 def test_page(server: str, page: ReadPage, name: str) -> None:
     for language, other in (("en", "vi"), ("vi", "en")):
         headers = {"Accept": FIREFOX, "Accept-Language": language}
         answer = requests.get(f"{server}/problem/{name}", headers=headers, timeout=30)
-        found, words = page(answer), TYPES[name].words(language)
+        found, words = page(answer), PROBLEM_TYPES[name].text_in(language)
         assert (found.language, answer.headers["Content-Language"]) == (language, language)
         assert found.text("h1") == [words.title]
-        assert found.text("code") == [PROBLEMS + name]
+        assert found.text("code") == [PROBLEM_NAMESPACE + name]
         assert found.text("dd")[1:] == [words.meaning, words.advice]
-        assert str(TYPES[name].status.value) in found.text("dd")[0]
-        assert TYPES[name].words(other).title in found.text("p")
+        assert str(PROBLEM_TYPES[name].status.value) in found.text("dd")[0]
+        assert PROBLEM_TYPES[name].text_in(other).title in found.text("p")
 
 
-@pytest.mark.parametrize("name", sorted(TYPES))
+@pytest.mark.parametrize("name", sorted(PROBLEM_TYPES))
 def test_both_languages_say_something(name: str) -> None:
-    english, vietnamese = TYPES[name].en, TYPES[name].vi
+    english, vietnamese = PROBLEM_TYPES[name].en, PROBLEM_TYPES[name].vi
     for text in ("title", "meaning", "advice"):
         assert getattr(english, text).strip()
         assert getattr(vietnamese, text).strip()
@@ -164,14 +166,14 @@ def test_both_languages_say_something(name: str) -> None:
 
 def test_all_types(server: str, page: ReadPage) -> None:
     found = page(requests.get(f"{server}/problem", headers={"Accept": FIREFOX}, timeout=30))
-    assert {f"/problem/{name}" for name in TYPES} <= set(found.links)
+    assert {f"/problem/{name}" for name in PROBLEM_TYPES} <= set(found.links)
     listed = requests.get(f"{server}/problem", headers={"Accept": "application/json"}, timeout=30).json()
-    assert {item["type"] for item in listed} == {PROBLEMS + name for name in TYPES}
+    assert {item["type"] for item in listed} == {PROBLEM_NAMESPACE + name for name in PROBLEM_TYPES}
 
 
 def test_links_lead_to_the_other_form(server: str) -> None:
     links = requests.get(f"{server}/problem/deadline.html", timeout=30).links
-    assert links["describes"]["url"] == f"{PROBLEMS}deadline"
+    assert links["describes"]["url"] == f"{PROBLEM_NAMESPACE}deadline"
     assert links["alternate"] == {"url": "/problem/deadline.json", "rel": "alternate", "type": "application/json"}
     answer = requests.get(f"{server}/problem/deadline.json", headers={"Accept": "text/html"}, timeout=30)
     assert answer.json()["status"] == 503
@@ -182,7 +184,7 @@ def test_json(server: str, accept: str) -> None:
     answer = requests.get(f"{server}/problem/crash", headers={"Accept": accept, "Accept-Language": "vi"}, timeout=30)
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.headers["Content-Language"] == "vi"
-    assert answer.json()["title"] == TYPES["crash"].vi.title
+    assert answer.json()["title"] == PROBLEM_TYPES["crash"].vi.title
 
 
 @pytest.mark.parametrize("path", ["problem/nowhere", "problem/deadline.pdf", "problem/", "problem/a/b", "problem/%FF"])
@@ -216,4 +218,4 @@ def test_titles_are_in_the_readers_language(server: str, problem: Problem, langu
 
 def test_every_type_is_documented() -> None:
     text = (Path(__file__).parents[3] / "docs" / "http.md").read_text(encoding="utf-8")
-    assert [name for name in TYPES if f"`{name}`" not in text] == []
+    assert [name for name in PROBLEM_TYPES if f"`{name}`" not in text] == []

@@ -6,8 +6,8 @@ from kg.engine.protocol import Delta
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import NamedNode, Quad, in_graph, parse
 from kg.rdf.namespaces import SPARQL_PREFIXES
-from service.presentation.commit_diff import changes, labels, mentioned, selected
-from service.presentation.names import Names
+from service.presentation.commit_diff import labels_in_delta, mentioned_iris, select_statements, subject_diffs
+from service.presentation.names import DisplayNames
 
 FIGURE = '<urn:f> rdfs:label "Hình"@vi ; schema:value {} ; qudt:hasUnit unit:CCY_USD .'
 
@@ -17,7 +17,7 @@ def quads(turtle: str) -> frozenset[Quad]:
 
 
 def told(delta: Delta, language: str = "vi") -> dict[str | None, list[tuple[bool, str]]]:
-    found = changes(selected(delta), delta, Names(labels(delta), language), language)
+    found = subject_diffs(select_statements(delta), delta, DisplayNames(labels_in_delta(delta), language), language)
     return {change.iri: [(line.added, line.text) for line in change.lines] for change in found}
 
 
@@ -45,6 +45,6 @@ def test_parts_without_a_name_and_odd_values() -> None:
 @pytest.mark.parametrize("most", [0, 3, 500])
 def test_a_large_change_is_bounded(most: int) -> None:
     delta = Delta(added=quads("".join(f"<urn:s{n}> <urn:p> <urn:o{n}> ." for n in range(400))))
-    lines = selected(delta, most)
+    lines = select_statements(delta, most)
     assert len(lines) == min(most, 400)
-    assert len(mentioned(lines)) == (2 * len(lines) + 1 if lines else 0)
+    assert len(mentioned_iris(lines)) == (2 * len(lines) + 1 if lines else 0)

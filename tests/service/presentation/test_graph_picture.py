@@ -4,7 +4,15 @@ from itertools import combinations, pairwise
 
 import pytest
 
-from service.presentation.graph_picture import MOST, WIDTH, Box, Neighbour, fitted, picture, stacked
+from service.presentation.graph_picture import (
+    MAX_NEIGHBOURS,
+    WIDTH,
+    Neighbour,
+    NeighbourBox,
+    layout_narrow,
+    layout_wide,
+    truncate,
+)
 
 LONG = "Ban Quản lý Khu kinh tế Hải Phòng và các khu công nghiệp trên địa bàn thành phố Hải Phòng"
 
@@ -13,15 +21,15 @@ def neighbours(count: int, name: str = LONG) -> list[Neighbour]:
     return [Neighbour(f"urn:{n}", f"{n} {name}", "xúc tiến đầu tư tại", n % 3 == 0) for n in range(count)]
 
 
-def overlap(first: Box, second: Box) -> bool:
+def overlap(first: NeighbourBox, second: NeighbourBox) -> bool:
     return abs(first.x - second.x) < 236 and abs(first.y - second.y) < 48
 
 
 @pytest.mark.parametrize("count", [2, 3, 7, 12, 40])
 def test_boxes_lie_apart_and_within(count: int) -> None:
-    found = picture(LONG, neighbours(count))
+    found = layout_wide(LONG, neighbours(count))
     assert found is not None
-    assert len(found.boxes) == min(count, MOST)
+    assert len(found.boxes) == min(count, MAX_NEIGHBOURS)
     assert not [pair for pair in combinations(found.boxes, 2) if overlap(*pair)]
     for box in found.boxes:
         assert 0 <= box.x <= WIDTH - 236
@@ -33,7 +41,7 @@ def test_boxes_lie_apart_and_within(count: int) -> None:
 
 
 def test_lines_lead_from_who_does_to_what_it_is_done_to() -> None:
-    found = picture("A", [Neighbour("urn:in", "B", "r", True), Neighbour("urn:out", "C", "r", False)])
+    found = layout_wide("A", [Neighbour("urn:in", "B", "r", True), Neighbour("urn:out", "C", "r", False)])
     assert found is not None
     inward, outward = found.boxes
     assert inward.line[0] == 236
@@ -42,23 +50,23 @@ def test_lines_lead_from_who_does_to_what_it_is_done_to() -> None:
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_few_neighbours_need_no_picture(count: int) -> None:
-    assert picture("A", neighbours(count)) is None
+    assert layout_wide("A", neighbours(count)) is None
 
 
 def test_fitted() -> None:
-    assert (fitted("abc", 3), fitted("abcd", 3), fitted("a bcd", 3)) == ("abc", "ab…", "a…")
+    assert (truncate("abc", 3), truncate("abcd", 3), truncate("a bcd", 3)) == ("abc", "ab…", "a…")
 
 
 @pytest.mark.parametrize("count", [2, 12, 40])
 def test_on_a_narrow_screen_they_stand_in_a_column(count: int) -> None:
-    found = stacked(LONG, neighbours(count))
+    found = layout_narrow(LONG, neighbours(count))
     assert found is not None
-    assert len(found.boxes) == min(count, MOST)
+    assert len(found.boxes) == min(count, MAX_NEIGHBOURS)
     assert all(later.y - box.y >= 48 for box, later in pairwise(found.boxes))
     assert found.boxes[0].y > found.centre[1] + found.centre[3]
     assert found.boxes[-1].y + 48 <= found.height
-    assert all(box.x + found.box <= found.width for box in found.boxes)
+    assert all(box.x + found.box_width <= found.width for box in found.boxes)
     inward, outward = found.boxes[0].line, found.boxes[1].line
     assert inward[0] > inward[2]
     assert outward[0] < outward[2]
-    assert stacked(LONG, neighbours(1)) is None
+    assert layout_narrow(LONG, neighbours(1)) is None

@@ -6,7 +6,7 @@ import pytest
 
 from kg.rdf.namespaces import ID, PREFIXES
 from kg.views.observations import Observation
-from service.presentation.number_format import exact, short
+from service.presentation.number_format import exact_amount, short_amount
 
 
 def figure(low: str | None, high: str | None, unit: str, qualifier: str = "exact") -> Observation:
@@ -35,10 +35,10 @@ def figure(low: str | None, high: str | None, unit: str, qualifier: str = "exact
     ],
 )
 def test_amounts_in_short(item: Observation, vietnamese: str, english: str) -> None:
-    assert (short(item, "vi"), short(item, "en")) == (vietnamese, english)
+    assert (short_amount(item, "vi"), short_amount(item, "en")) == (vietnamese, english)
 
 
 def test_exact_amounts_keep_all_digits() -> None:
     item = figure("1797520661.157024", "1797520661.157024", "CCY_USD")
-    assert exact(item, "vi") == "1.797.520.661,157024 USD"
-    assert exact(item, "en") == "US$1,797,520,661.157024"
+    assert exact_amount(item, "vi") == "1.797.520.661,157024 USD"
+    assert exact_amount(item, "en") == "US$1,797,520,661.157024"

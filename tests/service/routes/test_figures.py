@@ -15,8 +15,8 @@ from kg.changes.data_folder import Build
 from kg.rdf.namespaces import ID
 from kg.views.observations import observations
 from service import create_app
-from service.presentation.names import Names
-from service.routes.figures import _text, charts_of_2024
+from service.presentation.names import DisplayNames
+from service.routes.figures import _escape_formula, charts_of_2024
 from service.settings import Settings
 
 Problem = Callable[[requests.Response, int, str], dict[str, object]]
@@ -132,7 +132,7 @@ def test_csv_has_the_values_of_the_graph(server: str, built: Build) -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", " =1"])
 def test_no_label_is_a_formula(text: str) -> None:
-    assert _text(text) == f"'{text}"
+    assert _escape_formula(text) == f"'{text}"
 
 
 def test_json(server: str) -> None:
@@ -168,7 +168,7 @@ def test_unchanged_figures_are_not_sent_again(server: str, accept: str) -> None:
 
 
 def test_pages(built: Build, monkeypatch: pytest.MonkeyPatch, app_of: Callable[[], Any]) -> None:
-    monkeypatch.setattr("service.routes.figures.PAGE", 10)
+    monkeypatch.setattr("service.routes.figures.PAGE_SIZE", 10)
     client = app_of().test_client()
     found: list[str] = []
     for number in (1, 2, 3):
@@ -183,7 +183,7 @@ def test_pages(built: Build, monkeypatch: pytest.MonkeyPatch, app_of: Callable[[
 def test_more_choices_than_a_list_holds_can_be_typed(
     monkeypatch: pytest.MonkeyPatch, app_of: Callable[[], Any]
 ) -> None:
-    monkeypatch.setattr("service.routes.figures.MOST_CHOICES", 3)
+    monkeypatch.setattr("service.routes.figures.MAX_CHOICES", 3)
     text = app_of().test_client().get("/figures?about=zone/xuan-cau", headers={"Accept": "text/html"}).text
     assert '<input id="filter-about" name="about" value="zone/xuan-cau" list="choices-about">' in text
     assert len(re.findall(r"<option", text.partition('choices-about">')[2].partition("</datalist>")[0])) == 3
@@ -199,13 +199,13 @@ def test_charts_for_the_start_page(built: Build, app_of: Callable[[], Any], lang
 
 
 def test_names_fall_back_visibly() -> None:
-    names = Names({"urn:a": {"en": "one"}, "urn:b": {"vi": "hai", "en": "two"}}, "vi")
+    names = DisplayNames({"urn:a": {"en": "one"}, "urn:b": {"vi": "hai", "en": "two"}}, "vi")
     assert [(names(iri), names.language(iri)) for iri in ("urn:a", "urn:b", f"{ID}x")] == [
         ("one", "en"), ("hai", None), ("x", None),
     ]  # fmt: skip
-    assert [names.capital(iri) for iri in ("urn:b", f"{ID}x")] == ["Hai", "x"]
-    assert [names.known(iri) for iri in ("urn:b", f"{ID}x")] == [True, False]
-    assert names.plain() == {"urn:a": "one", "urn:b": "hai"}
+    assert [names.capitalized(iri) for iri in ("urn:b", f"{ID}x")] == ["Hai", "x"]
+    assert [names.has_name(iri) for iri in ("urn:b", f"{ID}x")] == [True, False]
+    assert names.as_dict() == {"urn:a": "one", "urn:b": "hai"}
 
 
 @pytest.fixture(scope="module")
