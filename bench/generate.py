@@ -67,7 +67,7 @@ class Dataset:
 
     @property
     def dataset(self) -> Path:
-        return self.folder / data_folder.DATASET
+        return self.folder / data_folder.DATASET_FILE
 
 
 def zone_iri(number: int) -> str:
@@ -89,7 +89,7 @@ def write_folder(folder: Path, triples: int) -> Dataset:
     folder.mkdir(parents=True, exist_ok=True)
     for old in (*folder.glob("journal.db*"), *folder.glob("snapshot-*")):
         old.unlink()
-    with (folder / data_folder.DATASET).open("wb", buffering=_BUFFER) as file:
+    with (folder / data_folder.DATASET_FILE).open("wb", buffering=_BUFFER) as file:
         for block in _blocks():
             data = block.encode()
             file.write(data)
@@ -109,7 +109,7 @@ def write_names(folder: Path, labels: int) -> None:
     """Write a data folder of things with four names each, in Vietnamese and English, and nothing else."""
     numbers, digest = random.Random(_SEED), hashlib.sha256()  # noqa: S311 - as above
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / data_folder.DATASET).open("wb", buffering=_BUFFER) as file:
+    with (folder / data_folder.DATASET_FILE).open("wb", buffering=_BUFFER) as file:
         for number in range(labels // 4):
             data = _named(number, numbers).encode()
             file.write(data)
@@ -131,13 +131,13 @@ def _named(number: int, numbers: random.Random) -> str:
 def _write_manifest(folder: Path, sha256: str, counts: dict[str, Any] | None = None) -> None:
     """Say that the dataset is whole, made from the present files, and judged: the keeper would judge it again."""
     manifest = {"fingerprint": resources.fingerprint(), "sha256": sha256, "counts": counts}
-    (folder / data_folder.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    (folder / data_folder.MANIFEST_FILE).write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def _blocks() -> Iterator[str]:
     """The project's own dataset, and then zones without end, as N-Quads."""
     numbers = random.Random(_SEED)  # noqa: S311 - the same graph every time, nothing is secret
-    yield canonical_nquads(data_folder.assemble().quads()).decode()
+    yield canonical_nquads(data_folder.assemble_graph().quads()).decode()
     yield "".join(_periods())
     zone = 0
     while True:

@@ -12,16 +12,16 @@ import requests
 from bench.generate import Dataset, claim_iri, zone_iri
 from bench.processes import serving
 from bench.report import Row, at_most, milliseconds, skipped
-from kg.changes.changeset import Addition, delta_of
+from kg.changes.changeset import QuadAddition, compute_delta
 from kg.changes.commit import propose
-from kg.changes.credentials import Credentials
-from kg.changes.data_folder import open_or_build, own_shapes
+from kg.changes.credentials import CredentialStore
+from kg.changes.data_folder import open_or_build, read_project_shapes
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.rdf.formats import NTRIPLES
 from kg.rdf.io import NamedNode, Quad, rdflib_graph, serialize
 from kg.rdf.namespaces import HPEZ, ID
-from kg.validation.incremental import Gate
+from kg.validation.incremental import IncrementalValidator
 from kg.validation.shacl import Shapes, validate
 
 BUDGET: Final = 0.010
@@ -45,7 +45,7 @@ def new_observation(engine: EmbeddedEngine, number: int, *, faulty: bool = False
     home = NamedNode(HOME)
     found = [
         Quad(claim, triple.predicate, triple.object, home)
-        for triple in engine.statements(model, None, None, NamedNode("urn:none"))
+        for triple in engine.triples_outside_graph(model, None, None, NamedNode("urn:none"))
     ]
     if not found:
         raise RuntimeError(f"{zone_iri(zone)} has no observation to be like")
@@ -60,15 +60,16 @@ def _estimate(quad: Quad) -> Quad:
 
 def gate(dataset: Dataset, runs: int) -> Iterator[Row]:
     """The gate's verdict on one new observation, on one that violates, and on all that a change leads to."""
-    engine, shapes = open_or_build(dataset.folder), own_shapes()
-    judge = Gate(shapes)
+    engine, shapes = open_or_build(dataset.folder), read_project_shapes()
+    judge = IncrementalValidator(shapes)
     for what, faulty in (("gate, one new observation", False), ("gate, one that violates", True)):
         deltas = [
-            delta_of(engine, Addition(new_observation(engine, number, faulty=faulty))) for number in range(runs + 5)
+            compute_delta(engine, QuadAddition(new_observation(engine, number, faulty=faulty)))
+            for number in range(runs + 5)
         ]
-        times = _timed([lambda delta=delta: judge.judge(engine, delta) for delta in deltas])  # type: ignore[misc]
+        times = _timed([lambda delta=delta: judge.validate_change(engine, delta) for delta in deltas])  # type: ignore[misc]
         yield _row(what, times)
-    additions = [Addition(new_observation(engine, number)) for number in range(runs + 5)]
+    additions = [QuadAddition(new_observation(engine, number)) for number in range(runs + 5)]
     times = _timed([lambda change=change: propose(engine, judge, change) for change in additions])  # type: ignore[misc]
     yield Row("delta, rules and gate together, p50 · p95", _both(times))
     if dataset.triples > FULL_TRIPLES:
@@ -94,7 +95,7 @@ def _focused(engine: EmbeddedEngine, shapes: Shapes, delta: Delta) -> float:
 
     Without the SPARQL constraints, of which one needs a dataset; so it has less to do than the gate.
     """
-    graph, shapes_graph = rdflib_graph(engine.quads()), shapes.core
+    graph, shapes_graph = rdflib_graph(engine.quads()), shapes.core_graph
     focus = {str(quad.subject.value) for quad in delta.added if isinstance(quad.subject, NamedNode)}
     began = time.perf_counter()
     pyshacl.validate(
@@ -109,7 +110,7 @@ def commits(dataset: Dataset, runs: int) -> Iterator[Row]:
     bodies = [
         serialize((quad.triple for quad in new_observation(engine, number)), NTRIPLES) for number in range(runs + 5)
     ]
-    token = Credentials(dataset.folder).create(f"bench-{time.time():.0f}")
+    token = CredentialStore(dataset.folder).create(f"bench-{time.time():.0f}")
     del engine
     with serving(dataset.folder) as server, requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {token}"

@@ -126,7 +126,7 @@ class PreconditionError(KgError):
     code = "precondition"
 
 
-class ScopeError(KgError):
+class InsufficientScopeError(KgError):
     """The caller's token does not allow what the change would do."""
 
     code = "scope"
@@ -206,7 +206,7 @@ class QueueFullError(LimitError):
     retry_after = 2
 
 
-class CellCrashError(LimitError):
+class WorkerCrashError(LimitError):
     """The process that ran it ended unexpectedly."""
 
     code = "crash"

@@ -7,7 +7,7 @@ from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
 
 from kg.engine.protocol import Engine
-from kg.workers.pool_engine import CellsEngine
+from kg.workers.pool_engine import PoolEngine
 from service import graph_state
 from service.http import caching, errors, observability, responses
 from service.http.negotiation import HTML, LANGUAGE_COOKIE, LANGUAGES
@@ -98,24 +98,24 @@ def _wrap_wsgi_app(app: Flask, settings: Settings) -> None:
     """Put the cache before the app, and the eyes of the operator before both."""
 
     def engine() -> Engine:
-        return graph_state.served_by(app).engine
+        return graph_state.graph_state_of(app).engine
 
     caches = caching.attach(app, settings)
     metrics = observability.Metrics(engine, caches.sizes)
     health.attach(app, metrics)
     front = caching.CacheMiddleware(_with_common_headers(app.wsgi_app), caches.responses, lambda: engine().version)
     log = observability.access_logger() if settings.access_log else None
-    observer = observability.Observer(front, metrics, log)
+    observer = observability.ObservabilityMiddleware(front, metrics, log)
     app.wsgi_app = observer  # type: ignore[method-assign] # as Flask says to
     cells = engine()
-    if isinstance(cells, CellsEngine):
-        parts = sparql_fast_path.Parts(settings, caches, front, observer, [("Vary", _VARY), *_COMMON_HEADERS])
-        app.extensions[FAST_PATH_KEY] = sparql_fast_path.Express(cells, parts)
+    if isinstance(cells, PoolEngine):
+        parts = sparql_fast_path.FastPathParts(settings, caches, front, observer, [("Vary", _VARY), *_COMMON_HEADERS])
+        app.extensions[FAST_PATH_KEY] = sparql_fast_path.SparqlFastPath(cells, parts)
 
 
 def _finalize_response(response: Response) -> Response:
     """Complete an answer of the app: what it depends on, how long it holds, and what OPTIONS tells (CORS)."""
-    observability.exchange().endpoint = request.endpoint or "none"
+    observability.current_exchange().endpoint = request.endpoint or "none"
     response.headers["Vary"] = _VARY
     if response.mimetype == HTML.media_type:
         _finalize_page(response)

@@ -6,64 +6,64 @@ from typing import Final
 
 from flask import Flask, current_app
 
-from kg.changes.commit import ApartProposer, FactJudge, Facts, Judge
-from kg.changes.credentials import Credentials, Throttle
-from kg.changes.data_folder import open_or_build, own_shapes, replay
+from kg.changes.commit import CommitPipeline, EngineFactValidator, FactValidator, ReplicaProposer
+from kg.changes.credentials import CredentialStore, Throttle
+from kg.changes.data_folder import open_or_build, read_project_shapes, replay
 from kg.changes.journal import Journal
 from kg.engine.protocol import Engine
 from kg.sources.evidence import Texts
-from kg.validation.incremental import Gate
+from kg.validation.incremental import IncrementalValidator
 from kg.views import name_index
 from kg.views.dataset_description import Census
 from kg.views.search import Names
-from kg.workers.main import HostedJudge, HostedProposer
-from kg.workers.pool_engine import CellsEngine
+from kg.workers.main import PoolFactValidator, PoolProposer
+from kg.workers.pool_engine import PoolEngine
 from service.settings import Settings
 
-ABANDONED: Final = "hpkg.abandoned"
+ABANDONED_KEY: Final = "hpkg.abandoned"
 """The WSGI environ's key of a callable that says whether the client has gone, where the server can tell."""
 
-BEGUN: Final = "hpkg.begun"
+PENDING_RESULT_KEY: Final = "hpkg.begun"
 """The WSGI environ's key of an evaluation of the request's query that was begun before the app saw the request."""
 
-FAILURES: Final = "failures.db"
+FAILURES_FILE: Final = "failures.db"
 """The file in the keeper's folder by which the workers of a service know of each other's wrong tokens."""
 
-_KEY: Final = "kg"
+_EXTENSION_KEY: Final = "kg"
 
 
-class KnowledgeGraph:
+class GraphState:
     """The graph that an app serves, shared by its threads; what few requests need is made by the first of them."""
 
     def __init__(
-        self, engine: Engine, settings: Settings, names: Names, make: Callable[[], tuple[FactJudge, Facts]]
+        self, engine: Engine, settings: Settings, names: Names, make: Callable[[], tuple[FactValidator, CommitPipeline]]
     ) -> None:
         self.engine = engine
         self.settings = settings
-        self.names = names
-        self.census = Census(engine)
-        self.texts = Texts(settings.texts)
-        self.credentials = Credentials(settings.data)
-        self.throttle = Throttle(path=settings.keeper and settings.keeper / FAILURES)
-        self._make = make
-        self._made: tuple[FactJudge, Facts] | None = None
+        self.name_search = names
+        self.statistics = Census(engine)
+        self.source_texts = Texts(settings.source_texts)
+        self.credentials = CredentialStore(settings.data)
+        self.throttle = Throttle(path=settings.dispatcher_folder and settings.dispatcher_folder / FAILURES_FILE)
+        self._make_write_path = make
+        self._write_path: tuple[FactValidator, CommitPipeline] | None = None
         self._making = threading.Lock()
 
     @property
-    def judge(self) -> FactJudge:
+    def fact_validator(self) -> FactValidator:
         """The judge of new facts."""
-        return self._parts()[0]
+        return self._get_write_path()[0]
 
     @property
-    def facts(self) -> Facts:
+    def commit_pipeline(self) -> CommitPipeline:
         """The facts as they may be changed."""
-        return self._parts()[1]
+        return self._get_write_path()[1]
 
-    def _parts(self) -> tuple[FactJudge, Facts]:
+    def _get_write_path(self) -> tuple[FactValidator, CommitPipeline]:
         with self._making:
-            if self._made is None:
-                self._made = self._make()
-            return self._made
+            if self._write_path is None:
+                self._write_path = self._make_write_path()
+            return self._write_path
 
 
 def attach(app: Flask, settings: Settings) -> None:
@@ -71,40 +71,46 @@ def attach(app: Flask, settings: Settings) -> None:
 
     Raises ConfigurationError when the data folder cannot be used.
     """
-    app.extensions[_KEY] = _hosted(settings) if settings.keeper else _in_process(settings)
+    app.extensions[_EXTENSION_KEY] = (
+        _pool_state(settings) if settings.dispatcher_folder else _in_process_state(settings)
+    )
 
 
-def _hosted(settings: Settings) -> KnowledgeGraph:
-    engine = CellsEngine(settings.keeper or settings.data, settings.timeout)
+def _pool_state(settings: Settings) -> GraphState:
+    engine = PoolEngine(settings.dispatcher_folder or settings.data, settings.timeout)
 
-    def made() -> tuple[FactJudge, Facts]:
-        proposer = HostedProposer(engine, settings.write_timeout)
-        return HostedJudge(engine, settings.timeout), Facts(proposer, Journal(settings.data), engine.follow)
+    def made() -> tuple[FactValidator, CommitPipeline]:
+        proposer = PoolProposer(engine, settings.write_timeout)
+        return PoolFactValidator(engine, settings.timeout), CommitPipeline(
+            proposer, Journal(settings.data), engine.catch_up
+        )
 
-    return KnowledgeGraph(engine, settings, Names(settings.data), made)
+    return GraphState(engine, settings, Names(settings.data), made)
 
 
-def _in_process(settings: Settings) -> KnowledgeGraph:
+def _in_process_state(settings: Settings) -> GraphState:
     engine = open_or_build(settings.data)
     engine.services, engine.planning = frozenset(settings.services), settings.planning
 
-    def made() -> tuple[FactJudge, Facts]:
+    def made() -> tuple[FactValidator, CommitPipeline]:
         journal = Journal(settings.data)
-        proposer = ApartProposer(engine, Gate(own_shapes()), journal)
-        return Judge(engine, own_shapes(), proposer), Facts(proposer, journal, lambda: replay(engine, journal))
+        proposer = ReplicaProposer(engine, IncrementalValidator(read_project_shapes()), journal)
+        return EngineFactValidator(engine, read_project_shapes(), proposer), CommitPipeline(
+            proposer, journal, lambda: replay(engine, journal)
+        )
 
     names = Names(settings.data, lambda: name_index.ensure(engine, settings.data))
-    return KnowledgeGraph(engine, settings, names, made)
+    return GraphState(engine, settings, names, made)
 
 
-def knowledge_graph() -> KnowledgeGraph:
+def current_graph_state() -> GraphState:
     """The graph of the app that answers the current request."""
-    return served_by(current_app)
+    return graph_state_of(current_app)
 
 
-def served_by(app: Flask) -> KnowledgeGraph:
+def graph_state_of(app: Flask) -> GraphState:
     """The graph of an app."""
-    found = app.extensions[_KEY]
-    if not isinstance(found, KnowledgeGraph):
+    found = app.extensions[_EXTENSION_KEY]
+    if not isinstance(found, GraphState):
         raise TypeError("app.extensions['kg'] holds something else")
     return found

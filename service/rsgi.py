@@ -17,17 +17,17 @@ from typing import Any, Final, Protocol
 from urllib.parse import unquote_to_bytes
 
 from service import FAST_PATH_KEY, create_app
-from service.graph_state import ABANDONED, BEGUN
-from service.routes.sparql_fast_path import Express
+from service.graph_state import ABANDONED_KEY, PENDING_RESULT_KEY
+from service.routes.sparql_fast_path import SparqlFastPath
 from service.settings import Settings
 
-WATCH_AFTER: Final = 0.3
+DISCONNECT_WATCH_DELAY: Final = 0.3
 """Seconds after which a request is worth watching for its client's leaving."""
-THREADS: Final = 256
+MAX_THREADS: Final = 256
 
 _LOG: Final = logging.getLogger("hpkg.gateway")
-_INLINE: Final = 1024 * 1024
-_BASE: Final = {
+_MAX_BUFFERED_BYTES: Final = 1024 * 1024
+_BASE_ENVIRON: Final = {
     "SCRIPT_NAME": "",
     "SERVER_SOFTWARE": "granian",
     "wsgi.version": (1, 0),
@@ -43,14 +43,14 @@ Environ = dict[str, Any]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 
-class Headers(Protocol):
+class RsgiHeaders(Protocol):
     """A request's header fields, in lower case."""
 
     def items(self) -> Iterable[tuple[str, str]]:
         """Every field line."""
 
 
-class Scope(Protocol):
+class RsgiScope(Protocol):
     """What granian tells of a request."""
 
     @property
@@ -70,68 +70,70 @@ class Scope(Protocol):
     @property
     def authority(self) -> str | None: ...
     @property
-    def headers(self) -> Headers: ...
+    def headers(self) -> RsgiHeaders: ...
 
 
-class Transport(Protocol):
+class RsgiTransport(Protocol):
     """An answer that is sent in pieces."""
 
     async def send_bytes(self, data: bytes) -> None:
         """Send a piece, waiting until there is room for it."""
 
 
-class HttpProtocol(Protocol):
+class RsgiHttpProtocol(Protocol):
     """What granian lets an application do with a request: read its body, answer it, watch its client."""
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
     async def client_disconnect(self) -> None: ...
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None: ...
-    def response_stream(self, status: int, headers: list[tuple[str, str]]) -> Transport: ...
+    def response_stream(self, status: int, headers: list[tuple[str, str]]) -> RsgiTransport: ...
 
 
 @dataclass(eq=False)
-class _Exchange:
+class _PendingRequest:
     """A request that is being answered."""
 
     environ: Environ
-    protocol: HttpProtocol
+    protocol: RsgiHttpProtocol
     loop: asyncio.AbstractEventLoop
     done: "asyncio.Future[None]"
-    gone: threading.Event = field(default_factory=threading.Event)
+    disconnected: threading.Event = field(default_factory=threading.Event)
 
 
-class Gateway:
+class RsgiApplication:
     """An RSGI application around a WSGI one."""
 
-    def __init__(self, app: WsgiApp, express: Express | None, max_body: int, threads: int = THREADS) -> None:
+    def __init__(
+        self, app: WsgiApp, fast_path: SparqlFastPath | None, max_body: int, threads: int = MAX_THREADS
+    ) -> None:
         """Run an app, and its short way; a body is read to one byte past `max_body`, so that the app refuses it."""
         self._app = app
-        self._express = express
+        self._fast_path = fast_path
         self._max_body = max_body
-        self._jobs: queue.SimpleQueue[_Exchange] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_PendingRequest] = queue.SimpleQueue()
         self._threads = threads
         self._idle = 0
         self._started = 0
         self._lock = threading.Lock()
 
-    async def __rsgi__(self, scope: Scope, protocol: HttpProtocol) -> None:
+    async def __rsgi__(self, scope: RsgiScope, protocol: RsgiHttpProtocol) -> None:
         """Answer one request."""
-        body = b"" if scope.method in {"GET", "HEAD", "OPTIONS"} else await self._body(protocol)
-        environ = _environ(scope, body)
-        reply = None if self._express is None else await self._express.answer(environ)
+        body = b"" if scope.method in {"GET", "HEAD", "OPTIONS"} else await self._read_body(protocol)
+        environ = _wsgi_environ(scope, body)
+        reply = None if self._fast_path is None else await self._fast_path.answer(environ)
         if reply is not None:
             protocol.response_bytes(reply.code, reply.headers, reply.body)
             return
         loop = asyncio.get_running_loop()
-        exchange = _Exchange(environ, protocol, loop, loop.create_future())
-        exchange.environ[ABANDONED] = exchange.gone.is_set
-        watch = loop.call_later(WATCH_AFTER, self._watch, exchange)
+        exchange = _PendingRequest(environ, protocol, loop, loop.create_future())
+        exchange.environ[ABANDONED_KEY] = exchange.disconnected.is_set
+        watch = loop.call_later(DISCONNECT_WATCH_DELAY, self._watch_for_disconnect, exchange)
         self._jobs.put(exchange)
         self._ensure_thread()
         await exchange.done
         watch.cancel()
 
-    async def _body(self, protocol: HttpProtocol) -> bytes:
+    async def _read_body(self, protocol: RsgiHttpProtocol) -> bytes:
         pieces, length = list[bytes](), 0
         async for piece in protocol:
             length += len(piece)
@@ -141,10 +143,10 @@ class Gateway:
         return b"".join(pieces)[: self._max_body + 1]
 
     @staticmethod
-    def _watch(exchange: _Exchange) -> None:
+    def _watch_for_disconnect(exchange: _PendingRequest) -> None:
         async def until_gone() -> None:
             await exchange.protocol.client_disconnect()
-            exchange.gone.set()
+            exchange.disconnected.set()
 
         task = exchange.loop.create_task(until_gone())
         exchange.done.add_done_callback(lambda _: task.cancel())
@@ -164,17 +166,17 @@ class Gateway:
         while True:
             exchange = self._jobs.get()
             try:
-                self._answer(exchange)
+                self._run_wsgi_app(exchange)
             except Exception:  # noqa: BLE001 - whatever it is, the thread must live on
                 _LOG.exception("a request could not be answered")
             finally:
-                if BEGUN in exchange.environ:
-                    exchange.environ[BEGUN].close()
-                exchange.loop.call_soon_threadsafe(_finish, exchange.done)
+                if PENDING_RESULT_KEY in exchange.environ:
+                    exchange.environ[PENDING_RESULT_KEY].close()
+                exchange.loop.call_soon_threadsafe(_resolve, exchange.done)
             with self._lock:
                 self._idle += 1
 
-    def _answer(self, exchange: _Exchange) -> None:
+    def _run_wsgi_app(self, exchange: _PendingRequest) -> None:
         head: list[tuple[int, list[tuple[str, str]]]] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:  # noqa: ARG001
@@ -183,7 +185,7 @@ class Gateway:
         pieces = self._app(exchange.environ, start_response)
         try:
             iterator = iter(pieces)
-            start, rest = _first_bytes(iterator)
+            start, rest = _buffer_start(iterator)
             status, headers = head[0]
             if rest is None:
                 exchange.protocol.response_bytes(status, headers, start)
@@ -195,47 +197,47 @@ class Gateway:
                 close()
 
 
-def _finish(done: "asyncio.Future[None]") -> None:
+def _resolve(done: "asyncio.Future[None]") -> None:
     if not done.done():
         done.set_result(None)
 
 
-def _first_bytes(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes] | None]:
+def _buffer_start(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes] | None]:
     """Collect an answer up to what is sent at once; the iterator is what remains, None if nothing does."""
     collected, length = list[bytes](), 0
     for piece in pieces:
         collected.append(piece)
         length += len(piece)
-        if length > _INLINE:
+        if length > _MAX_BUFFERED_BYTES:
             return b"".join(collected), pieces
     return b"".join(collected), None
 
 
 def _stream(
-    exchange: _Exchange, status: int, headers: list[tuple[str, str]], start: bytes, rest: Iterator[bytes]
+    exchange: _PendingRequest, status: int, headers: list[tuple[str, str]], start: bytes, rest: Iterator[bytes]
 ) -> None:
     """Send a long answer piece by piece, each when the client has taken the one before."""
     transport = exchange.protocol.response_stream(status, headers)
 
     def push(piece: bytes) -> None:
-        asyncio.run_coroutine_threadsafe(_sent(transport, piece), exchange.loop).result()
+        asyncio.run_coroutine_threadsafe(_send_piece(transport, piece), exchange.loop).result()
 
     push(start)
     for piece in rest:
         push(piece)
 
 
-async def _sent(transport: Transport, piece: bytes) -> None:
+async def _send_piece(transport: RsgiTransport, piece: bytes) -> None:
     await transport.send_bytes(piece)
 
 
-def _environ(scope: Scope, body: bytes) -> Environ:
+def _wsgi_environ(scope: RsgiScope, body: bytes) -> Environ:
     """The WSGI environ of a request (PEP 3333): paths decoded, text in ISO 8859-1 clothes."""
     path, query = scope.path, scope.query_string
     host, _, port = scope.server.rpartition(":")
     client, _, client_port = scope.client.rpartition(":")
     environ = {
-        **_BASE,
+        **_BASE_ENVIRON,
         "REQUEST_METHOD": scope.method,
         "PATH_INFO": unquote_to_bytes(path).decode("latin-1") if "%" in path or not path.isascii() else path,
         "REQUEST_URI": path,
@@ -257,8 +259,8 @@ def _environ(scope: Scope, body: bytes) -> Environ:
     return environ
 
 
-def application() -> Gateway:
+def application() -> RsgiApplication:
     """Make the gateway from the environment; the factory that the web server calls in each worker."""
     settings = Settings.from_environment()
     app = create_app(settings)
-    return Gateway(app, app.extensions.get(FAST_PATH_KEY), settings.max_body)
+    return RsgiApplication(app, app.extensions.get(FAST_PATH_KEY), settings.max_body)

@@ -11,7 +11,7 @@ from platformdirs import user_data_path
 
 from kg.errors import ConfigurationError
 
-DefaultGraph = Literal["union", "strict"]
+DefaultGraphMode = Literal["union", "strict"]
 
 DEFAULT_MAX_BODY: Final = 10 * 1024 * 1024
 """Bytes of a request body that are accepted unless the operator says otherwise."""
@@ -21,10 +21,10 @@ DEFAULT_TIMEOUT: Final = 10.0
 DEFAULT_WRITE_TIMEOUT: Final = 60.0
 """Seconds that a query may wait and run unless the operator says otherwise."""
 
-DEFAULT_CACHE: Final = 64 * 1024 * 1024
+DEFAULT_CACHE_BYTES: Final = 64 * 1024 * 1024
 """Bytes of answers that a worker keeps unless the operator says otherwise."""
 
-_HOST: Final = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+_HOST_PATTERN: Final = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,16 @@ class Settings:
     """
 
     data: Path
-    default_graph: DefaultGraph = "union"
+    default_graph: DefaultGraphMode = "union"
     max_body: int = DEFAULT_MAX_BODY
     timeout: float = DEFAULT_TIMEOUT
     write_timeout: float = DEFAULT_WRITE_TIMEOUT
-    keeper: Path | None = None
-    cache_bytes: int = DEFAULT_CACHE
+    dispatcher_folder: Path | None = None
+    cache_bytes: int = DEFAULT_CACHE_BYTES
     max_age: int = 0
     access_log: bool = True
     services: tuple[str, ...] = ()
-    texts: tuple[Path, ...] = ()
+    source_texts: tuple[Path, ...] = ()
     planning: bool = True
 
     @classmethod
@@ -62,13 +62,13 @@ class Settings:
             max_body=_max_body(os.environ),
             timeout=_seconds(os.environ, "HPKG_TIMEOUT", DEFAULT_TIMEOUT),
             write_timeout=_seconds(os.environ, "HPKG_WRITE_TIMEOUT", DEFAULT_WRITE_TIMEOUT),
-            keeper=Path(os.environ["HPKG_KEEPER"]) if os.environ.get("HPKG_KEEPER") else None,
-            cache_bytes=_whole_number(os.environ, "HPKG_CACHE", DEFAULT_CACHE),
+            dispatcher_folder=Path(os.environ["HPKG_KEEPER"]) if os.environ.get("HPKG_KEEPER") else None,
+            cache_bytes=_whole_number(os.environ, "HPKG_CACHE", DEFAULT_CACHE_BYTES),
             max_age=_whole_number(os.environ, "HPKG_MAX_AGE", 0),
-            access_log=_switch(os.environ, "HPKG_ACCESS_LOG"),
+            access_log=_on_or_off(os.environ, "HPKG_ACCESS_LOG"),
             services=_services(os.environ),
-            texts=tuple(Path(name) for name in os.environ.get("HPKG_TEXT", "").split(os.pathsep) if name),
-            planning=_switch(os.environ, "HPKG_PLAN"),
+            source_texts=tuple(Path(name) for name in os.environ.get("HPKG_TEXT", "").split(os.pathsep) if name),
+            planning=_on_or_off(os.environ, "HPKG_PLAN"),
         )
 
 
@@ -80,7 +80,7 @@ def _data_folder(environment: Mapping[str, str]) -> Path:
     return folder
 
 
-def _default_graph(environment: Mapping[str, str]) -> DefaultGraph:
+def _default_graph(environment: Mapping[str, str]) -> DefaultGraphMode:
     match environment.get("HPKG_DEFAULT_GRAPH", "union"):
         case "union":
             return "union"
@@ -118,12 +118,12 @@ def _whole_number(environment: Mapping[str, str], name: str, default: int) -> in
 def _services(environment: Mapping[str, str]) -> tuple[str, ...]:
     hosts = [host.strip().lower() for host in environment.get("HPKG_SERVICES", "").split(",") if host.strip()]
     for host in hosts:
-        if not _HOST.fullmatch(host):
+        if not _HOST_PATTERN.fullmatch(host):
             raise ConfigurationError(f"HPKG_SERVICES must be hosts with or without a port, not {host!r}.")
     return tuple(dict.fromkeys(hosts))
 
 
-def _switch(environment: Mapping[str, str], name: str) -> bool:
+def _on_or_off(environment: Mapping[str, str], name: str) -> bool:
     match environment.get(name, "on"):
         case "on":
             return True

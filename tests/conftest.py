@@ -13,7 +13,7 @@ import requests
 from hypothesis import settings
 
 from kg.changes import data_folder
-from kg.changes.data_folder import Build
+from kg.changes.data_folder import BuiltGraph
 
 START_SECONDS = 60
 settings.register_profile("ci", derandomize=True)
@@ -23,8 +23,8 @@ ARTICLE = Path(__file__).parents[2] / "shared" / "article" / "dnhn-94474.txt"
 
 
 @pytest.fixture(scope="session")
-def built() -> Build:
-    return data_folder.build()
+def built() -> BuiltGraph:
+    return data_folder.build_graph()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kg.changes.data_folder import Build
+from kg.changes.data_folder import BuiltGraph
 from kg.engine.protocol import QueryRequest
 from kg.engine.query import answer
 from kg.rdf.formats import TSV
@@ -20,7 +20,7 @@ def test_there_are_enough_questions_and_each_folder_is_one() -> None:
 
 
 @pytest.mark.parametrize("folder", QUESTIONS, ids=lambda folder: folder.name)
-def test_question(built: Build, folder: Path) -> None:
+def test_question(built: BuiltGraph, folder: Path) -> None:
     text = (folder / "query.rq").read_text(encoding="utf-8")
     assert text.startswith("# vi: "), "the question stands first, in Vietnamese"
     assert "\n# en: " in text, "and in English"

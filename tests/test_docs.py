@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from kg.changes import data_folder
-from kg.changes.data_folder import Build
+from kg.changes.data_folder import BuiltGraph
 from kg.rdf.namespaces import ONTOLOGY, compact
 from service import create_app
 from service.settings import Settings
@@ -136,7 +136,7 @@ def documented(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-def test_every_own_term_is_documented(built: Build) -> None:
+def test_every_own_term_is_documented(built: BuiltGraph) -> None:
     rows = built.engine.select(
         f"SELECT DISTINCT ?term {{ ?term <http://www.w3.org/2000/01/rdf-schema#isDefinedBy> <{ONTOLOGY}> }}"
     )
@@ -145,7 +145,7 @@ def test_every_own_term_is_documented(built: Build) -> None:
     assert [row["term"].value for row in rows if row["term"].value.partition("#")[2] not in text] == []
 
 
-def test_every_shape_is_documented(built: Build) -> None:
+def test_every_shape_is_documented(built: BuiltGraph) -> None:
     rows = built.engine.select(
         """PREFIX sh: <http://www.w3.org/ns/shacl#> SELECT DISTINCT ?shape {
            ?shape a sh:NodeShape ; sh:targetClass|sh:targetSubjectsOf|sh:targetObjectsOf|sh:target ?target }"""
@@ -155,7 +155,7 @@ def test_every_shape_is_documented(built: Build) -> None:
     assert [row["shape"].value for row in rows if f"`{compact(row['shape'].value)}`" not in text] == []
 
 
-def test_every_route_is_documented(built: Build, tmp_path: Path) -> None:
+def test_every_route_is_documented(built: BuiltGraph, tmp_path: Path) -> None:
     data_folder.save(built, tmp_path)
     routes = {rule.rule.split("<")[0] for rule in create_app(Settings(data=tmp_path)).url_map.iter_rules()}
     text = documented("docs/http.md")

@@ -11,12 +11,12 @@ from kg.rdf.formats import rdf_format_of_file
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, in_graph, parse
 from kg.rdf.namespaces import HPSH, SH, graph_iri
 from kg.validation import shacl
-from kg.validation.report import VIOLATION, Finding, Report
+from kg.validation.report import VIOLATION, Finding, ValidationReport
 
 FOLDER = Path(__file__).parent / "shapes"
 CASES = sorted(path for path in FOLDER.rglob("*.*") if path.suffix in {".ttl", ".trig"})
 CONTEXT = {graph_iri(name) for name in ("ontology", "vocabulary", "entities")}
-_shapes = cache(data_folder.own_shapes)
+_shapes = cache(data_folder.read_project_shapes)
 
 
 def shape_names() -> set[str]:
@@ -29,12 +29,12 @@ def shape_names() -> set[str]:
 
 
 @cache
-def context() -> tuple[tuple[Quad, ...], Report]:
+def context() -> tuple[tuple[Quad, ...], ValidationReport]:
     quads = tuple(q for q in resources.curated_quads() if getattr(q.graph_name, "value", "") in CONTEXT)
     return quads, shacl.validate(quads, _shapes())
 
 
-def judge(path: Path) -> Report:
+def judge(path: Path) -> ValidationReport:
     quads = parse(path.read_bytes(), rdf_format_of_file(path.name))
     placed = [
         in_graph([quad], NamedNode(graph_iri("source/example")))[0]
@@ -65,7 +65,7 @@ def test_valid(case: Path) -> None:
     report = judge(case)
     shape = case.parts[-3]
     assert [item for item in report.findings if names_shape(item, shape)] == []
-    assert report.of(VIOLATION) == ()
+    assert report.with_severity(VIOLATION) == ()
 
 
 @pytest.mark.parametrize(

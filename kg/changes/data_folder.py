@@ -24,52 +24,52 @@ from pathlib import Path
 from typing import Any, Final
 
 from kg import resources
-from kg.changes.journal import BASE_HASH, BASE_MANIFEST, Entry, Journal, Release
-from kg.changes.journal import FILE as JOURNAL
-from kg.changes.locks import if_free
-from kg.changes.rules import expanded
-from kg.changes.upgrade import named_alike, release_delta
+from kg.changes.journal import BASE_HASH, BASE_MANIFEST, CommitDraft, Journal, Release
+from kg.changes.journal import JOURNAL_FILE as JOURNAL
+from kg.changes.locks import try_lock
+from kg.changes.rules import materialised_engine
+from kg.changes.upgrade import align_release_blank_nodes, upgrade_delta
 from kg.engine.counting import count, counts_from_json, counts_to_json
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Counts, Delta
+from kg.engine.protocol import DatasetStatistics, Delta
 from kg.errors import ConfigurationError, ConflictError, KgError, RdfSyntaxError
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import NamedNode, Quad, canonical_nquads, read, term_text, write
 from kg.validation import report as findings
 from kg.validation import shacl
-from kg.validation.incremental import Gate
-from kg.validation.report import Finding, Report
+from kg.validation.incremental import IncrementalValidator
+from kg.validation.report import Finding, ValidationReport
 from kg.validation.shacl import SHAPES_GRAPH, Shapes
 
-DATASET: Final = "dataset.nq"
-MANIFEST: Final = BASE_MANIFEST
-VERDICT: Final = "report.json"
-SNAPSHOTS: Final = 2
+DATASET_FILE: Final = "dataset.nq"
+MANIFEST_FILE: Final = BASE_MANIFEST
+REPORT_FILE: Final = "report.json"
+SNAPSHOTS_KEPT: Final = 2
 """How many snapshots are kept."""
-SNAPSHOT_EVERY: Final = 500
+SNAPSHOT_INTERVAL: Final = 500
 """After how many commits another snapshot is due."""
-PROJECT: Final = "haiphong-kg"
+RELEASE_AGENT: Final = "haiphong-kg"
 """Who signs the commit of a release."""
 
-ReleaseJudge = Callable[[EmbeddedEngine, Delta], Report]
+ReleaseValidator = Callable[[EmbeddedEngine, Delta], ValidationReport]
 """Says what a release would add to the findings; the engine is as before it, and is so again afterwards."""
 
-_SNAPSHOT: Final = re.compile(r"snapshot-(\d+)\.json")
-_LOCK: Final = ".snapshot.lock"
-_ATTEMPTS: Final = 8
-_LISTED: Final = 20
+_SNAPSHOT_MANIFEST_NAME: Final = re.compile(r"snapshot-(\d+)\.json")
+_SNAPSHOT_LOCK_FILE: Final = ".snapshot.lock"
+_MAX_ATTEMPTS: Final = 8
+_MAX_LISTED_FINDINGS: Final = 20
 """Findings that a refusal lists."""
 
 _log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Build:
+class BuiltGraph:
     """An assembled graph with the verdict on it and what it holds."""
 
     engine: EmbeddedEngine
-    report: Report
-    counts: Counts
+    report: ValidationReport
+    counts: DatasetStatistics
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -77,24 +77,24 @@ class Build:
         return dict(self.counts.graphs)
 
 
-def own_shapes() -> Shapes:
+def read_project_shapes() -> Shapes:
     """The project's shapes, read and analysed."""
     return shacl.read_shapes(quad for quad in resources.curated_quads() if quad.graph_name == SHAPES_GRAPH)
 
 
-def assemble() -> EmbeddedEngine:
+def assemble_graph() -> EmbeddedEngine:
     """Load the packaged files and materialise the rules, without judging the result."""
-    return expanded(resources.curated_quads())
+    return materialised_engine(resources.curated_quads())
 
 
-def build() -> Build:
+def build_graph() -> BuiltGraph:
     """Assemble the graph and judge all of it."""
-    engine = assemble()
-    report = shacl.validate(engine.quads(), own_shapes())
-    return Build(engine, report, count(engine))
+    engine = assemble_graph()
+    report = shacl.validate(engine.quads(), read_project_shapes())
+    return BuiltGraph(engine, report, count(engine))
 
 
-def save(result: Build, folder: Path) -> Path:
+def save(result: BuiltGraph, folder: Path) -> Path:
     """Write a built graph into a data folder, atomically; returns the file of the dataset.
 
     Where there are commits, it comes as one more of them. Raises ConfigurationError when the folder cannot be
@@ -102,46 +102,48 @@ def save(result: Build, folder: Path) -> Path:
     """
     dataset = canonical_nquads(result.engine.quads())
     digest = hashlib.sha256(dataset).hexdigest()
-    journal = _journal(folder)
-    root = None if journal is None else journal.base
+    journal = _open_journal(folder)
+    root = None if journal is None else journal.base_digest
     if root in {None, digest}:
         _save_base(result, folder, dataset, digest)
     if journal is not None and root is not None:
-        _bring_into(folder, journal, result.engine)
-    return folder / DATASET
+        _upgrade_folder(folder, journal, result.engine)
+    return folder / DATASET_FILE
 
 
-def _save_base(result: Build, folder: Path, dataset: bytes, digest: str) -> None:
+def _save_base(result: BuiltGraph, folder: Path, dataset: bytes, digest: str) -> None:
     manifest = {
         "fingerprint": resources.fingerprint(),
         "sha256": digest,
         "counts": counts_to_json(result.counts),
     }
-    with _writable(folder):
+    with _translate_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / DATASET, dataset)
-        _replace(folder / VERDICT, json.dumps(findings.report_to_json(result.report), ensure_ascii=False).encode())
-        _replace(folder / MANIFEST, (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())
+        _write_atomically(folder / DATASET_FILE, dataset)
+        _write_atomically(
+            folder / REPORT_FILE, json.dumps(findings.report_to_json(result.report), ensure_ascii=False).encode()
+        )
+        _write_atomically(folder / MANIFEST_FILE, (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 @contextlib.contextmanager
-def _writable(folder: Path) -> Iterator[None]:
+def _translate_write_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise ConfigurationError(f"The data folder {folder} cannot be written: {error.strerror}") from error
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _write_atomically(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    _rename(temporary, path)
+    _rename_durably(temporary, path)
 
 
-def _rename(temporary: Path, path: Path) -> None:
+def _rename_durably(temporary: Path, path: Path) -> None:
     """Let a file take the place of another one, durably."""
     temporary.replace(path)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -151,7 +153,7 @@ def _rename(temporary: Path, path: Path) -> None:
         os.close(folder)
 
 
-def _journal(folder: Path) -> Journal | None:
+def _open_journal(folder: Path) -> Journal | None:
     return Journal(folder) if (folder / JOURNAL).exists() else None
 
 
@@ -161,15 +163,15 @@ def load(folder: Path) -> EmbeddedEngine | None:
     While there is no commit, a graph that other packaged files made is none either: it is to be built anew. Raises
     JournalError if the journal cannot be read, IntegrityError if it is not what was once written.
     """
-    journal = _journal(folder)
-    base, root = _manifest(folder / MANIFEST), None if journal is None else journal.base
+    journal = _open_journal(folder)
+    base, root = _read_manifest(folder / MANIFEST_FILE), None if journal is None else journal.base_digest
     if journal is None or root is None:
         fresh = base is not None and base.get("fingerprint") == resources.fingerprint()
-        return _held(folder / DATASET, base, str(base["sha256"])) if base is not None and fresh else None
+        return _load_dataset(folder / DATASET_FILE, base, str(base["sha256"])) if base is not None and fresh else None
     root = str((base or {}).get("sha256", root)) if root == BASE_HASH else root
-    engine = _from_snapshot(folder, journal, root)
+    engine = _load_newest_snapshot(folder, journal, root)
     if engine is None and base is not None and base.get("sha256") == root:
-        engine = _held(folder / DATASET, base, root)
+        engine = _load_dataset(folder / DATASET_FILE, base, root)
     if engine is not None:
         replay(engine, journal)
     return engine
@@ -177,16 +179,16 @@ def load(folder: Path) -> EmbeddedEngine | None:
 
 def replay(engine: EmbeddedEngine, journal: Journal) -> None:
     """Let an engine follow all commits that it has not seen."""
-    for commit in journal.since(engine.generation):
-        engine.follow(commit.delta, commit.number)
+    for commit in journal.commits_since(engine.generation):
+        engine.apply_commit(commit.delta, commit.number)
 
 
-def snapshot_due(engine: EmbeddedEngine, folder: Path) -> bool:
+def is_snapshot_due(engine: EmbeddedEngine, folder: Path) -> bool:
     """Whether an engine is so far ahead of the newest snapshot that another one saves time at the next start."""
-    return engine.generation - max(_snapshots(folder), default=0) >= SNAPSHOT_EVERY
+    return engine.generation - max(_snapshot_numbers(folder), default=0) >= SNAPSHOT_INTERVAL
 
 
-def snapshot(engine: EmbeddedEngine, journal: Journal, folder: Path) -> bool:
+def write_snapshot(engine: EmbeddedEngine, journal: Journal, folder: Path) -> bool:
     """Write what an engine holds, so that the next start need not replay what led to it; older snapshots are removed.
 
     Nothing is done, and false returned, before the first commit and while another process writes a snapshot. Raises
@@ -195,30 +197,30 @@ def snapshot(engine: EmbeddedEngine, journal: Journal, folder: Path) -> bool:
     number = engine.generation
     if number == 0:
         return False
-    digest = journal.page(number + 1, 1)[0].hash
-    with _writable(folder), _alone(folder) as alone:
+    digest = journal.list_summaries(number + 1, 1)[0].hash
+    with _translate_write_errors(folder), _snapshot_lock(folder) as alone:
         if alone:
-            _write_snapshot(engine, digest, folder, number)
+            _write_snapshot_files(engine, digest, folder, number)
     return alone
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
+def _snapshot_lock(folder: Path) -> Iterator[bool]:
     """Yields whether nobody else writes a snapshot; what those left that were killed at it is removed."""
-    with if_free(folder / _LOCK) as free:
+    with try_lock(folder / _SNAPSHOT_LOCK_FILE) as free:
         if free:
-            _remove(folder.glob(".snapshot-*"))
+            _remove_files(folder.glob(".snapshot-*"))
         try:
             yield free
         except OSError:
-            _remove(folder.glob(".snapshot-*"))
+            _remove_files(folder.glob(".snapshot-*"))
             raise
 
 
-def _write_snapshot(engine: EmbeddedEngine, commit: str, folder: Path, number: int) -> None:
+def _write_snapshot_files(engine: EmbeddedEngine, commit: str, folder: Path, number: int) -> None:
     dataset, manifest = _snapshot_files(folder, number)
-    known = engine.counts
-    empty = engine.graphs() - {NamedNode(iri) for iri in engine.graph_sizes()}
+    known = engine.statistics
+    empty = engine.named_graphs() - {NamedNode(iri) for iri in engine.graph_sizes()}
     temporary = dataset.with_name(f".{dataset.name}.{os.getpid()}")
     with temporary.open("w+b") as file:
         write(engine.quads(), file, NQUADS)
@@ -234,26 +236,32 @@ def _write_snapshot(engine: EmbeddedEngine, commit: str, folder: Path, number: i
         "counts": None if known is None else counts_to_json(known),
     }
     manifest.unlink(missing_ok=True)
-    _rename(temporary, dataset)
-    _replace(manifest, (json.dumps(content, ensure_ascii=False) + "\n").encode())
-    kept = {path for other in sorted(_snapshots(folder))[-SNAPSHOTS:] for path in _snapshot_files(folder, other)}
-    _remove(path for path in sorted(folder.glob("snapshot-*")) if path not in kept)
+    _rename_durably(temporary, dataset)
+    _write_atomically(manifest, (json.dumps(content, ensure_ascii=False) + "\n").encode())
+    kept = {
+        path for other in sorted(_snapshot_numbers(folder))[-SNAPSHOTS_KEPT:] for path in _snapshot_files(folder, other)
+    }
+    _remove_files(path for path in sorted(folder.glob("snapshot-*")) if path not in kept)
 
 
 def _snapshot_files(folder: Path, number: int) -> tuple[Path, Path]:
     return folder / f"snapshot-{number}.nq", folder / f"snapshot-{number}.json"
 
 
-def _snapshots(folder: Path) -> list[int]:
-    return [int(match[1]) for path in folder.glob("snapshot-*.json") if (match := _SNAPSHOT.fullmatch(path.name))]
+def _snapshot_numbers(folder: Path) -> list[int]:
+    return [
+        int(match[1])
+        for path in folder.glob("snapshot-*.json")
+        if (match := _SNAPSHOT_MANIFEST_NAME.fullmatch(path.name))
+    ]
 
 
-def _remove(paths: Iterator[Path]) -> None:
+def _remove_files(paths: Iterator[Path]) -> None:
     for path in paths:
         path.unlink(missing_ok=True)
 
 
-def _manifest(path: Path) -> dict[str, Any] | None:
+def _read_manifest(path: Path) -> dict[str, Any] | None:
     try:
         manifest = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -261,40 +269,40 @@ def _manifest(path: Path) -> dict[str, Any] | None:
     return manifest if isinstance(manifest, dict) and isinstance(manifest.get("sha256"), str) else None
 
 
-def _from_snapshot(folder: Path, journal: Journal, root: str) -> EmbeddedEngine | None:
+def _load_newest_snapshot(folder: Path, journal: Journal, root: str) -> EmbeddedEngine | None:
     """What the newest snapshot holds that is whole and fits the journal."""
-    for number in sorted(_snapshots(folder), reverse=True):
+    for number in sorted(_snapshot_numbers(folder), reverse=True):
         dataset, path = _snapshot_files(folder, number)
-        manifest = _manifest(path)
-        if manifest is not None and _fits(manifest, journal, number):
+        manifest = _read_manifest(path)
+        if manifest is not None and _matches_journal(manifest, journal, number):
             with contextlib.suppress(RdfSyntaxError, TypeError):
-                engine = _held(dataset, manifest, root)
+                engine = _load_dataset(dataset, manifest, root)
                 if engine is not None:
-                    engine.follow(Delta(created=frozenset(map(NamedNode, manifest["empty"]))), number)
+                    engine.apply_commit(Delta(created=frozenset(map(NamedNode, manifest["empty"]))), number)
                     return engine
     return None
 
 
-def _fits(manifest: dict[str, Any], journal: Journal, number: int) -> bool:
+def _matches_journal(manifest: dict[str, Any], journal: Journal, number: int) -> bool:
     """Whether a snapshot is of a commit of this journal."""
-    found = journal.page(number + 1, 1)
+    found = journal.list_summaries(number + 1, 1)
     given = manifest.get("generation"), manifest.get("hash")
     return bool(found) and given == (number, found[0].hash) and found[0].number == number and "empty" in manifest
 
 
-def _held(path: Path, manifest: dict[str, Any], root: str) -> EmbeddedEngine | None:
+def _load_dataset(path: Path, manifest: dict[str, Any], root: str) -> EmbeddedEngine | None:
     """What a file holds, if it is the one that its manifest describes; `root` names the dataset over all commits."""
     try:
         with path.open("rb") as dataset:
             if manifest["sha256"] != hashlib.file_digest(dataset, "sha256").hexdigest():
                 return None
             dataset.seek(0)
-            return EmbeddedEngine(read(dataset, NQUADS), root[:16], _counts_of(manifest))
+            return EmbeddedEngine(read(dataset, NQUADS), root[:16], _counts_from_manifest(manifest))
     except (OSError, ValueError):
         return None
 
 
-def _counts_of(manifest: dict[str, Any]) -> Counts | None:
+def _counts_from_manifest(manifest: dict[str, Any]) -> DatasetStatistics | None:
     """What a manifest says that the dataset holds; None if it says nothing that can be read."""
     try:
         return counts_from_json(manifest["counts"])
@@ -302,7 +310,7 @@ def _counts_of(manifest: dict[str, Any]) -> Counts | None:
         return None
 
 
-def open_or_build(folder: Path, judge: ReleaseJudge | None = None) -> EmbeddedEngine:
+def open_or_build(folder: Path, judge: ReleaseValidator | None = None) -> EmbeddedEngine:
     """Open the graph of a data folder, building and judging it first where that is needed.
 
     A new release comes as a commit if there are commits, judged by the gate unless another judge is given; if it
@@ -311,90 +319,93 @@ def open_or_build(folder: Path, judge: ReleaseJudge | None = None) -> EmbeddedEn
     """
     engine = load(folder)
     if engine is None:
-        return _built_into(folder)
-    journal = _journal(folder)
-    if journal is not None and journal.last and _fingerprint(folder, journal) != resources.fingerprint():
+        return _build_into(folder)
+    journal = _open_journal(folder)
+    if journal is not None and journal.last_number and _release_fingerprint(folder, journal) != resources.fingerprint():
         try:
-            _bring(engine, folder, journal, assemble(), judge)
+            _commit_release(engine, folder, journal, assemble_graph(), judge)
         except KgError as error:
             _log.error("%s The graph is served as it was before the release.", error)
     return engine
 
 
-def _built_into(folder: Path) -> EmbeddedEngine:
-    result = build()
+def _build_into(folder: Path) -> EmbeddedEngine:
+    result = build_graph()
     if not result.report.admissible:
         raise ConfigurationError("The packaged graph violates its shapes; `hpkg build` lists the findings.")
     save(result, folder)
     return load(folder) or result.engine
 
 
-def _fingerprint(folder: Path, journal: Journal) -> str | None:
+def _release_fingerprint(folder: Path, journal: Journal) -> str | None:
     """Of which release the packaged part of a graph is."""
-    return journal.fingerprint or (_manifest(folder / MANIFEST) or {}).get("fingerprint")
+    return journal.release_fingerprint or (_read_manifest(folder / MANIFEST_FILE) or {}).get("fingerprint")
 
 
-def _bring_into(folder: Path, journal: Journal, packaged: EmbeddedEngine) -> None:
+def _upgrade_folder(folder: Path, journal: Journal, packaged: EmbeddedEngine) -> None:
     engine = load(folder)
     if engine is None:
         raise ConfigurationError(
             f"What the commits in {folder / JOURNAL} begin with is lost, damaged or another dataset: restore "
-            f"{DATASET} and {MANIFEST}, or a snapshot, from a backup. The journal is whole; nothing was changed."
+            f"{DATASET_FILE} and {MANIFEST_FILE}, or a snapshot, from a backup. "
+            "The journal is whole; nothing was changed."
         )
-    if _fingerprint(folder, journal) != resources.fingerprint():
-        _bring(engine, folder, journal, packaged, None)
+    if _release_fingerprint(folder, journal) != resources.fingerprint():
+        _commit_release(engine, folder, journal, packaged, None)
 
 
-def _bring(
-    engine: EmbeddedEngine, folder: Path, journal: Journal, packaged: EmbeddedEngine, judge: ReleaseJudge | None
+def _commit_release(
+    engine: EmbeddedEngine, folder: Path, journal: Journal, packaged: EmbeddedEngine, judge: ReleaseValidator | None
 ) -> None:
     """Change what an engine holds from the release that it has to the packaged one, by a commit."""
-    for _ in range(_ATTEMPTS):
-        old = _release(folder, journal)
-        release = Release(resources.fingerprint(), named_alike(packaged.quads(), old))
-        delta = release_delta(engine, old, release.quads)
+    for _ in range(_MAX_ATTEMPTS):
+        old = _read_release_quads(folder, journal)
+        release = Release(resources.fingerprint(), align_release_blank_nodes(packaged.quads(), old))
+        delta = upgrade_delta(engine, old, release.quads)
         if not delta:
-            journal.adopt(release)
+            journal.adopt_release(release)
             return
-        report = (judge or Gate(own_shapes()).judge)(engine, delta)
+        report = (judge or IncrementalValidator(read_project_shapes()).validate_change)(engine, delta)
         if not report.admissible:
-            raise ConfigurationError(_refusal(report))
+            raise ConfigurationError(_refusal_message(report))
         try:
-            commit = journal.append(_entry(delta, report, release), engine.generation)
+            commit = journal.append(_release_draft(delta, report, release), engine.generation)
         except ConflictError:
             replay(engine, journal)
-            if journal.fingerprint == release.fingerprint:
+            if journal.release_fingerprint == release.fingerprint:
                 return
             continue
-        engine.follow(delta, commit.number)
+        engine.apply_commit(delta, commit.number)
         return
     raise ConflictError("The new release could not come: other changes came first again and again.")
 
 
-def _entry(delta: Delta, report: Report, release: Release) -> Entry:
+def _release_draft(delta: Delta, report: ValidationReport, release: Release) -> CommitDraft:
     message = f"Release {resources.project_version()}"
-    return Entry(PROJECT, message, "", delta, report, release=release)
+    return CommitDraft(RELEASE_AGENT, message, "", delta, report, release=release)
 
 
-def _release(folder: Path, journal: Journal) -> frozenset[Quad]:
+def _read_release_quads(folder: Path, journal: Journal) -> frozenset[Quad]:
     """The release that a graph has: the last one that came as a commit, else the base."""
-    kept = journal.release()
+    kept = journal.read_release()
     if kept is not None:
         return kept.quads
-    manifest = _manifest(folder / MANIFEST)
-    base = None if manifest is None else _held(folder / DATASET, manifest, "")
+    manifest = _read_manifest(folder / MANIFEST_FILE)
+    base = None if manifest is None else _load_dataset(folder / DATASET_FILE, manifest, "")
     if base is None:
-        raise ConfigurationError(f"A new release cannot come: {folder / DATASET}, which it is compared with, is lost.")
+        raise ConfigurationError(
+            f"A new release cannot come: {folder / DATASET_FILE}, which it is compared with, is lost."
+        )
     return frozenset(base.quads())
 
 
-def _refusal(report: Report) -> str:
-    violations = report.of(findings.VIOLATION)
-    listed = "".join(f"\n  {_line(item)}" for item in violations[:_LISTED])
-    more = f"\n  and {len(violations) - _LISTED} more" if len(violations) > _LISTED else ""
+def _refusal_message(report: ValidationReport) -> str:
+    violations = report.with_severity(findings.VIOLATION)
+    listed = "".join(f"\n  {_finding_line(item)}" for item in violations[:_MAX_LISTED_FINDINGS])
+    more = f"\n  and {len(violations) - _MAX_LISTED_FINDINGS} more" if len(violations) > _MAX_LISTED_FINDINGS else ""
     return f"The new release does not go together with what was changed locally:{listed}{more}\nNothing was changed."
 
 
-def _line(item: Finding) -> str:
+def _finding_line(item: Finding) -> str:
     where = " ".join(filter(None, (term_text(item.focus), item.path_text)))
     return f"{where}: {item.message('en')} ({term_text(item.shape)})"

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-_SHORTEST_PAUSE: Final = 0.0005
-_LONGEST_PAUSE: Final = 0.01
+_MIN_RETRY_DELAY: Final = 0.0005
+_MAX_RETRY_DELAY: Final = 0.01
 
 
 @contextlib.contextmanager
-def if_free(path: Path) -> Iterator[bool]:
+def try_lock(path: Path) -> Iterator[bool]:
     """Hold the lock of a file meanwhile, if nobody has it: yields whether so. Raises OSError if it cannot be opened."""
     with path.open("ab") as lock:
         try:
@@ -25,7 +25,7 @@ def if_free(path: Path) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def in_turn(path: Path, patience: float) -> Iterator[None]:
+def lock_with_timeout(path: Path, timeout: float) -> Iterator[None]:
     """Hold the lock of a file meanwhile; raises TimeoutError if others have it for so many seconds.
 
     In a folder that cannot be written nobody waits: whatever needs the lock will say that nothing can be written.
@@ -36,14 +36,14 @@ def in_turn(path: Path, patience: float) -> Iterator[None]:
         yield
         return
     try:
-        _wait_for(lock, time.monotonic() + patience)
+        _acquire(lock, time.monotonic() + timeout)
         yield
     finally:
         os.close(lock)
 
 
-def _wait_for(lock: int, end: float) -> None:
-    pause = _SHORTEST_PAUSE
+def _acquire(lock: int, end: float) -> None:
+    pause = _MIN_RETRY_DELAY
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -51,6 +51,6 @@ def _wait_for(lock: int, end: float) -> None:
             if time.monotonic() > end:
                 raise TimeoutError from None
             time.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pause = min(pause * 2, _MAX_RETRY_DELAY)
         else:
             return

@@ -7,33 +7,33 @@ from kg.engine.protocol import Delta
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import Quad, serialize
 
-MEDIA_TYPE: Final = "application/rdf-patch"
+RDF_PATCH_MEDIA_TYPE: Final = "application/rdf-patch"
 
 
-def rdf_patch(delta: Delta, identity: str, previous: str | None) -> str:
+def serialize_rdf_patch(delta: Delta, identity: str, previous: str | None) -> str:
     """Write a delta as one transaction; blank nodes are written as `<_:name>`, so that they are those of the store.
 
     `identity` and `previous` are IRIs of this patch and of the one before it, for the header.
     """
-    return "".join(f"{line}\n" for line in _lines(delta, identity, previous))
+    return "".join(f"{line}\n" for line in _patch_lines(delta, identity, previous))
 
 
-def _lines(delta: Delta, identity: str, previous: str | None) -> Iterator[str]:
+def _patch_lines(delta: Delta, identity: str, previous: str | None) -> Iterator[str]:
     yield f"H id <{identity}> ."
     if previous is not None:
         yield f"H prev <{previous}> ."
     yield "TX ."
-    yield from (f"D {line}" for line in _statements(delta.removed))
-    yield from (f"A {line}" for line in _statements(delta.added))
+    yield from (f"D {line}" for line in _quad_lines(delta.removed))
+    yield from (f"A {line}" for line in _quad_lines(delta.added))
     yield "TC ."
 
 
-def _statements(quads: Iterable[Quad]) -> list[str]:
+def _quad_lines(quads: Iterable[Quad]) -> list[str]:
     lines = serialize(quads, NQUADS).splitlines()  # of bytes: a text has more ends of lines than N-Quads have
-    return sorted(" ".join(map(_term, _split(line.decode()))) for line in lines)
+    return sorted(" ".join(map(_patch_term, _split_terms(line.decode()))) for line in lines)
 
 
-def _split(line: str) -> Iterator[str]:
+def _split_terms(line: str) -> Iterator[str]:
     """Cut a line of N-Quads at the spaces that stand outside literals."""
     start, quoted, escaped = 0, False, False
     for index, sign in enumerate(line):
@@ -49,5 +49,5 @@ def _split(line: str) -> Iterator[str]:
     yield line[start:]
 
 
-def _term(text: str) -> str:
+def _patch_term(text: str) -> str:
     return f"<{text}>" if text.startswith("_:") else text

@@ -17,16 +17,16 @@ from kg.rdf.io import BlankNode, NamedNode, Quad, Resource, Triple, in_graph
 from kg.rdf.namespaces import OWL, SKOS, SPARQL_PREFIXES, graph_iri
 from kg.resources import TextFile, rules
 
-ORDER: Final = ("asserted", "derived", "issues")
+RULE_GRAPHS: Final = ("asserted", "derived", "issues")
 """The graphs that rules fill, in the order in which they build on each other."""
-MANY: Final = 500
+MAX_RESTRICTION_VALUES: Final = 500
 """Values of the restriction from which on a rule is run for everything."""
 
-_RESTRICTION: Final = re.compile(r"# restrict: (.+)")
-_ASK_FIRST: Final = "# ask first"
+_RESTRICTION_COMMENT: Final = re.compile(r"# restrict: (.+)")
+_ASK_FIRST_COMMENT: Final = "# ask first"
 _ANY_INDICATOR: Final = re.compile(r"variableMeasured \?")
 _INDICATOR: Final = re.compile(r"variableMeasured indicator:([\w-]+)")
-_TOUCHED: Final = (
+_AFFECTED_CLAIMS_QUERY: Final = (
     SPARQL_PREFIXES
     + """
 SELECT DISTINCT ?claim ?about ?indicator {
@@ -40,7 +40,7 @@ SELECT DISTINCT ?claim ?about ?indicator {
   OPTIONAL { ?claim schema:variableMeasured ?indicator }
 }"""
 )
-_NAMED_BY: Final = (
+_LABEL_DEPENDENTS_QUERY: Final = (
     SPARQL_PREFIXES
     + """
 SELECT DISTINCT ?claim ?about ?indicator {
@@ -49,8 +49,8 @@ SELECT DISTINCT ?claim ?about ?indicator {
   OPTIONAL { ?claim schema:variableMeasured ?indicator }
 } LIMIT LIMITED"""
 )
-_NAMES: Final = frozenset({SKOS + "prefLabel", SKOS + "notation"})
-_SYMMETRIC: Final = NamedNode(OWL + "SymmetricProperty")
+_LABEL_PROPERTIES: Final = frozenset({SKOS + "prefLabel", SKOS + "notation"})
+_SYMMETRIC_PROPERTY: Final = NamedNode(OWL + "SymmetricProperty")
 
 
 def target_graph(rule: TextFile) -> str:
@@ -61,7 +61,7 @@ def target_graph(rule: TextFile) -> str:
 def materialise(engine: EmbeddedEngine, using: Iterable[TextFile] | None = None) -> None:
     """Run all rules over the union of the graphs and add what they construct."""
     chosen = tuple(rules() if using is None else using)
-    for name in ORDER:
+    for name in RULE_GRAPHS:
         made = [
             quad
             for rule in chosen
@@ -71,7 +71,7 @@ def materialise(engine: EmbeddedEngine, using: Iterable[TextFile] | None = None)
         engine.extend(made)
 
 
-def expanded(quads: Iterable[Quad]) -> EmbeddedEngine:
+def materialised_engine(quads: Iterable[Quad]) -> EmbeddedEngine:
     """A new engine that holds the quads and all that the rules make of them."""
     engine = EmbeddedEngine(quads)
     materialise(engine)
@@ -79,22 +79,24 @@ def expanded(quads: Iterable[Quad]) -> EmbeddedEngine:
 
 
 @dataclass(frozen=True)
-class _Touched:
+class _AffectedClaims:
     """What of the claims a change touches: the claims themselves, and what they are about, with their indicators.
 
     `everything` says that it is too much to be listed.
     """
 
     claims: frozenset[NamedNode]
-    measured: frozenset[tuple[NamedNode, NamedNode]]
+    measurements: frozenset[tuple[NamedNode, NamedNode]]
     everything: bool = False
 
-    def __or__(self, other: "_Touched") -> "_Touched":
-        return _Touched(self.claims | other.claims, self.measured | other.measured, self.everything or other.everything)
+    def __or__(self, other: "_AffectedClaims") -> "_AffectedClaims":
+        return _AffectedClaims(
+            self.claims | other.claims, self.measurements | other.measurements, self.everything or other.everything
+        )
 
     @property
     def indicators(self) -> frozenset[str]:
-        return frozenset(indicator.value for _, indicator in self.measured)
+        return frozenset(indicator.value for _, indicator in self.measurements)
 
     def values(self, variables: tuple[str, ...]) -> frozenset[tuple[NamedNode, ...]]:
         """What the variables of a restriction may be."""
@@ -102,74 +104,82 @@ class _Touched:
             case ("?claim",):
                 return frozenset((claim,) for claim in self.claims)
             case ("?about",):
-                return frozenset((about,) for about, _ in self.measured)
+                return frozenset((about,) for about, _ in self.measurements)
             case ("?about", "?indicator"):
-                return self.measured
+                return self.measurements
         raise ValueError(f"a rule is restricted by {' '.join(variables)}, which is not known here")
 
 
-def expansion(engine: EmbeddedEngine, delta: Delta, using: Iterable[TextFile] | None = None) -> Delta:
+def expand_delta(engine: EmbeddedEngine, delta: Delta, using: Iterable[TextFile] | None = None) -> Delta:
     """A change with all that follows from it by the rules; the engine is as it was before, and is so again."""
     chosen = tuple(rules() if using is None else using)
-    for name in ORDER:
-        followed = _followed(engine, delta, [rule for rule in chosen if target_graph(rule) == name], name)
-        delta = delta.then(followed)
+    for name in RULE_GRAPHS:
+        followed = _derive_graph_delta(engine, delta, [rule for rule in chosen if target_graph(rule) == name], name)
+        delta = delta.followed_by(followed)
     return delta
 
 
-def _followed(engine: EmbeddedEngine, delta: Delta, using: list[TextFile], name: str) -> Delta:
+def _derive_graph_delta(engine: EmbeddedEngine, delta: Delta, using: list[TextFile], name: str) -> Delta:
     """What the rules of one graph make of a change, as against the state after it."""
     if not (delta.added or delta.removed) or not using:
         return Delta()
-    before = _touched(engine, delta)
-    with engine.applied(delta):
-        touched = before | _touched(engine, delta)
-        texts = [text for rule in using if (text := _restricted(rule, touched)) is not None]
-        after = _made(engine, texts, name)
+    before = _affected_claims(engine, delta)
+    with engine.temporarily_applied(delta):
+        touched = before | _affected_claims(engine, delta)
+        texts = [text for rule in using if (text := _restrict_rule(rule, touched)) is not None]
+        after = _construct_quads(engine, texts, name)
         held = {quad for quad in after if engine.holds(quad)}
-    stale = _made(engine, texts, name) - after
-    with engine.applied(delta):
+    stale = _construct_quads(engine, texts, name) - after
+    with engine.temporarily_applied(delta):
         removed = frozenset(quad for quad in stale if engine.holds(quad))
     return Delta(added=frozenset(after - held), removed=removed)
 
 
-def _made(engine: EmbeddedEngine, texts: list[str], name: str) -> frozenset[Quad]:
+def _construct_quads(engine: EmbeddedEngine, texts: list[str], name: str) -> frozenset[Quad]:
     graph = NamedNode(graph_iri(name))
-    matching = (text for text in texts if _matches(engine, text))
+    matching = (text for text in texts if _may_match(engine, text))
     return frozenset(quad for text in matching for quad in in_graph(engine.construct(text), graph))
 
 
-def _matches(engine: EmbeddedEngine, text: str) -> bool:
+def _may_match(engine: EmbeddedEngine, text: str) -> bool:
     """Whether the first part of a rule has a match; true if it does not say what is asked first."""
     head, _, pattern = text.partition("\nWHERE {")
-    first, marker, _ = pattern.partition(_ASK_FIRST)
+    first, marker, _ = pattern.partition(_ASK_FIRST_COMMENT)
     prefixes = head.partition("\nCONSTRUCT")[0]
     return not marker or bool(engine.select(f"{prefixes}\nSELECT (1 AS ?match) WHERE {{{first}}} LIMIT 1"))
 
 
-def _touched(engine: EmbeddedEngine, delta: Delta) -> _Touched:
+def _affected_claims(engine: EmbeddedEngine, delta: Delta) -> _AffectedClaims:
     """What a change touches, in the state that the engine has: figures, their parts, and those that are named anew."""
     quads = delta.added | delta.removed
-    nodes = {node for quad in quads for node in _named(engine, quad.subject)}
-    named = {quad.subject for quad in quads if quad.predicate.value in _NAMES and isinstance(quad.subject, NamedNode)}
-    if len(nodes) > MANY or any(quad.object == _SYMMETRIC for quad in quads):
-        return _Touched(frozenset(), frozenset(), everything=True)
-    rows = list(engine.select(_TOUCHED.replace("NODES", _listed(nodes))))
+    nodes = {node for quad in quads for node in _owning_nodes(engine, quad.subject)}
+    named = {
+        quad.subject
+        for quad in quads
+        if quad.predicate.value in _LABEL_PROPERTIES and isinstance(quad.subject, NamedNode)
+    }
+    if len(nodes) > MAX_RESTRICTION_VALUES or any(quad.object == _SYMMETRIC_PROPERTY for quad in quads):
+        return _AffectedClaims(frozenset(), frozenset(), everything=True)
+    rows = list(engine.select(_AFFECTED_CLAIMS_QUERY.replace("NODES", _join_iris(nodes))))
     if named:
-        rows += engine.select(_NAMED_BY.replace("NODES", _listed(named)).replace("LIMITED", str(MANY + 1)))
-    return _Touched(
+        rows += engine.select(
+            _LABEL_DEPENDENTS_QUERY.replace("NODES", _join_iris(named)).replace(
+                "LIMITED", str(MAX_RESTRICTION_VALUES + 1)
+            )
+        )
+    return _AffectedClaims(
         claims=frozenset(row["claim"] for row in rows if isinstance(row["claim"], NamedNode)),
-        measured=frozenset(
+        measurements=frozenset(
             (about, indicator)
             for row in rows
             if isinstance(about := row.get("about"), NamedNode)
             and isinstance(indicator := row.get("indicator"), NamedNode)
         ),
-        everything=len(rows) > MANY,
+        everything=len(rows) > MAX_RESTRICTION_VALUES,
     )
 
 
-def _named(engine: EmbeddedEngine, node: Resource | Triple) -> Iterator[NamedNode]:
+def _owning_nodes(engine: EmbeddedEngine, node: Resource | Triple) -> Iterator[NamedNode]:
     """A node, or what names a blank one."""
     if isinstance(node, NamedNode):
         yield node
@@ -178,33 +188,33 @@ def _named(engine: EmbeddedEngine, node: Resource | Triple) -> Iterator[NamedNod
         yield from (row["owner"] for row in rows if isinstance(row["owner"], NamedNode))
 
 
-def _listed(nodes: Iterable[NamedNode]) -> str:
+def _join_iris(nodes: Iterable[NamedNode]) -> str:
     return " ".join(sorted(map(str, nodes)))
 
 
-def _restricted(rule: TextFile, touched: _Touched) -> str | None:
+def _restrict_rule(rule: TextFile, touched: _AffectedClaims) -> str | None:
     """The text of a rule for what is touched; None if it has nothing to do with it."""
     if touched.everything:
         return rule.text
-    wanted = _wanted(rule)
+    wanted = _rule_indicators(rule)
     if wanted and not wanted & {indicator.rpartition("/")[2] for indicator in touched.indicators}:
         return None
-    restrictions = {tuple(match.split()) for match in _RESTRICTION.findall(rule.text)}
+    restrictions = {tuple(match.split()) for match in _RESTRICTION_COMMENT.findall(rule.text)}
     if not all(touched.values(variables) for variables in restrictions):
         return None
-    return _RESTRICTION.sub(lambda match: _values(tuple(match[1].split()), touched), rule.text)
+    return _RESTRICTION_COMMENT.sub(lambda match: _values_clause(tuple(match[1].split()), touched), rule.text)
 
 
-def _wanted(rule: TextFile) -> set[str]:
+def _rule_indicators(rule: TextFile) -> set[str]:
     """The indicators of which alone the pattern of a rule speaks; none if it speaks of any."""
     pattern = rule.text.partition("\nWHERE")[2]
     return set() if _ANY_INDICATOR.search(pattern) else set(_INDICATOR.findall(pattern))
 
 
-def _values(variables: tuple[str, ...], touched: _Touched) -> str:
-    rows = sorted(f"({_joined(row)})" for row in touched.values(variables))
+def _values_clause(variables: tuple[str, ...], touched: _AffectedClaims) -> str:
+    rows = sorted(f"({_join_row(row)})" for row in touched.values(variables))
     return f"VALUES ({' '.join(variables)}) {{ {' '.join(rows)} }}"
 
 
-def _joined(row: tuple[NamedNode, ...]) -> str:
+def _join_row(row: tuple[NamedNode, ...]) -> str:
     return " ".join(map(str, row))

@@ -23,7 +23,7 @@ from kg.cli.http_client import Client
 from kg.cli.printing import print_findings
 from kg.engine import remote
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Dataset, QueryRequest
+from kg.engine.protocol import QueryDataset, QueryRequest
 from kg.engine.query import answer, check
 from kg.errors import KgError, UnknownGraphError, UnsupportedFormatError
 from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, TSV, TURTLE, RdfFormat, ResultFormat, by_name
@@ -31,9 +31,9 @@ from kg.rdf.io import NamedNode, Quad, canonical_nquads, canonical_turtle, compr
 from kg.rdf.namespaces import compact, graph_name
 from kg.sources import evidence as anchors
 from kg.validation import shacl
-from kg.workers.main import HostSettings
-from kg.workers.pool_engine import CellsEngine
-from kg.workers.supervisor import supervised
+from kg.workers.main import DispatcherSettings
+from kg.workers.pool_engine import PoolEngine
+from kg.workers.supervisor import running_dispatcher
 
 _LINGER: Final = 5
 """Seconds past the longest deadline that a worker of the web server may take to end."""
@@ -66,7 +66,7 @@ def build_command(data: Path, lang: str) -> None:
     """Assemble the graph, judge it against its shapes and keep it in the data folder."""
     console = Console()
     with console.status("Building and validating …"):
-        result = data_folder.build()
+        result = data_folder.build_graph()
     _print_sizes(console, result.sizes)
     print_findings(result.report, lang)
     if not result.report.admissible:
@@ -160,10 +160,10 @@ def serve(
     with contextlib.ExitStack() as stack:
         if limits["cells"] > 0 and sys.platform == "linux":
             folder = stack.enter_context(
-                supervised(_host_settings(data, services, plan, limits), max(timeout, write_timeout))
+                running_dispatcher(_host_settings(data, services, plan, limits), max(timeout, write_timeout))
             )
             os.environ["HPKG_KEEPER"] = str(folder)
-            with contextlib.closing(CellsEngine(folder, timeout)) as engine:
+            with contextlib.closing(PoolEngine(folder, timeout)) as engine:
                 own_texts.check(engine)
         else:
             own_texts.check(data_folder.open_or_build(data))
@@ -180,14 +180,14 @@ def _require_free(host: str, port: int) -> None:
         raise click.UsageError(f"http://{host}:{port}/ cannot be served: {error.strerror}.") from None
 
 
-def _host_settings(data: Path, services: str, plan: str, limits: dict[str, int]) -> HostSettings:
-    return HostSettings(
+def _host_settings(data: Path, services: str, plan: str, limits: dict[str, int]) -> DispatcherSettings:
+    return DispatcherSettings(
         data=str(data),
-        cells=limits["cells"],
+        workers=limits["cells"],
         memory_mib=limits["memory_limit"],
         result_mib=limits["result_limit"],
         spool_mib=limits["spool_limit"],
-        waiting=limits["queue"],
+        max_queued=limits["queue"],
         services=tuple(host.strip().lower() for host in services.split(",") if host.strip()),
         planning=plan == "on",
     )
@@ -237,10 +237,10 @@ def query(*, query: str, endpoint: str | None, format_name: str | None, explain:
         return
     solutions, graph = _result_formats(format_name)
     if endpoint is not None:
-        _write(io.BytesIO(remote.ask(endpoint, text, solutions, graph)))
+        _write(io.BytesIO(remote.query_endpoint(endpoint, text, solutions, graph)))
         return
     boolean = solutions if solutions.boolean else RESULT_FORMATS[0]
-    result = answer(data_folder.open_or_build(data), QueryRequest(text, Dataset(), solutions, boolean, graph))
+    result = answer(data_folder.open_or_build(data), QueryRequest(text, QueryDataset(), solutions, boolean, graph))
     with result.body as body:
         _write(body)
 
@@ -248,7 +248,7 @@ def query(*, query: str, endpoint: str | None, format_name: str | None, explain:
 def _explain(text: str, data: Path) -> None:
     """Print a query as it is planned for the graph of a data folder, with what was done as comments."""
     check(QueryRequest(text))
-    explained = data_folder.open_or_build(data).explained(text)
+    explained = data_folder.open_or_build(data).explain(text)
     click.echo(explained.text)
     for change in explained.changes:
         click.echo(f"# line {change.line}: {change.words}")
@@ -310,7 +310,7 @@ def validate(
         report = Client(endpoint).validate(payload, alone=alone, language=lang)
     else:
         judge = write_commands.local_judge(data)
-        report = judge.alone(payload) if alone else judge.in_context(payload)
+        report = judge.validate_alone(payload) if alone else judge.validate_in_context(payload)
     print_findings(report, lang)
     if not report.admissible:
         sys.exit(1)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from kg.changes.changeset import Replacements
+from kg.changes.changeset import MultiGraphReplacement
 from kg.cli.printing import report_of
 from kg.errors import InputError, UnknownGraphError, UnreachableError
 from kg.rdf.formats import NQUADS, NTRIPLES
 from kg.rdf.io import NamedNode, Quad, in_graph, parse, serialize
-from kg.validation.report import Report
+from kg.validation.report import ValidationReport
 
 _PATIENCE: Final = 120.0
 _JSON: Final = "application/json"
@@ -45,7 +45,7 @@ class Client:
         parameters = {"graph": graph, "message": message, "severity": severity}
         return self._ask("POST", _path("/facts", parameters), data, media_type)
 
-    def load(self, change: Replacements, *, message: str, severity: str) -> Answer:
+    def load(self, change: MultiGraphReplacement, *, message: str, severity: str) -> Answer:
         """Put RDF in the place of what some graphs hold, all at once: of one graph as every graph store can."""
         said = {"message": message, "severity": severity}
         if len(change.graphs) != 1:
@@ -56,7 +56,7 @@ class Client:
             "PUT", _path("/data", {**named, **said}), serialize(change.quads, NTRIPLES), NTRIPLES.media_type
         )
 
-    def validate(self, quads: Iterable[Quad], *, alone: bool, language: str) -> Report:
+    def validate(self, quads: Iterable[Quad], *, alone: bool, language: str) -> ValidationReport:
         """Judge RDF by the service's shapes; raises what it says if it does not."""
         path = _path("/validate", {"context": "none" if alone else ""})
         headers = {"Accept": NTRIPLES.media_type, "Accept-Language": language, "Content-Type": NQUADS.media_type}

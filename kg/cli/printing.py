@@ -11,7 +11,7 @@ from kg.errors import EngineError
 from kg.rdf.io import BlankNode, Literal, NamedNode, Term, Triple, term_text
 from kg.rdf.namespaces import DASH, RDF, SH
 from kg.validation import report as findings
-from kg.validation.report import Finding, Report, Suggestion, ranked
+from kg.validation.report import Finding, Suggestion, ValidationReport, sort_findings
 
 _WORDS: Final = {
     "en": {findings.VIOLATION: "violation", findings.WARNING: "warning", findings.INFO: "info"},
@@ -20,7 +20,7 @@ _WORDS: Final = {
 _VERDICTS: Final = {"en": ("conforms", "does not conform"), "vi": ("hợp lệ", "không hợp lệ")}
 
 
-def print_findings(report: Report, language: str) -> None:
+def print_findings(report: ValidationReport, language: str) -> None:
     """Print every finding with its message in a language, and the verdict, to standard output."""
     console, words = Console(), _WORDS[language]
     for item in report.findings:
@@ -31,21 +31,21 @@ def print_findings(report: Report, language: str) -> None:
         console.print(f"  {escape(item.message(language))} [dim]({escape(shape)})[/]", soft_wrap=True, highlight=False)
         for suggestion in item.suggestions:
             console.print(f"  → {escape(suggestion.message(language))}", soft_wrap=True, highlight=False)
-    counted = [(len(report.of(severity)), word) for severity, word in words.items()]
+    counted = [(len(report.with_severity(severity)), word) for severity, word in words.items()]
     plural = language == "en"
     summary = ", ".join(f"{count} {word}{'s' if plural and count != 1 else ''}" for count, word in counted)
     good, bad = _VERDICTS[language]
     console.print(f"{good if report.admissible else bad}: {summary}", highlight=False)
 
 
-def report_of(triples: Iterable[Triple]) -> Report:
+def report_of(triples: Iterable[Triple]) -> ValidationReport:
     """The report that an sh:ValidationReport is; raises EngineError for one that says too little."""
     known = tuple(triples)
     said: _Said = defaultdict(lambda: defaultdict(list))
     for item in known:
         said[item.subject][item.predicate.value.removeprefix(SH)].append(item.object)
     results = [result for about in list(said.values()) for result in about["result"]]
-    return Report(ranked(_finding(said, result, known) for result in results))
+    return ValidationReport(sort_findings(_finding(said, result, known) for result in results))
 
 
 def _finding(said: "_Said", result: object, known: tuple[Triple, ...]) -> Finding:

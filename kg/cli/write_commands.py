@@ -13,29 +13,29 @@ import click
 from platformdirs import user_data_path
 
 from kg.changes import data_folder
-from kg.changes.changeset import Addition, Change, Replacements
+from kg.changes.changeset import ChangeSet, MultiGraphReplacement, QuadAddition
 from kg.changes.commit import (
-    SUBMISSION,
-    Facts,
-    Judge,
+    SUBMISSION_GRAPH,
+    CommitPipeline,
+    EngineFactValidator,
     LocalProposer,
-    Outcome,
     Signature,
     Strictness,
-    Terms,
-    made_of,
-    placed,
-    replacements,
+    WriteOptions,
+    WriteOutcome,
+    in_submission_graph,
+    protected_graphs_in,
+    replacement_of_graphs,
 )
-from kg.changes.credentials import Credentials, Scope
-from kg.changes.journal import Journal, Summary
+from kg.changes.credentials import CredentialStore, TokenScope
+from kg.changes.journal import CommitSummary, Journal
 from kg.cli.http_client import Answer, Client
 from kg.cli.printing import print_findings
 from kg.errors import ConfigurationError, InputError, RdfSyntaxError
 from kg.rdf.formats import RdfFormat, rdf_format_of_file
 from kg.rdf.io import NamedNode, Quad, parse, term_text
 from kg.rdf.namespaces import graph_iri, graph_name
-from kg.validation.incremental import Gate
+from kg.validation.incremental import IncrementalValidator
 from kg.validation.shacl import read_shapes
 
 _READABLE_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -68,17 +68,17 @@ _severity: Final = click.option(
 _message: Final = click.option("--message", "-m", default="", help="What the change is for.")
 
 
-def local_facts(data: Path) -> Facts:
+def local_facts(data: Path) -> CommitPipeline:
     """The facts of a data folder, changed in this process."""
     engine, journal = data_folder.open_or_build(data), Journal(data)
-    proposer = LocalProposer(engine, Gate(data_folder.own_shapes()))
-    return Facts(proposer, journal, lambda: data_folder.replay(engine, journal))
+    proposer = LocalProposer(engine, IncrementalValidator(data_folder.read_project_shapes()))
+    return CommitPipeline(proposer, journal, lambda: data_folder.replay(engine, journal))
 
 
-def local_judge(data: Path) -> Judge:
+def local_judge(data: Path) -> EngineFactValidator:
     """The judge of new facts for a data folder, in this process."""
-    engine, shapes = data_folder.open_or_build(data), data_folder.own_shapes()
-    return Judge(engine, shapes, LocalProposer(engine, Gate(shapes)))
+    engine, shapes = data_folder.open_or_build(data), data_folder.read_project_shapes()
+    return EngineFactValidator(engine, shapes, LocalProposer(engine, IncrementalValidator(shapes)))
 
 
 @click.command()
@@ -101,8 +101,14 @@ def add(*, files: tuple[Path, ...], graph: str | None, severity: str, data: Path
             sent = client.add(content, fmt.media_type, graph=home_iri, message=how["message"], severity=severity)
             _tell_answer(sent)
         return
-    home = SUBMISSION if graph is None else graph_named(graph)
-    _write(Addition(tuple(placed(quad, home) for file in files for quad in parsed(file))), data, severity, lang, how)
+    home = SUBMISSION_GRAPH if graph is None else graph_named(graph)
+    _write(
+        QuadAddition(tuple(in_submission_graph(quad, home) for file in files for quad in parsed(file))),
+        data,
+        severity,
+        lang,
+        how,
+    )
 
 
 @click.command()
@@ -119,11 +125,11 @@ def load(*, files: tuple[Path, ...], graph: str | None, severity: str, data: Pat
     """Put RDF FILES in the place of what the graphs that they name hold, through the gate, all of it or nothing."""
     home = None if graph is None else graph_named(graph)
     quads = [quad for file in files for quad in _in_its_graph(file, home)]
-    made = made_of(quads)
+    made = protected_graphs_in(quads)
     if made:
         names = ", ".join(str(graph_name(iri)) for iri in made)
         click.echo(f"left out: {names}; rules make these graphs, or they come with a release", err=True)
-    change = Replacements((home,), ()) if home is not None and not quads else replacements(quads)
+    change = MultiGraphReplacement((home,), ()) if home is not None and not quads else replacement_of_graphs(quads)
     if how["endpoint"]:
         client = Client(how["endpoint"], how["token"])
         _tell_answer(client.load(change, message=how["message"], severity=severity))
@@ -134,15 +140,15 @@ def load(*, files: tuple[Path, ...], graph: str | None, severity: str, data: Pat
 def _in_its_graph(file: Path, home: NamedNode | None) -> list[Quad]:
     """The statements of a file, each in the graph that it is for; raises InputError where that is not said."""
     if home is not None:
-        return [placed(quad, home) for quad in parsed(file)]
+        return [in_submission_graph(quad, home) for quad in parsed(file)]
     if not _format_of(file).dataset:
         raise InputError(f"{file} cannot name a graph; say with --graph which one it is to replace.")
     return parsed(file)
 
 
-def _write(change: Change, data: Path, severity: str, language: str, how: Mapping[str, str]) -> None:
-    terms = Terms(strictness=cast("Strictness", severity))
-    _tell(local_facts(data).write(change, Signature(how["agent"], how["message"]), terms), language)
+def _write(change: ChangeSet, data: Path, severity: str, language: str, how: Mapping[str, str]) -> None:
+    terms = WriteOptions(strictness=cast("Strictness", severity))
+    _tell(local_facts(data).commit(change, Signature(how["agent"], how["message"]), terms), language)
 
 
 @click.command()
@@ -178,7 +184,7 @@ def log(*, limit: int, verify: bool, audit: bool, endpoint: str | None, token: s
     elif verify:
         lines = iter((f"{Journal(data).verify()} commits, every hash fits",))
     else:
-        lines = map(_line, Journal(data).page(None, limit))
+        lines = map(_line, Journal(data).list_summaries(None, limit))
     for line in lines:
         click.echo(line)
 
@@ -202,8 +208,10 @@ def shapes() -> None:
 @click.argument("files", nargs=-1, type=_READABLE_FILE)
 def explain(files: tuple[Path, ...]) -> None:
     """Say how the gate judges each shape, the project's or those of FILES: by what a change touches, or in full."""
-    chosen = read_shapes(quad for file in files for quad in parsed(file)) if files else data_folder.own_shapes()
-    for item in Gate(chosen).explain():
+    chosen = (
+        read_shapes(quad for file in files for quad in parsed(file)) if files else data_folder.read_project_shapes()
+    )
+    for item in IncrementalValidator(chosen).explain():
         constraint = "" if item.constraint is None else f" {term_text(item.constraint)}"
         how = "what a change touches" if item.reason is None else f"in full: {item.reason}"
         click.echo(f"{term_text(item.shape)}{constraint}: {how}")
@@ -224,9 +232,11 @@ def create(name: str, scope: str, graphs: tuple[str, ...], data: Path) -> None:
     journal = Journal(data)
     event = f"token {name!r} was created, scope {scope}{_limits(graphs)}"
     try:
-        text = Credentials(data).create(name, cast("Scope", scope), graphs or None, lambda: journal.note(event))
+        text = CredentialStore(data).create(
+            name, cast("TokenScope", scope), graphs or None, lambda: journal.record_event(event)
+        )
     except ConfigurationError:
-        journal.note(f"token {name!r} could not be kept, it opens nothing")
+        journal.record_event(f"token {name!r} could not be kept, it opens nothing")
         raise
     click.echo(text)
 
@@ -235,7 +245,7 @@ def create(name: str, scope: str, graphs: tuple[str, ...], data: Path) -> None:
 @data_option
 def list_tokens(data: Path) -> None:
     """List for whom tokens were made."""
-    for item in Credentials(data).all():
+    for item in CredentialStore(data).list_credentials():
         click.echo(f"{item.name}\t{item.scope}\t{item.created}{_limits(item.graphs or ())}")
 
 
@@ -244,8 +254,8 @@ def list_tokens(data: Path) -> None:
 @data_option
 def revoke(name: str, data: Path) -> None:
     """Let the token of NAME open nothing any more."""
-    Credentials(data).revoke(name)
-    Journal(data).note(f"token {name!r} was revoked")
+    CredentialStore(data).revoke(name)
+    Journal(data).record_event(f"token {name!r} was revoked")
 
 
 def _limits(graphs: tuple[str, ...]) -> str:
@@ -284,7 +294,7 @@ def _content(file: Path) -> tuple[bytes, RdfFormat]:
         raise InputError(f"{file} is no whole gzip file: {error}") from None
 
 
-def _tell(outcome: Outcome, language: str) -> None:
+def _tell(outcome: WriteOutcome, language: str) -> None:
     if outcome.report.findings:
         print_findings(outcome.report, language)
     if not outcome.admitted:
@@ -313,7 +323,7 @@ def _good(answer: Answer) -> Answer:
     return answer
 
 
-def _line(item: Summary) -> str:
+def _line(item: CommitSummary) -> str:
     return _row({**asdict(item), "time": item.time.isoformat()})
 
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any, Final
 
-from kg.engine.protocol import Counts, Engine, PropertyCounts
+from kg.engine.protocol import DatasetStatistics, Engine, PropertyStatistics
 from kg.errors import DeadlineError, MemoryLimitError
 from kg.rdf.namespaces import ID
 
@@ -19,17 +19,17 @@ _CLASSES: Final = """
 SELECT (?c AS ?part) (COUNT(DISTINCT ?s) AS ?n) { ?s a ?c FILTER (ISIRI(?c)) } GROUP BY ?c ORDER BY ?part"""
 
 
-def count(engine: Engine) -> Counts:
+def count(engine: Engine) -> DatasetStatistics:
     """Count by queries, which takes some seconds for each million triples."""
     graphs = engine.graph_sizes()
     everything = engine.status()["triples"]
-    return Counts(
+    return DatasetStatistics(
         triples=_number(engine, _TRIPLES),
         entities=_number(engine, _ENTITIES),
         subjects=_number(engine, _SUBJECTS),
         objects=_number(engine, _OBJECTS),
         properties={
-            part: PropertyCounts(numbers["n"], numbers["subjects"], numbers["objects"])
+            part: PropertyStatistics(numbers["n"], numbers["subjects"], numbers["objects"])
             for part, numbers in _partition(engine, _PROPERTIES).items()
         },
         classes={part: numbers["n"] for part, numbers in _partition(engine, _CLASSES).items()},
@@ -57,12 +57,12 @@ def _partition(engine: Engine, query: str) -> dict[str, dict[str, int]]:
     }
 
 
-def counts_to_json(counts: Counts) -> dict[str, Any]:
+def counts_to_json(counts: DatasetStatistics) -> dict[str, Any]:
     """Counts as plain JSON, to be kept or to travel between processes."""
     return asdict(counts)
 
 
-def counts_from_json(data: dict[str, Any]) -> Counts:
+def counts_from_json(data: dict[str, Any]) -> DatasetStatistics:
     """The counts that `counts_to_json` made plain; raises KeyError or TypeError for anything else."""
-    properties = {iri: PropertyCounts(**numbers) for iri, numbers in data["properties"].items()}
-    return Counts(**{**data, "properties": properties})
+    properties = {iri: PropertyStatistics(**numbers) for iri, numbers in data["properties"].items()}
+    return DatasetStatistics(**{**data, "properties": properties})

@@ -19,7 +19,16 @@ import pyoxigraph as ox
 from kg.engine import statistics
 from kg.engine.columns.cache import Columns
 from kg.engine.planner.rewrite import Change, Plan, Plans, plan
-from kg.engine.protocol import UNION, Counts, Dataset, Delta, QueryRequest, QueryResult, ResultKind, Row
+from kg.engine.protocol import (
+    UNION_DATASET,
+    DatasetStatistics,
+    Delta,
+    QueryDataset,
+    QueryRequest,
+    QueryResult,
+    ResultKind,
+    Row,
+)
 from kg.errors import (
     EngineError,
     InputError,
@@ -40,23 +49,28 @@ SPOOL_MEMORY: Final = 1024 * 1024
 """Bytes of a result that are kept in memory; what is longer goes into an anonymous file."""
 
 _GRAPH_VARIABLE: Final = re.compile(r"\bGRAPH\s*[?$]", re.IGNORECASE)
-_STOP: Final = "DROP GRAPH <urn:x-hpkg:none>;"
-_COMPLAINT: Final = re.compile(r"error at (\d+):(\d+):")
-_UNKNOWN_FUNCTION: Final = re.compile(r"custom function (<.*>) is not supported")
-_RESULT_FORMATS: Final = {
+_FAILING_OPERATION: Final = "DROP GRAPH <urn:x-hpkg:none>;"
+_PARSER_ERROR_POSITION: Final = re.compile(r"error at (\d+):(\d+):")
+_UNKNOWN_FUNCTION_ERROR: Final = re.compile(r"custom function (<.*>) is not supported")
+_OX_RESULT_FORMATS: Final = {
     JSON: ox.QueryResultsFormat.JSON,
     XML: ox.QueryResultsFormat.XML,
     CSV: ox.QueryResultsFormat.CSV,
     TSV: ox.QueryResultsFormat.TSV,
 }
-_Found = ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples
+_EngineResult = ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples
 
 
 class EmbeddedEngine:
     """An engine that holds its dataset in memory and evaluates in the calling thread."""
 
     def __init__(
-        self, quads: Iterable[Quad] = (), digest: str = "", counts: Counts | None = None, *, planning: bool = True
+        self,
+        quads: Iterable[Quad] = (),
+        digest: str = "",
+        statistics: DatasetStatistics | None = None,
+        *,
+        planning: bool = True,
     ) -> None:
         """Hold quads; `digest` names the dataset that they are and `counts` is true of it, as far as known.
 
@@ -71,12 +85,12 @@ class EmbeddedEngine:
         """The servers that queries may call with SERVICE, as `host` or `host:port`."""
         self.digest = digest or uuid.uuid4().hex[:16]
         self._writing = threading.Lock()
-        self._counts = counts
+        self._statistics = statistics
         self.planning = planning
         self._plans = Plans()
-        self.columns = Columns(self.table, self._state)
+        self.columns = Columns(self.select_as_tsv, self._stable_change_number)
         """What is held to count groups from."""
-        self._changes = 0
+        self._change_number = 0
         """Odd while a change is being made."""
         self._trials = list[bool]()
         """For each change that is being tried, whether it puts a triple into a second graph."""
@@ -84,9 +98,9 @@ class EmbeddedEngine:
             self._store.add(quad)
 
     @property
-    def counts(self) -> Counts | None:
+    def statistics(self) -> DatasetStatistics | None:
         """How much there is, by predicate too; None if nobody has counted the dataset."""
-        return self._counts
+        return self._statistics
 
     @property
     def generation(self) -> int:
@@ -99,14 +113,14 @@ class EmbeddedEngine:
     def extend(self, quads: Iterable[Quad]) -> None:
         """Add quads; the generation grows."""
         with self._writing:
-            if self._counts is None:
+            if self._statistics is None:
                 self._store.extend(quads)
             else:
-                added = self._new(quads)
-                counts = statistics.grown(self._counts, added, self._holds_any)
-                with self._changing(added):
+                added = self._missing_quads(quads)
+                counts = statistics.grown(self._statistics, added, self._has_any_quad)
+                with self._invalidating_columns(added):
                     self._store.extend(added)
-                    self._counts = counts
+                    self._statistics = counts
             self._generation += 1
 
     def apply(self, delta: Delta) -> None:
@@ -115,47 +129,55 @@ class EmbeddedEngine:
         All or nothing, but in two steps: the engine has no transaction over both, so additions, which are one, come
         last, and a reader in another thread may meanwhile miss what a change replaces.
         """
-        with self._writing, self._changing(chain(delta.added, delta.removed)), self._whole(delta):
-            self._take_away(delta)
-            if self._counts is not None:
-                self._counts = statistics.shrunk(self._counts, delta.removed, self._holds_any)
-            counts = None if self._counts is None else statistics.grown(self._counts, delta.added, self._holds_any)
-            self._put_in(delta)
-            self._counts = counts
+        with (
+            self._writing,
+            self._invalidating_columns(chain(delta.added, delta.removed)),
+            self._rollback_on_error(delta),
+        ):
+            self._remove_delta(delta)
+            if self._statistics is not None:
+                self._statistics = statistics.shrunk(self._statistics, delta.removed, self._has_any_quad)
+            counts = (
+                None
+                if self._statistics is None
+                else statistics.grown(self._statistics, delta.added, self._has_any_quad)
+            )
+            self._add_delta(delta)
+            self._statistics = counts
 
     @contextmanager
-    def _whole(self, delta: Delta) -> Iterator[None]:
+    def _rollback_on_error(self, delta: Delta) -> Iterator[None]:
         """Let a change be made, and undo what of it was made if that fails."""
-        before = self._counts
+        before = self._statistics
         try:
             yield
         except BaseException:
-            self._restore(delta)
-            self._counts = before
+            self._undo_delta(delta)
+            self._statistics = before
             raise
 
     @contextmanager
-    def _changing(self, quads: Iterable[Quad]) -> Iterator[None]:
+    def _invalidating_columns(self, quads: Iterable[Quad]) -> Iterator[None]:
         """Let quads be added or removed, and forget what columns hold of their predicates."""
-        self._changes += 1
+        self._change_number += 1
         try:
             yield
         finally:
             self.columns.forget(str(predicate) for predicate in {quad.predicate for quad in quads})
-            self._changes += 1
+            self._change_number += 1
 
-    def _take_away(self, delta: Delta) -> None:
+    def _remove_delta(self, delta: Delta) -> None:
         for quad in delta.removed:
             self._store.remove(quad)
         for graph in delta.dropped:
             self._store.remove_graph(graph)
 
-    def _put_in(self, delta: Delta) -> None:
+    def _add_delta(self, delta: Delta) -> None:
         for graph in delta.created:
             self._store.add_graph(graph)
         self._store.extend(delta.added)
 
-    def _restore(self, delta: Delta) -> None:
+    def _undo_delta(self, delta: Delta) -> None:
         """Undo what was done of a change, wherever it stopped."""
         for quad in delta.added:
             self._store.remove(quad)
@@ -166,31 +188,31 @@ class EmbeddedEngine:
         self._store.extend(delta.removed)
 
     @contextmanager
-    def applied(self, delta: Delta) -> Iterator[None]:
+    def temporarily_applied(self, delta: Delta) -> Iterator[None]:
         """Let a change be made while the block runs, and then undone; the counts stay those before it."""
         self._trials.append(True)
         try:
-            self._trials[-1] = self._try(delta)
+            self._trials[-1] = self._apply_uncounted(delta)
             try:
                 yield
             finally:
-                self._try(delta.inverse())
+                self._apply_uncounted(delta.inverse())
         finally:
             self._trials.pop()
 
-    def _try(self, delta: Delta) -> bool:
+    def _apply_uncounted(self, delta: Delta) -> bool:
         """Make a change without counting; whether some triple is then in several graphs."""
-        with self._writing, self._whole(delta):
-            self._changes += 2
-            self._take_away(delta)
+        with self._writing, self._rollback_on_error(delta):
+            self._change_number += 2
+            self._remove_delta(delta)
             triples = {quad.triple for quad in delta.added}
             twice = len(triples) < len(delta.added) or any(
-                self._holds_any(triple.subject, triple.predicate, triple.object) for triple in triples
+                self._has_any_quad(triple.subject, triple.predicate, triple.object) for triple in triples
             )
-            self._put_in(delta)
+            self._add_delta(delta)
             return twice
 
-    def follow(self, delta: Delta, generation: int) -> None:
+    def apply_commit(self, delta: Delta, generation: int) -> None:
         """Change what is held, to be of a generation from now on."""
         self.apply(delta)
         self._generation = generation
@@ -203,27 +225,27 @@ class EmbeddedEngine:
         """Whether there is a named graph, be it empty."""
         return self._store.contains_named_graph(graph)
 
-    def quads_of(self, graph: NamedNode | DefaultGraph) -> Iterator[Quad]:
+    def quads_in_graph(self, graph: NamedNode | DefaultGraph) -> Iterator[Quad]:
         """What one graph holds, the unnamed one included."""
         return self._store.quads_for_pattern(None, None, None, graph)
 
-    def quads_like(self, triple: Triple) -> Iterator[Quad]:
+    def quads_with_triple(self, triple: Triple) -> Iterator[Quad]:
         """The statement in each graph that holds it."""
         return self._store.quads_for_pattern(triple.subject, triple.predicate, triple.object, None)
 
-    def quads_with(self, predicate: NamedNode) -> Iterator[Quad]:
+    def quads_with_predicate(self, predicate: NamedNode) -> Iterator[Quad]:
         """The statements of all graphs that have a predicate."""
         return self._store.quads_for_pattern(None, predicate, None, None)
 
     @staticmethod
-    def spelt(quads: Iterable[Quad]) -> frozenset[Quad]:
+    def normalize_quads(quads: Iterable[Quad]) -> frozenset[Quad]:
         """Quads as a store spells them, which writes some literals in another way."""
         store = ox.Store()
         store.extend(quads)
         return frozenset(store)
 
     @staticmethod
-    def updated(text: str) -> frozenset[Quad]:
+    def evaluate_ground_update(text: str) -> frozenset[Quad]:
         """What an update makes of an empty store; for texts of ground data only."""
         store = ox.Store()
         try:
@@ -238,15 +260,15 @@ class EmbeddedEngine:
         Nothing of it is ever executed, so LOAD and SERVICE reach nobody. The engine's parser takes declarations only
         before the first operation; where they stand before others, each operation is tried alone.
         """
-        said, pieces = _update_complaint(text), [text]
+        said, pieces = _update_parser_error(text), [text]
         if said is not None:
             alone = list(update_parser.alone(text))
             pieces = alone if len(alone) > 1 else pieces
         for piece in pieces:
-            _require_parsed(piece, _update_complaint)
-            self._refuse_service(piece, _update_complaint)
+            _require_parsed(piece, _update_parser_error)
+            self._check_service_calls(piece, _update_parser_error)
 
-    def solutions(
+    def select_in_graphs(
         self,
         text: str,
         default: Sequence[NamedNode | DefaultGraph] | None,
@@ -254,9 +276,9 @@ class EmbeddedEngine:
         bindings: Mapping[str, Term] | None = None,
     ) -> list[Row]:
         """Answer a SELECT query over some graphs: None stands for the unnamed one by default, and for all by name."""
-        return [_without_triples(row) for row in self.matches(text, default, named, bindings)]
+        return [_reject_triple_terms(row) for row in self.select_with_triple_terms(text, default, named, bindings)]
 
-    def matches(
+    def select_with_triple_terms(
         self,
         text: str,
         default: Sequence[NamedNode | DefaultGraph] | None,
@@ -265,7 +287,7 @@ class EmbeddedEngine:
     ) -> list[Mapping[str, Term | Triple]]:
         """As `solutions`, with triple terms among the values."""
         try:
-            found = self._queried(
+            found = self._evaluate_planned(
                 text,
                 lambda planned: self._store.query(
                     planned,
@@ -281,21 +303,21 @@ class EmbeddedEngine:
             names = [variable.value for variable in found.variables]
             return [{name: term for name in names if (term := row[name]) is not None} for row in found]
         except SyntaxError as error:
-            raise diagnose(text, error.msg, _complaint) from None
+            raise diagnose(text, error.msg, _query_parser_error) from None
         except (ValueError, OSError, RuntimeError) as error:
-            raise _failed(error) from error
+            raise _evaluation_error(error) from error
 
-    def statements(
-        self, subject: Term | None, predicate: NamedNode | None, object_: Term | None, but: NamedNode
+    def triples_outside_graph(
+        self, subject: Term | None, predicate: NamedNode | None, object_: Term | None, excluded_graph: NamedNode
     ) -> Iterator[Triple]:
         """The triples of all graphs but one with a subject, predicate and object, of which None stands for any."""
         if isinstance(subject, Literal):
             return
         for quad in self._store.quads_for_pattern(subject, predicate, object_, None):
-            if quad.graph_name != but:
+            if quad.graph_name != excluded_graph:
                 yield quad.triple
 
-    def has_any(
+    def graph_has_triple(
         self, subject: Term | None, predicate: NamedNode | None, object_: Term | None, graph: NamedNode
     ) -> bool:
         """Whether a graph has a triple with a subject, predicate and object, of which None stands for any."""
@@ -303,17 +325,17 @@ class EmbeddedEngine:
             return False
         return any(True for _ in self._store.quads_for_pattern(subject, predicate, object_, graph))
 
-    def graphs(self) -> frozenset[NamedNode]:
+    def named_graphs(self) -> frozenset[NamedNode]:
         """The named graphs, empty ones included."""
         return frozenset(graph for graph in self._store.named_graphs() if isinstance(graph, NamedNode))
 
-    def _new(self, quads: Iterable[Quad]) -> list[Quad]:
+    def _missing_quads(self, quads: Iterable[Quad]) -> list[Quad]:
         """What is not held of some quads, each once and as the store spells it."""
         spelt = ox.Store()
         spelt.extend(quads)
         return [quad for quad in spelt if quad not in self._store]
 
-    def _holds_any(
+    def _has_any_quad(
         self, subject: Resource | Triple | None, predicate: NamedNode | None, object_: Term | Triple | None
     ) -> bool:
         return any(True for _ in self._store.quads_for_pattern(subject, predicate, object_))
@@ -322,20 +344,20 @@ class EmbeddedEngine:
         return self._store.quads_for_pattern(None, None, None, graph)
 
     def graph_sizes(self) -> dict[str, int]:
-        if self._counts is not None:
-            return dict(self._counts.graphs)
+        if self._statistics is not None:
+            return dict(self._statistics.graphs)
         counts = self.select("SELECT ?g (COUNT(*) AS ?n) WHERE { GRAPH ?g { ?s ?p ?o } } GROUP BY ?g ORDER BY ?g")
         return {row["g"].value: int(row["n"].value) for row in counts}
 
     def status(self) -> Mapping[str, object]:
-        counts = self._counts
+        counts = self._statistics
         triples = len(self._store) if counts is None else counts.unnamed + sum(counts.graphs.values())
         return {"generation": self._generation, "triples": triples}
 
     def dump(self, graph: NamedNode | DefaultGraph | None, fmt: RdfFormat) -> QueryResult:
         if isinstance(graph, NamedNode) and not self._store.contains_named_graph(graph):
             raise NotFoundError(f"There is no graph {graph} here.")
-        return self._spooled(lambda body: self._write(graph, fmt, body))
+        return self._spool_result(lambda body: self._write(graph, fmt, body))
 
     def _write(self, graph: NamedNode | DefaultGraph | None, fmt: RdfFormat, body: IO[bytes]) -> QueryResult:
         quads = self._store.quads_for_pattern(None, None, None, graph)
@@ -343,14 +365,16 @@ class EmbeddedEngine:
             write(quads, body, fmt)
         else:
             write((quad.triple for quad in quads), body, fmt)
-        return _finished("graph", fmt.media_type, body)
+        return _finish_result("graph", fmt.media_type, body)
 
     def evaluate(self, request: QueryRequest) -> QueryResult:
-        result = self._run(request.text, self._resolve(request), graphs=self._graphs_in_order(request.text))
-        return self._spooled(lambda body: _serialized(result, request, body))
+        result = self._evaluate(
+            request.text, self._resolve_dataset(request), graphs=self._sorted_named_graphs(request.text)
+        )
+        return self._spool_result(lambda body: _serialize_result(result, request, body))
 
     @staticmethod
-    def _spooled(fill: Callable[[IO[bytes]], QueryResult]) -> QueryResult:
+    def _spool_result(fill: Callable[[IO[bytes]], QueryResult]) -> QueryResult:
         """Let an answer be written whole before anything of it is sent."""
         body: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOL_MEMORY)  # noqa: SIM115 - the caller closes it
         try:
@@ -363,34 +387,36 @@ class EmbeddedEngine:
                 raise EngineError(f"The query stopped: {error}") from error
             raise
 
-    def explained(self, text: str) -> Plan:
+    def explain(self, text: str) -> Plan:
         """How a query is planned; raises what `evaluate` raises for a text that is none."""
-        return explain(text, self._counts, planning=self.planning)
+        return explain(text, self._statistics, planning=self.planning)
 
-    def select(self, text: str, bindings: Mapping[str, Term] | None = None, dataset: Dataset = UNION) -> list[Row]:
+    def select(
+        self, text: str, bindings: Mapping[str, Term] | None = None, dataset: QueryDataset = UNION_DATASET
+    ) -> list[Row]:
         """As the protocol says, with variables of the projection bound beforehand and over other graphs if wanted."""
-        result = self._run(text, dataset, bindings)
+        result = self._evaluate(text, dataset, bindings)
         if not isinstance(result, ox.QuerySolutions):
             raise EngineError("A SELECT query was expected.")
         names = [variable.value for variable in result.variables]
-        return [_row(names, solution) for solution in result]
+        return [_row_of_solution(names, solution) for solution in result]
 
     def construct(self, text: str) -> list[Triple]:
-        result = self._run(text, UNION)
+        result = self._evaluate(text, UNION_DATASET)
         if not isinstance(result, ox.QueryTriples):
             raise EngineError("A CONSTRUCT query was expected.")
         return list(result)
 
-    def _refuse_service(self, text: str, complaint: Callable[[str], str | None]) -> None:
+    def _check_service_calls(self, text: str, parser_error: Callable[[str], str | None]) -> None:
         """Let a text call only the servers that the operator named; which one a variable means cannot be known.
 
         A text that does not parse is told as such. `complaint` is what the parser says against a text.
         """
         if not tokens.mentions(text, "SERVICE"):
             return
-        _require_parsed(text, complaint)
+        _require_parsed(text, parser_error)
         other = "".join(secrets.choice(string.ascii_lowercase) for _ in "SERVICE")
-        if complaint(tokens.without_glued(text, "SERVICE", other)) is not None:
+        if parser_error(tokens.without_glued(text, "SERVICE", other)) is not None:
             raise ServiceDeniedError("Write SERVICE as a word of its own, with a space on both sides.")
         for clause in tokens.clauses(text, "SERVICE", "SILENT", BASE):
             if clause.iri is None or authority(clause.iri) not in self.services:
@@ -400,41 +426,41 @@ class EmbeddedEngine:
                     f"line {line}, column {column}: SERVICE would call {target}, which is not allowed here."
                 )
 
-    def _resolve(self, request: QueryRequest) -> Dataset:
+    def _resolve_dataset(self, request: QueryRequest) -> QueryDataset:
         """Settle which graphs are seen: the caller's, else those of FROM, else the default."""
         dataset = request.dataset
-        if not dataset.explicit:
+        if not dataset.is_explicit:
             clauses = tokens.dataset_clauses(request.text, BASE)
-            dataset = Dataset(clauses.default, clauses.named, dataset.union)
+            dataset = QueryDataset(clauses.default, clauses.named, dataset.union)
         for iri in (*dataset.default, *dataset.named):
-            if not self._holds(iri):
-                _require_parsed(request.text, _complaint)
+            if not self._has_graph_iri(iri):
+                _require_parsed(request.text, _query_parser_error)
                 raise UnknownGraphError(f"There is no graph <{iri}> here.")
         return dataset
 
-    def _graphs_in_order(self, text: str) -> list[Resource] | None:
+    def _sorted_named_graphs(self, text: str) -> list[Resource] | None:
         """The named graphs for a query with `GRAPH ?variable`: the store's own order of them differs at each start."""
         if _GRAPH_VARIABLE.search(text) is None:
             return None
         return sorted(self._store.named_graphs(), key=attrgetter("value"))
 
-    def _holds(self, graph: str) -> bool:
+    def _has_graph_iri(self, graph: str) -> bool:
         try:
             return self._store.contains_named_graph(NamedNode(graph))
         except ValueError:  # no absolute IRI
             return False
 
-    def _run(
+    def _evaluate(
         self,
         text: str,
-        dataset: Dataset,
+        dataset: QueryDataset,
         bindings: Mapping[str, Term] | None = None,
         graphs: list[Resource] | None = None,
-    ) -> _Found:
-        explicit = dataset.explicit
+    ) -> _EngineResult:
+        explicit = dataset.is_explicit
         try:
             named: list[Resource] = [NamedNode(iri) for iri in dataset.named]
-            return self._queried(
+            return self._evaluate_planned(
                 text,
                 lambda planned: self._store.query(
                     planned,
@@ -448,40 +474,42 @@ class EmbeddedEngine:
                 grouping=dataset.union and not explicit,
             )
         except SyntaxError as error:
-            raise diagnose(text, error.msg, _complaint) from None
+            raise diagnose(text, error.msg, _query_parser_error) from None
         except (ValueError, OSError, RuntimeError) as error:
-            raise _failed(error) from error
+            raise _evaluation_error(error) from error
 
-    def _queried(self, text: str, ask: Callable[[str], _Found], *, bound: bool, grouping: bool = False) -> _Found:
+    def _evaluate_planned(
+        self, text: str, ask: Callable[[str], _EngineResult], *, bound: bool, grouping: bool = False
+    ) -> _EngineResult:
         """Begin to evaluate a query as it is planned, or as it stands if the planned text does not parse.
 
         As it stands too with variables `bound` beforehand, which the planner does not know of. With `grouping`, which
         is for queries over everything, its groups may be counted already.
         """
-        self._refuse_service(text, _complaint)
-        planned = text if bound else self._planned(text, grouping=grouping)
+        self._check_service_calls(text, _query_parser_error)
+        planned = text if bound else self._planned_text(text, grouping=grouping)
         if planned != text:
             with suppress(SyntaxError):
                 return ask(planned)
         return ask(text)
 
-    def _planned(self, text: str, *, grouping: bool) -> str:
-        counts, before = self._counts, self._changes
+    def _planned_text(self, text: str, *, grouping: bool) -> str:
+        counts, before = self._statistics, self._change_number
         if counts is None or not self._may_plan():
             return text
         planned = self._plans.of(text, counts)
         grouped = None
-        if grouping and planned.aggregation is not None and self._state() is not None:
+        if grouping and planned.aggregation is not None and self._stable_change_number() is not None:
             grouped = self.columns.text(planned.aggregation, counts)
-        if grouped is None or self._changes != before or _complaint(text) is not None:
+        if grouped is None or self._change_number != before or _query_parser_error(text) is not None:
             return planned.text
         return grouped
 
-    def _state(self) -> int | None:
+    def _stable_change_number(self) -> int | None:
         """A number for what is held, by the changes up to it; None while there is no telling."""
-        return None if self._changes % 2 or self._trials else self._changes
+        return None if self._change_number % 2 or self._trials else self._change_number
 
-    def table(self, text: str) -> bytes:
+    def select_as_tsv(self, text: str) -> bytes:
         """Answer a SELECT query over everything in TSV, as it is written; raises EngineError where it fails."""
         try:
             found = self._store.query(text, base_iri=BASE, use_default_graph_as_union=True)
@@ -494,52 +522,52 @@ class EmbeddedEngine:
             raise EngineError(f"The columns could not be read: {error}") from error
 
     def _may_plan(self) -> bool:
-        return _unplanned(self._counts, planning=self.planning) is None and not any(self._trials)
+        return _reason_not_planned(self._statistics, planning=self.planning) is None and not any(self._trials)
 
 
-def explain(text: str, counts: Counts | None, *, planning: bool) -> Plan:
+def explain(text: str, statistics: DatasetStatistics | None, *, planning: bool) -> Plan:
     """How an engine that holds a dataset with these counts plans a query, which is not evaluated.
 
     Raises QuerySyntaxError for a text that is none.
     """
-    _require_parsed(text, _complaint)
-    why = _unplanned(counts, planning=planning)
-    return plan(text, counts) if why is None else Plan(text, (Change(1, f"left alone: {why}"),))
+    _require_parsed(text, _query_parser_error)
+    why = _reason_not_planned(statistics, planning=planning)
+    return plan(text, statistics) if why is None else Plan(text, (Change(1, f"left alone: {why}"),))
 
 
-def _unplanned(counts: Counts | None, *, planning: bool) -> str | None:
+def _reason_not_planned(statistics: DatasetStatistics | None, *, planning: bool) -> str | None:
     """Why no query is planned: how often the engine counts a triple that two graphs hold hangs on its plan."""
     if not planning:
         return "planning is switched off"
-    if counts is None:
+    if statistics is None:
         return "nobody has counted the dataset"
-    if counts.triples != counts.unnamed + sum(counts.graphs.values()):
+    if statistics.triples != statistics.unnamed + sum(statistics.graphs.values()):
         return "some triples are in several graphs"
     return None
 
 
-def _failed(error: Exception) -> InputError | EngineError:
+def _evaluation_error(error: Exception) -> InputError | EngineError:
     """What an evaluation that broke off means to the caller."""
-    unknown = _UNKNOWN_FUNCTION.search(str(error))
+    unknown = _UNKNOWN_FUNCTION_ERROR.search(str(error))
     if unknown is not None:
         return InputError(f"There is no function {unknown[1]} here.")
     return EngineError(f"The query could not be evaluated: {error}")
 
 
-def rows_of_json(data: bytes) -> list[Row]:
+def rows_from_json(data: bytes) -> list[Row]:
     """Read SPARQL Query Results JSON of a SELECT query."""
     solutions = ox.parse_query_results(data, ox.QueryResultsFormat.JSON)
     if not isinstance(solutions, ox.QuerySolutions):
         raise EngineError("Solutions were expected.")
     names = [variable.value for variable in solutions.variables]
-    return [_row(names, solution) for solution in solutions]
+    return [_row_of_solution(names, solution) for solution in solutions]
 
 
-def _row(names: list[str], solution: ox.QuerySolution) -> Row:
-    return _without_triples({name: term for name in names if (term := solution[name]) is not None})
+def _row_of_solution(names: list[str], solution: ox.QuerySolution) -> Row:
+    return _reject_triple_terms({name: term for name in names if (term := solution[name]) is not None})
 
 
-def _without_triples(found: Mapping[str, Term | Triple]) -> Row:
+def _reject_triple_terms(found: Mapping[str, Term | Triple]) -> Row:
     row = dict[str, Term]()
     for name, term in found.items():
         if isinstance(term, Triple):
@@ -548,49 +576,49 @@ def _without_triples(found: Mapping[str, Term | Triple]) -> Row:
     return row
 
 
-def _serialized(
+def _serialize_result(
     result: ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples, request: QueryRequest, body: IO[bytes]
 ) -> QueryResult:
     if isinstance(result, ox.QueryTriples):
-        fmt = _acceptable(request.graph, "triples", RDF_FORMATS)
+        fmt = _require_acceptable(request.graph, "triples", RDF_FORMATS)
         write(result, body, fmt)
-        return _finished("graph", fmt.media_type, body)
+        return _finish_result("graph", fmt.media_type, body)
     if isinstance(result, ox.QueryBoolean):
-        answer = _acceptable(request.boolean, "a boolean", tuple(fmt for fmt in RESULT_FORMATS if fmt.boolean))
-        result.serialize(body, _RESULT_FORMATS[answer])
-        return _finished("boolean", answer.media_type, body)
-    table = _acceptable(request.solutions, "solutions", RESULT_FORMATS)
-    result.serialize(body, _RESULT_FORMATS[table])
-    return _finished("solutions", table.media_type, body)
+        answer = _require_acceptable(request.boolean, "a boolean", tuple(fmt for fmt in RESULT_FORMATS if fmt.boolean))
+        result.serialize(body, _OX_RESULT_FORMATS[answer])
+        return _finish_result("boolean", answer.media_type, body)
+    table = _require_acceptable(request.solutions, "solutions", RESULT_FORMATS)
+    result.serialize(body, _OX_RESULT_FORMATS[table])
+    return _finish_result("solutions", table.media_type, body)
 
 
-def _finished(kind: ResultKind, media_type: str, body: IO[bytes]) -> QueryResult:
+def _finish_result(kind: ResultKind, media_type: str, body: IO[bytes]) -> QueryResult:
     length = body.tell()
     body.seek(0)
     return QueryResult(kind, media_type, body, length)
 
 
-def _acceptable(fmt: F | None, kind: str, offered: tuple[F, ...]) -> F:
+def _require_acceptable(fmt: F | None, kind: str, offered: tuple[F, ...]) -> F:
     if fmt is None:
         types = tuple(offer.media_type for offer in offered)
         raise NotAcceptableError(f"The result is {kind}; it can be had as {', '.join(types)}.", types)
     return fmt
 
 
-def _require_parsed(text: str, complaint: Callable[[str], str | None]) -> None:
-    said = complaint(text)
+def _require_parsed(text: str, parser_error: Callable[[str], str | None]) -> None:
+    said = parser_error(text)
     if said is not None:
-        raise diagnose(text, said, complaint)
+        raise diagnose(text, said, parser_error)
 
 
 class _ParsedError(Exception):
     """A text has been parsed, so it is not evaluated."""
 
 
-def _complaint(text: str) -> str | None:
+def _query_parser_error(text: str) -> str | None:
     """What the parser says against a query, which is not evaluated: it might take long, or call a server."""
     try:
-        ox.Store().query(text, base_iri=BASE, named_graphs=cast("list[Resource]", _stop()))
+        ox.Store().query(text, base_iri=BASE, named_graphs=cast("list[Resource]", _raise_when_parsed()))
     except SyntaxError as error:
         return error.msg
     except _ParsedError:
@@ -598,31 +626,31 @@ def _complaint(text: str) -> str | None:
     raise EngineError("The query was not stopped before it was tried.")
 
 
-def _stop() -> Iterator[NamedNode]:
+def _raise_when_parsed() -> Iterator[NamedNode]:
     """Graphs that the engine asks for once a query is parsed."""
     yield from ()
     raise _ParsedError
 
 
-def _update_complaint(text: str) -> str | None:
+def _update_parser_error(text: str) -> str | None:
     """What the parser says against an update.
 
     An operation that fails is put before the first one: the whole is parsed, then nothing behind it is executed.
     """
     first = update_parser.first_operation(text)
     try:
-        ox.Store().update(f"{text[:first]}{_STOP}{text[first:]}", base_iri=BASE)
+        ox.Store().update(f"{text[:first]}{_FAILING_OPERATION}{text[first:]}", base_iri=BASE)
     except SyntaxError as error:
-        return _without_stop(error.msg, text, first)
+        return _correct_error_column(error.msg, text, first)
     except RuntimeError:
         return None
     raise EngineError("The update was not stopped before it was tried.")
 
 
-def _without_stop(said: str, text: str, first: int) -> str:
+def _correct_error_column(said: str, text: str, first: int) -> str:
     """A complaint whose column is that of the text before `_STOP` was put in."""
-    place = _COMPLAINT.match(said)
+    place = _PARSER_ERROR_POSITION.match(said)
     line, column = tokens.line_and_column(text, first)
-    if place is None or int(place[1]) != line or int(place[2]) < column + len(_STOP):
+    if place is None or int(place[1]) != line or int(place[2]) < column + len(_FAILING_OPERATION):
         return said
-    return f"error at {line}:{int(place[2]) - len(_STOP)}:{said[place.end() :]}"
+    return f"error at {line}:{int(place[2]) - len(_FAILING_OPERATION)}:{said[place.end() :]}"

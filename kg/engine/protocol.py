@@ -12,7 +12,7 @@ Row = Mapping[str, Term]
 
 
 @dataclass(frozen=True)
-class Dataset:
+class QueryDataset:
     """The graphs that a query sees (SPARQL 1.1 Protocol, section 2.1.4).
 
     `default` and `named` are the graphs that the caller asked for; with neither, the default
@@ -24,12 +24,12 @@ class Dataset:
     union: bool = True
 
     @property
-    def explicit(self) -> bool:
+    def is_explicit(self) -> bool:
         """Whether the caller chose graphs, which then replace what the query's own FROM says."""
         return bool(self.default or self.named)
 
 
-UNION: Final = Dataset()
+UNION_DATASET: Final = QueryDataset()
 """All graphs at once, which is what kg's own queries see."""
 
 
@@ -42,13 +42,13 @@ class QueryRequest:
     """
 
     text: str
-    dataset: Dataset = field(default_factory=Dataset)
+    dataset: QueryDataset = field(default_factory=QueryDataset)
     solutions: ResultFormat | None = None
     boolean: ResultFormat | None = None
     graph: RdfFormat | None = None
     timeout: float | None = None
-    abandoned: Callable[[], bool] | None = None
-    begun: "Callable[[QueryRequest], QueryResult] | None" = None
+    is_abandoned: Callable[[], bool] | None = None
+    pending_result: "Callable[[QueryRequest], QueryResult] | None" = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Delta:
         """What undoes the change."""
         return Delta(self.removed, self.added, self.dropped, self.created)
 
-    def then(self, later: "Delta") -> "Delta":
+    def followed_by(self, later: "Delta") -> "Delta":
         """Both changes as one; `later` is as against the state after this one."""
         return Delta(
             added=(self.added - later.removed) | (later.added - self.removed),
@@ -81,7 +81,7 @@ class Delta:
 
 
 @dataclass(frozen=True)
-class PropertyCounts:
+class PropertyStatistics:
     """How many triples have a predicate, and how many different subjects and objects they have."""
 
     triples: int
@@ -90,7 +90,7 @@ class PropertyCounts:
 
 
 @dataclass(frozen=True)
-class Counts:
+class DatasetStatistics:
     """How much there is in the union of all graphs, where a statement counts once, and in each named graph.
 
     Properties, classes and graphs are keyed by IRI, in its order. A number is None, and a partition empty, where
@@ -101,7 +101,7 @@ class Counts:
     entities: int | None
     subjects: int | None
     objects: int | None
-    properties: Mapping[str, PropertyCounts]
+    properties: Mapping[str, PropertyStatistics]
     classes: Mapping[str, int]
     graphs: Mapping[str, int]
     unnamed: int

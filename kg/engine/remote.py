@@ -9,11 +9,11 @@ from kg.errors import EngineError, InputError
 from kg.rdf.formats import CSV, JSON, JSONLD, RDFXML, TSV, TURTLE, XML, RdfFormat, ResultFormat
 from kg.rdf.io import parse, serialize
 
-_RESULT_NAMES: Final = {JSON: "json", XML: "xml", CSV: "csv", TSV: "tsv"}
-_GRAPH_NAMES: Final = {TURTLE: "turtle", JSONLD: "json-ld", RDFXML: "rdf+xml"}
+_RESULT_FORMAT_NAMES: Final = {JSON: "json", XML: "xml", CSV: "csv", TSV: "tsv"}
+_GRAPH_FORMAT_NAMES: Final = {TURTLE: "turtle", JSONLD: "json-ld", RDFXML: "rdf+xml"}
 
 
-def ask(endpoint: str, text: str, solutions: ResultFormat, graph: RdfFormat, timeout: int = 60) -> bytes:
+def query_endpoint(endpoint: str, text: str, solutions: ResultFormat, graph: RdfFormat, timeout: int = 60) -> bytes:
     """Send a query to an endpoint and return its answer's bytes, re-serialised where SPARQLWrapper lacks a format.
 
     `timeout` is in seconds. Raises InputError where the endpoint refuses the query, EngineError where
@@ -24,26 +24,28 @@ def ask(endpoint: str, text: str, solutions: ResultFormat, graph: RdfFormat, tim
     wrapper.setMethod("POST")
     wrapper.setQuery(text)
     makes_graph = wrapper.queryType in {"CONSTRUCT", "DESCRIBE"}
-    wrapper.setReturnFormat(_GRAPH_NAMES.get(graph, "turtle") if makes_graph else _RESULT_NAMES[solutions])
-    answer = _sent(wrapper, endpoint)
-    if makes_graph and graph not in _GRAPH_NAMES:
+    wrapper.setReturnFormat(
+        _GRAPH_FORMAT_NAMES.get(graph, "turtle") if makes_graph else _RESULT_FORMAT_NAMES[solutions]
+    )
+    answer = _send_query(wrapper, endpoint)
+    if makes_graph and graph not in _GRAPH_FORMAT_NAMES:
         return serialize(parse(answer, TURTLE, endpoint), graph)
     return answer
 
 
-def _sent(wrapper: SPARQLWrapper, endpoint: str) -> bytes:
+def _send_query(wrapper: SPARQLWrapper, endpoint: str) -> bytes:
     try:
         return bytes(wrapper.query().response.read())
     except SPARQLExceptions.QueryBadFormed as error:
-        raise InputError(f"{endpoint} does not understand the query: {_said(error)}") from None
+        raise InputError(f"{endpoint} does not understand the query: {_endpoint_message(error)}") from None
     except SPARQLExceptions.SPARQLWrapperException as error:
-        raise EngineError(f"{endpoint} failed: {_said(error)}") from None
+        raise EngineError(f"{endpoint} failed: {_endpoint_message(error)}") from None
     except HTTPError as error:
         raise EngineError(f"{endpoint} answered {error.code} {error.reason}") from None
     except (URLError, OSError, ValueError) as error:
         raise EngineError(f"{endpoint} cannot be reached: {getattr(error, 'reason', error)}") from None
 
 
-def _said(error: Exception) -> str:
+def _endpoint_message(error: Exception) -> str:
     """The endpoint's own words, which SPARQLWrapper keeps as the repr of bytes after a label."""
     return str(error).partition("Response:\n")[2] or str(error)

@@ -4,27 +4,27 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from kg.engine.protocol import Counts, PropertyCounts
+from kg.engine.protocol import DatasetStatistics, PropertyStatistics
 from kg.rdf.io import RDF_TYPE, DefaultGraph, NamedNode, Quad, Resource, Term, Triple
 from kg.rdf.namespaces import ID
 
 Held = Callable[[Resource | Triple | None, NamedNode | None, Term | Triple | None], bool]
 """Whether any graph holds a statement with this subject, predicate and object, of which None stands for any."""
 
-_NONE: Final = PropertyCounts(0, 0, 0)
+_NONE: Final = PropertyStatistics(0, 0, 0)
 
 
-def grown(counts: Counts, added: Iterable[Quad], held: Held) -> Counts:
+def grown(counts: DatasetStatistics, added: Iterable[Quad], held: Held) -> DatasetStatistics:
     """The counts of a dataset once quads are added that are new to their graphs; `held` looks into it as it was."""
     return _changed(counts, list(added), held, 1)
 
 
-def shrunk(counts: Counts, removed: Iterable[Quad], held: Held) -> Counts:
+def shrunk(counts: DatasetStatistics, removed: Iterable[Quad], held: Held) -> DatasetStatistics:
     """The counts of a dataset from which quads were taken that their graphs held; `held` looks into it as it is now."""
     return _changed(counts, list(removed), held, -1)
 
 
-def _changed(counts: Counts, quads: list[Quad], held: Held, sign: int) -> Counts:
+def _changed(counts: DatasetStatistics, quads: list[Quad], held: Held, sign: int) -> DatasetStatistics:
     """The counts with some quads more or less; `held` looks into the dataset as it is without them.
 
     Partitions that were not counted stay empty. Each node is looked up once: the engine steps over all statements
@@ -38,7 +38,7 @@ def _changed(counts: Counts, quads: list[Quad], held: Held, sign: int) -> Counts
         triple.object.value for triple in fresh if triple.predicate == RDF_TYPE and isinstance(triple.object, NamedNode)
     )
     counted = bool(counts.properties) or not (counts.unnamed or counts.graphs)
-    return Counts(
+    return DatasetStatistics(
         triples=_sum(counts.triples, sign * len(fresh)),
         entities=_sum(
             counts.entities, sign * sum(isinstance(item, NamedNode) and is_entity(item) for item in subjects)
@@ -58,8 +58,8 @@ def is_entity(node: NamedNode) -> bool:
 
 
 def _properties(
-    known: Mapping[str, PropertyCounts], fresh: set[Triple], held: Held, sign: int
-) -> dict[str, PropertyCounts]:
+    known: Mapping[str, PropertyStatistics], fresh: set[Triple], held: Held, sign: int
+) -> dict[str, PropertyStatistics]:
     subjects = {(triple.predicate, triple.subject) for triple in fresh}
     objects = {(triple.predicate, triple.object) for triple in fresh}
     new_subjects = Counter(predicate.value for predicate, node in subjects if not held(node, predicate, None))
@@ -67,7 +67,7 @@ def _properties(
     merged = dict(known)
     for iri, triples in Counter(triple.predicate.value for triple in fresh).items():
         before = known.get(iri, _NONE)
-        merged[iri] = PropertyCounts(
+        merged[iri] = PropertyStatistics(
             before.triples + sign * triples,
             before.subjects + sign * new_subjects[iri],
             before.objects + sign * new_objects[iri],

@@ -15,26 +15,26 @@ from typing import Final
 from kg.rdf.io import BlankNode, Literal, NamedNode, Term, Triple
 
 State = int
-Place = tuple[Term, State]
+NodeState = tuple[Term, State]
 """A node at a state."""
-Matching = Callable[[Term | None, NamedNode | None, Term | None], Iterable[Triple]]
+TripleMatcher = Callable[[Term | None, NamedNode | None, Term | None], Iterable[Triple]]
 """The triples with a subject, predicate and object, of which None stands for any."""
-MANY: Final = 50_000
+MAX_NODE_STATES: Final = 50_000
 """Places beyond which following on costs more than judging everything."""
 
 
-class TooManyError(Exception):
+class TooManyDependenciesError(Exception):
     """There are too many places to follow."""
 
 
-class Way(Enum):
+class Direction(Enum):
     """Between which parts of a triple a step leads."""
 
     FORWARD = "subject to object"
     INVERSE = "object to subject"
 
 
-class When(Flag):
+class ChangeTrigger(Flag):
     """What a change must do to a triple so that it matters to a step: a pattern that is negated cares for losses."""
 
     NEVER = 0
@@ -42,143 +42,145 @@ class When(Flag):
     LOST = auto()
     ALWAYS = GAINED | LOST
 
-    def flipped(self) -> "When":
+    def under_negation(self) -> "ChangeTrigger":
         """The same under a negation."""
-        return {When.GAINED: When.LOST, When.LOST: When.GAINED}.get(self, self)
+        return {ChangeTrigger.GAINED: ChangeTrigger.LOST, ChangeTrigger.LOST: ChangeTrigger.GAINED}.get(self, self)
 
 
 @dataclass(frozen=True)
-class Step:
+class Transition:
     """A step by a triple with a predicate, or with any; `other` is the node to which it must lead, None for any."""
 
     start: State
-    way: Way
+    direction: Direction
     predicate: NamedNode | None
     end: State
-    when: When
-    other: Term | None
+    trigger: ChangeTrigger
+    required_end: Term | None
 
 
 @dataclass
-class Automaton:
+class DependencyGraph:
     """States with steps between them; silent ones lead on without a triple."""
 
-    _silent_from: dict[State, list[State]] = field(default_factory=lambda: defaultdict(list))
-    _silent_to: dict[State, list[State]] = field(default_factory=lambda: defaultdict(list))
-    _from: dict[State, list[Step]] = field(default_factory=lambda: defaultdict(list))
-    _to: dict[State, list[Step]] = field(default_factory=lambda: defaultdict(list))
-    _mattering: dict[tuple[When, NamedNode | None], list[Step]] = field(default_factory=lambda: defaultdict(list))
+    _epsilon_from: dict[State, list[State]] = field(default_factory=lambda: defaultdict(list))
+    _epsilon_to: dict[State, list[State]] = field(default_factory=lambda: defaultdict(list))
+    _from: dict[State, list[Transition]] = field(default_factory=lambda: defaultdict(list))
+    _to: dict[State, list[Transition]] = field(default_factory=lambda: defaultdict(list))
+    _by_trigger: dict[tuple[ChangeTrigger, NamedNode | None], list[Transition]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     _count: int = 0
 
-    def state(self) -> State:
+    def add_state(self) -> State:
         """A new state."""
         self._count += 1
         return self._count
 
-    def silent(self, start: State, end: State) -> None:
+    def add_epsilon(self, start: State, end: State) -> None:
         """Let one state be as good as another one."""
-        self._silent_from[start].append(end)
-        self._silent_to[end].append(start)
+        self._epsilon_from[start].append(end)
+        self._epsilon_to[end].append(start)
 
-    def step(
+    def add_transition(
         self,
         start: State,
-        way: Way,
+        way: Direction,
         predicate: NamedNode | None,
         end: State,
         *,
-        when: When = When.ALWAYS,
+        when: ChangeTrigger = ChangeTrigger.ALWAYS,
         other: Term | None = None,
     ) -> None:
         """Lead on by a triple."""
-        step = Step(start, way, predicate, end, when, other)
+        step = Transition(start, way, predicate, end, when, other)
         self._from[start].append(step)
         self._to[end].append(step)
-        for asked in (When.GAINED, When.LOST, When.ALWAYS):
+        for asked in (ChangeTrigger.GAINED, ChangeTrigger.LOST, ChangeTrigger.ALWAYS):
             if when & asked:
-                self._mattering[asked, predicate].append(step)
+                self._by_trigger[asked, predicate].append(step)
 
-    def back_from(self, triples: Iterable[Triple], matching: Matching, when: When) -> set[Place]:
+    def trace_back(self, triples: Iterable[Triple], matching: TripleMatcher, when: ChangeTrigger) -> set[NodeState]:
         """All places from which some triples are read that were gained or lost. Raises TooManyError."""
-        waiting = {place for triple in triples for place in self._read_at(triple, when)}
+        waiting = {place for triple in triples for place in self._states_reading(triple, when)}
         found = set(waiting)
         while waiting:
-            for earlier in self._before(waiting.pop(), matching):
+            for earlier in self._predecessors(waiting.pop(), matching):
                 if earlier not in found:
                     found.add(earlier)
                     waiting.add(earlier)
-            if len(found) > MANY:
-                raise TooManyError
+            if len(found) > MAX_NODE_STATES:
+                raise TooManyDependenciesError
         return found
 
-    def leading_to(self, place: Place, start: State, matching: Matching, most: int) -> set[Term] | None:
+    def find_origins(self, place: NodeState, start: State, matching: TripleMatcher, limit: int) -> set[Term] | None:
         """The nodes at a state from which one gets to a place; None if that takes many places to see."""
         waiting, found = {place}, {place}
         while waiting:
-            for earlier in self._before(waiting.pop(), matching):
+            for earlier in self._predecessors(waiting.pop(), matching):
                 if earlier not in found:
                     found.add(earlier)
                     waiting.add(earlier)
-            if len(found) > most:
+            if len(found) > limit:
                 return None
         return {node for node, state in found if state == start}
 
-    def read_from(self, places: Iterable[Place], matching: Matching) -> set[Triple]:
+    def collect_triples(self, places: Iterable[NodeState], matching: TripleMatcher) -> set[Triple]:
         """All triples that are read from some places. Raises TooManyError."""
-        seen, waiting, read = set[Place](), list(places), set[Triple]()
+        seen, waiting, read = set[NodeState](), list(places), set[Triple]()
         while waiting:
             place = waiting.pop()
             if place in seen:
                 continue
             seen.add(place)
-            if len(seen) > MANY or len(read) > MANY:
-                raise TooManyError
+            if len(seen) > MAX_NODE_STATES or len(read) > MAX_NODE_STATES:
+                raise TooManyDependenciesError
             node, state = place
-            waiting += [(node, following) for following in self._silent_from.get(state, ())]
+            waiting += [(node, following) for following in self._epsilon_from.get(state, ())]
             for step in self._from.get(state, ()):
-                for triple in _leaving(step, node, matching):
+                for triple in _outgoing_triples(step, node, matching):
                     read.add(triple)
-                    waiting.append((_ends(step.way, triple)[1], step.end))
+                    waiting.append((_endpoints(step.direction, triple)[1], step.end))
         return read
 
-    def _read_at(self, triple: Triple, when: When) -> Iterator[Place]:
+    def _states_reading(self, triple: Triple, when: ChangeTrigger) -> Iterator[NodeState]:
         """The places that a triple leads from."""
-        subject, object_ = _term(triple.subject), _term(triple.object)
+        subject, object_ = _as_node(triple.subject), _as_node(triple.object)
         for predicate in (triple.predicate, None):
-            for step in self._mattering.get((when, predicate), ()):
-                node, other = (subject, object_) if step.way is Way.FORWARD else (object_, subject)
-                if step.other is None or step.other == other:
+            for step in self._by_trigger.get((when, predicate), ()):
+                node, other = (subject, object_) if step.direction is Direction.FORWARD else (object_, subject)
+                if step.required_end is None or step.required_end == other:
                     yield node, step.start
 
-    def _before(self, place: Place, matching: Matching) -> Iterator[Place]:
+    def _predecessors(self, place: NodeState, matching: TripleMatcher) -> Iterator[NodeState]:
         node, state = place
-        for earlier in self._silent_to.get(state, ()):
+        for earlier in self._epsilon_to.get(state, ()):
             yield node, earlier
         for step in self._to.get(state, ()):
-            for triple in _arriving(step, node, matching):
-                yield _ends(step.way, triple)[0], step.start
+            for triple in _incoming_triples(step, node, matching):
+                yield _endpoints(step.direction, triple)[0], step.start
 
 
-def _ends(way: Way, triple: Triple) -> tuple[Term, Term]:
+def _endpoints(way: Direction, triple: Triple) -> tuple[Term, Term]:
     """The nodes before and after a step."""
-    subject, object_ = _term(triple.subject), _term(triple.object)
-    return (subject, object_) if way is Way.FORWARD else (object_, subject)
+    subject, object_ = _as_node(triple.subject), _as_node(triple.object)
+    return (subject, object_) if way is Direction.FORWARD else (object_, subject)
 
 
-def _leaving(step: Step, node: Term, matching: Matching) -> Iterable[Triple]:
+def _outgoing_triples(step: Transition, node: Term, matching: TripleMatcher) -> Iterable[Triple]:
     """The triples by which a step leads on from a node."""
-    if step.way is Way.INVERSE:
+    if step.direction is Direction.INVERSE:
         return matching(None, step.predicate, node)
     return () if isinstance(node, Literal) else matching(node, step.predicate, None)
 
 
-def _arriving(step: Step, node: Term, matching: Matching) -> Iterable[Triple]:
+def _incoming_triples(step: Transition, node: Term, matching: TripleMatcher) -> Iterable[Triple]:
     """The triples by which a step leads to a node."""
-    if step.way is Way.FORWARD:
+    if step.direction is Direction.FORWARD:
         return matching(None, step.predicate, node)
     return () if isinstance(node, Literal) else matching(node, step.predicate, None)
 
 
-def _term(term: object) -> Term:
+def _as_node(term: object) -> Term:
     """A node of RDF 1.1; a triple term cannot be walked through, and is no focus node."""
     return term if isinstance(term, NamedNode | BlankNode | Literal) else BlankNode("triple-term")

@@ -18,27 +18,27 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.io import BlankNode, NamedNode, Quad, Term
 from kg.sparql.constraint_parser import Group, Node, PathLike, Pattern, UnreadableError, read_group
 from kg.sparql.tokens import tokens
-from kg.validation.dependency_graph import State, When
+from kg.validation.dependency_graph import ChangeTrigger, State
 from kg.validation.shacl import SHAPES_GRAPH
-from kg.validation.shape_dependencies import Reader
+from kg.validation.shape_dependencies import ShapeDependencyBuilder
 
 THIS: Final = "this"
-Holds = Callable[[Term | None, NamedNode | None, Term | None], bool]
+TripleExists = Callable[[Term | None, NamedNode | None, Term | None], bool]
 """Whether there is a triple with a subject, predicate and object, of which None stands for any."""
 
-_ROW: Final = frozenset({"main", "plain", "branch"})
+_ROW_BINDING_GROUPS: Final = frozenset({"main", "plain", "branch"})
 """The kinds of groups whose variables a row binds."""
 
 
 @dataclass(frozen=True)
-class Needed:
+class RequiredTriple:
     """A triple that a node must have to be the value of a variable in a row: by one of some predicates."""
 
     predicates: tuple[NamedNode, ...]
     inverse: bool
     other: NamedNode | None
 
-    def by(self, node: Term, holds: Holds) -> bool:
+    def is_met_by(self, node: Term, holds: TripleExists) -> bool:
         """Whether a node has it."""
         if self.inverse:
             return any(holds(self.other, predicate, node) for predicate in self.predicates)
@@ -55,11 +55,11 @@ class Hazard:
 
     predicate: NamedNode | None
     object: NamedNode | None
-    near: bool
+    near_focus: bool
 
 
 @dataclass(frozen=True)
-class Query:
+class QueryDependencies:
     """A SPARQL text, analysed.
 
     `prologue` and `body` make up what the engine is asked; `text` is the same with what it selects. `variables` are
@@ -71,20 +71,20 @@ class Query:
     prologue: str
     body: str
     variables: Mapping[str, State]
-    ways: Mapping[str, tuple[State, State]]
-    needed: Mapping[str, tuple[Needed, ...]]
+    focus_paths: Mapping[str, tuple[State, State]]
+    required_triples: Mapping[str, tuple[RequiredTriple, ...]]
     hazards: frozenset[Hazard]
 
-    def may_be(self, variable: str, node: Term, holds: Holds) -> bool:
+    def can_bind(self, variable: str, node: Term, holds: TripleExists) -> bool:
         """Whether a node can be the value of a variable in a row, by what is easily seen."""
-        return all(needed.by(node, holds) for needed in self.needed.get(variable, ()))
+        return all(needed.is_met_by(node, holds) for needed in self.required_triples.get(variable, ()))
 
-    def asking(self, variable: str, node: Term) -> tuple[str, dict[str, Term]]:
+    def focus_query(self, variable: str, node: Term) -> tuple[str, dict[str, Term]]:
         """A query for the values of ?this in the rows in which a variable has a value, with what is bound.
 
         An IRI is written in the place of the variable: the engine plans what stands within EXISTS without bindings.
         """
-        written = _template(self.body, variable) if isinstance(node, NamedNode) else None
+        written = _split_at_variable(self.body, variable) if isinstance(node, NamedNode) else None
         if written is None:
             selected = "" if variable == THIS else f" ?{variable}"
             return f"{self.prologue}SELECT DISTINCT ?this{selected} WHERE {self.body}", {variable: node}
@@ -93,7 +93,7 @@ class Query:
 
 
 @functools.lru_cache(maxsize=1024)
-def _template(body: str, variable: str) -> tuple[str, ...] | None:
+def _split_at_variable(body: str, variable: str) -> tuple[str, ...] | None:
     """What stands around a variable in a pattern; None where a variable must stand."""
     pieces, end = list[str](), 0
     for token in tokens(body):
@@ -105,7 +105,7 @@ def _template(body: str, variable: str) -> tuple[str, ...] | None:
     return (*pieces, body[end:])
 
 
-class ShapesGraph:
+class ShapesGraphQueries:
     """What queries may ask of the shapes graph."""
 
     def __init__(self, quads: Iterable[Quad]) -> None:
@@ -122,54 +122,54 @@ class ShapesGraph:
         return [dict(row) for row in rows]
 
 
-def read_query(text: str, reader: Reader, index: ShapesGraph) -> Query:
+def analyse_query(text: str, reader: ShapeDependencyBuilder, index: ShapesGraphQueries) -> QueryDependencies:
     """Analyse a SELECT query of ?this, adding to the reader's automaton what it reads.
 
     Raises UnreadableError for what cannot be told by triple patterns.
     """
     group = read_group(text, SHAPES_GRAPH.value)
-    linked = _Linked(reader)
-    linked.link(group, {}, When.GAINED)
-    if THIS not in linked.roots:
+    linked = _VariableLinker(reader)
+    linked.link_group(group, {}, ChangeTrigger.GAINED)
+    if THIS not in linked.row_states:
         raise UnreadableError("a SPARQL text does not bind ?this by a pattern")
-    if any(part.assigned & part.variables or part.assigned & set(linked.roots) for part in group.walk()):
+    if any(part.assigned & part.variables or part.assigned & set(linked.row_states) for part in group.walk()):
         raise UnreadableError("a SPARQL text computes what a pattern asks for")
-    written = _with_static_values(text, group, index)
+    written = _inline_static_groups(text, group, index)
     select = next(token.start for token in tokens(text) if token.is_word("SELECT"))
-    return Query(
+    return QueryDependencies(
         text=written,
         prologue=text[:select],
         body=written[group.start :],
-        variables=linked.roots,
-        ways=dict(_ways(group, reader)),
-        needed={name: tuple(_needed(group, name)) for name in linked.roots},
+        variables=linked.row_states,
+        focus_paths=dict(_focus_paths(group, reader)),
+        required_triples={name: tuple(_required_triples(group, name)) for name in linked.row_states},
         hazards=frozenset(_hazards(group)),
     )
 
 
-class _Linked:
+class _VariableLinker:
     """The states of a query's variables, and the steps between them."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: ShapeDependencyBuilder) -> None:
         self._reader = reader
-        self.roots = dict[str, State]()
+        self.row_states = dict[str, State]()
 
-    def link(self, group: Group, nested: dict[str, State], when: When) -> None:
+    def link_group(self, group: Group, nested: dict[str, State], when: ChangeTrigger) -> None:
         """Add what a group reads; `nested` has the states of variables that only groups around it bind."""
         if group.kind == "static":
             return
-        if group.kind in _ROW:
+        if group.kind in _ROW_BINDING_GROUPS:
             for name in group.variables:
                 if not name.startswith("_:"):
-                    self.roots.setdefault(name, self._reader.automaton.state())
+                    self.row_states.setdefault(name, self._reader.dependency_graph.add_state())
         own = dict(nested)
         self._link_patterns(list(group.patterns), own, when)
-        for inner in sorted(group.groups, key=lambda part: part.kind not in _ROW):
-            self.link(inner, own, _when(inner.kind, when))
+        for inner in sorted(group.groups, key=lambda part: part.kind not in _ROW_BINDING_GROUPS):
+            self.link_group(inner, own, _group_trigger(inner.kind, when))
 
-    def _link_patterns(self, patterns: list[Pattern], nested: dict[str, State], when: When) -> None:
+    def _link_patterns(self, patterns: list[Pattern], nested: dict[str, State], when: ChangeTrigger) -> None:
         while patterns:
-            known = {**nested, **self.roots}
+            known = {**nested, **self.row_states}
             pattern = next((item for item in patterns if any(end in known for end in item.ends)), None)
             if pattern is None:
                 raise UnreadableError("parts of a SPARQL text are not connected with ?this")
@@ -178,37 +178,41 @@ class _Linked:
                 raise UnreadableError("parts of a SPARQL text are connected by predicates only")
             self._link_pattern(pattern, nested, when)
 
-    def _link_pattern(self, pattern: Pattern, nested: dict[str, State], when: When) -> None:
+    def _link_pattern(self, pattern: Pattern, nested: dict[str, State], when: ChangeTrigger) -> None:
         path = pattern.path
         first, last = pattern.ends
-        better = last in self.roots and (first not in self.roots or (last == THIS and first != THIS))
-        if better or (first not in self.roots and first not in nested):
+        better = last in self.row_states and (first not in self.row_states or (last == THIS and first != THIS))
+        if better or (first not in self.row_states and first not in nested):
             first, last, path = last, first, InvPath(path)
-        start = self.roots.get(str(first)) or nested[str(first)]
-        parts = _parts(path)
-        if len(parts) > 1 and isinstance(parts[-1], InvPath) and last in self.roots and first in self.roots:
+        start = self.row_states.get(str(first)) or nested[str(first)]
+        parts = _sequence_parts(path)
+        if len(parts) > 1 and isinstance(parts[-1], InvPath) and last in self.row_states and first in self.row_states:
             # the subject of what is read last tells more than its object
-            self._reader.path(InvPath(parts.pop()), self.roots[str(last)], self._reader.automaton.state(), when)
-        self._lead(parts, start, last, nested, when)
+            self._reader.add_path(
+                InvPath(parts.pop()), self.row_states[str(last)], self._reader.dependency_graph.add_state(), when
+            )
+        self._link_path(parts, start, last, nested, when)
 
-    def _lead(self, parts: list[PathLike], start: State, last: Node, nested: dict[str, State], when: When) -> None:
+    def _link_path(
+        self, parts: list[PathLike], start: State, last: Node, nested: dict[str, State], when: ChangeTrigger
+    ) -> None:
         """Lead to the other end of a pattern, which is no new place if rows bind it."""
-        reader, new = self._reader, self._reader.automaton.state
+        reader, new = self._reader, self._reader.dependency_graph.add_state
         for part in parts[:-1]:
             following = new()
-            reader.path(part, start, following, when)
+            reader.add_path(part, start, following, when)
             start = following
         end = new()
-        if isinstance(last, str) and last not in self.roots:
+        if isinstance(last, str) and last not in self.row_states:
             end = nested.setdefault(last, end)
         other = last if isinstance(last, NamedNode) and len(parts) == 1 else None
-        reader.path(parts[-1], start, end, when, other)
+        reader.add_path(parts[-1], start, end, when, other)
 
 
-def _ways(group: Group, reader: Reader) -> Iterator[tuple[str, tuple[State, State]]]:
+def _focus_paths(group: Group, reader: ShapeDependencyBuilder) -> Iterator[tuple[str, tuple[State, State]]]:
     """States between which ?this and another variable of the main group stand, with the steps between them."""
     patterns = [pattern for part in group.walk() if part.kind == "main" for pattern in part.patterns]
-    new = reader.automaton.state
+    new = reader.dependency_graph.add_state
     start = new()
     states = {THIS: start}
     while True:
@@ -222,7 +226,7 @@ def _ways(group: Group, reader: Reader) -> Iterator[tuple[str, tuple[State, Stat
         if not isinstance(last, str) or last in states:
             continue
         states[last] = new()
-        reader.path(path, states[str(first)], states[last], When.NEVER)
+        reader.add_path(path, states[str(first)], states[last], ChangeTrigger.NEVER)
         yield last, (start, states[last])
 
 
@@ -230,44 +234,44 @@ def _known_end(pattern: Pattern, states: Mapping[str, State]) -> Node | None:
     return next((end for end in pattern.ends if isinstance(end, str) and end in states), None)
 
 
-def _when(kind: str, when: When) -> When:
+def _group_trigger(kind: str, when: ChangeTrigger) -> ChangeTrigger:
     """What matters in a group of a kind, by what matters around it."""
     if kind in {"optional", "asked"}:
-        return When.ALWAYS
-    return when.flipped() if kind == "absent" else when
+        return ChangeTrigger.ALWAYS
+    return when.under_negation() if kind == "absent" else when
 
 
-def _parts(path: PathLike) -> list[PathLike]:
+def _sequence_parts(path: PathLike) -> list[PathLike]:
     """The parts of a sequence, one after the other."""
     match path:
         case SequencePath():
-            return [part for arg in path.args for part in _parts(arg)]
+            return [part for arg in path.args for part in _sequence_parts(arg)]
         case InvPath(arg=SequencePath() as inner):
-            return [part for arg in reversed(inner.args) for part in _parts(InvPath(arg))]
+            return [part for arg in reversed(inner.args) for part in _sequence_parts(InvPath(arg))]
         case InvPath(arg=InvPath() as inner):
-            return _parts(inner.arg)
+            return _sequence_parts(inner.arg)
     return [path]
 
 
-def _needed(group: Group, variable: str) -> Iterator[Needed]:
+def _required_triples(group: Group, variable: str) -> Iterator[RequiredTriple]:
     """What the values of a variable must have in every row."""
     for inner in group.groups:
         if inner.kind in {"exists", "plain"}:
-            yield from _needed(inner, variable)
+            yield from _required_triples(inner, variable)
     for pattern in group.patterns:
-        parts = _parts(pattern.path)
+        parts = _sequence_parts(pattern.path)
         for end, other, part, inverse in (
             (pattern.subject, pattern.object, parts[0], False),
             (pattern.object, pattern.subject, parts[-1], True),
         ):
-            names = _single(part)
+            names = _single_step(part)
             if end == variable and names is not None:
                 constant = other if isinstance(other, NamedNode) and len(parts) == 1 else None
                 predicates, backwards = names
-                yield Needed(predicates, inverse != backwards, constant)
+                yield RequiredTriple(predicates, inverse != backwards, constant)
 
 
-def _single(path: PathLike) -> tuple[tuple[NamedNode, ...], bool] | None:
+def _single_step(path: PathLike) -> tuple[tuple[NamedNode, ...], bool] | None:
     """The predicates of a path of a single step, and whether it is walked backwards; None for any other path."""
     match path:
         case rdflib.URIRef():
@@ -281,41 +285,41 @@ def _single(path: PathLike) -> tuple[tuple[NamedNode, ...], bool] | None:
 
 def _hazards(group: Group, around: frozenset[str] = frozenset({THIS})) -> Iterator[Hazard]:
     """How the shapes graph could be taken for data; `around` are nodes that the focus node's triples name."""
-    near = around | _near(group)
+    near = around | _focus_neighbours(group)
     for pattern in group.patterns if group.kind != "static" else ():
         single = isinstance(pattern.path, rdflib.URIRef)
         object_ = pattern.object if single and isinstance(pattern.object, NamedNode) else None
         simple = single or pattern.predicate is not None
-        for name in _predicates(pattern.path):
+        for name in _path_predicates(pattern.path):
             predicate = None if name is None else NamedNode(name)
             yield Hazard(predicate, object_, simple and pattern.subject in near)
     for inner in group.groups:
         yield from _hazards(inner, near)
 
 
-def _near(group: Group) -> frozenset[str]:
+def _focus_neighbours(group: Group) -> frozenset[str]:
     """The variables for which a group's patterns take what triples of $this name."""
     own = (item for item in group.patterns if item.subject == THIS)
     simple = (item for item in own if item.predicate is not None or isinstance(item.path, rdflib.URIRef))
     return frozenset(name for item in simple for name in (item.object, item.predicate) if isinstance(name, str))
 
 
-def _predicates(path: PathLike) -> Iterator[str | None]:
+def _path_predicates(path: PathLike) -> Iterator[str | None]:
     match path:
         case rdflib.URIRef():
             yield str(path)
         case InvPath():
-            yield from _predicates(path.arg)
+            yield from _path_predicates(path.arg)
         case MulPath():
-            yield from _predicates(path.path)
+            yield from _path_predicates(path.path)
         case SequencePath() | AlternativePath():
             for part in path.args:
-                yield from _predicates(part)
+                yield from _path_predicates(part)
         case _:
             yield None
 
 
-def _with_static_values(text: str, group: Group, index: ShapesGraph) -> str:
+def _inline_static_groups(text: str, group: Group, index: ShapesGraphQueries) -> str:
     """Write in place of what is asked of the shapes graph what it answers: the shapes do not change."""
     prologue = text[: next(token.start for token in tokens(text) if token.is_word("SELECT"))]
     for part in sorted((part for part in group.walk() if part.kind == "static"), key=lambda part: -part.start):
@@ -324,11 +328,11 @@ def _with_static_values(text: str, group: Group, index: ShapesGraph) -> str:
         inside = {token.text[1:] for token in tokens(text[part.start : part.end]) if token.kind == "variable"}
         shared = sorted(inside & around)
         rows = index.solutions(prologue, shared, text[part.start : part.end])
-        text = before + _values(shared, rows) + after
+        text = before + _values_clause(shared, rows) + after
     return text
 
 
-def _values(names: list[str], rows: list[dict[str, Term]]) -> str:
+def _values_clause(names: list[str], rows: list[dict[str, Term]]) -> str:
     if not names:
         return "" if rows else "FILTER (false)"
     if any(isinstance(term, BlankNode) for row in rows for term in row.values()):

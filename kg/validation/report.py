@@ -46,7 +46,7 @@ class Suggestion:
 
     def message(self, language: str) -> str:
         """What to do, in a language, or in whichever one there is."""
-        return _in_language(self.messages, language)
+        return _message_in_language(self.messages, language)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Finding:
 
     def message(self, language: str) -> str:
         """The message in a language, or in whichever one there is."""
-        return _in_language(self.messages, language)
+        return _message_in_language(self.messages, language)
 
     @property
     def path_text(self) -> str:
@@ -75,7 +75,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
+class ValidationReport:
     """A validation report: every result, violations first."""
 
     findings: tuple[Finding, ...]
@@ -88,23 +88,23 @@ class Report:
     @property
     def admissible(self) -> bool:
         """Whether there is no violation; warnings and infos let data in."""
-        return not self.of(VIOLATION)
+        return not self.with_severity(VIOLATION)
 
-    def of(self, severity: NamedNode) -> tuple[Finding, ...]:
+    def with_severity(self, severity: NamedNode) -> tuple[Finding, ...]:
         """The findings of one severity."""
         return tuple(item for item in self.findings if item.severity == severity)
 
-    def without(self, earlier: "Report") -> "Report":
+    def without(self, earlier: "ValidationReport") -> "ValidationReport":
         """The findings that an earlier report does not have."""
-        known = {_key(item) for item in earlier.findings}
-        return Report(tuple(item for item in self.findings if _key(item) not in known))
+        known = {_finding_key(item) for item in earlier.findings}
+        return ValidationReport(tuple(item for item in self.findings if _finding_key(item) not in known))
 
     def triples(self) -> list[Triple]:
         """The report as an sh:ValidationReport."""
         return list(_report_triples(self))
 
 
-def _in_language(messages: Iterable[Literal], language: str) -> str:
+def _message_in_language(messages: Iterable[Literal], language: str) -> str:
     texts = {item.language or "": item.value for item in messages}
     return texts.get(language) or next(iter(texts.values()), "")
 
@@ -116,51 +116,51 @@ def _path_text(path: object, triples: tuple[Triple, ...]) -> str:
     parts = {item.predicate.value: item.object for item in triples if item.subject == path}
     for name, (before, after) in _PATH_OPERATORS.items():
         if SH + name in parts:
-            return f"{before}{_grouped(parts[SH + name], triples)}{after}"
+            return f"{before}{_parenthesized_path(parts[SH + name], triples)}{after}"
     if SH + "alternativePath" in parts:
-        return f"({'|'.join(_path_list(parts[SH + 'alternativePath'], triples))})"
-    return "/".join(_path_list(path, triples))
+        return f"({'|'.join(_path_elements(parts[SH + 'alternativePath'], triples))})"
+    return "/".join(_path_elements(path, triples))
 
 
-def _grouped(path: object, triples: tuple[Triple, ...]) -> str:
+def _parenthesized_path(path: object, triples: tuple[Triple, ...]) -> str:
     """A path to which an operator applies: a sequence needs parentheses."""
     text = _path_text(path, triples)
     is_list = any(item.subject == path and item.predicate.value == RDF + "first" for item in triples)
     return f"({text})" if is_list else text
 
 
-def _path_list(head: object, triples: tuple[Triple, ...]) -> Iterator[str]:
+def _path_elements(head: object, triples: tuple[Triple, ...]) -> Iterator[str]:
     for item in triples:
         if item.subject == head and item.predicate.value == RDF + "first":
             yield _path_text(item.object, triples)
     for item in triples:
         if item.subject == head and item.predicate.value == RDF + "rest":
-            yield from _path_list(item.object, triples)
+            yield from _path_elements(item.object, triples)
 
 
-def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Findings in the order of a report: violations first."""
-    return tuple(sorted(findings, key=_order))
+    return tuple(sorted(findings, key=_sort_key))
 
 
-def identity(item: Finding) -> tuple[object, ...]:
+def finding_key(item: Finding) -> tuple[object, ...]:
     """What makes two findings the same across two runs."""
-    return _key(item)
+    return _finding_key(item)
 
 
-def _key(item: Finding) -> tuple[object, ...]:
+def _finding_key(item: Finding) -> tuple[object, ...]:
     """What makes two results the same across two runs, in which blank nodes have other names."""
     terms = (item.focus, item.path, item.value, item.shape, item.component, item.constraint)
     return (*("_" if isinstance(term, BlankNode) else str(term) for term in terms), str(item.severity))
 
 
-def _order(item: Finding) -> tuple[object, ...]:
+def _sort_key(item: Finding) -> tuple[object, ...]:
     severities = (VIOLATION, WARNING, INFO)
     rank = severities.index(item.severity) if item.severity in severities else len(severities)
-    return (rank, _key(item))
+    return (rank, _finding_key(item))
 
 
-def _report_triples(report: Report) -> Iterator[Triple]:
+def _report_triples(report: ValidationReport) -> Iterator[Triple]:
     root = BlankNode("report")
     yield Triple(root, RDF_TYPE, NamedNode(SH + "ValidationReport"))
     yield Triple(root, NamedNode(SH + "conforms"), Literal(report.conforms))
@@ -195,11 +195,11 @@ def _suggestion_triples(suggestion: Suggestion, node: BlankNode) -> Iterator[Tri
         for number, triple in enumerate(triples):
             statement = BlankNode(f"{node.value}{name}{number}")
             yield Triple(node, NamedNode(DASH + name), statement)
-            for part, term in zip(("subject", "predicate", "object"), _terms(triple), strict=True):
+            for part, term in zip(("subject", "predicate", "object"), _triple_terms(triple), strict=True):
                 yield Triple(statement, NamedNode(RDF + part), term)
 
 
-def report_to_json(report: Report) -> list[dict[str, Any]]:
+def report_to_json(report: ValidationReport) -> list[dict[str, Any]]:
     """A report as plain data, to be kept or to travel between processes."""
     return [_finding_to_json(item) for item in report.findings]
 
@@ -223,12 +223,12 @@ def _suggestion_to_json(item: Suggestion) -> dict[str, Any]:
 
 
 def _triples_to_json(triples: Iterable[Triple]) -> list[list[list[str]]]:
-    return [[term_to_json(term) for term in _terms(triple)] for triple in triples]
+    return [[term_to_json(term) for term in _triple_terms(triple)] for triple in triples]
 
 
-def report_from_json(data: list[dict[str, Any]]) -> Report:
+def report_from_json(data: list[dict[str, Any]]) -> ValidationReport:
     """The report that `report_to_json` made plain."""
-    return Report(tuple(_finding_from_json(item) for item in data))
+    return ValidationReport(tuple(_finding_from_json(item) for item in data))
 
 
 def _finding_from_json(item: dict[str, Any]) -> Finding:
@@ -253,21 +253,21 @@ def _messages_from_json(data: list[list[str]]) -> tuple[Literal, ...]:
 
 def _triples_from_json(data: list[list[list[str]]]) -> tuple[Triple, ...]:
     triples = [[term_from_json(term) for term in triple] for triple in data]
-    return tuple(Triple(as_resource(s), as_named(p), o) for s, p, o in triples)
+    return tuple(Triple(require_resource(s), require_iri(p), o) for s, p, o in triples)
 
 
-def _terms(triple: Triple) -> tuple[Term, Term, Term]:
+def _triple_terms(triple: Triple) -> tuple[Term, Term, Term]:
     return from_rdflib(term_to_rdflib(triple.subject)), triple.predicate, from_rdflib(term_to_rdflib(triple.object))
 
 
-def as_resource(term: Term | None) -> Resource:
+def require_resource(term: Term | None) -> Resource:
     """What a result says of a shape or a subject; raises EngineError, so that nothing is admitted, if it is none."""
     if not isinstance(term, NamedNode | BlankNode):
         raise EngineError("The validator gave a result without its shape, so nothing is admitted.")
     return term
 
 
-def as_named(term: Term | None) -> NamedNode:
+def require_iri(term: Term | None) -> NamedNode:
     """What a result names by IRI; raises EngineError, so that nothing is admitted, if it does not."""
     if not isinstance(term, NamedNode):
         raise EngineError("The validator gave an incomplete result, so nothing is admitted.")

@@ -16,7 +16,7 @@ import rdflib
 from rdflib.namespace import OWL, RDF, RDFS, SH, NamespaceManager
 
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Dataset, Row
+from kg.engine.protocol import QueryDataset, Row
 from kg.errors import EngineError, ShapesError
 from kg.rdf.io import (
     Literal,
@@ -33,7 +33,7 @@ from kg.rdf.io import (
 from kg.rdf.namespaces import SH as SHACL
 from kg.rdf.namespaces import compact, graph_iri
 from kg.sparql import tokens
-from kg.validation.report import VIOLATION, Finding, Report, as_named, as_resource, ranked
+from kg.validation.report import VIOLATION, Finding, ValidationReport, require_iri, require_resource, sort_findings
 
 SHAPES_GRAPH: Final = NamedNode(graph_iri("shapes"))
 
@@ -41,20 +41,28 @@ DATA_GRAPH: Final = NamedNode(graph_iri("data"))
 SPARQL_COMPONENT: Final = NamedNode(SHACL + "SPARQLConstraintComponent")
 
 _TYPE: Final = NamedNode(str(RDF.type))
-_FORBIDDEN: Final = frozenset({"MINUS", "VALUES", "SERVICE"})
-_CALLS: Final = "A constraint calls SERVICE; shapes may only look at the data."
-_ASKED: Final = re.compile(r"\bbound\s*\(\s*[?$](shapesGraph|currentShape)\s*\)", re.IGNORECASE)
-_SEEING: Final = frozenset({"EXISTS", "OPTIONAL"})
-_MOST_WRITTEN: Final = 10_000
+_FORBIDDEN_KEYWORDS: Final = frozenset({"MINUS", "VALUES", "SERVICE"})
+_SERVICE_CALL_MESSAGE: Final = "A constraint calls SERVICE; shapes may only look at the data."
+_BOUND_CHECK: Final = re.compile(r"\bbound\s*\(\s*[?$](shapesGraph|currentShape)\s*\)", re.IGNORECASE)
+_CORRELATED_GROUP_KEYWORDS: Final = frozenset({"EXISTS", "OPTIONAL"})
+_MAX_CACHED_IRIS: Final = 10_000
 """IRIs of which it is remembered how they are written."""
-_PLACEHOLDER: Final = re.compile(r"\{[?$](\w+)\}")
-_REFERRING: Final = (SH.property, SH.node, SH["not"], SH.qualifiedValueShape)
-_REFERRING_LISTS: Final = (SH["and"], SH["or"], SH.xone)
-_TARGETS: Final = (SH.targetClass, SH.targetNode, SH.targetSubjectsOf, SH.targetObjectsOf, SH.target)
-_NO_CONSTRAINTS: Final = (*_TARGETS, SH.severity, SH.message, SH.name, SH.description, SH.order, SH.group)
+_MESSAGE_PLACEHOLDER: Final = re.compile(r"\{[?$](\w+)\}")
+_SHAPE_REFERENCES: Final = (SH.property, SH.node, SH["not"], SH.qualifiedValueShape)
+_SHAPE_LIST_REFERENCES: Final = (SH["and"], SH["or"], SH.xone)
+_TARGET_PROPERTIES: Final = (SH.targetClass, SH.targetNode, SH.targetSubjectsOf, SH.targetObjectsOf, SH.target)
+_NON_CONSTRAINT_PROPERTIES: Final = (
+    *_TARGET_PROPERTIES,
+    SH.severity,
+    SH.message,
+    SH.name,
+    SH.description,
+    SH.order,
+    SH.group,
+)
 
 
-Ask = Callable[[str, Mapping[str, Term]], Iterable[Row]]
+SelectFunction = Callable[[str, Mapping[str, Term]], Iterable[Row]]
 """Answers a SELECT query over the data, with some variables bound beforehand."""
 
 
@@ -76,26 +84,26 @@ class Shapes:
     """A shapes graph, checked and split between pySHACL and the engine."""
 
     quads: tuple[Quad, ...]
-    core: rdflib.Graph = field(repr=False)
+    core_graph: rdflib.Graph = field(repr=False)
     constraints: tuple[SparqlConstraint, ...]
 
     @property
-    def targeted(self) -> tuple[Resource, ...]:
+    def targeted_shapes(self) -> tuple[Resource, ...]:
         """The shapes that pySHACL judges by targets of their own."""
-        found = {subject for subject in self.core.subjects() if any(_focus_queries(self.core, subject))}
-        return tuple(as_resource(from_rdflib(shape)) for shape in sorted(found, key=str))
+        found = {subject for subject in self.core_graph.subjects() if any(_focus_queries(self.core_graph, subject))}
+        return tuple(require_resource(from_rdflib(shape)) for shape in sorted(found, key=str))
 
-    def restricted(self, shapes: Iterable[Resource], constraints: Iterable[SparqlConstraint]) -> "Shapes":
+    def restrict_targets(self, shapes: Iterable[Resource], constraints: Iterable[SparqlConstraint]) -> "Shapes":
         """The same, but only some shapes and constraints have targets."""
         kept = {term_to_rdflib(shape) for shape in shapes}
         core = rdflib.Graph(bind_namespaces="none")
-        for triple in self.core:
-            if triple[0] in kept or (triple[1] not in _TARGETS and not _is_class(triple)):
+        for triple in self.core_graph:
+            if triple[0] in kept or (triple[1] not in _TARGET_PROPERTIES and not _declares_class(triple)):
                 core.add(triple)
         return Shapes(self.quads, core, tuple(constraints))
 
 
-def _is_class(triple: tuple[rdflib.term.Node, ...]) -> bool:
+def _declares_class(triple: tuple[rdflib.term.Node, ...]) -> bool:
     """Whether a triple makes its subject a class, which a shape may target implicitly."""
     return triple[1] == RDF.type and triple[2] in {RDFS.Class, OWL.Class}
 
@@ -117,33 +125,33 @@ def read_shapes(quads: Iterable[Quad]) -> Shapes:
         graph.remove((term_to_rdflib(item.shape), SH.sparql, term_to_rdflib(item.constraint)))
     for shape in {item.shape for item in constraints}:
         if not _has_core_constraints(graph, term_to_rdflib(shape)):
-            for target in _TARGETS:
+            for target in _TARGET_PROPERTIES:
                 graph.remove((term_to_rdflib(shape), target, None))
     return Shapes(placed, graph, constraints)
 
 
-def prepare() -> None:
+def preload_pyshacl() -> None:
     """Load pySHACL now, so that processes forked later share it."""
     import pyshacl  # noqa: F401, PLC0415
 
 
-def validate(data: Iterable[Quad], shapes: Shapes) -> Report:
+def validate(data: Iterable[Quad], shapes: Shapes) -> ValidationReport:
     """Judge a whole dataset, the union of its graphs, against shapes.
 
     Raises EngineError when the validator fails, so that a caller can only refuse.
     """
     facts = [quad for quad in data if quad.graph_name != SHAPES_GRAPH]
-    found = list(_judge_core(rdflib_graph(facts), shapes.core))
+    found = list(_validate_core(rdflib_graph(facts), shapes.core_graph))
     if shapes.constraints:
-        found.extend(_judge_sparql(facts, shapes))
-    return Report(ranked(found))
+        found.extend(_validate_sparql(facts, shapes))
+    return ValidationReport(sort_findings(found))
 
 
-def _judge_core(data: rdflib.Graph, shapes: rdflib.Graph) -> Iterator[Finding]:
+def _validate_core(data: rdflib.Graph, shapes: rdflib.Graph) -> Iterator[Finding]:
     # Imported here because it takes half a second, which a service that only answers queries need not pay.
     import pyshacl  # noqa: PLC0415
 
-    _keep_from_servers()
+    _block_service_calls()
     try:
         _, report, text = pyshacl.validate(data, shacl_graph=shapes, inference="none", advanced=True)
     except pyshacl.errors.ReportableRuntimeError as error:
@@ -156,63 +164,65 @@ def _judge_core(data: rdflib.Graph, shapes: rdflib.Graph) -> Iterator[Finding]:
         raise ShapesError(f"The shapes cannot be evaluated: {report.message}")
     if not isinstance(report, rdflib.Graph):
         raise EngineError(f"The validator gave no report, so nothing is admitted: {text}")
-    yield from _results(report)
+    yield from _parse_results(report)
 
 
-def _finding(report: rdflib.Graph, result: rdflib.term.Node) -> Finding:
+def _parse_result(report: rdflib.Graph, result: rdflib.term.Node) -> Finding:
     def one(predicate: rdflib.URIRef) -> Term | None:
         value = report.value(result, predicate)
         return None if value is None else from_rdflib(value)
 
     return Finding(
-        focus=_required(one(SH.focusNode)),
-        shape=as_resource(one(SH.sourceShape)),
-        component=as_named(one(SH.sourceConstraintComponent)),
-        severity=as_named(one(SH.resultSeverity)),
+        focus=_require_term(one(SH.focusNode)),
+        shape=require_resource(one(SH.sourceShape)),
+        component=require_iri(one(SH.sourceConstraintComponent)),
+        severity=require_iri(one(SH.resultSeverity)),
         path=one(SH.resultPath),
         value=one(SH.value),
         constraint=_optional_resource(one(SH.sourceConstraint)),
         messages=_literals(report, result, SH.resultMessage),
-        path_triples=tuple(_closure(report, report.value(result, SH.resultPath))),
+        path_triples=tuple(_path_triples(report, report.value(result, SH.resultPath))),
     )
 
 
-def _closure(graph: rdflib.Graph, node: rdflib.term.Node | None) -> Iterator[Triple]:
+def _path_triples(graph: rdflib.Graph, node: rdflib.term.Node | None) -> Iterator[Triple]:
     """The triples that spell out a complex path, which hangs on a blank node."""
     if isinstance(node, rdflib.BNode):
         for predicate, value in graph.predicate_objects(node):
-            yield Triple(as_resource(from_rdflib(node)), as_named(from_rdflib(predicate)), from_rdflib(value))
-            yield from _closure(graph, value)
+            yield Triple(require_resource(from_rdflib(node)), require_iri(from_rdflib(predicate)), from_rdflib(value))
+            yield from _path_triples(graph, value)
 
 
-class _Unprefixed:
+class _PrefixlessShapesGraph:
     """Stands for a shapes graph where pySHACL only wants its prefixes, for a text that nobody reads."""
 
     graph: Final = rdflib.Graph(bind_namespaces="none")
 
 
-class CoreJudge:
+class CoreValidator:
     """pySHACL with a shapes graph that it reads once, to judge given focus nodes by given shapes."""
 
     def __init__(self, shapes: rdflib.Graph) -> None:
         """Take a shapes graph; pySHACL is loaded when first needed."""
         self._shapes = shapes
-        self._names = _RememberingNames(rdflib_graph(()))
+        self._names = _CachingNamespaceManager(rdflib_graph(()))
 
-    def judge(self, data: Iterable[Triple], pairs: Iterable[tuple[Resource, Iterable[Term]]]) -> list[list[Finding]]:
+    def validate_pairs(
+        self, data: Iterable[Triple], pairs: Iterable[tuple[Resource, Iterable[Term]]]
+    ) -> list[list[Finding]]:
         """Judge focus nodes by shape over some data: the findings of each pair; raises as `validate` does."""
         import pyshacl  # noqa: PLC0415
         from pyshacl.pytypes import SHACLExecutor  # noqa: PLC0415
 
-        graph, executor = self._graph(data), SHACLExecutor(advanced_mode=True)
+        graph, executor = self._build_data_graph(data), SHACLExecutor(advanced_mode=True)
         try:
-            return [self._judged(executor, graph, shape, nodes) for shape, nodes in pairs]
+            return [self._validate_shape(executor, graph, shape, nodes) for shape, nodes in pairs]
         except pyshacl.errors.ReportableRuntimeError as error:
             raise ShapesError(f"The shapes cannot be evaluated: {error.message}") from error
         except Exception as error:
             raise EngineError(f"The validator failed, so nothing is admitted: {error}") from error
 
-    def _judged(
+    def _validate_shape(
         self,
         executor: Any,  # noqa: ANN401 - pySHACL's own
         graph: rdflib.Graph,
@@ -221,53 +231,55 @@ class CoreJudge:
     ) -> list[Finding]:
         from pyshacl.validator import Validator  # noqa: PLC0415
 
-        known = self._known.get(term_to_rdflib(shape))
+        known = self._shapes_by_node.get(term_to_rdflib(shape))
         if known is None:  # what pySHACL takes for no shape constrains nothing
             return []
         _, results = known.validate(executor, graph, focus=[term_to_rdflib(node) for node in nodes])
         if not results:
             return []
-        report, _ = Validator.create_validation_report(_Unprefixed, conforms=False, results=results)
-        return list(_results(report))
+        report, _ = Validator.create_validation_report(_PrefixlessShapesGraph, conforms=False, results=results)
+        return list(_parse_results(report))
 
-    def prepare(self) -> None:
+    def preload(self) -> None:
         """Let pySHACL read the shapes now, so that processes forked later share it."""
-        _ = self._known
+        _ = self._shapes_by_node
 
-    def _graph(self, data: Iterable[Triple]) -> rdflib.Graph:
-        graph = _Neighbourhood(store="SimpleMemory", bind_namespaces="none")
+    def _build_data_graph(self, data: Iterable[Triple]) -> rdflib.Graph:
+        graph = _DataGraph(store="SimpleMemory", bind_namespaces="none")
         graph.namespace_manager = self._names
         for item in data:
-            graph.add((_converted(item.subject), _converted(item.predicate), _converted(item.object)))
+            graph.add(
+                (_to_rdflib_cached(item.subject), _to_rdflib_cached(item.predicate), _to_rdflib_cached(item.object))
+            )
         return graph
 
     @cached_property
-    def _loaded(self) -> Any:  # noqa: ANN401 - pySHACL's own
+    def _pyshacl_shapes(self) -> Any:  # noqa: ANN401 - pySHACL's own
         """The shapes graph as pySHACL reads it."""
         from pyshacl.monkey import apply_patches  # noqa: PLC0415
         from pyshacl.shapes_graph import ShapesGraph  # noqa: PLC0415
 
         apply_patches()  # type: ignore[no-untyped-call]
-        _hasten()
-        remembering = _RememberingGraph(bind_namespaces="none")
+        _speed_up_parameter_lookup()
+        remembering = _CachingGraph(bind_namespaces="none")
         for triple in self._shapes:
             remembering.add(triple)
-        remembering.namespace_manager = _RememberingNames(self._shapes)
+        remembering.namespace_manager = _CachingNamespaceManager(self._shapes)
         loaded = ShapesGraph(remembering)
-        remembering.remember()
+        remembering.freeze()
         return loaded
 
     @cached_property
-    def _known(self) -> dict[rdflib.term.Node, Any]:
+    def _shapes_by_node(self) -> dict[rdflib.term.Node, Any]:
         """The shapes that pySHACL takes for such, by their names."""
         try:
-            found = {shape.node: shape for shape in self._loaded.shapes}
+            found = {shape.node: shape for shape in self._pyshacl_shapes.shapes}
         except Exception as error:
             raise ShapesError(f"The shapes cannot be evaluated: {error}") from error
         return found
 
 
-class _Listed(list[Any]):
+class _IndexedList(list[Any]):
     """A list in which looking something up takes no longer than in a set."""
 
     def __init__(self, items: Iterable[Any]) -> None:
@@ -281,24 +293,24 @@ class _Listed(list[Any]):
         super().append(item)
         self._known.add(item)
 
-    def copy(self) -> "_Listed":
-        return _Listed(self)
+    def copy(self) -> "_IndexedList":
+        return _IndexedList(self)
 
 
-def _hasten() -> None:
+def _speed_up_parameter_lookup() -> None:
     """Let pySHACL find its constraint parameters in a set, which it looks through one by one for every statement."""
     from pyshacl import shape  # noqa: PLC0415
     from pyshacl.constraints import ALL_CONSTRAINT_PARAMETERS, CONSTRAINT_PARAMETERS_MAP  # noqa: PLC0415
 
-    vars(shape)["CONSTRAINT_PARAMS"] = _Listed(ALL_CONSTRAINT_PARAMETERS), CONSTRAINT_PARAMETERS_MAP
+    vars(shape)["CONSTRAINT_PARAMS"] = _IndexedList(ALL_CONSTRAINT_PARAMETERS), CONSTRAINT_PARAMETERS_MAP
 
 
 @lru_cache(maxsize=4096)
-def _converted(term: object) -> rdflib.term.Node:
+def _to_rdflib_cached(term: object) -> rdflib.term.Node:
     return term_to_rdflib(term)
 
 
-class _RememberingNames(NamespaceManager):
+class _CachingNamespaceManager(NamespaceManager):
     """Prefixes that stay as they are: what an IRI is written as is known once it was written."""
 
     def __init__(self, graph: rdflib.Graph) -> None:
@@ -314,25 +326,25 @@ class _RememberingNames(NamespaceManager):
     def normalizeUri(self, rdfTerm: str) -> str:  # noqa: N802, N803 - rdflib's names
         """Write an IRI."""
         if rdfTerm not in self._written:
-            if len(self._written) > _MOST_WRITTEN:
+            if len(self._written) > _MAX_CACHED_IRIS:
                 self._written.clear()
             self._written[rdfTerm] = super().normalizeUri(rdfTerm)
         return self._written[rdfTerm]
 
 
-class _Neighbourhood(rdflib.Graph):
+class _DataGraph(rdflib.Graph):
     """The data that is judged; pySHACL asks at each result whether there is any, which would count it."""
 
     def __bool__(self) -> bool:
         return True
 
 
-class _RememberingGraph(rdflib.Graph):
+class _CachingGraph(rdflib.Graph):
     """A graph that from some time on does not change: what was looked up once is known."""
 
     _known: dict[tuple[object, ...], list[Any]] | None = None
 
-    def remember(self) -> None:
+    def freeze(self) -> None:
         """Change no more."""
         self._known = {}
 
@@ -345,33 +357,33 @@ class _RememberingGraph(rdflib.Graph):
         yield from self._known[triple]
 
 
-def _results(report: rdflib.Graph) -> Iterator[Finding]:
+def _parse_results(report: rdflib.Graph) -> Iterator[Finding]:
     for result in report.subjects(RDF.type, SH.ValidationResult):
         if (None, SH.detail, result) not in report:
-            yield _finding(report, result)
+            yield _parse_result(report, result)
 
 
-def judge_constraint(item: SparqlConstraint, focus: Term, ask: Ask) -> Iterator[Finding]:
+def evaluate_constraint(item: SparqlConstraint, focus: Term, ask: SelectFunction) -> Iterator[Finding]:
     """Ask what a SPARQL constraint says of a focus node.
 
     An IRI is written in the place of $this, since the engine plans what stands within EXISTS without what is bound.
     """
-    text = _about(item.select, focus) if isinstance(focus, NamedNode) else None
+    text = _substitute_this(item.select, focus) if isinstance(focus, NamedNode) else None
     rows = ask(item.select, {"this": focus}) if text is None else ask(text, {})
     for row in {frozenset(row.items()): row for row in rows}.values():  # graphs may hold the same triple
         yield _sparql_finding(item, focus, row)
 
 
-def _about(select: str, focus: NamedNode) -> str | None:
+def _substitute_this(select: str, focus: NamedNode) -> str | None:
     """A query with an IRI for $this; None where a variable must stand."""
-    around = _around_this(select)
+    around = _split_at_this(select)
     if around is None:
         return None
     return str(focus).join((f"({focus} AS ?this)".join(around[0]), *around[1]))
 
 
 @lru_cache(maxsize=1024)
-def _around_this(select: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+def _split_at_this(select: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """What stands around $this: in what is selected, up to the first $this of the pattern; and behind each such."""
     selected, pieces, end, projecting = list[str](), list[str](), 0, True
     for token in tokens.tokens(select):
@@ -385,11 +397,11 @@ def _around_this(select: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     return (*selected, pieces[0]), tuple(pieces[1:])
 
 
-def _judge_sparql(facts: list[Quad], shapes: Shapes) -> Iterator[Finding]:
+def _validate_sparql(facts: list[Quad], shapes: Shapes) -> Iterator[Finding]:
     named = [quad if isinstance(quad.graph_name, NamedNode) else in_graph([quad], DATA_GRAPH)[0] for quad in facts]
     engine = EmbeddedEngine((*named, *shapes.quads))
     graphs = tuple(engine.graph_sizes())
-    seen = Dataset(default=tuple(iri for iri in graphs if iri != SHAPES_GRAPH.value), named=graphs)
+    seen = QueryDataset(default=tuple(iri for iri in graphs if iri != SHAPES_GRAPH.value), named=graphs)
 
     def ask(text: str, bindings: Mapping[str, Term]) -> list[Row]:
         return engine.select(text, bindings, seen)
@@ -397,7 +409,7 @@ def _judge_sparql(facts: list[Quad], shapes: Shapes) -> Iterator[Finding]:
     for item in shapes.constraints:
         focus_nodes = {row["this"] for query in item.focus_queries for row in engine.select(query, dataset=seen)}
         for focus in focus_nodes:
-            yield from judge_constraint(item, focus, ask)
+            yield from evaluate_constraint(item, focus, ask)
 
 
 def _sparql_finding(item: SparqlConstraint, focus: Term, row: Row) -> Finding:
@@ -409,11 +421,11 @@ def _sparql_finding(item: SparqlConstraint, focus: Term, row: Row) -> Finding:
         path=row.get("path", item.path),
         value=row.get("value", focus),
         constraint=item.constraint,
-        messages=tuple(_filled(message, {"this": focus, **row}) for message in item.messages),
+        messages=tuple(_fill_message(message, {"this": focus, **row}) for message in item.messages),
     )
 
 
-def _filled(message: Literal, row: Row) -> Literal:
+def _fill_message(message: Literal, row: Row) -> Literal:
     """Put values into the {?name} places of a message, which keeps its language."""
 
     def value(match: re.Match[str]) -> str:
@@ -422,7 +434,7 @@ def _filled(message: Literal, row: Row) -> Literal:
             return match[0]
         return compact(term.value) if isinstance(term, NamedNode) else term.value
 
-    text = _PLACEHOLDER.sub(value, message.value)
+    text = _MESSAGE_PLACEHOLDER.sub(value, message.value)
     return Literal(text, language=message.language) if message.language else Literal(text)
 
 
@@ -432,11 +444,11 @@ def _engine_constraints(graph: rdflib.Graph) -> Iterator[SparqlConstraint]:
         select = graph.value(constraint, SH.select)
         apart = focus_queries and not _is_referred_to(graph, shape) and (shape, SH.path, None) not in graph
         active = not {(shape, SH.deactivated), (constraint, SH.deactivated)} & set(graph.subject_predicates())
-        if select is not None and apart and active and _joins_alike(str(select)):
+        if select is not None and apart and active and _prebinding_equals_join(str(select)):
             yield _engine_constraint(graph, shape, constraint, str(select), focus_queries)
 
 
-def _joins_alike(select: str) -> bool:
+def _prebinding_equals_join(select: str) -> bool:
     """Whether joining $this to the solutions gives what pre-binding it everywhere would (SHACL, section 5.3.1).
 
     It does where every group that asks for $this in an expression also binds it by a pattern, or sees what the
@@ -444,13 +456,13 @@ def _joins_alike(select: str) -> bool:
     """
     stream = list(tokens.tokens(select))
     words = ["", *(token.text.upper() for token in stream)]  # so that words[n] stands before stream[n]
-    if not _FORBIDDEN.isdisjoint(words) or words.count("SELECT") != 1:
+    if not _FORBIDDEN_KEYWORDS.isdisjoint(words) or words.count("SELECT") != 1:
         return False
-    groups, calls = list[_Group](), list[str]()
+    groups, calls = list[_QueryGroup](), list[str]()
     for token, before in zip(stream, words, strict=False):
         if token.text == "{":
-            groups.append(_Group(before in _SEEING, len(calls)))
-        elif token.text == "}" and groups and not groups.pop().sound:
+            groups.append(_QueryGroup(before in _CORRELATED_GROUP_KEYWORDS, len(calls)))
+        elif token.text == "}" and groups and not groups.pop().is_sound:
             return False
         elif token.text == "(":
             calls.append(before)
@@ -459,27 +471,27 @@ def _joins_alike(select: str) -> bool:
         elif groups and token.kind == "variable" and token.text[1:] == "this":
             if before == "AS" or "BIND" in calls:
                 return False
-            groups[-1].see(within=len(calls))
+            groups[-1].record_this(within=len(calls))
     return True
 
 
 @dataclass
-class _Group:
+class _QueryGroup:
     """A group of a constraint's query: whether it sees outer variables, and in how many parentheses it stands."""
 
     sees_outer: bool
     depth: int
-    asked: bool = False
-    bound: bool = False
+    uses_this: bool = False
+    binds_this: bool = False
 
-    def see(self, within: int) -> None:
+    def record_this(self, within: int) -> None:
         """Note that $this stands here within so many parentheses: in an expression or in a pattern."""
-        self.asked, self.bound = self.asked or within > self.depth, self.bound or within == self.depth
+        self.uses_this, self.binds_this = self.uses_this or within > self.depth, self.binds_this or within == self.depth
 
     @property
-    def sound(self) -> bool:
+    def is_sound(self) -> bool:
         """Whether $this has its value wherever the group asks for it."""
-        return self.sees_outer or self.bound or not self.asked
+        return self.sees_outer or self.binds_this or not self.uses_this
 
 
 def _engine_constraint(
@@ -488,10 +500,10 @@ def _engine_constraint(
     severity = graph.value(shape, SH.severity)
     messages = _literals(graph, constraint, SH.message) or _literals(graph, shape, SH.message)
     return SparqlConstraint(
-        shape=as_resource(from_rdflib(shape)),
-        constraint=as_resource(from_rdflib(constraint)),
-        select=_prefixes(graph, constraint) + _with_graph_names(select, shape),
-        severity=VIOLATION if severity is None else as_named(from_rdflib(severity)),
+        shape=require_resource(from_rdflib(shape)),
+        constraint=require_resource(from_rdflib(constraint)),
+        select=_prefix_declarations(graph, constraint) + _bind_shape_variables(select, shape),
+        severity=VIOLATION if severity is None else require_iri(from_rdflib(severity)),
         path=None,
         messages=messages,
         focus_queries=focus,
@@ -516,13 +528,13 @@ def _focus_queries(graph: rdflib.Graph, shape: rdflib.term.Node) -> Iterator[str
     for target in graph.objects(shape, SH.target):
         select = graph.value(target, SH.select)
         if select is not None:
-            yield _prefixes(graph, target) + str(select)
+            yield _prefix_declarations(graph, target) + str(select)
 
 
-def _with_graph_names(select: str, shape: rdflib.term.Node) -> str:
+def _bind_shape_variables(select: str, shape: rdflib.term.Node) -> str:
     """Bind $shapesGraph and $currentShape in the text: they need not be in the projection."""
     bound = {"shapesGraph": f"<{SHAPES_GRAPH.value}>", "currentShape": shape.n3()}
-    select = _ASKED.sub("(true)", select)
+    select = _BOUND_CHECK.sub("(true)", select)
     pieces, end = list[str](), 0
     for token in tokens.tokens(select):
         if token.kind == "variable" and token.text[1:] in bound:
@@ -531,7 +543,7 @@ def _with_graph_names(select: str, shape: rdflib.term.Node) -> str:
     return "".join(pieces) + select[end:]
 
 
-def _prefixes(graph: rdflib.Graph, subject: rdflib.term.Node) -> str:
+def _prefix_declarations(graph: rdflib.Graph, subject: rdflib.term.Node) -> str:
     declarations = (
         (graph.value(item, SH.prefix), graph.value(item, SH.namespace))
         for prefixes in graph.objects(subject, SH.prefixes)
@@ -541,12 +553,13 @@ def _prefixes(graph: rdflib.Graph, subject: rdflib.term.Node) -> str:
 
 
 def _is_referred_to(graph: rdflib.Graph, shape: rdflib.term.Node) -> bool:
-    return any((None, predicate, shape) in graph for predicate in (*_REFERRING, RDF.first))
+    return any((None, predicate, shape) in graph for predicate in (*_SHAPE_REFERENCES, RDF.first))
 
 
 def _has_core_constraints(graph: rdflib.Graph, shape: rdflib.term.Node) -> bool:
     return any(
-        str(predicate).startswith(SHACL) and predicate not in _NO_CONSTRAINTS for predicate in graph.predicates(shape)
+        str(predicate).startswith(SHACL) and predicate not in _NON_CONSTRAINT_PROPERTIES
+        for predicate in graph.predicates(shape)
     )
 
 
@@ -565,9 +578,9 @@ def _refuse_unknown_terms(graph: rdflib.Graph) -> None:
 
 def _refuse_undefined_shapes(graph: rdflib.Graph) -> None:
     """A shape that another file defines and that was not sent along would constrain nothing."""
-    heads = [head for predicate in _REFERRING_LISTS for head in graph.objects(None, predicate)]
+    heads = [head for predicate in _SHAPE_LIST_REFERENCES for head in graph.objects(None, predicate)]
     listed = {shape for head in heads for shape in graph.items(head)}
-    named = {shape for predicate in _REFERRING for shape in graph.objects(None, predicate)}
+    named = {shape for predicate in _SHAPE_REFERENCES for shape in graph.objects(None, predicate)}
     undefined = sorted(str(shape) for shape in named | listed if (shape, None, None) not in graph)
     if undefined:
         raise ShapesError(f"The shapes graph refers to <{undefined[0]}>, which it does not define.")
@@ -577,26 +590,26 @@ def _refuse_service(graph: rdflib.Graph) -> None:
     for predicate in (SH.select, SH.ask, SH.construct, SH.update):
         for text in graph.objects(None, predicate):
             if tokens.service_position(str(text)) is not None:
-                raise ShapesError(_CALLS)
+                raise ShapesError(_SERVICE_CALL_MESSAGE)
 
 
-def _keep_from_servers() -> None:
+def _block_service_calls() -> None:
     """Let rdflib evaluate no SERVICE, however shapes spell it: it resolves escapes first, and joins prefixes unread."""
     from rdflib.plugins.sparql import CUSTOM_EVALS  # noqa: PLC0415
 
-    CUSTOM_EVALS[__name__] = _call_nobody
+    CUSTOM_EVALS[__name__] = _refuse_service_pattern
 
 
-def _call_nobody(_: object, part: Any) -> NoReturn:  # noqa: ANN401 - as rdflib has it
+def _refuse_service_pattern(_: object, part: Any) -> NoReturn:  # noqa: ANN401 - as rdflib has it
     if part.name == "ServiceGraphPattern":
-        raise ShapesError(_CALLS)
+        raise ShapesError(_SERVICE_CALL_MESSAGE)
     raise NotImplementedError
 
 
 def target_selects(graph: rdflib.Graph, shape: Resource) -> tuple[str, ...]:
     """The SPARQL targets of a shape, each as a SELECT of ?this (SHACL-AF, section 3.1)."""
     found = ((target, graph.value(target, SH.select)) for target in graph.objects(term_to_rdflib(shape), SH.target))
-    return tuple(_prefixes(graph, target) + str(select) for target, select in found if select is not None)
+    return tuple(_prefix_declarations(graph, target) + str(select) for target, select in found if select is not None)
 
 
 def _literals(graph: rdflib.Graph, subject: rdflib.term.Node, predicate: rdflib.URIRef) -> tuple[Literal, ...]:
@@ -604,11 +617,11 @@ def _literals(graph: rdflib.Graph, subject: rdflib.term.Node, predicate: rdflib.
     return tuple(sorted((term for term in found if isinstance(term, Literal)), key=str))
 
 
-def _required(term: Term | None) -> Term:
+def _require_term(term: Term | None) -> Term:
     if term is None:
         raise EngineError("The validator gave an incomplete result, so nothing is admitted.")
     return term
 
 
 def _optional_resource(term: Term | None) -> Resource | None:
-    return None if term is None else as_resource(term)
+    return None if term is None else require_resource(term)

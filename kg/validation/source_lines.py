@@ -10,7 +10,7 @@ from kg.rdf.iris import resolve
 from kg.rdf.namespaces import RDF
 from kg.validation.report import Finding
 
-LONGEST: Final = 2_000_000
+MAX_DOCUMENT_LENGTH: Final = 2_000_000
 """Characters up to which a document is read for lines."""
 
 _TOKEN: Final = re.compile(
@@ -29,30 +29,30 @@ _TOKEN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _TYPE: Final = RDF + "type"
-_LOCAL: Final = re.compile(r"[^/#]*$")
+_LOCAL_NAME: Final = re.compile(r"[^/#]*$")
 
 
 @dataclass
-class Lines:
+class SourceLines:
     """Where a document says what: lines, counted from 1, by subject, predicate and object, of which later may lack."""
 
-    places: dict[tuple[str, ...], int] = field(default_factory=dict)
+    lines_by_statement: dict[tuple[str, ...], int] = field(default_factory=dict)
     text: tuple[str, ...] = ()
 
-    def of(self, item: Finding) -> int | None:
+    def line_of(self, item: Finding) -> int | None:
         """The line of a finding: that of the value, else of the property, else of the focus node; None if unknown."""
-        focus, path, value = _key(item.focus), _key(item.path), _key(item.value)
+        focus, path, value = _term_key(item.focus), _term_key(item.path), _term_key(item.value)
         if focus is None:
             return None
         exact = [key for key in ((focus, path, value), (focus, path), (focus,)) if None not in key]
-        found = (self.places.get(tuple(filter(None, key))) for key in exact)
-        return next((line for line in found if line is not None), None) or self._mentioned(item.focus)
+        found = (self.lines_by_statement.get(tuple(filter(None, key))) for key in exact)
+        return next((line for line in found if line is not None), None) or self._first_mention(item.focus)
 
-    def _mentioned(self, node: Term) -> int | None:
+    def _first_mention(self, node: Term) -> int | None:
         """The first line that writes an IRI out, or the end of it."""
         if not isinstance(node, NamedNode):
             return None
-        local = _LOCAL.search(node.value)
+        local = _LOCAL_NAME.search(node.value)
         for sought in filter(None, (node.value, local[0] if local else "")):
             for number, line in enumerate(self.text, 1):
                 if sought in line:
@@ -60,18 +60,18 @@ class Lines:
         return None
 
 
-def lines(data: bytes, fmt: RdfFormat, base_iri: str = "") -> Lines:
+def read_source_lines(data: bytes, fmt: RdfFormat, base_iri: str = "") -> SourceLines:
     """Read where a document says what; never fails, and knows nothing of a very long one."""
     text = data.decode("utf-8", "replace")
-    if len(text) > LONGEST:
-        return Lines()
-    found = Lines(text=tuple(text.splitlines()))
+    if len(text) > MAX_DOCUMENT_LENGTH:
+        return SourceLines()
+    found = SourceLines(text=tuple(text.splitlines()))
     if fmt in {TURTLE, TRIG, NTRIPLES, NQUADS}:
-        _Reader(found, base_iri).read(text)
+        _StatementScanner(found, base_iri).read(text)
     return found
 
 
-def _key(term: Term | None) -> str | None:
+def _term_key(term: Term | None) -> str | None:
     return term.value if isinstance(term, NamedNode | Literal) else None
 
 
@@ -81,18 +81,18 @@ class _Frame:
 
     subject: str | None = None
     predicate: str | None = None
-    listed: bool = False
+    is_list: bool = False
 
 
-class _Reader:
+class _StatementScanner:
     """Walks through Turtle, TriG, N-Triples or N-Quads, and notes the line of every statement."""
 
-    def __init__(self, found: Lines, base_iri: str) -> None:
-        self._places = found.places
+    def __init__(self, found: SourceLines, base_iri: str) -> None:
+        self._places = found.lines_by_statement
         self._base = base_iri
         self._prefixes = dict[str, str]()
         self._frames = [_Frame()]
-        self._before = list[tuple[str, str]]()
+        self._pending_declaration = list[tuple[str, str]]()
 
     def read(self, text: str) -> None:
         line, end = 1, 0
@@ -101,10 +101,10 @@ class _Reader:
             end = match.start()
             kind = match.lastgroup or "sign"
             if kind != "skip":
-                self._take(kind, match.group(), line)
+                self._handle_token(kind, match.group(), line)
 
-    def _take(self, kind: str, text: str, line: int) -> None:
-        if self._declares(kind, text):
+    def _handle_token(self, kind: str, text: str, line: int) -> None:
+        if self._is_in_declaration(kind, text):
             return
         match kind, text:
             case "sign", "." | "{" | "}":
@@ -112,23 +112,23 @@ class _Reader:
             case "sign", ";":
                 self._frames[-1].predicate = None
             case "sign", "[" | "(":
-                self._frames.append(_Frame(subject="", listed=text == "("))
+                self._frames.append(_Frame(subject="", is_list=text == "("))
             case "sign", "]" | ")":
-                self._leave()
+                self._pop_frame()
             case (("sign" | "tag"), _):
                 pass
             case _:
-                self._term(self._value(kind, text), line)
+                self._record_term(self._token_value(kind, text), line)
 
-    def _leave(self) -> None:
+    def _pop_frame(self) -> None:
         if len(self._frames) > 1:
             self._frames.pop()
         if self._frames[-1].subject is None:
             self._frames[-1].subject = ""
 
-    def _term(self, value: str, line: int) -> None:
+    def _record_term(self, value: str, line: int) -> None:
         frame = self._frames[-1]
-        if frame.listed:
+        if frame.is_list:
             return
         if frame.subject is None:
             frame.subject = value
@@ -139,31 +139,31 @@ class _Reader:
         else:
             self._places.setdefault((frame.subject, frame.predicate, value), line)
 
-    def _declares(self, kind: str, text: str) -> bool:
+    def _is_in_declaration(self, kind: str, text: str) -> bool:
         """Whether a text is part of a declaration of a prefix or a base, which is noted once it is complete."""
-        if self._before:
-            self._before.append((kind, text))
-            return self._declared()
+        if self._pending_declaration:
+            self._pending_declaration.append((kind, text))
+            return self._finish_declaration()
         if text.lower() in {"@prefix", "prefix", "@base", "base"} and kind in {"tag", "word"}:
-            self._before = [(kind, text.lower().removeprefix("@"))]
+            self._pending_declaration = [(kind, text.lower().removeprefix("@"))]
             return True
         return False
 
-    def _declared(self) -> bool:
-        word = self._before[0][1]
-        iris = [text for kind, text in self._before if kind == "iri"]
+    def _finish_declaration(self) -> bool:
+        word = self._pending_declaration[0][1]
+        iris = [text for kind, text in self._pending_declaration if kind == "iri"]
         if not iris:
-            self._before = [] if len(self._before) > len("pfx") else self._before
+            self._pending_declaration = [] if len(self._pending_declaration) > len("pfx") else self._pending_declaration
             return True
         iri = resolve(self._base, iris[0][1:-1])
         if word == "prefix":
-            self._prefixes[self._before[1][1].removesuffix(":")] = iri
+            self._prefixes[self._pending_declaration[1][1].removesuffix(":")] = iri
         else:
             self._base = iri
-        self._before = []
+        self._pending_declaration = []
         return True
 
-    def _value(self, kind: str, text: str) -> str:
+    def _token_value(self, kind: str, text: str) -> str:
         match kind:
             case "iri":
                 return resolve(self._base, text[1:-1])
@@ -171,12 +171,12 @@ class _Reader:
                 prefix, _, local = text.partition(":")
                 return self._prefixes.get(prefix, prefix + ":") + re.sub(r"\\(.)", r"\1", local)
             case "string":
-                return _unquoted(text)
+                return _unquote(text)
             case "word":
                 return _TYPE if text == "a" else text
         return text
 
 
-def _unquoted(text: str) -> str:
+def _unquote(text: str) -> str:
     quotes = 3 if text[:3] in {'"""', "'''"} and len(text) >= len('""""""') else 1
     return re.sub(r"\\(.)", r"\1", text[quotes:-quotes])

@@ -7,12 +7,12 @@ from typing import Final, Generic, TypeVar
 
 from kg.engine.counting import count, counts_from_json
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Counts, Engine, PropertyCounts
+from kg.engine.protocol import DatasetStatistics, Engine, PropertyStatistics
 from kg.rdf.formats import GZIP, RDF_FORMATS, RdfFormat
 from kg.rdf.io import RDF_TYPE, BlankNode, Literal, NamedNode, Resource, Term, Triple
 from kg.rdf.namespaces import DCAT, DCTERMS, FOAF, ID, PREFIXES, SPARQL_PREFIXES, VOID, graph_name
 from kg.resources import project_version
-from kg.workers.pool_engine import CellsEngine
+from kg.workers.pool_engine import PoolEngine
 
 _VERSION: Final = SPARQL_PREFIXES + "SELECT ?version { <IRI> owl:versionIRI ?version }"
 
@@ -22,7 +22,7 @@ _PUBLISHER: Final = ID + "org/hpez-project"
 _PROTOCOL: Final = "https://www.w3.org/TR/sparql11-protocol/"
 _LANGUAGES: Final = "http://publications.europa.eu/resource/authority/language/"
 
-__all__ = ["Census", "Counts", "Dump", "Site", "Texts", "catalogue", "current_version", "graph_title"]
+__all__ = ["Census", "DatasetStatistics", "Dump", "Site", "Texts", "catalogue", "current_version", "graph_title"]
 
 T = TypeVar("T")
 
@@ -91,16 +91,16 @@ class Census:
         """The triples of each named graph, by IRI."""
         return self._graphs.now()
 
-    def counts(self) -> Counts:
+    def counts(self) -> DatasetStatistics:
         """All numbers."""
         return self._counts.now()
 
 
-def _known(engine: Engine) -> Counts | None:
+def _known(engine: Engine) -> DatasetStatistics | None:
     """What an engine says without counting, in this process or in a cell."""
     if isinstance(engine, EmbeddedEngine):
-        return engine.counts
-    if not isinstance(engine, CellsEngine):
+        return engine.statistics
+    if not isinstance(engine, PoolEngine):
         return None
     header, body = engine.call({"op": "counts"})
     body.close()
@@ -132,7 +132,7 @@ class Site:
         return self.description + "#dataset"
 
 
-def catalogue(counts: Counts, site: Site) -> list[Triple]:
+def catalogue(counts: DatasetStatistics, site: Site) -> list[Triple]:
     """Describe the dataset: whose it is, how much there is, in which graphs, and where to get it (VoID, DCAT 3).
 
     Blank nodes have the same names each time, so that equal descriptions are equal byte for byte.
@@ -170,7 +170,7 @@ def _identity(dataset: NamedNode, site: Site) -> Iterator[Triple]:
         yield Triple(dataset, _iri(VOID, "feature"), NamedNode(fmt.iri))
 
 
-def _statistics(dataset: NamedNode, counts: Counts) -> Iterator[Triple]:
+def _statistics(dataset: NamedNode, counts: DatasetStatistics) -> Iterator[Triple]:
     numbers = {
         "triples": counts.triples,
         "entities": counts.entities,
@@ -191,7 +191,7 @@ def _statistics(dataset: NamedNode, counts: Counts) -> Iterator[Triple]:
             yield Triple(dataset, _iri(VOID, "vocabulary"), NamedNode(namespace))
 
 
-def _of_property(counts: PropertyCounts) -> dict[str, int]:
+def _of_property(counts: PropertyStatistics) -> dict[str, int]:
     """The numbers of a property by their names in VoID."""
     return {"triples": counts.triples, "distinctSubjects": counts.subjects, "distinctObjects": counts.objects}
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from kg.changes.journal import Commit, Journal
-from kg.changes.locks import if_free
+from kg.changes.locks import try_lock
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.io import Literal, NamedNode, Quad
 from kg.rdf.namespaces import BASE, DCTERMS, FOAF, HPEZ, HPSH, ID, RDFS, SCHEMA, SH, SKOS
@@ -118,7 +118,7 @@ def build(engine: EmbeddedEngine, folder: Path) -> Path | None:
 
     Nothing is done, and None returned, while another process does so. Indices of other datasets are removed.
     """
-    with if_free(folder / _LOCK) as alone:
+    with try_lock(folder / _LOCK) as alone:
         if not alone:
             return None
         path = folder / f"search-{engine.digest}-{time.time_ns():020}.db"
@@ -140,7 +140,7 @@ def is_wanted(engine: EmbeddedEngine, folder: Path) -> bool:
     if path_of(folder, engine.digest) is not None or not folder.is_dir():
         return False
     try:
-        with if_free(folder / _LOCK) as alone:
+        with try_lock(folder / _LOCK) as alone:
             return alone
     except OSError:
         return False
@@ -175,7 +175,7 @@ def follow(connection: sqlite3.Connection, journal: Journal, wanted: int) -> boo
         number, known = _state(connection)
         if number and _summary_hash(journal, number) != known:
             return False
-        for commit in journal.since(number):
+        for commit in journal.commits_since(number):
             if commit.number > wanted:
                 break
             _take_over(connection, commit)
@@ -255,7 +255,7 @@ def _insert(connection: sqlite3.Connection, engine: EmbeddedEngine) -> set[str]:
 
 
 def _names(engine: EmbeddedEngine) -> Iterable[Quad]:
-    return (quad for name in _PREDICATES for quad in engine.quads_with(NamedNode(name)) if _is_name(quad))
+    return (quad for name in _PREDICATES for quad in engine.quads_with_predicate(NamedNode(name)) if _is_name(quad))
 
 
 def _is_name(quad: Quad) -> bool:
@@ -286,7 +286,7 @@ def _hash(folder: Path, number: int) -> str:
 
 
 def _summary_hash(journal: Journal, number: int) -> str:
-    found = journal.page(number + 1, 1)
+    found = journal.list_summaries(number + 1, 1)
     return found[0].hash if found and found[0].number == number else ""
 
 

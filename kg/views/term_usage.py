@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from kg.engine.protocol import Counts, Engine
+from kg.engine.protocol import DatasetStatistics, Engine
 from kg.rdf.io import NamedNode, Term
 
 _BATCH: Final = 40
@@ -21,7 +21,7 @@ class Use:
     value: Term | None = None
 
 
-def uses(counts: Counts, iri: str) -> int:
+def uses(counts: DatasetStatistics, iri: str) -> int:
     """How many statements have a term for their property, or how many things it has for their class."""
     found = counts.properties.get(iri)
     return counts.classes.get(iri, 0) if found is None else found.triples
@@ -37,7 +37,9 @@ def examples(engine: Engine, terms: Iterable[str]) -> dict[str, Use]:
     return found
 
 
-def of_classes(engine: Engine, counts: Counts, targets: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[int, Use]]:
+def of_classes(
+    engine: Engine, counts: DatasetStatistics, targets: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[int, Use]]:
     """For each key that some classes belong to: how many things are in them, and one of these, if there are any."""
     members = examples(engine, dict.fromkeys(kind for kinds in targets.values() for kind in kinds))
     found = dict[str, tuple[int, Use]]()

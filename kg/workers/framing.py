@@ -19,24 +19,24 @@ from kg.errors import EngineError, KgError, LimitError, NotAcceptableError, Posi
 
 Header = Mapping[str, Any]
 
-MAX_HEADER: Final = 1024 * 1024
-MAX_PAYLOAD: Final = 256 * 1024 * 1024
+MAX_HEADER_BYTES: Final = 1024 * 1024
+MAX_PAYLOAD_BYTES: Final = 256 * 1024 * 1024
 
 _LENGTHS: Final = struct.Struct("!II")
-_FILE: Final = 1 << 31
-_READ: Final = 64 * 1024
+_FILE_FLAG: Final = 1 << 31
+_READ_SIZE: Final = 64 * 1024
 """Bytes that are read at once: few enough that the buffer for them comes from the heap."""
-_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_ERRORS: Final = {
+_to_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_ERRORS_BY_CODE: Final = {
     cls.code: cls
     for cls in vars(errors).values()
     if isinstance(cls, type) and issubclass(cls, KgError) and "code" in vars(cls)
 }
-ERROR_CODES: Final = frozenset(_ERRORS)
+ERROR_CODES: Final = frozenset(_ERRORS_BY_CODE)
 """The codes of the errors that a job may end with."""
 
 
-class WireError(Exception):
+class FramingError(Exception):
     """The peer ended the connection within a message, or sent none of this protocol's."""
 
 
@@ -49,32 +49,32 @@ class Message:
     file: int | None = None
 
 
-def encoded(header: Header) -> bytes:
+def encode_header(header: Header) -> bytes:
     """A header as it is sent."""
-    return _encode(header).encode()
+    return _to_json(header).encode()
 
 
-def send(connection: socket.socket, message: Message) -> None:
+def send_message(connection: socket.socket, message: Message) -> None:
     """Send a whole message, blocking; an open file travels with its first bytes."""
-    post(connection, encoded(message.header), message.payload, message.file)
+    send_encoded(connection, encode_header(message.header), message.payload, message.file)
 
 
-def post(connection: socket.socket, header: bytes, payload: bytes, file: int | None = None) -> None:
+def send_encoded(connection: socket.socket, header: bytes, payload: bytes, file: int | None = None) -> None:
     """Send a message whose header is encoded already."""
-    flag = 0 if file is None else _FILE
+    flag = 0 if file is None else _FILE_FLAG
     data = b"".join((_LENGTHS.pack(len(header) | flag, len(payload)), header, payload))
     sent = 0 if file is None else socket.send_fds(connection, [data], [file])
     connection.sendall(memoryview(data)[sent:] if sent else data)
 
 
 @lru_cache(maxsize=1024)
-def _decoded(header: bytes) -> Header:
+def _decode_header(header: bytes) -> Header:
     """Read a header; most are alike, and nobody changes one."""
     found: Header = json.loads(header.decode())
     return found
 
 
-class Reader:
+class MessageReader:
     """Cuts the stream of a connection into messages, in whatever pieces it arrives."""
 
     def __init__(self, connection: socket.socket) -> None:
@@ -83,42 +83,42 @@ class Reader:
         self._files: list[int] = []
 
     @property
-    def within_message(self) -> bool:
+    def is_within_message(self) -> bool:
         """Whether part of a message has been read."""
         return bool(self._buffer)
 
-    def receive(self) -> Message | None:
+    def receive_message(self) -> Message | None:
         """Block until a message is whole; None at the end of the stream. Raises WireError within a message."""
-        while (message := self.next()) is None:
+        while (message := self.next_message()) is None:
             if not self.fill():
                 if self._buffer:
-                    raise WireError("the stream ended within a message")
+                    raise FramingError("the stream ended within a message")
                 return None
         return message
 
     def fill(self) -> bool:
         """Read once what has arrived, and say whether the stream goes on."""
-        data, files, _, _ = socket.recv_fds(self._connection, _READ, 1)
+        data, files, _, _ = socket.recv_fds(self._connection, _READ_SIZE, 1)
         self._files += files
         self._buffer += data
         return bool(data)
 
-    def next(self) -> Message | None:
+    def next_message(self) -> Message | None:
         """Take the next whole message out of what was read; raises WireError for an impossible one."""
         if len(self._buffer) < _LENGTHS.size:
             return None
         marked, payload_length = _LENGTHS.unpack_from(self._buffer)
-        header_length = marked & ~_FILE
-        if header_length > MAX_HEADER or payload_length > MAX_PAYLOAD:
-            raise WireError("the message is too large")
+        header_length = marked & ~_FILE_FLAG
+        if header_length > MAX_HEADER_BYTES or payload_length > MAX_PAYLOAD_BYTES:
+            raise FramingError("the message is too large")
         start = _LENGTHS.size + header_length
         end = start + payload_length
         if len(self._buffer) < end:
             return None
-        header = _decoded(bytes(self._buffer[_LENGTHS.size : start]))
+        header = _decode_header(bytes(self._buffer[_LENGTHS.size : start]))
         payload = bytes(self._buffer[start:end])
         del self._buffer[:end]
-        return Message(header, payload, self._files.pop(0) if marked & _FILE else None)
+        return Message(header, payload, self._files.pop(0) if marked & _FILE_FLAG else None)
 
     def close(self) -> None:
         """Close the connection and every file that came and was not taken."""
@@ -128,7 +128,7 @@ class Reader:
         self._connection.close()
 
 
-def described(error: KgError) -> Header:
+def error_to_header(error: KgError) -> Header:
     """An error as a header, from which `raised` makes it again on the other side."""
     header: dict[str, Any] = {"code": error.code, "message": error.message}
     if isinstance(error, PositionedError):
@@ -140,9 +140,9 @@ def described(error: KgError) -> Header:
     return header
 
 
-def raised(header: Header) -> KgError:
+def error_from_header(header: Header) -> KgError:
     """The error that a header describes."""
-    cls = _ERRORS.get(header["code"], EngineError)
+    cls = _ERRORS_BY_CODE.get(header["code"], EngineError)
     if issubclass(cls, PositionedError):
         return cls(header["message"], header["line"], header["column"])
     if issubclass(cls, NotAcceptableError):

@@ -16,41 +16,41 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from kg.changes.changeset import Addition, Change
-from kg.changes.commit import Judge, LocalProposer, Proposal, placed, propose
-from kg.changes.data_folder import open_or_build, own_shapes, snapshot, snapshot_due
+from kg.changes.changeset import ChangeSet, QuadAddition
+from kg.changes.commit import EngineFactValidator, LocalProposer, Proposal, in_submission_graph, propose
+from kg.changes.data_folder import is_snapshot_due, open_or_build, read_project_shapes, write_snapshot
 from kg.changes.journal import Journal
 from kg.engine.counting import counts_to_json
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Dataset, QueryRequest, QueryResult
+from kg.engine.protocol import QueryDataset, QueryRequest, QueryResult
 from kg.errors import IntegrityError, JournalError, KgError, ResultTooLargeError
 from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse, serialize
 from kg.validation import report as findings
 from kg.validation import shacl
-from kg.validation.incremental import Gate
-from kg.validation.report import Report
+from kg.validation.incremental import IncrementalValidator
+from kg.validation.report import ValidationReport
 from kg.views import name_index
 from kg.workers import codec
-from kg.workers.dispatcher import Chores, House, Keeper
+from kg.workers.dispatcher import Dispatcher, Hooks, PoolConfig
 from kg.workers.framing import Header, Message
-from kg.workers.pool_engine import UNNAMED, CellsEngine, VersionFile, listening
-from kg.workers.worker import INLINE, Answer, Limits, Operation
+from kg.workers.pool_engine import DEFAULT_GRAPH_NAME, PoolEngine, VersionFile, open_listener
+from kg.workers.worker import MAX_INLINE_BYTES, JobResult, Operation, WorkerLimits
 
 MIB: Final = 1024 * 1024
-READY: Final = "ready"
+READY_LINE: Final = "ready"
 
 
 @dataclass(frozen=True)
-class HostSettings:
+class DispatcherSettings:
     """What the keeper is told: the data folder, how many cells, limits in MiB and jobs, whether queries are planned."""
 
     data: str
-    cells: int
+    workers: int
     memory_mib: int
     result_mib: int
     spool_mib: int
-    waiting: int
+    max_queued: int
     services: tuple[str, ...]
     planning: bool = True
 
@@ -59,56 +59,58 @@ class HostSettings:
         return json.dumps(asdict(self))
 
 
-class HostedProposer:
+class PoolProposer:
     """Finds out in a cell what a change would do, where a change that runs wild is stopped like any query."""
 
-    def __init__(self, engine: CellsEngine, timeout: float) -> None:
+    def __init__(self, engine: PoolEngine, timeout: float) -> None:
         """Propose to an engine; `timeout` is the longest time in seconds that a change may take."""
         self._engine = engine
         self._timeout = timeout
 
-    def propose(self, change: Change) -> Proposal:
+    def propose(self, change: ChangeSet) -> Proposal:
         """Judge a change as against the current generation."""
-        header, payload = codec.of_change(change)
+        header, payload = codec.encode_change(change)
         _, body = self._engine.call({**header, "op": "propose"}, payload, timeout=self._timeout)
         with body:
-            return codec.proposal(json.load(body))
+            return codec.decode_proposal(json.load(body))
 
 
-class HostedJudge:
+class PoolFactValidator:
     """Judges new facts in a cell, where a shape that runs wild is stopped like any query."""
 
-    def __init__(self, engine: CellsEngine, timeout: float) -> None:
+    def __init__(self, engine: PoolEngine, timeout: float) -> None:
         """Judge with an engine; `timeout` is the longest time in seconds that facts in context may take."""
         self._engine = engine
-        self._proposer = HostedProposer(engine, timeout)
+        self._proposer = PoolProposer(engine, timeout)
 
-    def in_context(self, payload: Iterable[Quad]) -> Report:
+    def validate_in_context(self, payload: Iterable[Quad]) -> ValidationReport:
         """Judge new facts together with all that is known."""
-        return self._proposer.propose(Addition(tuple(map(placed, payload)))).report
+        return self._proposer.propose(QuadAddition(tuple(map(in_submission_graph, payload)))).report
 
-    def alone(self, payload: Iterable[Quad]) -> Report:
+    def validate_alone(self, payload: Iterable[Quad]) -> ValidationReport:
         """Judge new facts with nothing but the ontology and the vocabularies."""
-        return self._report({"op": "judge"}, payload)
+        return self._validation_report({"op": "judge"}, payload)
 
-    def by_shapes(self, payload: Iterable[Quad], shapes: Iterable[Quad]) -> Report:
+    def validate_with_shapes(self, payload: Iterable[Quad], shapes: Iterable[Quad]) -> ValidationReport:
         """Judge data by other shapes, without context."""
         data = serialize(payload, NQUADS)
-        return self._report({"op": "judge-by", "data_length": len(data)}, data + serialize(shapes, NQUADS))
+        return self._validation_report({"op": "judge-by", "data_length": len(data)}, data + serialize(shapes, NQUADS))
 
-    def _report(self, header: Header, payload: Iterable[Quad] | bytes) -> Report:
+    def _validation_report(self, header: Header, payload: Iterable[Quad] | bytes) -> ValidationReport:
         data = payload if isinstance(payload, bytes) else serialize(payload, NQUADS)
         _, body = self._engine.call(header, data)
         with body:
             return findings.report_from_json(json.load(body))
 
 
-def operations(engine: EmbeddedEngine, own: Gate, judge: Judge) -> Mapping[str, Operation]:
+def worker_operations(
+    engine: EmbeddedEngine, project_gate: IncrementalValidator, judge: EngineFactValidator
+) -> Mapping[str, Operation]:
     """What a cell can do with the graph, on its own copy."""
 
-    def query(header: Header, payload: bytes) -> Answer:
+    def query(header: Header, payload: bytes) -> JobResult:
         formats = header["formats"]
-        dataset = Dataset(tuple(header["default"]), tuple(header["named"]), header["union"])
+        dataset = QueryDataset(tuple(header["default"]), tuple(header["named"]), header["union"])
         request = QueryRequest(
             payload.decode(),
             dataset,
@@ -116,33 +118,37 @@ def operations(engine: EmbeddedEngine, own: Gate, judge: Judge) -> Mapping[str, 
             _result_format(formats["boolean"]),
             _rdf_format(formats["graph"]),
         )
-        return _answered(engine.evaluate(request))
+        return _query_job_result(engine.evaluate(request))
 
-    def dump(header: Header, _: bytes) -> Answer:
+    def dump(header: Header, _: bytes) -> JobResult:
         name, fmt = header["graph"], _rdf_format(header["format"])
-        graph = DefaultGraph() if name == UNNAMED else None if name is None else NamedNode(name)
-        return _answered(engine.dump(graph, fmt or NQUADS))
+        graph = DefaultGraph() if name == DEFAULT_GRAPH_NAME else None if name is None else NamedNode(name)
+        return _query_job_result(engine.dump(graph, fmt or NQUADS))
 
-    def sizes(_: Header, __: bytes) -> Answer:
-        return Answer({"sizes": engine.graph_sizes()})
+    def sizes(_: Header, __: bytes) -> JobResult:
+        return JobResult({"sizes": engine.graph_sizes()})
 
-    def counts(_: Header, __: bytes) -> Answer:
-        known = engine.counts
-        return Answer({"counts": None if known is None else counts_to_json(known)})
+    def counts(_: Header, __: bytes) -> JobResult:
+        known = engine.statistics
+        return JobResult({"counts": None if known is None else counts_to_json(known)})
 
-    def propose_change(header: Header, payload: bytes) -> Answer:
-        return _plain(codec.of_proposal(propose(engine, own, codec.change(header, payload))))
+    def propose_change(header: Header, payload: bytes) -> JobResult:
+        return _json_job_result(
+            codec.encode_proposal(propose(engine, project_gate, codec.decode_change(header, payload)))
+        )
 
-    def follow(header: Header, payload: bytes) -> Answer:
-        engine.follow(codec.delta(json.loads(payload)), header["generation"])
-        return Answer({})
+    def follow(header: Header, payload: bytes) -> JobResult:
+        engine.apply_commit(codec.decode_delta(json.loads(payload)), header["generation"])
+        return JobResult({})
 
-    def judge_facts(_: Header, payload: bytes) -> Answer:
-        return _reported(judge.alone(parse(payload, NQUADS)))
+    def judge_facts(_: Header, payload: bytes) -> JobResult:
+        return _report_job_result(judge.validate_alone(parse(payload, NQUADS)))
 
-    def judge_by(header: Header, payload: bytes) -> Answer:
+    def judge_by(header: Header, payload: bytes) -> JobResult:
         split = header["data_length"]
-        return _reported(judge.by_shapes(parse(payload[:split], NQUADS), parse(payload[split:], NQUADS)))
+        return _report_job_result(
+            judge.validate_with_shapes(parse(payload[:split], NQUADS), parse(payload[split:], NQUADS))
+        )
 
     return {
         "query": query, "dump": dump, "sizes": sizes, "counts": counts, "judge": judge_facts, "judge-by": judge_by,
@@ -150,18 +156,18 @@ def operations(engine: EmbeddedEngine, own: Gate, judge: Judge) -> Mapping[str, 
     }  # fmt: skip
 
 
-def _answered(result: QueryResult) -> Answer:
-    return Answer({"kind": result.kind, "media_type": result.media_type}, result.body, result.length)
+def _query_job_result(result: QueryResult) -> JobResult:
+    return JobResult({"kind": result.kind, "media_type": result.media_type}, result.body, result.length)
 
 
-def _reported(report: Report) -> Answer:
-    return _plain(findings.report_to_json(report))
+def _report_job_result(report: ValidationReport) -> JobResult:
+    return _json_job_result(findings.report_to_json(report))
 
 
-def _plain(data: object) -> Answer:
+def _json_job_result(data: object) -> JobResult:
     """Plain data as JSON, with a file behind it where it is long."""
     encoded = json.dumps(data, ensure_ascii=False).encode()
-    body: IO[bytes] = tempfile.SpooledTemporaryFile(INLINE)  # noqa: SIM115 - the cell closes it
+    body: IO[bytes] = tempfile.SpooledTemporaryFile(MAX_INLINE_BYTES)  # noqa: SIM115 - the cell closes it
     try:
         body.write(encoded)
         body.seek(0)
@@ -170,7 +176,7 @@ def _plain(data: object) -> Answer:
         if error.errno == errno.EFBIG:
             raise ResultTooLargeError from error
         raise
-    return Answer({}, body, len(encoded))
+    return JobResult({}, body, len(encoded))
 
 
 def _rdf_format(media_type: str | None) -> RdfFormat | None:
@@ -181,52 +187,52 @@ def _result_format(media_type: str | None) -> ResultFormat | None:
     return next((fmt for fmt in RESULT_FORMATS if fmt.media_type == media_type), None)
 
 
-def keep(folder: Path, settings: HostSettings) -> None:
+def run_dispatcher(folder: Path, settings: DispatcherSettings) -> None:
     """Load the graph and serve jobs on the socket of a folder until standard input ends."""
     data = Path(settings.data)
     engine = open_or_build(data)
     engine.services, engine.planning = frozenset(settings.services), settings.planning
 
     def grown() -> None:
-        engine.columns.prepare(settings.memory_mib * MIB, engine.counts)
+        engine.columns.prepare(settings.memory_mib * MIB, engine.statistics)
 
     grown()
-    shapes = own_shapes()
-    own = Gate(shapes)
-    judge = Judge(engine, shapes, LocalProposer(engine, own))
+    shapes = read_project_shapes()
+    own = IncrementalValidator(shapes)
+    judge = EngineFactValidator(engine, shapes, LocalProposer(engine, own))
     journal, version = Journal(data), VersionFile(folder)
     version.write(engine.generation, engine.digest)
     gc.collect()
     gc.freeze()  # a cell's collector would write to every object that it inherits, and so copy it
-    house = House(
-        settings.cells,
-        settings.waiting,
+    house = PoolConfig(
+        settings.workers,
+        settings.max_queued,
         settings.spool_mib * MIB,
-        Limits(settings.memory_mib * MIB, settings.result_mib * MIB, connections=bool(settings.services)),
+        WorkerLimits(settings.memory_mib * MIB, settings.result_mib * MIB, allow_connections=bool(settings.services)),
     )
-    with listening(folder) as listener:
-        keeper = Keeper(
+    with open_listener(folder) as listener:
+        keeper = Dispatcher(
             listener,
-            operations(engine, own, judge),
+            worker_operations(engine, own, judge),
             house,
             engine.status,
-            Chores(lambda: _caught_up(engine, journal, version, data, grown), _prepared(own)),
+            Hooks(lambda: _catch_up(engine, journal, version, data, grown), _warm_up_steps(own)),
         )
         if name_index.is_wanted(engine, data):
-            _apart(lambda: name_index.build(engine, data))
-        _say(READY)
+            _run_detached(lambda: name_index.build(engine, data))
+        _print_line(READY_LINE)
         keeper.run(sys.stdin)
 
 
-def _prepared(own: Gate) -> Iterator[None]:
+def _warm_up_steps(project_gate: IncrementalValidator) -> Iterator[None]:
     """Load pySHACL and analyse the shapes, step by step."""
-    shacl.prepare()
+    shacl.preload_pyshacl()
     yield
-    yield from own.prepare()
+    yield from project_gate.prepare()
 
 
-def _caught_up(
-    engine: EmbeddedEngine, journal: Journal, version: VersionFile, data: Path, grown: Callable[[], None]
+def _catch_up(
+    engine: EmbeddedEngine, journal: Journal, version: VersionFile, data: Path, refresh_columns: Callable[[], None]
 ) -> Iterator[Message]:
     """Follow the journal; tells each commit as an order to cells, and all who read the version at the end.
 
@@ -234,22 +240,22 @@ def _caught_up(
     """
     before = engine.generation
     try:
-        for commit in journal.since(before):
-            engine.follow(commit.delta, commit.number)
-            payload = json.dumps(codec.of_delta(commit.delta), ensure_ascii=False).encode()
+        for commit in journal.commits_since(before):
+            engine.apply_commit(commit.delta, commit.number)
+            payload = json.dumps(codec.encode_delta(commit.delta), ensure_ascii=False).encode()
             yield Message({"op": "follow", "generation": commit.number}, payload)
     except (JournalError, IntegrityError) as error:
         sys.stderr.write(f"{error}\n")
     if engine.generation != before:
         version.write(engine.generation, engine.digest)
-        grown()
-        if snapshot_due(engine, data):
-            _apart(lambda: snapshot(engine, journal, data))
+        refresh_columns()
+        if is_snapshot_due(engine, data):
+            _run_detached(lambda: write_snapshot(engine, journal, data))
     if name_index.is_wanted(engine, data):
-        _apart(lambda: name_index.build(engine, data))
+        _run_detached(lambda: name_index.build(engine, data))
 
 
-def _apart(work: Callable[[], object]) -> None:
+def _run_detached(work: Callable[[], object]) -> None:
     """Work in a process of its own, which holds the state of this moment; nobody waits for it."""
     child = os.fork()
     if child:
@@ -265,7 +271,7 @@ def _apart(work: Callable[[], object]) -> None:
         os._exit(0)
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -275,9 +281,9 @@ def main() -> None:
     folder = Path(sys.argv[1])
     given: dict[str, Any] = json.loads(sys.stdin.readline())
     try:
-        keep(folder, HostSettings(**given))
+        run_dispatcher(folder, DispatcherSettings(**given))
     except KgError as error:
-        _say(str(error))
+        _print_line(str(error))
         os._exit(1)
 
 

@@ -7,13 +7,13 @@ import ctypes
 import os
 from typing import Final
 
-_CREATE_RULESET: Final = 444
-_RESTRICT_SELF: Final = 446
+_SYS_CREATE_RULESET: Final = 444
+_SYS_RESTRICT_SELF: Final = 446
 """Numbers of system calls, the same on all architectures but Alpha."""
-_ASK_VERSION: Final = 1
-_NETWORK: Final = 4
+_CREATE_RULESET_VERSION: Final = 1
+_NETWORK_ABI_VERSION: Final = 4
 """The first version of Landlock's interface that knows of the network (Linux 6.7)."""
-_CONNECT_TCP: Final = 2
+_ACCESS_NET_CONNECT_TCP: Final = 2
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
 
@@ -25,8 +25,10 @@ class _Ruleset(ctypes.Structure):
 
 def is_available() -> bool:
     """Whether the kernel can deny connections."""
-    version = ctypes.CDLL(None, use_errno=True).syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _ASK_VERSION)
-    return bool(version >= _NETWORK)
+    version = ctypes.CDLL(None, use_errno=True).syscall(
+        _SYS_CREATE_RULESET, None, ctypes.c_size_t(0), _CREATE_RULESET_VERSION
+    )
+    return bool(version >= _NETWORK_ABI_VERSION)
 
 
 def deny_connections() -> bool:
@@ -37,12 +39,12 @@ def deny_connections() -> bool:
     if not is_available():
         return False
     libc = ctypes.CDLL(None, use_errno=True)
-    wanted = _Ruleset(0, _CONNECT_TCP)
-    ruleset = libc.syscall(_CREATE_RULESET, ctypes.byref(wanted), ctypes.c_size_t(ctypes.sizeof(wanted)), 0)
+    wanted = _Ruleset(0, _ACCESS_NET_CONNECT_TCP)
+    ruleset = libc.syscall(_SYS_CREATE_RULESET, ctypes.byref(wanted), ctypes.c_size_t(ctypes.sizeof(wanted)), 0)
     if ruleset < 0:
         return False
     try:
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        return bool(libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0)
+        return bool(libc.syscall(_SYS_RESTRICT_SELF, ruleset, 0) == 0)
     finally:
         os.close(ruleset)

@@ -11,23 +11,23 @@ from pathlib import Path
 from typing import IO, Final
 
 from kg.errors import ConfigurationError
-from kg.workers.main import READY, HostSettings
+from kg.workers.main import READY_LINE, DispatcherSettings
 
-_LINGER: Final = 2.0
+_STOP_GRACE: Final = 2.0
 """Seconds past the longest deadline that running jobs are given when the service stops."""
-_PAUSE: Final = 0.05
+_RESTART_DELAY: Final = 0.05
 """Seconds before a keeper that died is started again, growing while it keeps dying at once."""
 
 
 class Supervisor:
     """Keeps one keeper alive for the folder of a service."""
 
-    def __init__(self, folder: Path, settings: HostSettings, timeout: float) -> None:
+    def __init__(self, folder: Path, settings: DispatcherSettings, timeout: float) -> None:
         self._folder = folder
         self._settings = settings
         self._timeout = timeout
         self._stopping = threading.Event()
-        self._process = self._started()
+        self._process = self._start_process()
         self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._watcher.start()
 
@@ -35,15 +35,15 @@ class Supervisor:
         """Close the keeper's lifeline: running jobs end by their deadlines, then it goes, or is made to."""
         self._stopping.set()
         with suppress(OSError):
-            _pipe(self._process.stdin).close()
+            _require_pipe(self._process.stdin).close()
         try:
-            self._process.wait(self._timeout + _LINGER)
+            self._process.wait(self._timeout + _STOP_GRACE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        _pipe(self._process.stdout).close()
+        _require_pipe(self._process.stdout).close()
 
-    def _started(self) -> "subprocess.Popen[str]":
+    def _start_process(self) -> "subprocess.Popen[str]":
         process = subprocess.Popen(  # noqa: S603 - it is this very program
             [sys.executable, "-m", "kg.workers.main", str(self._folder)],
             stdin=subprocess.PIPE,
@@ -51,11 +51,11 @@ class Supervisor:
             text=True,
             start_new_session=True,
         )
-        lifeline = _pipe(process.stdin)
+        lifeline = _require_pipe(process.stdin)
         lifeline.write(self._settings.to_json() + "\n")
         lifeline.flush()
-        said = _pipe(process.stdout).readline().strip()
-        if said != READY:
+        said = _require_pipe(process.stdout).readline().strip()
+        if said != READY_LINE:
             process.kill()
             process.wait()
             raise ConfigurationError(said or "The process that holds the graph did not start.")
@@ -63,26 +63,26 @@ class Supervisor:
 
     def _watch(self) -> None:
         """Wait for the keeper to die and start another one; its successor takes over the same socket."""
-        pause = _PAUSE
+        pause = _RESTART_DELAY
         while True:
             began = time.monotonic()
             self._process.wait()
             if self._stopping.is_set():
                 return
-            pause = _PAUSE if time.monotonic() - began > 1 else min(pause * 2, 5)
+            pause = _RESTART_DELAY if time.monotonic() - began > 1 else min(pause * 2, 5)
             time.sleep(pause)
             with suppress(ConfigurationError, OSError):
-                self._process = self._started()
+                self._process = self._start_process()
 
 
-def _pipe(pipe: IO[str] | None) -> IO[str]:
+def _require_pipe(pipe: IO[str] | None) -> IO[str]:
     if pipe is None:
         raise RuntimeError("the keeper was started without pipes")
     return pipe
 
 
 @contextmanager
-def supervised(settings: HostSettings, timeout: float) -> Iterator[Path]:
+def running_dispatcher(settings: DispatcherSettings, timeout: float) -> Iterator[Path]:
     """Run a keeper while the block runs; yields the folder by which `CellsEngine` reaches it.
 
     Raises ConfigurationError when it cannot load the graph.

@@ -16,10 +16,10 @@ from kg.rdf.formats import JSONLD, TURTLE, RdfFormat, rdf_format, rdf_format_of_
 from kg.rdf.io import Quad, parse
 from kg.rdf.jsonld import with_context
 from kg.rdf.namespaces import BASE
-from kg.validation.source_lines import Lines
-from kg.validation.source_lines import lines as read_lines
+from kg.validation.source_lines import SourceLines
+from kg.validation.source_lines import read_source_lines as read_lines
 from kg.views.jsonld_context import project_context
-from service.graph_state import knowledge_graph
+from service.graph_state import current_graph_state
 from service.http.responses import context_url
 
 _GENERIC_MEDIA_TYPES: Final = {"", "application/octet-stream", "text/plain"}
@@ -49,7 +49,7 @@ def read_body(request: Request) -> bytes:
     if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         raise UnsupportedMediaType("A body with a content coding is not read here; send it as it is.")
     data = request.get_data()
-    if len(data) > knowledge_graph().settings.max_body:
+    if len(data) > current_graph_state().settings.max_body:
         raise RequestEntityTooLarge
     if request.content_length is not None and len(data) < request.content_length:
         raise ClientDisconnected
@@ -92,7 +92,7 @@ def read_rdf(request: Request) -> list[Quad]:
     return parse_rdf(read_body(request), fmt)
 
 
-def source_lines(request: Request) -> Lines | None:
+def source_lines(request: Request) -> SourceLines | None:
     """Where the body says what, for findings about it; None if it is no RDF."""
     try:
         return read_lines(request.get_data(), rdf_format(request.mimetype))

@@ -32,9 +32,9 @@ from kg.errors import KgError
 from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS
 from kg.resources import project_version
 from kg.sparql.tokens import contains, tokens
-from service.graph_state import knowledge_graph
+from service.graph_state import current_graph_state
 from service.http.negotiation import LANGUAGE_COOKIE, LANGUAGES
-from service.http.observability import engine_time, exchange, exchange_of
+from service.http.observability import current_exchange, exchange_from_environ, measure_engine_time
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class CacheMiddleware:
     ) -> None:
         """Keep what a prepared request was answered."""
         signature = _request_key(environ)
-        kept = CachedResponse(keepable.validator, exchange_of(environ).endpoint, headers, keepable.body)
+        kept = CachedResponse(keepable.validator, exchange_from_environ(environ).endpoint, headers, keepable.body)
         self._answers.put(signature, kept, len(keepable.body or b"") + sum(map(len, signature)) + _OVERHEAD)
 
     def _is_current(self, kept: CachedResponse) -> bool:
@@ -238,9 +238,9 @@ def _response_from_cache(kept: CachedResponse, environ: "WSGIEnvironment") -> Bu
     matches = sent is not None and parse_etags(sent).contains_weak(kept.validator.tag)
     if kept.body is None and not matches:
         return None
-    current = exchange_of(environ)
+    current = exchange_from_environ(environ)
     current.endpoint = kept.endpoint
-    current.cache = "revalidated" if matches else "hit"
+    current.cache_outcome = "revalidated" if matches else "hit"
     if matches or kept.body is None:
         headers = list(kept.headers)
         remove_entity_headers(headers)
@@ -317,11 +317,11 @@ def make_validator(version: str, *parts: str) -> CacheValidator:
 
 
 def _establish_validator(*parts: str) -> CacheValidator:
-    validator = make_validator(knowledge_graph().engine.version, *parts)
+    validator = make_validator(current_graph_state().engine.version, *parts)
     environ = request.environ
     environ[_VALIDATOR] = validator
-    current = exchange_of(environ)
-    current.cache = "miss"
+    current = exchange_from_environ(environ)
+    current.cache_outcome = "miss"
     if "HTTP_IF_MATCH" in environ and not _matches_strongly(
         request.if_match, validator.tag, environ["HTTP_ACCEPT_ENCODING"]
     ):
@@ -329,7 +329,7 @@ def _establish_validator(*parts: str) -> CacheValidator:
     if environ["REQUEST_METHOD"] in SAFE_METHODS and "HTTP_IF_NONE_MATCH" in environ:
         tag = _matching_tag(request.if_none_match, validator.tag, environ["HTTP_ACCEPT_ENCODING"])
         if tag is not None:
-            current.cache = "revalidated"
+            current.cache_outcome = "revalidated"
             abort(Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": quote_etag(tag)}))
     return validator
 
@@ -372,27 +372,27 @@ def answer_query(query: QueryRequest, media_types: tuple[str, ...]) -> QueryResu
     May end the request with 304, as `revalidated` does. A short result is complete in memory.
     """
     if not is_deterministic(query.text):
-        exchange().cache = "bypass"
+        current_exchange().cache_outcome = "bypass"
         return _evaluate_query(query)
     validator = _establish_validator(*query_cache_key(query, media_types))
     results = _caching().results
     kept = results.get(validator.tag)
     if kept is not None:
-        exchange().cache = "hit"
+        current_exchange().cache_outcome = "hit"
         return QueryResult(kept.kind, kept.media_type, io.BytesIO(kept.body), len(kept.body))
     result = _evaluate_query(query)
     if result.length > MAX_ENTRY_BYTES:
         return result
     with result.body as spooled:
         body = spooled.read()
-    if knowledge_graph().engine.version == validator.version:
+    if current_graph_state().engine.version == validator.version:
         _caching().store_result(validator, CachedResult(result.kind, result.media_type, body))
     return QueryResult(result.kind, result.media_type, io.BytesIO(body), len(body))
 
 
 def _evaluate_query(query: QueryRequest) -> QueryResult:
-    with engine_time():
-        return answer(knowledge_graph().engine, query)
+    with measure_engine_time():
+        return answer(current_graph_state().engine, query)
 
 
 def query_cache_key(query: QueryRequest, media_types: tuple[str, ...]) -> tuple[str, ...]:
@@ -448,7 +448,7 @@ def _compress_static_file(response: Response, environ: "WSGIEnvironment") -> Non
 
 def _set_entity_tag(response: Response, validator: CacheValidator, environ: "WSGIEnvironment") -> None:
     """Tag an answer, unless the dataset changed while it was made; say so in the end if the client has one already."""
-    if knowledge_graph().engine.version != validator.version:
+    if current_graph_state().engine.version != validator.version:
         return
     if response.status_code == HTTPStatus.OK:
         response.set_etag(validator.tag)

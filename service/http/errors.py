@@ -12,9 +12,9 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from kg.errors import KgError, LimitError, NotAcceptableError, PositionedError
 from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS
 from kg.rdf.namespaces import slug
-from service.graph_state import knowledge_graph
+from service.graph_state import current_graph_state
 from service.http.negotiation import HTML, MediaType, best_offer
-from service.http.observability import exchange
+from service.http.observability import current_exchange
 from service.http.problem_pages import blueprint
 from service.http.problem_types import PROBLEM_NAMESPACE, PROBLEM_TYPES, ProblemType
 from service.http.responses import Link, add_links, page_language, page_response
@@ -120,7 +120,7 @@ def _http_detail(error: HTTPException) -> str | None:
         case InternalServerError():
             return _FAILURE_DETAIL
         case RequestEntityTooLarge():
-            return f"The body is longer than the {knowledge_graph().settings.max_body} bytes that are taken here."
+            return f"The body is longer than the {current_graph_state().settings.max_body} bytes that are taken here."
     return error.description
 
 
@@ -156,6 +156,6 @@ def _help_link(code: str) -> Link:
 
 def _instance(code: str) -> str:
     """Name this occurrence by the request's id, and note its kind for the access log."""
-    current = exchange()
-    current.error = code
+    current = current_exchange()
+    current.error_code = code
     return current.instance

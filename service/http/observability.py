@@ -34,25 +34,25 @@ if TYPE_CHECKING:
 ACCESS_LOG: Final = "hpkg.access"
 """The name of the access log's logger."""
 REQUEST_ID: Final = "X-Request-ID"
-METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+METRICS_MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """The media type of Prometheus's text format."""
-Outcome = Literal["hit", "miss", "revalidated", "bypass"]
+CacheOutcome = Literal["hit", "miss", "revalidated", "bypass"]
 """What the cache did: answered, asked the engine, told the client that its copy is good, or was not to be used."""
 
-_EXCHANGE: Final = "hpkg.exchange"
-_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_EXCHANGE_KEY: Final = "hpkg.exchange"
+_REQUEST_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS: Final = frozenset(method.value for method in HTTPMethod)
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds at which the histogram of latencies is cut."""
-_CACHE_STATUS: Final[dict[Outcome, str]] = {
+_CACHE_STATUS: Final[dict[CacheOutcome, str]] = {
     "hit": "haiphong-kg; hit",
     "revalidated": 'haiphong-kg; hit; detail="not modified"',
     "miss": "haiphong-kg; fwd=miss",
     "bypass": "haiphong-kg; fwd=bypass",
 }
 """What the header Cache-Status says (RFC 9211, section 2)."""
-_encoded: Final = json.JSONEncoder(ensure_ascii=False).encode
-_COUNTED: Final = frozenset({"killed", "outcomes", "forked"})
+_to_json: Final = json.JSONEncoder(ensure_ascii=False).encode
+_COUNTER_NAMES: Final = frozenset({"killed", "outcomes", "forked"})
 """Numbers of an engine's status that only grow while it lives; the others go up and down."""
 
 
@@ -62,12 +62,12 @@ class Exchange:
 
     method: str
     id: str
-    generated: bool
-    started: float = field(default_factory=time.perf_counter)
+    has_generated_id: bool
+    started_at: float = field(default_factory=time.perf_counter)
     endpoint: str = "none"
-    cache: Outcome | None = None
-    engine: float | None = None
-    error: str | None = None
+    cache_outcome: CacheOutcome | None = None
+    engine_seconds: float | None = None
+    error_code: str | None = None
     status: int = 500
     length: int = 0
     media_type: str | None = None
@@ -75,40 +75,40 @@ class Exchange:
     @property
     def instance(self) -> str:
         """The id as a URI reference, for problem details (RFC 9457, section 3.1.5)."""
-        return f"urn:uuid:{self.id}" if self.generated else self.id
+        return f"urn:uuid:{self.id}" if self.has_generated_id else self.id
 
 
-def exchange() -> Exchange:
+def current_exchange() -> Exchange:
     """The exchange of the current request of Flask."""
-    return exchange_of(request.environ)
+    return exchange_from_environ(request.environ)
 
 
-def exchange_of(environ: "WSGIEnvironment") -> Exchange:
+def exchange_from_environ(environ: "WSGIEnvironment") -> Exchange:
     """The exchange of a request, which is begun if nobody did: with the client's id if usable, else with a new one."""
-    found = environ.get(_EXCHANGE)
+    found = environ.get(_EXCHANGE_KEY)
     if isinstance(found, Exchange):
         return found
     method, sent = environ["REQUEST_METHOD"], environ.get("HTTP_X_REQUEST_ID", "")
-    usable = _ID.fullmatch(sent) is not None
+    usable = _REQUEST_ID_PATTERN.fullmatch(sent) is not None
     begun = Exchange(
-        method if method in _METHODS else "other", sent if usable else str(uuid.uuid4()), generated=not usable
+        method if method in _METHODS else "other", sent if usable else str(uuid.uuid4()), has_generated_id=not usable
     )
-    environ[_EXCHANGE] = begun
+    environ[_EXCHANGE_KEY] = begun
     return begun
 
 
 @contextmanager
-def engine_time() -> Iterator[None]:
+def measure_engine_time() -> Iterator[None]:
     """Count what happens inside as time that the current request spent with the engine."""
-    current, began = exchange(), time.perf_counter()
+    current, began = current_exchange(), time.perf_counter()
     try:
         yield
     finally:
-        current.engine = (current.engine or 0.0) + time.perf_counter() - began
+        current.engine_seconds = (current.engine_seconds or 0.0) + time.perf_counter() - began
 
 
 @dataclass(frozen=True, slots=True)
-class _Counted:
+class _RequestMetrics:
     """The numbers that requests of one kind add to, found once."""
 
     requests: Counter
@@ -122,7 +122,7 @@ class Metrics:
 
     def __init__(self, engine: Callable[[], Engine], cache_sizes: Callable[[], Mapping[str, int]]) -> None:
         self.registry = CollectorRegistry()
-        self._counted = dict[tuple[str, str, int, Outcome | None], _Counted]()
+        self._request_metrics = dict[tuple[str, str, int, CacheOutcome | None], _RequestMetrics]()
         self._worker = str(getpid())
         labels = ("worker", "method", "endpoint", "status")
         self._requests = Counter("hpkg_requests", "Requests answered.", labels, registry=self.registry)
@@ -137,25 +137,25 @@ class Metrics:
         self.registry.register(_CacheCollector(self._worker, cache_sizes))
         self.registry.register(_EngineCollector(engine))
 
-    def count(self, done: Exchange, seconds: float) -> None:
+    def record_request(self, done: Exchange, seconds: float) -> None:
         """Count an answered request."""
-        key = (done.method, done.endpoint, done.status, done.cache)
-        counted = self._counted.get(key)
+        key = (done.method, done.endpoint, done.status, done.cache_outcome)
+        counted = self._request_metrics.get(key)
         if counted is None:
-            counted = self._counted[key] = self._labelled(done)
+            counted = self._request_metrics[key] = self._create_request_metrics(done)
         counted.requests.inc()
         counted.seconds.observe(seconds)
         counted.bytes.inc(done.length)
         if counted.cache is not None:
             counted.cache.inc()
 
-    def _labelled(self, done: Exchange) -> "_Counted":
+    def _create_request_metrics(self, done: Exchange) -> "_RequestMetrics":
         worker, endpoint = self._worker, done.endpoint
-        return _Counted(
+        return _RequestMetrics(
             self._requests.labels(worker, done.method, endpoint, str(done.status)),
             self._seconds.labels(worker, endpoint),
             self._bytes.labels(worker, endpoint),
-            None if done.cache is None else self._cache.labels(worker, done.cache),
+            None if done.cache_outcome is None else self._cache.labels(worker, done.cache_outcome),
         )
 
     def text(self) -> bytes:
@@ -197,20 +197,20 @@ class _EngineCollector(Collector):
             values = value if isinstance(value, Mapping) else {"": value}
             numbers = {str(kind): float(n) for kind, n in values.items() if isinstance(n, int | float)}
             if numbers:
-                yield _family(name, numbers)
+                yield _metric_family(name, numbers)
 
 
-def _family(name: str, numbers: Mapping[str, float]) -> Metric:
+def _metric_family(name: str, numbers: Mapping[str, float]) -> Metric:
     """One metric of the engine: a counter if the number only grows, else a gauge."""
     labels = () if "" in numbers else ("kind",)
-    family = CounterMetricFamily if name in _COUNTED else GaugeMetricFamily
+    family = CounterMetricFamily if name in _COUNTER_NAMES else GaugeMetricFamily
     metric = family(f"hpkg_engine_{name}", f"The engine's own count: {name}.", labels=labels)
     for kind, number in numbers.items():
         metric.add_metric((kind,) if labels else (), number)
     return metric
 
 
-class _StandardError(logging.Handler):
+class _StandardErrorHandler(logging.Handler):
     """Writes each message as a line to what is standard error at that moment."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -224,13 +224,13 @@ def access_logger() -> logging.Logger:
     """The logger of the access log; unless somebody gave it a handler, it writes to standard error."""
     logger = logging.getLogger(ACCESS_LOG)
     if not logger.handlers:
-        logger.addHandler(_StandardError())
+        logger.addHandler(_StandardErrorHandler())
         logger.setLevel(logging.INFO)
         logger.propagate = False
     return logger
 
 
-class Observer:
+class ObservabilityMiddleware:
     """WSGI middleware that gives every answer its id and its times, counts it and logs it."""
 
     def __init__(self, app: "WSGIApplication", metrics: Metrics, log: logging.Logger | None) -> None:
@@ -240,17 +240,17 @@ class Observer:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request (PEP 3333)."""
-        current = exchange_of(environ)
+        current = exchange_from_environ(environ)
         self._metrics.in_flight.inc()
 
         def start(
             status: str, headers: list[tuple[str, str]], failure: "OptExcInfo | None" = None
         ) -> Callable[[bytes], object]:
-            return start_response(status, self.completed(current, status, headers), failure)
+            return start_response(status, self.complete_headers(current, status, headers), failure)
 
         def finish() -> None:
             self._metrics.in_flight.dec()
-            self.finished(environ, current)
+            self.finish_request(environ, current)
 
         try:
             body = self._app(environ, start)
@@ -260,21 +260,21 @@ class Observer:
         return ClosingIterator(body, finish)
 
     @staticmethod
-    def completed(current: Exchange, status: str, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    def complete_headers(current: Exchange, status: str, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """An answer's headers with those that tell of the exchange, which notes the answer."""
-        _note(current, status, headers)
-        return [*headers, *_own_headers(current)]
+        _record_response(current, status, headers)
+        return [*headers, *_exchange_headers(current)]
 
-    def finished(self, environ: "WSGIEnvironment", done: Exchange) -> None:
+    def finish_request(self, environ: "WSGIEnvironment", done: Exchange) -> None:
         """Count and log a request that was answered."""
-        seconds = time.perf_counter() - done.started
-        self._metrics.count(done, seconds)
+        seconds = time.perf_counter() - done.started_at
+        self._metrics.record_request(done, seconds)
         if self._log is not None:
             log = self._log  # without the search for the caller, which nobody reads
-            log.handle(log.makeRecord(log.name, logging.INFO, "", 0, _line(environ, done, seconds), (), None))
+            log.handle(log.makeRecord(log.name, logging.INFO, "", 0, _log_line(environ, done, seconds), (), None))
 
 
-def _note(current: Exchange, status: str, headers: list[tuple[str, str]]) -> None:
+def _record_response(current: Exchange, status: str, headers: list[tuple[str, str]]) -> None:
     current.status = int(status[:3])
     for name, value in headers:
         match name.lower():
@@ -284,17 +284,17 @@ def _note(current: Exchange, status: str, headers: list[tuple[str, str]]) -> Non
                 current.media_type = value.partition(";")[0]
 
 
-def _own_headers(current: Exchange) -> Iterator[tuple[str, str]]:
+def _exchange_headers(current: Exchange) -> Iterator[tuple[str, str]]:
     """The id, the times in milliseconds (Server-Timing), and what the cache did."""
-    total = f"total;dur={(time.perf_counter() - current.started) * 1000:.2f}"
-    engine = "" if current.engine is None else f"engine;dur={current.engine * 1000:.2f}, "
+    total = f"total;dur={(time.perf_counter() - current.started_at) * 1000:.2f}"
+    engine = "" if current.engine_seconds is None else f"engine;dur={current.engine_seconds * 1000:.2f}, "
     yield REQUEST_ID, current.id
     yield "Server-Timing", engine + total
-    if current.cache is not None:
-        yield "Cache-Status", _CACHE_STATUS[current.cache]
+    if current.cache_outcome is not None:
+        yield "Cache-Status", _CACHE_STATUS[current.cache_outcome]
 
 
-def _line(environ: "WSGIEnvironment", done: Exchange, seconds: float) -> str:
+def _log_line(environ: "WSGIEnvironment", done: Exchange, seconds: float) -> str:
     """A request as one line of JSON: `time` in UTC, `seconds` and `engine` in seconds; what is not known is null."""
     facts = {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -305,8 +305,8 @@ def _line(environ: "WSGIEnvironment", done: Exchange, seconds: float) -> str:
         "bytes": done.length,
         "seconds": round(seconds, 6),
         "format": done.media_type,
-        "cache": done.cache,
-        "engine": None if done.engine is None else round(done.engine, 6),
-        "error": done.error,
+        "cache": done.cache_outcome,
+        "engine": None if done.engine_seconds is None else round(done.engine_seconds, 6),
+        "error": done.error_code,
     }
-    return _encoded(facts)
+    return _to_json(facts)

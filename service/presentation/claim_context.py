@@ -10,7 +10,7 @@ from kg.views.claims import Claim, claims_of
 from kg.views.description import Anchor
 from kg.views.issues import Issue
 from kg.views.observations import Observation
-from service.graph_state import knowledge_graph
+from service.graph_state import current_graph_state
 from service.http.responses import page_language
 from service.presentation import number_format
 from service.presentation.names import DisplayNames, load_names
@@ -79,10 +79,12 @@ def load_claim_context(
 
     `figures` are those among the claims, where they are known already.
     """
-    kg = knowledge_graph()
+    kg = current_graph_state()
     claims = claims_of(kg.engine, nodes, figures)
     names = _context_names(kg.engine, claims, issues, also)
-    return ClaimContext(page_language(), names, claims, issues, _cited_sources(kg.engine, kg.texts, claims.values()))
+    return ClaimContext(
+        page_language(), names, claims, issues, _cited_sources(kg.engine, kg.source_texts, claims.values())
+    )
 
 
 def _context_names(

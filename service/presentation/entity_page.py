@@ -15,8 +15,8 @@ from kg.views.description import Anchor
 from kg.views.issues import concerning, details
 from kg.views.observations import FILTERS, Observation, observations
 from kg.views.summary import Group, Portrait, Way, in_text_order, place, slice_of
-from service.graph_state import knowledge_graph
-from service.http.observability import engine_time
+from service.graph_state import current_graph_state
+from service.http.observability import measure_engine_time
 from service.http.responses import adjacent_pages, other_language, page_language, page_number
 from service.presentation.claim_context import ClaimContext, load_claim_context
 from service.presentation.figure_charts import FigureChart, build_charts
@@ -112,16 +112,16 @@ def _charts(figures: list[Observation], names: DisplayNames) -> list[FigureChart
 
 
 def _entity_page(found: Portrait, shared: dict[str, Any]) -> str:
-    with engine_time():
+    with measure_engine_time():
         outward, inward = _relation_groups(found)
         stated = of_relations(
-            knowledge_graph().engine, chain(_relation_triples(found, outward), _relation_triples(found, inward))
+            current_graph_state().engine, chain(_relation_triples(found, outward), _relation_triples(found, inward))
         )
         key, figures = _figures(found)
         size = found.size(_FIGURE_PROPERTIES[key])
-        words = without_figure(knowledge_graph().engine, found.iri, MAX_FIGURES) if size > len(figures) else []
+        words = without_figure(current_graph_state().engine, found.iri, MAX_FIGURES) if size > len(figures) else []
         claims = [*stated, *words, *(NamedNode(item.claim) for item in figures)]
-        issues = concerning(knowledge_graph().engine, [found.iri, *claims])
+        issues = concerning(current_graph_state().engine, [found.iri, *claims])
         claim_context = load_claim_context(claims, issues, _mentioned_iris(found), figures)
     ties = [_relation_group(item, found, claim_context) for item in (*outward, *inward)]
     mentions = [_property_values(item, claim_context.names) for item in found.inverse if _is_mention(item, key)]
@@ -156,7 +156,7 @@ def _figures(found: Portrait) -> tuple[str, list[Observation]]:
     key = kind if kind in FILTERS else "about"
     if found.size(_FIGURE_PROPERTIES[key]) == 0:
         return key, []
-    return key, observations(knowledge_graph().engine, {key: found.iri}, 0, MAX_FIGURES)
+    return key, observations(current_graph_state().engine, {key: found.iri}, 0, MAX_FIGURES)
 
 
 def _relation_groups(found: Portrait) -> tuple[list[Group], list[Group]]:
@@ -271,8 +271,8 @@ def _display_value(term: Term, names: DisplayNames) -> DisplayValue:
 
 
 def _claim_page(found: Portrait, shared: dict[str, Any]) -> str:
-    engine = knowledge_graph().engine
-    with engine_time():
+    engine = current_graph_state().engine
+    with measure_engine_time():
         beside = [
             node
             for key in (HPEZ + "conflictsWith", PROV + "wasDerivedFrom", HPEZ + "ratioOf", HPEZ + "ratioTo")
@@ -311,8 +311,8 @@ _CLAIM_PROPERTIES: Final = frozenset(
 
 
 def _evidence_page(found: Portrait, shared: dict[str, Any]) -> str:
-    engine = knowledge_graph().engine
-    with engine_time():
+    engine = current_graph_state().engine
+    with measure_engine_time():
         where = place(engine, found.iri)
         citing = next((item for item in found.inverse if item.predicate == HPEZ + "evidence"), None)
         claim_context = load_claim_context(citing.nodes if citing else (), (), _mentioned_iris(found))
@@ -326,16 +326,16 @@ def _evidence_page(found: Portrait, shared: dict[str, Any]) -> str:
 
 
 def _with_source(claim_context: ClaimContext, source: NamedNode) -> ClaimContext:
-    kg = knowledge_graph()
-    sources = kg.texts.sources(kg.engine, [source])
+    kg = current_graph_state()
+    sources = kg.source_texts.sources(kg.engine, [source])
     return ClaimContext(
         claim_context.language, claim_context.names, claim_context.claims, claim_context.issues, sources
     )
 
 
 def _source_page(found: Portrait, shared: dict[str, Any]) -> str:
-    engine, number = knowledge_graph().engine, page_number()
-    with engine_time():
+    engine, number = current_graph_state().engine, page_number()
+    with measure_engine_time():
         claims, size = in_text_order(engine, found.iri, (number - 1) * CLAIMS_PER_PAGE, CLAIMS_PER_PAGE)
         issues = concerning(engine, [found.iri, *claims])
         claim_context = load_claim_context(claims, issues, _mentioned_iris(found))
@@ -354,8 +354,8 @@ def _source_page(found: Portrait, shared: dict[str, Any]) -> str:
 
 
 def _issue_page(found: Portrait, shared: dict[str, Any]) -> str:
-    with engine_time():
-        issues = details(knowledge_graph().engine, [found.iri])
+    with measure_engine_time():
+        issues = details(current_graph_state().engine, [found.iri])
         claim_context = load_claim_context(
             [node for issue in issues for node in issue.targets[:PAGE_SIZE]], issues, _mentioned_iris(found)
         )
@@ -374,9 +374,9 @@ def _links_page(found: Portrait, shared: dict[str, Any]) -> str:
     if whole is None:
         raise BadRequest("`of` must be a property that the thing has, and `way` in or out.")
     first, sorts = (number - 1) * PAGE_SIZE, whole.size <= MAX_SORTED
-    with engine_time():
+    with measure_engine_time():
         listed = slice_of(
-            knowledge_graph().engine, found.iri, whole, *((0, MAX_SORTED) if sorts else (first, PAGE_SIZE))
+            current_graph_state().engine, found.iri, whole, *((0, MAX_SORTED) if sorts else (first, PAGE_SIZE))
         )
         claim_context = load_claim_context((), (), [found.iri.value, predicate, *(node.value for node in listed.nodes)])
     fact = _property_values(listed, claim_context.names)

@@ -4,15 +4,15 @@ from typing import Any, Final
 
 from kg.rdf.io import BlankNode, Literal, NamedNode, Term
 from kg.rdf.namespaces import SH
-from kg.validation.report import INFO, VIOLATION, WARNING, Finding, Report, Suggestion
-from kg.validation.source_lines import Lines
+from kg.validation.report import INFO, VIOLATION, WARNING, Finding, Suggestion, ValidationReport
+from kg.validation.source_lines import SourceLines
 
 _SEVERITIES: Final = {"violation": VIOLATION, "warning": WARNING, "info": INFO}
 _UNDETERMINED: Final = "und"
 """The tag of a message that names no language (BCP 47, section 4.1)."""
 
 
-def report_as_json(report: Report, language: str, found: Lines | None = None) -> dict[str, Any]:
+def report_as_json(report: ValidationReport, language: str, found: SourceLines | None = None) -> dict[str, Any]:
     """The report with its messages in a language; severities, terms and paths as plain text.
 
     With the lines of a document, each finding says from which of them it comes, where that is known.
@@ -20,13 +20,13 @@ def report_as_json(report: Report, language: str, found: Lines | None = None) ->
     return {
         "conforms": report.conforms,
         "admissible": report.admissible,
-        "counts": {name: len(report.of(severity)) for name, severity in _SEVERITIES.items()},
+        "counts": {name: len(report.with_severity(severity)) for name, severity in _SEVERITIES.items()},
         "findings": [_finding_json(item, language, found) for item in report.findings],
     }
 
 
-def _finding_json(item: Finding, language: str, found: Lines | None) -> dict[str, Any]:
-    place = {} if found is None else {"line": found.of(item)}
+def _finding_json(item: Finding, language: str, found: SourceLines | None) -> dict[str, Any]:
+    place = {} if found is None else {"line": found.line_of(item)}
     return {
         **place,
         "severity": item.severity.value.removeprefix(SH).lower(),

@@ -7,11 +7,11 @@ from typing import Final
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
 
 from kg.changes.journal import Commit
-from kg.changes.rdf_patch import MEDIA_TYPE, rdf_patch
-from kg.errors import NotFoundError, ScopeError
+from kg.changes.rdf_patch import RDF_PATCH_MEDIA_TYPE, serialize_rdf_patch
+from kg.errors import InsufficientScopeError, NotFoundError
 from kg.rdf.io import NamedNode
 from kg.views.description import labels
-from service.graph_state import knowledge_graph
+from service.graph_state import current_graph_state
 from service.http.negotiation import HTML, MediaType, require_offer
 from service.http.responses import Link, absolute_url, add_links, page_language, page_response, positive_parameter
 from service.presentation import commit_diff
@@ -31,7 +31,7 @@ DEFAULT_PAGE_SIZE: Final = 50
 MAX_PAGE_SIZE: Final = 500
 """Commits on one page, unless `?limit=` says otherwise, and at most."""
 _JSON: Final = MediaType("application/json")
-_PATCH: Final = MediaType(MEDIA_TYPE)
+_PATCH: Final = MediaType(RDF_PATCH_MEDIA_TYPE)
 
 
 @blueprint.get("/commits")
@@ -39,7 +39,7 @@ def index() -> Response:
     """The newest commits, or those before `?before=N`; application/json or text/html, with a link to the next page."""
     before, limit = positive_parameter("before"), min(positive_parameter("limit") or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
     offer = require_offer(request.accept_mimetypes, (_JSON, HTML))
-    found = knowledge_graph().facts.journal.page(before, limit)
+    found = current_graph_state().commit_pipeline.journal.list_summaries(before, limit)
     following = found[-1].number if len(found) == limit and found[-1].number > 1 else None
     if offer is HTML:
         response = page_response(render_template("commits/index.html", commits=found, following=following))
@@ -54,22 +54,22 @@ def index() -> Response:
 def one(number: int) -> Response:
     """One commit: application/json, application/rdf-patch, or text/html; 404 if there is none."""
     offer = require_offer(request.accept_mimetypes, (_JSON, _PATCH, HTML))
-    journal = knowledge_graph().facts.journal
-    commit = journal.commit(number)
+    journal = current_graph_state().commit_pipeline.journal
+    commit = journal.read_commit(number)
     if offer is _PATCH:
         return _patch_response(commit)
     reverted_by = journal.reverted_by(number)
     if offer is HTML:
         return _commit_page(commit, reverted_by)
     response = jsonify({**commit_json(commit), "revertedBy": reverted_by})
-    add_links(response, Link(url_for(".patch", number=number, lang=None), "alternate", MEDIA_TYPE))
+    add_links(response, Link(url_for(".patch", number=number, lang=None), "alternate", RDF_PATCH_MEDIA_TYPE))
     return response
 
 
 @blueprint.get("/commits/<int:number>.rdfp")
 def patch(number: int) -> Response:
     """One commit as application/rdf-patch."""
-    return _patch_response(knowledge_graph().facts.journal.commit(number))
+    return _patch_response(current_graph_state().commit_pipeline.journal.read_commit(number))
 
 
 @blueprint.post("/commits/<int:number>/revert")
@@ -82,7 +82,7 @@ def revert(number: int) -> Response:
     signed = request_signature(credential)
     if not signed.message:
         signed = replace(signed, message=f"Revert commit {number}")
-    outcome = knowledge_graph().facts.revert(number, signed, write_options(credential))
+    outcome = current_graph_state().commit_pipeline.revert(number, signed, write_options(credential))
     return write_response(outcome, HTTPStatus.CREATED, default_return="representation")
 
 
@@ -91,17 +91,17 @@ def audit() -> Response:
     """What was noted about tokens, in order: application/json, for a token with the scope admin; else 403."""
     require_offer(request.accept_mimetypes, (_JSON,))
     if authenticate_request().scope != "admin":
-        raise ScopeError("Only a token with the scope admin may read what was noted about tokens.")
-    events = knowledge_graph().facts.journal.events()
+        raise InsufficientScopeError("Only a token with the scope admin may read what was noted about tokens.")
+    events = current_graph_state().commit_pipeline.journal.events()
     return jsonify({"events": [{"time": time.isoformat(), "text": text} for time, text in events]})
 
 
 def _patch_response(commit: Commit) -> Response:
     previous = commit.number - 1
-    text = rdf_patch(
+    text = serialize_rdf_patch(
         commit.delta, _absolute_commit_url(commit.number), _absolute_commit_url(previous) if previous else None
     )
-    return Response(text, content_type=f"{MEDIA_TYPE}; charset=utf-8")
+    return Response(text, content_type=f"{RDF_PATCH_MEDIA_TYPE}; charset=utf-8")
 
 
 def _absolute_commit_url(number: int) -> str:
@@ -114,7 +114,7 @@ def _commit_page(commit: Commit, reverted_by: int | None) -> Response:
     delta, language = commit.delta, page_language()
     lines = commit_diff.select_statements(delta)
     wanted = commit_diff.mentioned_iris(lines)
-    held, _ = labels(knowledge_graph().engine, map(NamedNode, wanted))
+    held, _ = labels(current_graph_state().engine, map(NamedNode, wanted))
     names = DisplayNames({**commit_diff.labels_in_delta(delta), **held}, language)
     page = render_template(
         "commits/one.html",

@@ -6,8 +6,8 @@ from typing import Final
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest
 
-from kg.changes.changeset import Addition
-from kg.changes.commit import SUBMISSION, placed
+from kg.changes.changeset import QuadAddition
+from kg.changes.commit import SUBMISSION_GRAPH, in_submission_graph
 from kg.rdf.io import NamedNode
 from service.http import body
 from service.routes.write_requests import apply_change, write_response
@@ -24,8 +24,8 @@ def add() -> Response:
     """
     graph = _target_graph()
 
-    def addition() -> Addition:
-        return Addition(tuple(placed(quad, graph) for quad in body.read_rdf(request)))
+    def addition() -> QuadAddition:
+        return QuadAddition(tuple(in_submission_graph(quad, graph) for quad in body.read_rdf(request)))
 
     return write_response(apply_change(addition), HTTPStatus.CREATED, default_return="representation")
 
@@ -35,6 +35,6 @@ def _target_graph() -> NamedNode:
     if len(named) > 1:
         raise BadRequest("Name one graph at most, with ?graph=IRI.")
     try:
-        return NamedNode(named[0]) if named else SUBMISSION
+        return NamedNode(named[0]) if named else SUBMISSION_GRAPH
     except ValueError:
         raise BadRequest(f"<{named[0]}> is no IRI.") from None

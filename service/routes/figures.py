@@ -17,10 +17,10 @@ from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import ID
 from kg.views.description import labels
 from kg.views.observations import FILTERS, Observation, Page, choices, observations, page
-from service.graph_state import knowledge_graph
+from service.graph_state import current_graph_state
 from service.http.caching import evaluate_preconditions
 from service.http.negotiation import HTML, LANGUAGES, MediaType, require_offer, split_suffix
-from service.http.observability import engine_time
+from service.http.observability import measure_engine_time
 from service.http.responses import Link, add_links, page_language, page_number, page_response, set_content_location
 from service.presentation import number_format
 from service.presentation.figure_charts import FigureChart, build_charts, status_name
@@ -94,8 +94,8 @@ def index(suffix: str = "") -> Response:
         )
     filters, number = _requested_filters(), page_number()
     evaluate_preconditions(offer.media_type, page_language())
-    engine = knowledge_graph().engine
-    with engine_time():
+    engine = current_graph_state().engine
+    with measure_engine_time():
         found = page(engine, filters, number, PAGE_SIZE if offer is HTML else EXPORT_PAGE_SIZE)
     if offer is HTML:
         response = _figures_page(engine, found, filters, number)
@@ -174,7 +174,7 @@ def _figure_names(
 
 def _figures_page(engine: Engine, found: Page, filters: Mapping[str, NamedNode], number: int) -> Response:
     language = page_language()
-    with engine_time():
+    with measure_engine_time():
         offered = {name: choices(engine, name, MAX_CHOICES + 1) for name in FILTERS}
         nodes = (*filters.values(), *(node for group in offered.values() for node in group))
         names = _figure_names(engine, found.items, nodes, language)

@@ -9,8 +9,8 @@ from urllib.parse import quote
 from flask import Blueprint, Response, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 
-from kg.changes.changeset import Addition, Change, Removal, Replacement
-from kg.changes.commit import replacements
+from kg.changes.changeset import ChangeSet, GraphRemoval, GraphReplacement, QuadAddition
+from kg.changes.commit import replacement_of_graphs
 from kg.engine.query import gzipped
 from kg.errors import NotFoundError
 from kg.rdf.formats import DATASET_FORMATS, GZIP, RDF_FORMATS, RdfFormat
@@ -18,11 +18,11 @@ from kg.rdf.io import DefaultGraph, NamedNode, Quad, iri_spellings
 from kg.rdf.iris import resolve
 from kg.rdf.namespaces import graph_iri, graph_name, slug
 from kg.views.dataset_description import graph_title
-from service.graph_state import knowledge_graph
+from service.graph_state import current_graph_state
 from service.http import body
 from service.http.caching import evaluate_preconditions, result_response
 from service.http.negotiation import HTML, Representation, requested_media_type, require_offer, split_suffix
-from service.http.observability import engine_time
+from service.http.observability import measure_engine_time
 from service.http.responses import (
     Link,
     add_links,
@@ -64,7 +64,7 @@ def data() -> Response:
 def replace() -> Response:
     """Put RDF in the place of a graph's content (section 5.3): 201 if the graph is new, else 204."""
     graph = _target_graph()
-    return _change_graph(lambda: Replacement(graph, tuple(quad.triple for quad in _read_payload())), graph)
+    return _change_graph(lambda: GraphReplacement(graph, tuple(quad.triple for quad in _read_payload())), graph)
 
 
 @blueprint.post("/data")
@@ -77,9 +77,9 @@ def merge() -> Response:
     named = {"graph", "default"} & request.args.keys()
     graph = _target_graph() if named else NamedNode(graph_iri(f"posted/{uuid.uuid4()}"))
 
-    def merged() -> Change:
+    def merged() -> ChangeSet:
         quads = tuple(_with_graph(graph, quad) for quad in _read_payload())
-        return Addition(quads) if quads or isinstance(graph, DefaultGraph) else Replacement(graph, ())
+        return QuadAddition(quads) if quads or isinstance(graph, DefaultGraph) else GraphReplacement(graph, ())
 
     return _change_graph(merged, graph, located=not named)
 
@@ -88,7 +88,7 @@ def merge() -> Response:
 def remove() -> Response:
     """Delete a graph (section 5.4): 204, or 404 if there is none."""
     graph = _target_graph()
-    return _change_graph(lambda: Removal(graph), graph)
+    return _change_graph(lambda: GraphRemoval(graph), graph)
 
 
 def _target_graph() -> NamedNode | DefaultGraph:
@@ -105,7 +105,7 @@ def _with_graph(graph: NamedNode | DefaultGraph, quad: Quad) -> Quad:
     return Quad(quad.subject, quad.predicate, quad.object, graph)
 
 
-def _change_graph(read: Callable[[], Change], graph: NamedNode | DefaultGraph, *, located: bool = False) -> Response:
+def _change_graph(read: Callable[[], ChangeSet], graph: NamedNode | DefaultGraph, *, located: bool = False) -> Response:
     """Make a change to one graph, and say whether it came to be."""
     outcome = apply_change(read)
     created = outcome.commit is not None and graph in outcome.commit.delta.created
@@ -131,7 +131,7 @@ def graphs(suffix: str = "") -> Response:
     if isinstance(representation, RdfFormat):
         return _file_response(None, representation, "everything", packed=packed)
     evaluate_preconditions(HTML.media_type, page_language())
-    sizes = knowledge_graph().census.graphs()
+    sizes = current_graph_state().statistics.graphs()
     page = render_template(
         "graph_store/graphs.html",
         sizes=sizes,
@@ -153,7 +153,9 @@ def load() -> Response:
     commit's URL in Location and the commit as JSON; 200 if nothing changed; 422 with the report if the gate refuses it.
     """
     return write_response(
-        apply_change(lambda: replacements(body.read_rdf(request))), HTTPStatus.CREATED, default_return="representation"
+        apply_change(lambda: replacement_of_graphs(body.read_rdf(request))),
+        HTTPStatus.CREATED,
+        default_return="representation",
     )
 
 
@@ -183,7 +185,7 @@ def _alternate_links(iri: str | None) -> list[Link]:
 
 
 def _graph_page(iri: str, name: str) -> Response:
-    size = knowledge_graph().census.graphs().get(iri)
+    size = current_graph_state().statistics.graphs().get(iri)
     if size is None:
         raise NotFoundError(f"There is no graph <{iri}> here.")
     page = render_template(
@@ -194,7 +196,7 @@ def _graph_page(iri: str, name: str) -> Response:
 
 def _find_graph(iri: str) -> NamedNode:
     """The graph that a URL means, which may be held percent-encoded."""
-    nodes, sizes = iri_spellings(iri), knowledge_graph().census.graphs()
+    nodes, sizes = iri_spellings(iri), current_graph_state().statistics.graphs()
     found = next((node for node in nodes if node.value in sizes), next(iter(nodes), None))
     if found is None:
         raise NotFoundError(f"There is no graph <{iri}> here.")
@@ -228,8 +230,8 @@ def _file_response(graph: NamedNode | None, fmt: RdfFormat, name: str, *, packed
     if not packed:
         return _dump_response(graph, fmt, fmt.media_type)
     evaluate_preconditions(GZIP, fmt.media_type)
-    with engine_time():
-        result = knowledge_graph().engine.dump(graph, fmt)
+    with measure_engine_time():
+        result = current_graph_state().engine.dump(graph, fmt)
     response = result_response(gzipped(result), GZIP)
     response.headers.set("Content-Disposition", "attachment", **_file_names(name, f".{fmt.suffixes[0]}.gz"))
     add_links(response, dataset_link())
@@ -245,8 +247,8 @@ def _file_names(name: str, suffix: str) -> dict[str, str]:
 
 def _dump_response(graph: NamedNode | DefaultGraph | None, fmt: RdfFormat, media_type: str) -> Response:
     evaluate_preconditions(media_type)
-    with engine_time():
-        result = knowledge_graph().engine.dump(graph, fmt)
+    with measure_engine_time():
+        result = current_graph_state().engine.dump(graph, fmt)
     response = result_response(result, media_type)
     add_links(response, dataset_link())
     return response

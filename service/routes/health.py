@@ -9,8 +9,8 @@ from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from kg.engine.protocol import Engine
 from kg.errors import KgError
 from kg.resources import project_version
-from service.graph_state import knowledge_graph
-from service.http.observability import METRICS_TYPE, Metrics
+from service.graph_state import current_graph_state
+from service.http.observability import METRICS_MEDIA_TYPE, Metrics
 
 blueprint: Final = Blueprint("operations", __name__)
 
@@ -30,7 +30,7 @@ def health() -> Response:
     """
     if "live" in request.args:
         return jsonify(status="ok", live=True)
-    state = _engine_state(knowledge_graph().engine)
+    state = _engine_state(current_graph_state().engine)
     response = jsonify(live=True, software=project_version(), **state)
     if not state["ready"]:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
@@ -50,4 +50,4 @@ def metrics() -> Response:
     found = current_app.extensions[_KEY]
     if not isinstance(found, Metrics):
         raise TypeError(f"app.extensions[{_KEY!r}] holds something else")
-    return Response(found.text(), content_type=METRICS_TYPE)
+    return Response(found.text(), content_type=METRICS_MEDIA_TYPE)

@@ -11,8 +11,8 @@ from kg.views.description import labels
 from kg.views.example_queries import Example, examples
 from kg.views.issues import kinds
 from kg.views.search import Found
-from service.graph_state import knowledge_graph
-from service.http.observability import engine_time
+from service.graph_state import current_graph_state
+from service.http.observability import measure_engine_time
 from service.http.responses import page_language, page_response
 from service.presentation.kind_names import kind_name
 from service.routes.figures import charts_of_2024
@@ -36,8 +36,8 @@ class KindGroup:
 
 def home_page() -> Response:
     """The start page, text/html."""
-    engine, language = knowledge_graph().engine, page_language()
-    with engine_time():
+    engine, language = current_graph_state().engine, page_language()
+    with measure_engine_time():
         groups, open_issues = _kind_groups(), kinds(engine)
         named, _ = labels(engine, map(NamedNode, open_issues))
     drawn = charts_of_2024(engine, language)
@@ -55,9 +55,9 @@ def home_page() -> Response:
 
 def _kind_groups() -> list[KindGroup]:
     """What there is of each kind; nothing while the index of names is being made."""
-    graph = knowledge_graph()
+    graph = current_graph_state()
     try:
-        found = {kind: graph.names.of_kind(kind, NAMES_PER_KIND, graph.engine.version) for kind in SHOWN_KINDS}
+        found = {kind: graph.name_search.of_kind(kind, NAMES_PER_KIND, graph.engine.version) for kind in SHOWN_KINDS}
     except IndexingError:
         return []
     return [KindGroup(kind, kind_name(kind), some) for kind, some in found.items() if some.total]

@@ -7,10 +7,10 @@ from werkzeug.exceptions import BadRequest
 
 from kg.rdf.io import NamedNode, iri_spellings
 from kg.views.issues import Issue, kinds, listed
-from service.graph_state import knowledge_graph
+from service.graph_state import current_graph_state
 from service.http.caching import evaluate_preconditions
 from service.http.negotiation import HTML, MediaType, require_offer
-from service.http.observability import engine_time
+from service.http.observability import measure_engine_time
 from service.http.responses import Link, add_links, adjacent_pages, page_language, page_number, page_response
 from service.presentation.claim_context import ClaimContext, load_claim_context
 
@@ -27,10 +27,10 @@ _JSON: Final = MediaType("application/json")
 def index() -> Response:
     """The issues, 10 on a page (`?page=`), all or of one kind (`?kind=` an IRI); text/html or application/json."""
     offer = require_offer(request.accept_mimetypes, (HTML, _JSON))
-    kg = knowledge_graph()
-    evaluate_preconditions(offer.media_type, page_language(), *kg.texts.digests)
+    kg = current_graph_state()
+    evaluate_preconditions(offer.media_type, page_language(), *kg.source_texts.digests)
     kind, number = _requested_kind(), page_number()
-    with engine_time():
+    with measure_engine_time():
         counts = kinds(kg.engine)
         issues = listed(kg.engine, kind, (number - 1) * PAGE_SIZE, PAGE_SIZE)
     size = counts.get(kind.value, 0) if kind else sum(counts.values())
@@ -55,7 +55,7 @@ def _issues_page(
 
 
 def _load_context(issues: list[Issue], counts: dict[str, int]) -> ClaimContext:
-    with engine_time():
+    with measure_engine_time():
         return load_claim_context((node for issue in issues for node in issue.targets[:MAX_TARGETS]), issues, counts)
 
 

@@ -17,10 +17,10 @@ from kg.views.dataset_description import current_version
 from kg.views.description import Description, describe, is_known, labels
 from kg.views.summary import portrait
 from kg.views.term_usage import Use, examples, of_classes, uses
-from service.graph_state import knowledge_graph
+from service.graph_state import current_graph_state
 from service.http.caching import evaluate_preconditions, result_response
 from service.http.negotiation import HTML, Representation, require_offer, split_suffix
-from service.http.observability import engine_time
+from service.http.observability import measure_engine_time
 from service.http.responses import (
     Link,
     add_links,
@@ -70,7 +70,7 @@ def identifier(name: str) -> Response:
     A redirect has no entity tag: conditions hold for answers of 2xx only (RFC 9110, section 13.2.1).
     """
     known = next(
-        (spelling for spelling in _unicode_forms(name) if is_known(knowledge_graph().engine, ID + spelling)), None
+        (spelling for spelling in _unicode_forms(name) if is_known(current_graph_state().engine, ID + spelling)), None
     )
     if known is None:
         raise NotFoundError(f"Nothing is said about <{ID}{name}> here.")
@@ -114,8 +114,8 @@ def document(name: str) -> Response:
 
 def _statements_response(name: str, path: str, representation: Representation) -> Response:
     """All statements about a thing, in RDF or as a page."""
-    with engine_time():
-        description = describe(knowledge_graph().engine, ID + name)
+    with measure_engine_time():
+        description = describe(current_graph_state().engine, ID + name)
     if isinstance(representation, RdfFormat):
         response = compact_response(description.triples(), representation, description.iri)
         add_links(response, dataset_link())
@@ -127,8 +127,8 @@ def _statements_response(name: str, path: str, representation: Representation) -
 
 def _page_about(name: str, path: str) -> Response:
     """The page about a thing."""
-    with engine_time():
-        found = portrait(knowledge_graph().engine, ID + name)
+    with measure_engine_time():
+        found = portrait(current_graph_state().engine, ID + name)
     response = page_response(render_page(found, path, _format_urls(path)))
     _add_document_links(response, found.iri, found.types, path, HTML)
     return response
@@ -143,13 +143,13 @@ def _add_document_links(
 
 def _source_digests(representation: Representation) -> tuple[str, ...]:
     """What a page depends on besides the graph: the texts of the sources that the operator has."""
-    return () if isinstance(representation, RdfFormat) else knowledge_graph().texts.digests
+    return () if isinstance(representation, RdfFormat) else current_graph_state().source_texts.digests
 
 
 def _redirect_to_normal_form(sent: str, name: str) -> Response:
     """Lead on (308) to the document at a name's other spelling; raises NotFoundError if there is none."""
     other = _unicode_forms(name)[-1]
-    if other == name or not is_known(knowledge_graph().engine, ID + other):
+    if other == name or not is_known(current_graph_state().engine, ID + other):
         raise NotFoundError(f"Nothing is said about <{ID}{name}> here.")
     return _redirect(url_for(".document", name=other + sent.removeprefix(name)), HTTPStatus.PERMANENT_REDIRECT)
 
@@ -185,11 +185,11 @@ def _vocabulary_response(graph: str, namespace: str, suffix: str, version: str) 
     if isinstance(representation, RdfFormat) and not suffix and name == plain:
         set_content_location(f"{request.script_root}/{name}.{representation.suffixes[0]}")
     evaluate_preconditions(*_variant_key(representation))
-    if version and current_version(knowledge_graph().engine, BASE + graph) != BASE + name:
+    if version and current_version(current_graph_state().engine, BASE + graph) != BASE + name:
         raise NotFoundError(f"There is no version <{BASE}{name}> here.")
     path = url_for(f".{graph}", lang=None)
     if isinstance(representation, RdfFormat):
-        result = knowledge_graph().engine.dump(NamedNode(graph_iri(graph)), representation)
+        result = current_graph_state().engine.dump(NamedNode(graph_iri(graph)), representation)
         response = result_response(result, representation.media_type)
         add_links(response, dataset_link())
     else:
@@ -203,7 +203,7 @@ def _terms_page(graph: str, namespace: str, path: str) -> Response:
     found = _term_entries(graph, namespace)
     usage = _usage_of_shapes(found) if graph == "shapes" else _usage_of_terms(found)
     nodes = {term for _, use in usage.values() for term in (use.subject, use.value) if isinstance(term, NamedNode)}
-    names, _ = labels(knowledge_graph().engine, nodes)
+    names, _ = labels(current_graph_state().engine, nodes)
     page = render_template(
         "resource/terms.html",
         title=titles[graph], entries=found, formats=_format_urls(path), usage=usage, names=names,
@@ -213,25 +213,25 @@ def _terms_page(graph: str, namespace: str, path: str) -> Response:
 
 def _usage_of_terms(found: list[TermEntry]) -> dict[str, tuple[int, Use]]:
     """How often each term is used, with an example."""
-    counts = knowledge_graph().census.counts()
-    some = examples(knowledge_graph().engine, [entry.iri for entry in found])
+    counts = current_graph_state().statistics.counts()
+    some = examples(current_graph_state().engine, [entry.iri for entry in found])
     return {iri: (uses(counts, iri), use) for iri, use in some.items()}
 
 
 def _usage_of_shapes(found: list[TermEntry]) -> dict[str, tuple[int, Use]]:
     """How many things each shape is about, with an example; of shapes that go by class."""
     targets = {entry.iri: entry.targets for entry in found if entry.targets}
-    return of_classes(knowledge_graph().engine, knowledge_graph().census.counts(), targets)
+    return of_classes(current_graph_state().engine, current_graph_state().statistics.counts(), targets)
 
 
 def _term_entries(graph: str, namespace: str) -> list[TermEntry]:
-    return list(_cached_term_entries(knowledge_graph().engine.version, graph, namespace))
+    return list(_cached_term_entries(current_graph_state().engine.version, graph, namespace))
 
 
 @lru_cache(maxsize=4)
 def _cached_term_entries(_version: str, graph: str, namespace: str) -> tuple[TermEntry, ...]:
     """The terms of a graph, which is read once for each version of the dataset."""
-    return tuple(term_entries(knowledge_graph().engine.quads(NamedNode(graph_iri(graph))), namespace))
+    return tuple(term_entries(current_graph_state().engine.quads(NamedNode(graph_iri(graph))), namespace))
 
 
 def _choose_representation(name: str) -> tuple[str, Representation]:

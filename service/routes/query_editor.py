@@ -11,7 +11,7 @@ from werkzeug.exceptions import NotFound
 from kg.rdf.namespaces import BASE
 from kg.views.autocomplete import completion
 from kg.views.example_queries import example, examples
-from service.graph_state import knowledge_graph
+from service.graph_state import current_graph_state
 from service.http.caching import evaluate_preconditions
 from service.http.responses import page_response
 
@@ -26,7 +26,7 @@ _DEFAULT_EXAMPLE: Final = "who-invests-where"
 def terms() -> Response:
     """The prefixes, classes and properties that the editor completes, as JSON."""
     evaluate_preconditions("application/json")
-    counts = knowledge_graph().census.counts()
+    counts = current_graph_state().statistics.counts()
     found = completion(counts.classes, counts.properties)
     return Response(json.dumps(found, ensure_ascii=False, separators=(",", ":")), mimetype="application/json")
 

@@ -10,10 +10,10 @@ from flask import Blueprint, Response, jsonify, render_template, request, url_fo
 
 from kg.sources.folding import parts
 from kg.views.search import Found, Match, Question
-from service.graph_state import knowledge_graph
+from service.graph_state import current_graph_state
 from service.http.caching import evaluate_preconditions
 from service.http.negotiation import HTML, MediaType, require_offer
-from service.http.observability import engine_time
+from service.http.observability import measure_engine_time
 from service.http.responses import Link, add_links, link_url, other_language, page_language, page_number, page_response
 from service.presentation.kind_names import kind_name
 
@@ -70,9 +70,9 @@ def suggest() -> Response:
 
 
 def _find(question: Question) -> Found:
-    graph = knowledge_graph()
-    with engine_time():
-        return graph.names.find(question, graph.engine.version)
+    graph = current_graph_state()
+    with measure_engine_time():
+        return graph.name_search.find(question, graph.engine.version)
 
 
 def _results_json(question: Question, found: Found, page: int) -> dict[str, object]:

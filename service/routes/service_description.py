@@ -6,15 +6,15 @@ from typing import Final
 from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS
 from kg.rdf.io import RDF_TYPE, BlankNode, Literal, NamedNode, Triple
 from kg.rdf.namespaces import SD, VOID
-from kg.views.dataset_description import Counts, Site
-from service.graph_state import knowledge_graph
-from service.settings import DefaultGraph
+from kg.views.dataset_description import DatasetStatistics, Site
+from service.graph_state import current_graph_state
+from service.settings import DefaultGraphMode
 
 _TRIPLES: Final = NamedNode(VOID + "triples")
 _SIMPLE: Final = NamedNode("http://www.w3.org/ns/entailment/Simple")
 
 
-def service_description(site: Site, default_graph: DefaultGraph, counts: Counts) -> list[Triple]:
+def service_description(site: Site, default_graph: DefaultGraphMode, counts: DatasetStatistics) -> list[Triple]:
     """Describe the endpoint of a site and its default dataset, which is the dataset of the site's VoID description.
 
     Queries may be federated if the operator allows any host. There are no input formats or extension functions to tell
@@ -22,7 +22,7 @@ def service_description(site: Site, default_graph: DefaultGraph, counts: Counts)
     """
     features = {
         "UnionDefaultGraph": default_graph == "union",
-        "BasicFederatedQuery": bool(knowledge_graph().settings.services),
+        "BasicFederatedQuery": bool(current_graph_state().settings.services),
     }
     service, dataset = BlankNode("service"), NamedNode(site.dataset)
     return [
@@ -37,7 +37,7 @@ def service_description(site: Site, default_graph: DefaultGraph, counts: Counts)
     ]
 
 
-def _dataset(dataset: NamedNode, default_graph: DefaultGraph, counts: Counts) -> Iterator[Triple]:
+def _dataset(dataset: NamedNode, default_graph: DefaultGraphMode, counts: DatasetStatistics) -> Iterator[Triple]:
     yield Triple(dataset, RDF_TYPE, _sd("Dataset"))
     default, size = BlankNode("default"), counts.triples if default_graph == "union" else counts.unnamed
     yield Triple(dataset, _sd("defaultGraph"), default)

@@ -12,12 +12,12 @@ from werkzeug.datastructures import MIMEAccept, MultiDict
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from werkzeug.http import parse_accept_header
 
-from kg.changes.changeset import Update
+from kg.changes.changeset import SparqlUpdate
 from kg.engine.embedded import explain
-from kg.engine.protocol import Dataset, QueryRequest, ResultKind
+from kg.engine.protocol import QueryDataset, QueryRequest, ResultKind
 from kg.engine.query import check
 from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
-from service.graph_state import ABANDONED, BEGUN, knowledge_graph
+from service.graph_state import ABANDONED_KEY, PENDING_RESULT_KEY, current_graph_state
 from service.http import body
 from service.http.caching import answer_query, evaluate_preconditions, result_response
 from service.http.negotiation import (
@@ -89,18 +89,23 @@ def _execute_update(sent: MultiDict[str, str]) -> Response:
         raise BadRequest("Only a query is explained; nothing was changed.")
     if misplaced := sorted(_QUERY_DATASET_PARAMETERS & sent.keys()):
         raise BadRequest(f"{misplaced[0]} is a parameter of queries; an update has using-graph-uri.")
-    using = Dataset(tuple(sent.getlist("using-graph-uri")), tuple(sent.getlist("using-named-graph-uri")), union=False)
-    return write_response(apply_change(lambda: Update(sent["update"], using)), HTTPStatus.OK, default_return="minimal")
+    using = QueryDataset(
+        tuple(sent.getlist("using-graph-uri")), tuple(sent.getlist("using-named-graph-uri")), union=False
+    )
+    return write_response(
+        apply_change(lambda: SparqlUpdate(sent["update"], using)), HTTPStatus.OK, default_return="minimal"
+    )
 
 
 def _execute_query(sent: MultiDict[str, str]) -> Response:
     if EXPLAIN_PARAMETER in sent:
         return _explain_query(sent)
     formats = negotiate_formats(request.headers.get("Accept", ""))
-    query = query_request(sent, formats, knowledge_graph().settings)
+    query = query_request(sent, formats, current_graph_state().settings)
     environ = request.environ
     result = answer_query(
-        replace(query, abandoned=environ.get(ABANDONED), begun=environ.get(BEGUN)), formats.media_types
+        replace(query, is_abandoned=environ.get(ABANDONED_KEY), pending_result=environ.get(PENDING_RESULT_KEY)),
+        formats.media_types,
     )
     return result_response(result, formats.media_type_by_kind[result.kind])
 
@@ -110,9 +115,11 @@ def _explain_query(sent: MultiDict[str, str]) -> Response:
     if sent.getlist(EXPLAIN_PARAMETER) != ["true"]:
         raise BadRequest("`explain` can be true.")
     authenticate_request()
-    query = query_request(sent, negotiate_formats(""), knowledge_graph().settings)
+    query = query_request(sent, negotiate_formats(""), current_graph_state().settings)
     check(query)
-    planned = explain(query.text, knowledge_graph().census.counts(), planning=knowledge_graph().settings.planning)
+    planned = explain(
+        query.text, current_graph_state().statistics.counts(), planning=current_graph_state().settings.planning
+    )
     changes = [{"line": change.line, "words": change.words} for change in planned.changes]
     return jsonify({"query": query.text, "planned": planned.text, "changes": changes})
 
@@ -150,7 +157,7 @@ def query_request(sent: MultiDict[str, str], formats: NegotiatedFormats, setting
     """What a client asks for by the parameters it sent; raises BadRequest (400) for what is missing or misplaced."""
     return QueryRequest(
         text=_single_query(sent),
-        dataset=Dataset(
+        dataset=QueryDataset(
             default=tuple(sent.getlist("default-graph-uri")),
             named=tuple(sent.getlist("named-graph-uri")),
             union=settings.default_graph == "union",
@@ -185,12 +192,12 @@ def _timeout(sent: MultiDict[str, str], longest: float) -> float | None:
 
 def _describe_service() -> Response:
     offer = require_offer(request.accept_mimetypes, _DESCRIPTION_OFFERS)
-    served = knowledge_graph()
+    served = current_graph_state()
     settings = served.settings
     evaluate_preconditions(offer.media_type, page_language(), settings.default_graph, *settings.services)
     if isinstance(offer, MediaType):
         return query_editor.editor_page()
-    described = service_description(site(), settings.default_graph, served.census.counts())
+    described = service_description(site(), settings.default_graph, served.statistics.counts())
     response = rdf_response(described, offer)
     add_links(response, dataset_link(), Link(url_for("catalog.void", lang=None), "describedby"))
     return response

@@ -16,9 +16,9 @@ from werkzeug.utils import get_content_type
 from kg.engine.protocol import QueryRequest
 from kg.engine.query import check
 from kg.errors import KgError
-from kg.workers.leases import Lane
-from kg.workers.pool_engine import CellsEngine
-from service.graph_state import BEGUN
+from kg.workers.leases import LeaseClient
+from kg.workers.pool_engine import PoolEngine
+from service.graph_state import PENDING_RESULT_KEY
 from service.http import body
 from service.http.caching import (
     IDENTITY,
@@ -35,7 +35,7 @@ from service.http.caching import (
     normalize_environ,
     query_cache_key,
 )
-from service.http.observability import Exchange, Observer, exchange_of
+from service.http.observability import Exchange, ObservabilityMiddleware, exchange_from_environ
 from service.routes.sparql import EXPLAIN_PARAMETER, NegotiatedFormats, negotiate_formats, query_request
 from service.settings import Settings
 
@@ -46,62 +46,62 @@ _ENDPOINT: Final = "sparql.get"
 
 
 @dataclass(frozen=True)
-class Parts:
+class FastPathParts:
     """What an app consists of; `headers` are those that it gives to every answer."""
 
     settings: Settings
     caches: Caching
-    front: CacheMiddleware
-    observer: Observer
+    cache_middleware: CacheMiddleware
+    observer: ObservabilityMiddleware
     headers: list[tuple[str, str]]
 
 
-class Express:
+class SparqlFastPath:
     """Answers what it can of the requests of one event loop; to be used only in it."""
 
-    def __init__(self, engine: CellsEngine, parts: Parts) -> None:
+    def __init__(self, engine: PoolEngine, parts: FastPathParts) -> None:
         """Share the engine and the parts of an app."""
         self._engine = engine
         self._settings = parts.settings
         self._caches = parts.caches
-        self._front = parts.front
+        self._cache_middleware = parts.cache_middleware
         self._observer = parts.observer
         self._headers = [*parts.headers, ("Cache-Control", parts.caches.cache_control)]
-        self._lane = Lane(engine)
+        self._lease_client = LeaseClient(engine)
 
     async def answer(self, environ: "WSGIEnvironment") -> BufferedResponse | None:
         """Answer a request, or leave it to the app."""
         if environ["REQUEST_METHOD"] not in SAFE_METHODS:
             return None
-        current = exchange_of(environ)
+        current = exchange_from_environ(environ)
         normalize_environ(environ)
-        reply = self._front.cached_response(environ) or await self._evaluated(environ, current)
+        reply = self._cache_middleware.cached_response(environ) or await self._answer_query(environ, current)
         if reply is None:
             return None
-        headers = self._observer.completed(current, reply.status, reply.headers)
-        self._observer.finished(environ, current)
+        headers = self._observer.complete_headers(current, reply.status, reply.headers)
+        self._observer.finish_request(environ, current)
         return replace(reply, headers=headers)
 
-    async def _evaluated(self, environ: "WSGIEnvironment", current: Exchange) -> BufferedResponse | None:
+    async def _answer_query(self, environ: "WSGIEnvironment", current: Exchange) -> BufferedResponse | None:
         """Answer a plain query; its evaluation stays in the environ if the app must finish it."""
-        asked = self._asked(environ)
+        asked = self._parse_query(environ)
         if asked is None:
             return None
         query, formats = asked
         validator = make_validator(self._engine.version, *query_cache_key(query, formats.media_types))
         kept = self._caches.results.get(validator.tag)
         if kept is None:
-            kept = await self._result(environ, current, query)
+            kept = await self._evaluate(environ, current, query)
             if kept is None or self._engine.version != validator.version:
                 return None
             self._caches.store_result(validator, kept)
-            current.cache = "miss"
+            current.cache_outcome = "miss"
         else:
-            current.cache = "hit"
+            current.cache_outcome = "hit"
         current.endpoint = _ENDPOINT
-        return self._reply(environ, kept, formats, validator)
+        return self._response(environ, kept, formats, validator)
 
-    def _asked(self, environ: "WSGIEnvironment") -> tuple[QueryRequest, NegotiatedFormats] | None:
+    def _parse_query(self, environ: "WSGIEnvironment") -> tuple[QueryRequest, NegotiatedFormats] | None:
         """The query of a request, if it is one that may be answered here and that nothing speaks against."""
         plain = environ["REQUEST_METHOD"] == "GET" and environ["PATH_INFO"] == "/sparql" and not environ["SCRIPT_NAME"]
         conditional = "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MATCH" in environ
@@ -118,29 +118,31 @@ class Express:
             return None
         return (query, formats) if is_deterministic(query.text) else None
 
-    async def _result(self, environ: "WSGIEnvironment", current: Exchange, query: QueryRequest) -> CachedResult | None:
+    async def _evaluate(
+        self, environ: "WSGIEnvironment", current: Exchange, query: QueryRequest
+    ) -> CachedResult | None:
         began = time.perf_counter()
-        begun = await self._lane.begin(query)
-        current.engine = time.perf_counter() - began
+        begun = await self._lease_client.submit(query)
+        current.engine_seconds = time.perf_counter() - began
         if begun is None:
             return None
         answer = begun.answer
         if answer is None or answer.file is not None or "error" in answer.header:
-            environ[BEGUN] = begun
+            environ[PENDING_RESULT_KEY] = begun
             return None
-        if self._compresses(environ, answer.payload):
-            environ[BEGUN] = begun
+        if self._must_compress(environ, answer.payload):
+            environ[PENDING_RESULT_KEY] = begun
             return None
         return CachedResult(answer.header["kind"], answer.header["media_type"], answer.payload)
 
     @staticmethod
-    def _compresses(environ: "WSGIEnvironment", payload: bytes) -> bool:
+    def _must_compress(environ: "WSGIEnvironment", payload: bytes) -> bool:
         return environ["HTTP_ACCEPT_ENCODING"] != IDENTITY and len(payload) >= MIN_COMPRESSED
 
-    def _reply(
+    def _response(
         self, environ: "WSGIEnvironment", kept: CachedResult, formats: NegotiatedFormats, validator: CacheValidator
     ) -> BufferedResponse | None:
-        if self._compresses(environ, kept.body):
+        if self._must_compress(environ, kept.body):
             return None
         headers = [
             ("Content-Type", get_content_type(formats.media_type_by_kind[kept.kind], "utf-8")),
@@ -148,5 +150,5 @@ class Express:
             ("ETag", quote_etag(validator.tag)),
             *self._headers,
         ]
-        self._front.store_response(environ, CacheableResponse(validator, kept.body), headers)
+        self._cache_middleware.store_response(environ, CacheableResponse(validator, kept.body), headers)
         return BufferedResponse("200 OK", headers, kept.body)

@@ -6,8 +6,8 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest
 
 from kg.rdf.formats import RDF_FORMATS
-from kg.validation.report import Report
-from service.graph_state import knowledge_graph
+from kg.validation.report import ValidationReport
+from service.graph_state import current_graph_state
 from service.http import body
 from service.http.negotiation import MediaType, Representation, require_offer
 from service.http.responses import page_language, rdf_response
@@ -34,17 +34,19 @@ def judge() -> Response:
     return rdf_response(report.triples(), offer)
 
 
-def _report_on_body() -> Report:
+def _report_on_body() -> ValidationReport:
     contexts = request.args.getlist("context")
     if contexts not in ([], ["none"]):
         raise BadRequest("`context` can only be `none`; without it, facts are judged together with what is known.")
-    served, facts = knowledge_graph(), body.read_rdf(request)
-    return served.judge.alone(facts) if contexts else served.judge.in_context(facts)
+    served, facts = current_graph_state(), body.read_rdf(request)
+    return served.fact_validator.validate_alone(facts) if contexts else served.fact_validator.validate_in_context(facts)
 
 
-def _report_on_form() -> Report:
+def _report_on_form() -> ValidationReport:
     parts = body.read_form_parts(request)
     if sorted(part.name for part in parts) != ["data", "shapes"]:
         raise BadRequest("The form must have exactly one part `data` and one part `shapes`.")
     data, shapes = sorted(parts, key=lambda part: part.name)
-    return knowledge_graph().judge.by_shapes(body.read_part_rdf(data), body.read_part_rdf(shapes))
+    return current_graph_state().fact_validator.validate_with_shapes(
+        body.read_part_rdf(data), body.read_part_rdf(shapes)
+    )

@@ -7,15 +7,15 @@ from typing import Final
 from flask import Blueprint, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from kg.changes.changeset import Addition
-from kg.changes.commit import placed
+from kg.changes.changeset import QuadAddition
+from kg.changes.commit import in_submission_graph
 from kg.changes.journal import Commit
 from kg.errors import KgError, PositionedError
 from kg.rdf.formats import RDF_FORMATS, TURTLE, RdfFormat, by_name, rdf_format_of_file
 from kg.rdf.io import Quad
-from kg.validation.report import Finding, Report
-from kg.validation.source_lines import Lines, lines
-from service.graph_state import knowledge_graph
+from kg.validation.report import Finding, ValidationReport
+from kg.validation.source_lines import SourceLines, read_source_lines
+from service.graph_state import current_graph_state
 from service.http import body
 from service.http.negotiation import HTML, require_offer
 from service.http.responses import page_language, page_response
@@ -33,8 +33,8 @@ class _FormResult:
 
     text: str = ""
     rdf_format: RdfFormat = TURTLE
-    report: Report | None = None
-    source_lines: Lines = field(default_factory=Lines)
+    report: ValidationReport | None = None
+    source_lines: SourceLines = field(default_factory=SourceLines)
     commit: Commit | None = None
     unchanged: bool = False
     error: str | None = None
@@ -44,7 +44,7 @@ class _FormResult:
     @property
     def findings(self) -> list[tuple[int | None, Finding]]:
         """Each finding with its line."""
-        return [] if self.report is None else [(self.source_lines.of(item), item) for item in self.report.findings]
+        return [] if self.report is None else [(self.source_lines.line_of(item), item) for item in self.report.findings]
 
     @property
     def listing(self) -> list[str]:
@@ -96,19 +96,19 @@ def _process_form(outcome: _FormResult) -> None:
     data, outcome.rdf_format = _submitted_document()
     outcome.text = data.decode("utf-8", "replace")
     facts = body.parse_rdf(data, outcome.rdf_format)
-    outcome.source_lines = lines(data, outcome.rdf_format)
+    outcome.source_lines = read_source_lines(data, outcome.rdf_format)
     if "add" in request.form:
         _add_facts(outcome, facts)
     elif "alone" in request.form:
-        outcome.report = knowledge_graph().judge.alone(facts)
+        outcome.report = current_graph_state().fact_validator.validate_alone(facts)
     else:
-        outcome.report = knowledge_graph().judge.in_context(facts)
+        outcome.report = current_graph_state().fact_validator.validate_in_context(facts)
 
 
 def _add_facts(outcome: _FormResult, facts: list[Quad]) -> None:
     credential = authenticate_token(request.form.get("token", "").strip())
-    change = Addition(tuple(map(placed, facts)))
-    made = knowledge_graph().facts.write(
+    change = QuadAddition(tuple(map(in_submission_graph, facts)))
+    made = current_graph_state().commit_pipeline.commit(
         change, credential_signature(credential, request.form.get("message", "").strip())
     )
     outcome.report, outcome.commit = made.report, made.commit

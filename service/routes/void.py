@@ -10,7 +10,7 @@ from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import graph_name
 from kg.views.dataset_description import Dump, Site, catalogue
 from kg.views.jsonld_context import project_context
-from service.graph_state import knowledge_graph
+from service.graph_state import current_graph_state
 from service.http.caching import evaluate_preconditions
 from service.http.negotiation import require_offer
 from service.http.responses import absolute_url, compact_response, url_name
@@ -28,7 +28,7 @@ def dataset_response(fmt: RdfFormat) -> Response:
     """The description of the dataset in a format."""
     evaluate_preconditions(fmt.media_type)
     here = site()
-    return compact_response(catalogue(knowledge_graph().census.counts(), here), fmt, NamedNode(here.dataset))
+    return compact_response(catalogue(current_graph_state().statistics.counts(), here), fmt, NamedNode(here.dataset))
 
 
 @blueprint.get("/context.jsonld")
@@ -46,7 +46,7 @@ def site() -> Site:
         description=absolute_url("catalog.void"),
         endpoint=absolute_url("sparql.get"),
         dumps=graph_dumps(None),
-        graphs={iri: graph_dumps(iri) for iri in knowledge_graph().census.graphs()},
+        graphs={iri: graph_dumps(iri) for iri in current_graph_state().statistics.graphs()},
     )
 
 

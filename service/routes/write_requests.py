@@ -10,18 +10,18 @@ from flask import Response, jsonify, request, url_for
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import BadRequest, Forbidden, PreconditionFailed, TooManyRequests, Unauthorized
 
-from kg.changes.changeset import Change
-from kg.changes.commit import Outcome, Signature, Strictness, Terms
+from kg.changes.changeset import ChangeSet
+from kg.changes.commit import Signature, Strictness, WriteOptions, WriteOutcome
 from kg.changes.credentials import Credential
-from kg.changes.journal import Commit, IdempotencyKey, Summary
+from kg.changes.journal import Commit, CommitSummary, IdempotencyKey
 from kg.rdf.formats import RDF_FORMATS
 from kg.rdf.io import term_text
-from kg.validation.report import Report
-from service.graph_state import knowledge_graph
+from kg.validation.report import ValidationReport
+from service.graph_state import current_graph_state
 from service.http import body
 from service.http.caching import make_validator
 from service.http.negotiation import MediaType, Representation, best_offer
-from service.http.observability import exchange
+from service.http.observability import current_exchange
 from service.http.problem_types import PROBLEM_NAMESPACE, PROBLEM_TYPES
 from service.http.responses import Link, add_links, page_language, rdf_response
 from service.presentation.report_json import report_as_json
@@ -33,11 +33,11 @@ _STRICTNESS: Final = ("violation", "warning", "info")
 _BEARER: Final = WWWAuthenticate("bearer", {"realm": "haiphong-kg"})
 
 
-def apply_change(read: Callable[[], Change]) -> Outcome:
+def apply_change(read: Callable[[], ChangeSet]) -> WriteOutcome:
     """Make the change that a request asks for, in the name of its token, without which nothing of it is read."""
     credential = authenticate_request()
     agreed = write_options(credential)
-    return knowledge_graph().facts.write(read(), request_signature(credential), agreed)
+    return current_graph_state().commit_pipeline.commit(read(), request_signature(credential), agreed)
 
 
 def authenticate_request() -> Credential:
@@ -51,23 +51,23 @@ def authenticate_token(token: str) -> Credential:
 
     Who keeps guessing has to wait longer and longer: 429 with Retry-After.
     """
-    credentials, throttle = knowledge_graph().credentials, knowledge_graph().throttle
+    credentials, throttle = current_graph_state().credentials, current_graph_state().throttle
     source = request.remote_addr or ""
     delay = throttle.delay(source)
     if delay > 0:
         raise TooManyRequests("Too many wrong tokens came from there; wait.", retry_after=round(delay) + 1)
     if not token:
-        if not credentials.all():
+        if not credentials.list_credentials():
             raise Forbidden(
                 "That needs a token, and none was created. The operator does it with `hpkg token create NAME`."
             )
         raise Unauthorized("That needs a token, as `Authorization: Bearer …`.", www_authenticate=_BEARER)
     found = credentials.authenticate(token)
     if found is None:
-        throttle.failed(source)
+        throttle.record_failure(source)
         time.sleep(min(throttle.delay(source), 1.0))
         raise Unauthorized("The token is not known here.", www_authenticate=_BEARER)
-    throttle.passed(source)
+    throttle.record_success(source)
     return found
 
 
@@ -83,19 +83,19 @@ def credential_signature(credential: Credential, message: str, reason: str = "")
     return Signature(credential.name, message, reason, graphs, own_only=credential.scope != "admin")
 
 
-def write_options(credential: Credential) -> Terms:
+def write_options(credential: Credential) -> WriteOptions:
     """On what terms the change is made: If-Match, Idempotency-Key, `?severity=`."""
     severity = request.args.get("severity", "violation")
     if severity not in _STRICTNESS:
         raise BadRequest(f"`severity` can be {', '.join(_STRICTNESS)}: the least that refuses the change.")
-    return Terms(_expected_generation(), cast("Strictness", severity), _idempotency_key(credential))
+    return WriteOptions(_expected_generation(), cast("Strictness", severity), _idempotency_key(credential))
 
 
 def _expected_generation() -> int | None:
     """The generation that an If-Match stands for; 412 if it is not the current one."""
     if "If-Match" not in request.headers:
         return None
-    sent, engine = request.if_match, knowledge_graph().engine
+    sent, engine = request.if_match, current_graph_state().engine
     version = engine.version
     parts = request.url_root, request.full_path
     tags = (make_validator(version, *parts, fmt.media_type).tag for fmt in RDF_FORMATS)
@@ -118,7 +118,7 @@ def _idempotency_key(credential: Credential) -> IdempotencyKey | None:
 
 
 def write_response(
-    outcome: Outcome, done: HTTPStatus, *, default_return: Literal["representation", "minimal"]
+    outcome: WriteOutcome, done: HTTPStatus, *, default_return: Literal["representation", "minimal"]
 ) -> Response:
     """Tell what became of a change: `done` if it was made, 200 if there was nothing to change, 422 if refused.
 
@@ -140,7 +140,7 @@ def write_response(
         response.headers["Location" if done == HTTPStatus.CREATED else "Content-Location"] = _commit_url(
             outcome.commit.number
         )
-    response.set_etag(knowledge_graph().engine.version)
+    response.set_etag(current_graph_state().engine.version)
     return response
 
 
@@ -151,7 +151,7 @@ def _preferred_return() -> Literal["representation", "minimal"] | None:
     return "representation" if "return=representation" in sent else None
 
 
-def _outcome_json(outcome: Outcome) -> dict[str, Any]:
+def _outcome_json(outcome: WriteOutcome) -> dict[str, Any]:
     return {
         "commit": None if outcome.commit is None else summary_json(outcome.commit.summary),
         "repeated": outcome.repeated,
@@ -159,7 +159,7 @@ def _outcome_json(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def summary_json(summary: Summary) -> dict[str, Any]:
+def summary_json(summary: CommitSummary) -> dict[str, Any]:
     """A commit without its content, as JSON."""
     return {
         "number": summary.number,
@@ -185,7 +185,7 @@ def _commit_url(number: int) -> str:
     return url_for("commits.one", number=number, lang=None)
 
 
-def _refusal_response(outcome: Outcome) -> Response:
+def _refusal_response(outcome: WriteOutcome) -> Response:
     """Say why a change was refused: the report as RDF if that is asked for, else a problem with the findings."""
     offers: tuple[Representation, ...] = (PROBLEM_JSON, *RDF_FORMATS)
     offer = best_offer(request.accept_mimetypes, offers) or PROBLEM_JSON
@@ -199,9 +199,9 @@ def _refusal_response(outcome: Outcome) -> Response:
     return response
 
 
-def _refusal_problem(outcome: Outcome) -> dict[str, Any]:
-    language, current = page_language(), exchange()
-    current.error = "refused"
+def _refusal_problem(outcome: WriteOutcome) -> dict[str, Any]:
+    language, current = page_language(), current_exchange()
+    current.error_code = "refused"
     return {
         "type": PROBLEM_NAMESPACE + "refused",
         "title": PROBLEM_TYPES["refused"].text_in(language).title,
@@ -212,7 +212,7 @@ def _refusal_problem(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _worst_finding(report: Report, language: str) -> str:
+def _worst_finding(report: ValidationReport, language: str) -> str:
     """The worst of the findings: where it is, what it is, and how many others there are."""
     item = report.findings[0]
     where = " ".join(filter(None, (term_text(item.focus), item.path_text)))

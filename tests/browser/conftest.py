@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
-from kg.changes.credentials import Credentials
+from kg.changes.credentials import CredentialStore
 from tests.browser.accessibility import Open
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -45,7 +45,7 @@ def home(serve: Callable[..., Iterator[str]], folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def token(home: str, folder: Path) -> str:  # noqa: ARG001 - the service makes the folder
-    return Credentials(folder / "data").create("reader")
+    return CredentialStore(folder / "data").create("reader")
 
 
 @pytest.fixture

@@ -5,9 +5,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kg.changes.changeset import Addition, Change, Patch, Removal, Replacement, Replacements, Update, delta_of
+from kg.changes.changeset import (
+    ChangeSet,
+    DeltaPatch,
+    GraphRemoval,
+    GraphReplacement,
+    MultiGraphReplacement,
+    QuadAddition,
+    SparqlUpdate,
+    compute_delta,
+)
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Dataset, Delta
+from kg.engine.protocol import Delta, QueryDataset
 from kg.errors import InputError, KgError, NotFoundError, QuerySyntaxError, ServiceDeniedError
 from kg.rdf.formats import NTRIPLES
 from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple, canonical_nquads, parse, serialize
@@ -31,7 +40,7 @@ def engine_of(text: str = INITIAL) -> EmbeddedEngine:
 def twin_of(engine: EmbeddedEngine) -> ox.Store:
     twin = ox.Store()
     twin.extend(engine.quads())
-    for graph in engine.graphs():
+    for graph in engine.named_graphs():
         twin.add_graph(graph)
     return twin
 
@@ -42,24 +51,24 @@ def state(store: ox.Store) -> tuple[bytes, list[str]]:
 
 def assert_alike(engine: EmbeddedEngine, text: str) -> bool:
     """Whether both refuse an update; else they must do the same, and it can be undone."""
-    twin, before = twin_of(engine), (set(engine.quads()), engine.graphs())
+    twin, before = twin_of(engine), (set(engine.quads()), engine.named_graphs())
     try:
         twin.update(text, base_iri=BASE)
     except (SyntaxError, ValueError, OSError, RuntimeError):
         with pytest.raises(KgError):
-            delta_of(engine, Update(text))
-        assert (set(engine.quads()), engine.graphs()) == before
+            compute_delta(engine, SparqlUpdate(text))
+        assert (set(engine.quads()), engine.named_graphs()) == before
         return False
     if any(isinstance(graph, BlankNode) for graph in twin.named_graphs()):
         return False  # a graph is named by an IRI here
-    delta = delta_of(engine, Update(text))
-    assert (set(engine.quads()), engine.graphs()) == before, "the engine was changed"
+    delta = compute_delta(engine, SparqlUpdate(text))
+    assert (set(engine.quads()), engine.named_graphs()) == before, "the engine was changed"
     assert all(engine.holds(quad) for quad in delta.removed)
     assert not any(engine.holds(quad) for quad in delta.added)
     engine.apply(delta)
     assert state(engine._store) == state(twin)
     engine.apply(delta.inverse())
-    assert (set(engine.quads()), engine.graphs()) == before
+    assert (set(engine.quads()), engine.named_graphs()) == before
     return True
 
 
@@ -188,7 +197,7 @@ def test_any_request(data: list[str], empty: list[str], request: str) -> None:
 
 def test_declarations_may_stand_before_every_operation() -> None:
     text = "PREFIX e: <http://e/> INSERT DATA { e:a e:b 1 } ; PREFIX e: <http://f/> INSERT DATA { e:a e:b 2 }"
-    added = delta_of(EmbeddedEngine(), Update(text)).added
+    added = compute_delta(EmbeddedEngine(), SparqlUpdate(text)).added
     assert {quad.subject.value for quad in added if isinstance(quad.subject, NamedNode)} == {"http://e/a", "http://f/a"}
 
 
@@ -202,14 +211,14 @@ def test_declarations_may_stand_before_every_operation() -> None:
 )
 def test_what_is_no_update(text: str, line: int, column: int) -> None:
     with pytest.raises(QuerySyntaxError) as caught:
-        delta_of(engine_of(), Update(text))
+        compute_delta(engine_of(), SparqlUpdate(text))
     assert (caught.value.line, caught.value.column) == (line, column)
 
 
 @pytest.mark.parametrize("silent", ["", "SILENT "])
 def test_nothing_is_loaded(silent: str) -> None:
     with pytest.raises(InputError, match=r"line 2, column 1: LOAD"):
-        delta_of(engine_of(), Update(f"CLEAR ALL ;\nLOAD {silent}<http://127.0.0.1:9/x>"))
+        compute_delta(engine_of(), SparqlUpdate(f"CLEAR ALL ;\nLOAD {silent}<http://127.0.0.1:9/x>"))
 
 
 @pytest.mark.parametrize(
@@ -222,15 +231,18 @@ def test_nothing_is_loaded(silent: str) -> None:
 )
 def test_nobody_is_called(text: str) -> None:
     with pytest.raises(ServiceDeniedError):
-        delta_of(engine_of(), Update(text))
+        compute_delta(engine_of(), SparqlUpdate(text))
 
 
 def test_the_graphs_of_the_protocol() -> None:
     text = PREFIX + "INSERT { ?s e:seen ?o } WHERE { ?s ?p ?o }"
-    delta = delta_of(engine_of(), Update(text, Dataset((E + "g",), (), union=False)))
+    delta = compute_delta(engine_of(), SparqlUpdate(text, QueryDataset((E + "g",), (), union=False)))
     assert [quad.subject for quad in delta.added] == [NamedNode(E + "a")]
     with pytest.raises(InputError):
-        delta_of(engine_of(), Update(text.replace("WHERE", "USING e:h WHERE"), Dataset((E + "g",), (), union=False)))
+        compute_delta(
+            engine_of(),
+            SparqlUpdate(text.replace("WHERE", "USING e:h WHERE"), QueryDataset((E + "g",), (), union=False)),
+        )
 
 
 def quad(value: int, graph: NamedNode | DefaultGraph) -> Quad:
@@ -240,23 +252,23 @@ def quad(value: int, graph: NamedNode | DefaultGraph) -> Quad:
 @pytest.mark.parametrize(
     ("change", "added", "removed", "created", "dropped"),
     [
-        (Addition((quad(1, GRAPHS[0]), quad(5, GRAPHS[0]))), 1, 0, 0, 0),
-        (Addition((quad(5, GRAPHS[2]),)), 1, 0, 1, 0),
-        (Replacement(GRAPHS[0], (quad(5, GRAPHS[0]).triple,)), 1, 1, 0, 0),
-        (Replacement(GRAPHS[0], (quad(1, GRAPHS[0]).triple,)), 0, 0, 0, 0),
-        (Replacement(GRAPHS[2], ()), 0, 0, 1, 0),
-        (Replacement(GRAPHS[2], (quad(1, GRAPHS[0]).triple,)), 1, 0, 1, 0),
-        (Replacement(DefaultGraph(), ()), 0, 1, 0, 0),
-        (Replacements(GRAPHS[:2], (quad(1, GRAPHS[0]), quad(7, GRAPHS[1]))), 1, 2, 0, 0),
-        (Replacements(GRAPHS[1:], ()), 0, 2, 1, 0),
-        (Replacements((), ()), 0, 0, 0, 0),
-        (Removal(GRAPHS[1]), 0, 2, 0, 1),
-        (Removal(DefaultGraph()), 0, 1, 0, 0),
-        (Patch(Delta(frozenset({quad(1, GRAPHS[0])}), frozenset({quad(9, GRAPHS[0])}))), 0, 0, 0, 0),
+        (QuadAddition((quad(1, GRAPHS[0]), quad(5, GRAPHS[0]))), 1, 0, 0, 0),
+        (QuadAddition((quad(5, GRAPHS[2]),)), 1, 0, 1, 0),
+        (GraphReplacement(GRAPHS[0], (quad(5, GRAPHS[0]).triple,)), 1, 1, 0, 0),
+        (GraphReplacement(GRAPHS[0], (quad(1, GRAPHS[0]).triple,)), 0, 0, 0, 0),
+        (GraphReplacement(GRAPHS[2], ()), 0, 0, 1, 0),
+        (GraphReplacement(GRAPHS[2], (quad(1, GRAPHS[0]).triple,)), 1, 0, 1, 0),
+        (GraphReplacement(DefaultGraph(), ()), 0, 1, 0, 0),
+        (MultiGraphReplacement(GRAPHS[:2], (quad(1, GRAPHS[0]), quad(7, GRAPHS[1]))), 1, 2, 0, 0),
+        (MultiGraphReplacement(GRAPHS[1:], ()), 0, 2, 1, 0),
+        (MultiGraphReplacement((), ()), 0, 0, 0, 0),
+        (GraphRemoval(GRAPHS[1]), 0, 2, 0, 1),
+        (GraphRemoval(DefaultGraph()), 0, 1, 0, 0),
+        (DeltaPatch(Delta(frozenset({quad(1, GRAPHS[0])}), frozenset({quad(9, GRAPHS[0])}))), 0, 0, 0, 0),
     ],
 )
-def test_other_changes(change: Change, added: int, removed: int, created: int, dropped: int) -> None:
-    delta = delta_of(engine_of(), change)
+def test_other_changes(change: ChangeSet, added: int, removed: int, created: int, dropped: int) -> None:
+    delta = compute_delta(engine_of(), change)
     assert [len(part) for part in (delta.added, delta.removed, delta.created, delta.dropped)] == [
         added, removed, created, dropped,
     ]  # fmt: skip
@@ -264,37 +276,42 @@ def test_other_changes(change: Change, added: int, removed: int, created: int, d
 
 def test_a_graph_that_is_not_there_cannot_be_removed() -> None:
     with pytest.raises(NotFoundError):
-        delta_of(engine_of(), Removal(GRAPHS[2]))
+        compute_delta(engine_of(), GraphRemoval(GRAPHS[2]))
 
 
 def test_a_graph_is_named_by_an_iri() -> None:
     with pytest.raises(InputError, match="blank node"):
-        delta_of(engine_of(), Addition((Quad(NamedNode(E + "a"), NamedNode(E + "p"), Literal(1), BlankNode("g")),)))
+        compute_delta(
+            engine_of(), QuadAddition((Quad(NamedNode(E + "a"), NamedNode(E + "p"), Literal(1), BlankNode("g")),))
+        )
     with pytest.raises(InputError, match="blank node"):
-        delta_of(engine_of(), Replacements((), (Quad(*quad(1, GRAPHS[0]).triple, BlankNode("g")),)))
+        compute_delta(engine_of(), MultiGraphReplacement((), (Quad(*quad(1, GRAPHS[0]).triple, BlankNode("g")),)))
     text = PREFIX + "INSERT { GRAPH ?g { e:a e:p 1 } } WHERE { GRAPH e:h { ?g e:q ?o } }"
-    assert not delta_of(engine_of(), Update(text))
+    assert not compute_delta(engine_of(), SparqlUpdate(text))
 
 
 def test_what_is_written_in_another_way_is_no_change() -> None:
     integer = NamedNode("http://www.w3.org/2001/XMLSchema#integer")
     known = Quad(NamedNode(E + "a"), NamedNode(E + "p"), Literal("01", datatype=integer), GRAPHS[0])
-    assert not delta_of(engine_of(), Addition((known,)))
-    assert not delta_of(engine_of(), Replacement(GRAPHS[0], (Triple(known.subject, known.predicate, known.object),)))
+    assert not compute_delta(engine_of(), QuadAddition((known,)))
+    assert not compute_delta(
+        engine_of(), GraphReplacement(GRAPHS[0], (Triple(known.subject, known.predicate, known.object),))
+    )
 
 
 def test_a_graph_that_is_read_anew_takes_its_own_place() -> None:
     engine = engine_of()
-    held = serialize(engine.quads_of(GRAPHS[1]), NTRIPLES)
+    held = serialize(engine.quads_in_graph(GRAPHS[1]), NTRIPLES)
     again = tuple(item.triple for item in parse(held, NTRIPLES))
-    assert not delta_of(engine, Replacement(GRAPHS[1], again))
-    more = delta_of(engine, Replacement(GRAPHS[1], (*again, quad(5, GRAPHS[1]).triple)))
+    assert not compute_delta(engine, GraphReplacement(GRAPHS[1], again))
+    more = compute_delta(engine, GraphReplacement(GRAPHS[1], (*again, quad(5, GRAPHS[1]).triple)))
     assert (len(more.added), len(more.removed)) == (1, 0)
 
 
 def test_blank_nodes_of_the_data_can_be_removed_by_a_pattern() -> None:
-    delta = delta_of(
-        engine_of(), Update(PREFIX + "DELETE { GRAPH e:h { ?s ?p ?o } } WHERE { GRAPH e:h { ?s e:q ?o ; ?p ?o } }")
+    delta = compute_delta(
+        engine_of(),
+        SparqlUpdate(PREFIX + "DELETE { GRAPH e:h { ?s ?p ?o } } WHERE { GRAPH e:h { ?s e:q ?o ; ?p ?o } }"),
     )
     assert [type(quad.subject) for quad in delta.removed] == [BlankNode]
 
@@ -312,19 +329,19 @@ def test_blank_nodes_of_the_data_can_be_removed_by_a_pattern() -> None:
 )
 def test_keywords_are_words_of_their_own(text: str) -> None:
     with pytest.raises(QuerySyntaxError):
-        delta_of(engine_of(), Update(PREFIX + text))
+        compute_delta(engine_of(), SparqlUpdate(PREFIX + text))
 
 
 def test_load_cannot_hide() -> None:
     text = r"INSERT DATA { <http://e/\u0041#x> <http://e/b> 1 };LOAD <http://127.0.0.1:9/>"
     with pytest.raises(InputError, match="line 1, column 52: LOAD"):
-        delta_of(engine_of(), Update(text))
+        compute_delta(engine_of(), SparqlUpdate(text))
 
 
 @pytest.mark.parametrize("request_", ["LOAD <http://127.0.0.1:9/> INTO e:g", "INSERT { e:a ?b } WHERE { LOAD }"])
 def test_syntax_is_checked_first(request_: str) -> None:
     with pytest.raises(QuerySyntaxError):
-        delta_of(engine_of(), Update(PREFIX + request_))
+        compute_delta(engine_of(), SparqlUpdate(PREFIX + request_))
 
 
 @pytest.mark.parametrize(
@@ -345,13 +362,15 @@ def test_spellings_that_are_hard_to_cut(text: str) -> None:
 def test_a_graph_into_which_something_else_came_is_not_dropped() -> None:
     engine = engine_of(PREFIX + "INSERT DATA { GRAPH e:g { e:a e:p 1 , 2 } }")
     made = Delta(removed=frozenset({quad(1, GRAPHS[0])}), dropped=frozenset({GRAPHS[0]}))
-    delta = delta_of(engine, Patch(made))
+    delta = compute_delta(engine, DeltaPatch(made))
     assert (delta.removed, delta.dropped) == (made.removed, frozenset())
 
 
 def test_a_failing_operation_undoes_those_before() -> None:
     engine = engine_of()
-    before = set(engine.quads()), engine.graphs()
+    before = set(engine.quads()), engine.named_graphs()
     with pytest.raises(InputError):
-        delta_of(engine, Update(PREFIX + "DROP ALL ; INSERT DATA { GRAPH e:n { e:a e:b 1 } } ; CREATE GRAPH e:n"))
-    assert (set(engine.quads()), engine.graphs()) == before
+        compute_delta(
+            engine, SparqlUpdate(PREFIX + "DROP ALL ; INSERT DATA { GRAPH e:n { e:a e:b 1 } } ; CREATE GRAPH e:n")
+        )
+    assert (set(engine.quads()), engine.named_graphs()) == before

@@ -11,10 +11,10 @@ import pytest
 
 from kg import resources
 from kg.changes import data_folder
-from kg.changes.data_folder import Build
-from kg.changes.journal import FILE as JOURNAL
-from kg.changes.journal import Entry, Journal
-from kg.changes.rules import expanded, target_graph
+from kg.changes.data_folder import BuiltGraph
+from kg.changes.journal import JOURNAL_FILE as JOURNAL
+from kg.changes.journal import CommitDraft, Journal
+from kg.changes.rules import materialised_engine, target_graph
 from kg.engine.counting import count, counts_from_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
@@ -22,20 +22,20 @@ from kg.errors import ConfigurationError, IntegrityError, RdfSyntaxError
 from kg.rdf.formats import NQUADS, TRIG, TURTLE
 from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, canonical_nquads, canonical_turtle, parse, read, serialize
 from kg.rdf.namespaces import SPARQL_PREFIXES
-from kg.validation.report import VIOLATION, WARNING, Report
+from kg.validation.report import VIOLATION, WARNING, ValidationReport
 
 
-def ask(built: Build, pattern: str) -> list[str]:
+def ask(built: BuiltGraph, pattern: str) -> list[str]:
     rows = built.engine.select(f"{SPARQL_PREFIXES} SELECT ?x WHERE {{ {pattern} }} ORDER BY ?x")
     return [row["x"].value for row in rows]
 
 
-def test_the_article_has_no_violation(built: Build) -> None:
-    assert built.report.of(VIOLATION) == ()
+def test_the_article_has_no_violation(built: BuiltGraph) -> None:
+    assert built.report.with_severity(VIOLATION) == ()
 
 
-def test_every_warning_is_explained_by_an_issue(built: Build) -> None:
-    warnings = built.report.of(WARNING)
+def test_every_warning_is_explained_by_an_issue(built: BuiltGraph) -> None:
+    warnings = built.report.with_severity(WARNING)
     assert warnings
     for item in warnings:
         explained = built.engine.select(
@@ -44,12 +44,12 @@ def test_every_warning_is_explained_by_an_issue(built: Build) -> None:
         assert explained, f"{item.focus}: {item.message('en')}"
 
 
-def test_counts_of_the_model(built: Build) -> None:
+def test_counts_of_the_model(built: BuiltGraph) -> None:
     counts = Counter(value[0] for value in set(ask(built, "?c a ?class ; dcterms:identifier ?x")))
     assert (counts["F"], counts["R"], counts["T"], counts["I"]) == (19, 41, 3, 20)
 
 
-def test_every_rule_has_its_activity_and_fills_a_known_graph(built: Build) -> None:
+def test_every_rule_has_its_activity_and_fills_a_known_graph(built: BuiltGraph) -> None:
     activities = set(ask(built, "?activity a prov:Activity ; dcterms:identifier ?x"))
     for rule in resources.rules():
         assert target_graph(rule) in {"asserted", "derived", "issues"}
@@ -61,21 +61,23 @@ def test_packaged_turtle_is_canonical(file: resources.TextFile) -> None:
     assert canonical_turtle(file.text, file.name) == file.text
 
 
-def test_two_builds_are_byte_identical(built: Build, tmp_path: Path) -> None:
+def test_two_builds_are_byte_identical(built: BuiltGraph, tmp_path: Path) -> None:
     first = data_folder.save(built, tmp_path / "a").read_bytes()
-    second = data_folder.save(data_folder.build(), tmp_path / "b").read_bytes()
+    second = data_folder.save(data_folder.build_graph(), tmp_path / "b").read_bytes()
     assert hashlib.sha256(first).digest() == hashlib.sha256(second).digest()
-    assert (tmp_path / "a" / data_folder.MANIFEST).read_bytes() == (tmp_path / "b" / data_folder.MANIFEST).read_bytes()
+    assert (tmp_path / "a" / data_folder.MANIFEST_FILE).read_bytes() == (
+        tmp_path / "b" / data_folder.MANIFEST_FILE
+    ).read_bytes()
 
 
-def test_a_saved_build_is_read_back(built: Build, tmp_path: Path) -> None:
+def test_a_saved_build_is_read_back(built: BuiltGraph, tmp_path: Path) -> None:
     data_folder.save(built, tmp_path)
     loaded = data_folder.load(tmp_path)
     assert loaded is not None
     assert canonical_nquads(loaded.quads()) == canonical_nquads(built.engine.quads())
 
 
-def test_blank_nodes_keep_their_names(built: Build, tmp_path: Path) -> None:
+def test_blank_nodes_keep_their_names(built: BuiltGraph, tmp_path: Path) -> None:
     dataset = data_folder.save(built, tmp_path)
     first, second = data_folder.load(tmp_path), data_folder.load(tmp_path)
     assert first is not None
@@ -84,46 +86,46 @@ def test_blank_nodes_keep_their_names(built: Build, tmp_path: Path) -> None:
     assert sorted(serialize(first.quads(), NQUADS).splitlines()) == sorted(dataset.read_bytes().splitlines())
 
 
-def test_loading_leaves_no_thread_behind(built: Build, tmp_path: Path) -> None:
+def test_loading_leaves_no_thread_behind(built: BuiltGraph, tmp_path: Path) -> None:
     data_folder.save(built, tmp_path)
     before = len(list(Path("/proc/self/task").iterdir()))
     assert data_folder.load(tmp_path) is not None
     assert len(list(Path("/proc/self/task").iterdir())) == before, "the keeper forks after it has loaded"
 
 
-def test_a_loaded_graph_knows_its_counts(built: Build, tmp_path: Path) -> None:
+def test_a_loaded_graph_knows_its_counts(built: BuiltGraph, tmp_path: Path) -> None:
     data_folder.save(built, tmp_path)
     loaded = data_folder.load(tmp_path)
     assert loaded is not None
-    assert loaded.counts == count(EmbeddedEngine(loaded.quads()))
+    assert loaded.statistics == count(EmbeddedEngine(loaded.quads()))
 
 
 @pytest.mark.parametrize("kept", [None, [], {"properties": 1}, {"properties": {}}])
-def test_a_graph_without_counts_is_loaded_all_the_same(built: Build, tmp_path: Path, kept: object) -> None:
+def test_a_graph_without_counts_is_loaded_all_the_same(built: BuiltGraph, tmp_path: Path, kept: object) -> None:
     data_folder.save(built, tmp_path)
-    manifest = json.loads((tmp_path / data_folder.MANIFEST).read_text())
-    (tmp_path / data_folder.MANIFEST).write_text(json.dumps({**manifest, "counts": kept}))
+    manifest = json.loads((tmp_path / data_folder.MANIFEST_FILE).read_text())
+    (tmp_path / data_folder.MANIFEST_FILE).write_text(json.dumps({**manifest, "counts": kept}))
     loaded = data_folder.load(tmp_path)
     assert loaded is not None
-    assert loaded.counts is None
+    assert loaded.statistics is None
     assert loaded.graph_sizes() == built.sizes
 
 
-def test_a_dataset_that_was_kept_broken_is_said_to_be(built: Build, tmp_path: Path) -> None:
+def test_a_dataset_that_was_kept_broken_is_said_to_be(built: BuiltGraph, tmp_path: Path) -> None:
     dataset = data_folder.save(built, tmp_path)
     broken = dataset.read_bytes() + b"<urn:a> <urn:b> .\n"
     dataset.write_bytes(broken)
-    manifest = json.loads((tmp_path / data_folder.MANIFEST).read_text())
+    manifest = json.loads((tmp_path / data_folder.MANIFEST_FILE).read_text())
     manifest["sha256"] = hashlib.sha256(broken).hexdigest()
-    (tmp_path / data_folder.MANIFEST).write_text(json.dumps(manifest))
+    (tmp_path / data_folder.MANIFEST_FILE).write_text(json.dumps(manifest))
     with pytest.raises(RdfSyntaxError) as caught:
         data_folder.load(tmp_path)
     assert caught.value.line == broken.count(b"\n")
 
 
 @pytest.mark.parametrize("damage", ["truncate", "manifest", "stale"])
-def test_a_damaged_or_stale_build_is_built_again(built: Build, tmp_path: Path, damage: str) -> None:
-    dataset, manifest = data_folder.save(built, tmp_path), tmp_path / data_folder.MANIFEST
+def test_a_damaged_or_stale_build_is_built_again(built: BuiltGraph, tmp_path: Path, damage: str) -> None:
+    dataset, manifest = data_folder.save(built, tmp_path), tmp_path / data_folder.MANIFEST_FILE
     match damage:
         case "truncate":
             dataset.write_bytes(dataset.read_bytes()[:-100])
@@ -136,7 +138,7 @@ def test_a_damaged_or_stale_build_is_built_again(built: Build, tmp_path: Path, d
     assert data_folder.load(tmp_path) is not None
 
 
-def test_a_folder_that_cannot_be_written_is_named(built: Build, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_named(built: BuiltGraph, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(ConfigurationError, match="file"):
@@ -161,7 +163,7 @@ PREFIX st: <https://w3id.org/hpez/id/status/> PREFIX place: <https://w3id.org/hp
 
 
 def test_a_second_source_gets_the_same_treatment() -> None:
-    engine = expanded((*resources.curated_quads(), *parse((SPARQL_PREFIXES + SECOND_SOURCE).encode(), TRIG)))
+    engine = materialised_engine((*resources.curated_quads(), *parse((SPARQL_PREFIXES + SECOND_SOURCE).encode(), TRIG)))
     rows = engine.select(SPARQL_PREFIXES + "SELECT DISTINCT ?a ?b { ?a hpez:conflictsWith ?b } ORDER BY ?a ?b")
     pairs = [(row["a"].value.rpartition("claim/")[2], row["b"].value.rpartition("claim/")[2]) for row in rows]
     assert ("second/area", "dnhn-94474/new-parks-area") in pairs
@@ -174,7 +176,7 @@ def test_a_second_source_gets_the_same_treatment() -> None:
     assert len(issues) == 1
 
 
-def test_derived_numbers(built: Build) -> None:
+def test_derived_numbers(built: BuiltGraph) -> None:
     rows = built.engine.select(
         SPARQL_PREFIXES
         + """SELECT ?rule ?value { GRAPH <https://w3id.org/hpez/graph/derived> {
@@ -189,7 +191,7 @@ def test_derived_numbers(built: Build) -> None:
     assert implied == [pytest.approx(4.35e9 / 2.42), pytest.approx(2608660000 / 1.154)]
 
 
-def test_money_is_decimal(built: Build) -> None:
+def test_money_is_decimal(built: BuiltGraph) -> None:
     rows = built.engine.select(SPARQL_PREFIXES + "SELECT ?v { ?c a hpez:Observation ; schema:value ?v }")
     for row in rows:
         assert isinstance(row["v"], Literal)
@@ -203,7 +205,7 @@ def commit(folder: Path, engine: EmbeddedEngine, added: Iterable[Quad], removed:
     """Change what a folder and an engine hold."""
     delta = Delta(frozenset(added), frozenset(removed))
     journal = Journal(folder)
-    journal.append(Entry("a", "", "", delta, Report(())), engine.generation)
+    journal.append(CommitDraft("a", "", "", delta, ValidationReport(())), engine.generation)
     data_folder.replay(engine, journal)
 
 
@@ -213,18 +215,18 @@ def fact(number: int) -> Quad:
 
 def state(engine: EmbeddedEngine | None) -> tuple[int, frozenset[Quad], frozenset[NamedNode]]:
     assert engine is not None
-    return engine.generation, frozenset(engine.quads()), engine.graphs()
+    return engine.generation, frozenset(engine.quads()), engine.named_graphs()
 
 
 @pytest.fixture(scope="session")
-def changed_folder(built: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def changed_folder(built: BuiltGraph, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with three commits, the last of which empties a graph, and snapshots of the first two."""
     folder = tmp_path_factory.mktemp("changed")
     data_folder.save(built, folder)
     engine = data_folder.open_or_build(folder)
     for number in (1, 2):
         commit(folder, engine, [fact(number)])
-        assert data_folder.snapshot(engine, Journal(folder), folder)
+        assert data_folder.write_snapshot(engine, Journal(folder), folder)
     commit(folder, engine, (), [fact(1), fact(2)])
     return folder
 
@@ -233,8 +235,8 @@ def changed_folder(built: Build, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def changed(changed_folder: Path, tmp_path: Path) -> EmbeddedEngine:
     """What the data folder holds, which is copied to be damaged: all commits made to the base."""
     shutil.copytree(changed_folder, tmp_path, dirs_exist_ok=True)
-    with (tmp_path / data_folder.DATASET).open("rb") as dataset:
-        base = json.loads((tmp_path / data_folder.MANIFEST).read_text())
+    with (tmp_path / data_folder.DATASET_FILE).open("rb") as dataset:
+        base = json.loads((tmp_path / data_folder.MANIFEST_FILE).read_text())
         engine = EmbeddedEngine(read(dataset, NQUADS), base["sha256"][:16], counts_from_json(base["counts"]))
     data_folder.replay(engine, Journal(tmp_path))
     return engine
@@ -244,49 +246,49 @@ def test_a_folder_opens_as_its_journal_leaves_it(changed: EmbeddedEngine, tmp_pa
     opened = data_folder.load(tmp_path)
     assert state(opened) == state(changed)
     assert opened is not None
-    assert (opened.version, opened.counts) == (changed.version, changed.counts)
+    assert (opened.version, opened.statistics) == (changed.version, changed.statistics)
 
 
 def test_a_snapshot_keeps_empty_graphs_and_counts(changed: EmbeddedEngine, tmp_path: Path) -> None:
-    assert WRITTEN in changed.graphs()
-    assert data_folder.snapshot(changed, Journal(tmp_path), tmp_path)
-    (tmp_path / data_folder.DATASET).unlink()
+    assert WRITTEN in changed.named_graphs()
+    assert data_folder.write_snapshot(changed, Journal(tmp_path), tmp_path)
+    (tmp_path / data_folder.DATASET_FILE).unlink()
     opened = data_folder.load(tmp_path)
     assert state(opened) == state(changed)
     assert opened is not None
-    assert opened.counts == changed.counts == count(EmbeddedEngine(changed.quads()))
+    assert opened.statistics == changed.statistics == count(EmbeddedEngine(changed.quads()))
 
 
 def test_the_newest_two_snapshots_are_kept(changed: EmbeddedEngine, tmp_path: Path) -> None:
     (tmp_path / ".snapshot-9.nq.1").write_text("left behind")
     (tmp_path / "snapshot-1.json").unlink()
-    assert data_folder.snapshot(changed, Journal(tmp_path), tmp_path)
+    assert data_folder.write_snapshot(changed, Journal(tmp_path), tmp_path)
     names = {path.name for path in tmp_path.glob("*snapshot-*")}
     assert names == {"snapshot-2.nq", "snapshot-2.json", "snapshot-3.nq", "snapshot-3.json"}
 
 
-def test_no_snapshot_before_the_first_commit(built: Build, tmp_path: Path) -> None:
+def test_no_snapshot_before_the_first_commit(built: BuiltGraph, tmp_path: Path) -> None:
     data_folder.save(built, tmp_path)
     engine = data_folder.open_or_build(tmp_path)
-    assert not data_folder.snapshot(engine, Journal(tmp_path), tmp_path)
-    assert not data_folder.snapshot_due(engine, tmp_path)
+    assert not data_folder.write_snapshot(engine, Journal(tmp_path), tmp_path)
+    assert not data_folder.is_snapshot_due(engine, tmp_path)
 
 
 def test_a_snapshot_is_due_after_so_many_commits(
     changed: EmbeddedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not data_folder.snapshot_due(changed, tmp_path)
-    monkeypatch.setattr(data_folder, "SNAPSHOT_EVERY", 1)
-    assert data_folder.snapshot_due(changed, tmp_path)
-    assert data_folder.snapshot(changed, Journal(tmp_path), tmp_path)
-    assert not data_folder.snapshot_due(changed, tmp_path)
+    assert not data_folder.is_snapshot_due(changed, tmp_path)
+    monkeypatch.setattr(data_folder, "SNAPSHOT_INTERVAL", 1)
+    assert data_folder.is_snapshot_due(changed, tmp_path)
+    assert data_folder.write_snapshot(changed, Journal(tmp_path), tmp_path)
+    assert not data_folder.is_snapshot_due(changed, tmp_path)
 
 
 def test_one_snapshot_is_written_at_a_time(changed: EmbeddedEngine, tmp_path: Path) -> None:
     with (tmp_path / ".snapshot.lock").open("ab") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        assert not data_folder.snapshot(changed, Journal(tmp_path), tmp_path)
-    assert data_folder.snapshot(changed, Journal(tmp_path), tmp_path)
+        assert not data_folder.write_snapshot(changed, Journal(tmp_path), tmp_path)
+    assert data_folder.write_snapshot(changed, Journal(tmp_path), tmp_path)
 
 
 def _cut(path: Path) -> None:
@@ -329,7 +331,7 @@ def test_damaged_snapshots_are_passed_over(
 
 
 @pytest.mark.parametrize("damage", [_cut, Path.unlink])
-@pytest.mark.parametrize("name", [data_folder.DATASET, data_folder.MANIFEST])
+@pytest.mark.parametrize("name", [data_folder.DATASET_FILE, data_folder.MANIFEST_FILE])
 def test_a_damaged_base_loses_no_commit(
     changed: EmbeddedEngine, tmp_path: Path, name: str, damage: Callable[[Path], object]
 ) -> None:
@@ -341,29 +343,29 @@ def test_a_damaged_base_loses_no_commit(
     assert Journal(tmp_path).verify() == 3
 
 
-@pytest.mark.parametrize("name", [data_folder.DATASET, data_folder.MANIFEST])
+@pytest.mark.parametrize("name", [data_folder.DATASET_FILE, data_folder.MANIFEST_FILE])
 def test_a_base_that_cannot_be_made_again_is_asked_for(
-    built: Build, changed: EmbeddedEngine, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    built: BuiltGraph, changed: EmbeddedEngine, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert changed.generation == 3
     for path in (*tmp_path.glob("snapshot-*"), tmp_path / name):
         path.unlink()
     other = EmbeddedEngine([*built.engine.quads(), fact(7)])
-    monkeypatch.setattr(data_folder, "build", lambda: Build(other, built.report, built.counts))
+    monkeypatch.setattr(data_folder, "build_graph", lambda: BuiltGraph(other, built.report, built.counts))
     monkeypatch.setattr(resources, "fingerprint", lambda: "another")
     before = {path: path.read_bytes() for path in tmp_path.glob("*.nq")}
     with pytest.raises(ConfigurationError, match="from a backup"):
         data_folder.open_or_build(tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.glob("*.nq")} == before
-    assert Journal(tmp_path).last == 3
+    assert Journal(tmp_path).last_number == 3
 
 
-def test_a_journal_is_not_replayed_over_another_dataset(built: Build, tmp_path: Path) -> None:
+def test_a_journal_is_not_replayed_over_another_dataset(built: BuiltGraph, tmp_path: Path) -> None:
     data_folder.save(built, tmp_path)
     commit(tmp_path, data_folder.open_or_build(tmp_path), [fact(1)])
     other = EmbeddedEngine([*built.engine.quads(), fact(7)])
-    data_folder.save(Build(other, built.report, built.counts), tmp_path / "other")
-    for name in (data_folder.DATASET, data_folder.MANIFEST):
+    data_folder.save(BuiltGraph(other, built.report, built.counts), tmp_path / "other")
+    for name in (data_folder.DATASET_FILE, data_folder.MANIFEST_FILE):
         (tmp_path / "other" / name).replace(tmp_path / name)
     assert data_folder.load(tmp_path) is None
     with pytest.raises(IntegrityError, match="another dataset"):
@@ -404,12 +406,12 @@ class Releases:
         self._number += 1
         found = [quad for quad in (*self._curated, *added) if quad not in gone]
         fingerprint = f"release {self._number}"
-        self._monkeypatch.setattr(data_folder, "assemble", lambda: expanded(found))
+        self._monkeypatch.setattr(data_folder, "assemble_graph", lambda: materialised_engine(found))
         self._monkeypatch.setattr(resources, "fingerprint", lambda: fingerprint)
 
 
 @pytest.fixture(scope="session")
-def labelled_folder(built: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def labelled_folder(built: BuiltGraph, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("labelled")
     data_folder.save(built, folder)
     commit(folder, data_folder.open_or_build(folder), OWN_LABEL)
@@ -429,11 +431,11 @@ def test_a_release_comes_as_a_commit_beside_local_facts(releases: Releases, capl
     opened = data_folder.open_or_build(releases.folder)
     journal = Journal(releases.folder)
     assert state(opened)[1] == old[1] | NEW_LABEL
-    assert journal.commit(2).delta == Delta(added=NEW_LABEL), (
+    assert journal.read_commit(2).delta == Delta(added=NEW_LABEL), (
         "nothing but what differs, whatever blank nodes are called"
     )
-    assert journal.commit(2).summary.message == f"Release {resources.project_version()}"
-    assert (journal.fingerprint, journal.verify(), opened.generation) == ("release 1", 2, 2)
+    assert journal.read_commit(2).summary.message == f"Release {resources.project_version()}"
+    assert (journal.release_fingerprint, journal.verify(), opened.generation) == ("release 1", 2, 2)
     assert state(data_folder.open_or_build(releases.folder)) == state(opened), "it comes once"
     assert state(data_folder.load(releases.folder)) == state(opened)
     assert not caplog.records
@@ -453,7 +455,7 @@ def test_releases_follow_each_other(releases: Releases) -> None:
 
 def test_what_was_taken_away_locally_does_not_come_back_with_a_release(releases: Releases) -> None:
     engine = data_folder.open_or_build(releases.folder)
-    taken = min(engine.quads_of(ENTITIES), key=str)
+    taken = min(engine.quads_in_graph(ENTITIES), key=str)
     commit(releases.folder, engine, (), [taken])
     releases.package(NEW_LABEL)
     opened = data_folder.open_or_build(releases.folder)
@@ -465,7 +467,7 @@ def test_a_release_with_the_same_data_makes_no_commit(releases: Releases) -> Non
     before = state(data_folder.load(releases.folder))
     releases.package()
     assert state(data_folder.open_or_build(releases.folder)) == before
-    assert Journal(releases.folder).fingerprint == "release 1"
+    assert Journal(releases.folder).release_fingerprint == "release 1"
 
 
 UNTYPED = quads(
@@ -485,18 +487,18 @@ def test_a_refused_release_leaves_the_graph_as_it_was_and_says_why(
     assert "served as it was" in caplog.text
     commit(releases.folder, opened, [fact(1)])
     assert state(data_folder.load(releases.folder)) == state(opened), "writing goes on"
-    assert Journal(releases.folder).fingerprint is None, "the next start tries again"
+    assert Journal(releases.folder).release_fingerprint is None, "the next start tries again"
 
 
-def test_the_command_that_builds_shows_what_refuses_a_release(built: Build, releases: Releases) -> None:
+def test_the_command_that_builds_shows_what_refuses_a_release(built: BuiltGraph, releases: Releases) -> None:
     before = state(data_folder.load(releases.folder))
     releases.package(UNTYPED)
-    result = Build(data_folder.assemble(), built.report, built.counts)
+    result = BuiltGraph(data_folder.assemble_graph(), built.report, built.counts)
     with pytest.raises(ConfigurationError, match="No relation claim says"):
         data_folder.save(result, releases.folder)
     assert state(data_folder.load(releases.folder)) == before
     releases.package(NEW_LABEL)
-    data_folder.save(Build(data_folder.assemble(), built.report, built.counts), releases.folder)
+    data_folder.save(BuiltGraph(data_folder.assemble_graph(), built.report, built.counts), releases.folder)
     assert state(data_folder.load(releases.folder))[1] == before[1] | NEW_LABEL
 
 
@@ -504,9 +506,9 @@ def test_a_release_is_judged_by_whom_the_caller_names(releases: Releases) -> Non
     releases.package(UNTYPED)
     seen = list[Delta]()
 
-    def judge(_: EmbeddedEngine, delta: Delta) -> Report:
+    def judge(_: EmbeddedEngine, delta: Delta) -> ValidationReport:
         seen.append(delta)
-        return Report(())
+        return ValidationReport(())
 
     opened = data_folder.open_or_build(releases.folder, judge)
     assert all(map(opened.holds, UNTYPED))
@@ -517,12 +519,12 @@ def test_a_release_that_meets_another_change_is_judged_anew(releases: Releases) 
     releases.package(NEW_LABEL)
     calls = list[int]()
 
-    def judge(engine: EmbeddedEngine, _: Delta) -> Report:
+    def judge(engine: EmbeddedEngine, _: Delta) -> ValidationReport:
         calls.append(engine.generation)
         if len(calls) == 1:
-            entry = Entry("another", "", "", Delta(frozenset({fact(1)})), Report(()))
+            entry = CommitDraft("another", "", "", Delta(frozenset({fact(1)})), ValidationReport(()))
             Journal(releases.folder).append(entry, engine.generation)
-        return Report(())
+        return ValidationReport(())
 
     opened = data_folder.open_or_build(releases.folder, judge)
     assert calls == [1, 2]
@@ -535,20 +537,20 @@ def test_a_release_that_meets_another_change_is_judged_anew(releases: Releases) 
 def test_a_release_that_another_process_brings_comes_once(releases: Releases) -> None:
     releases.package(NEW_LABEL)
 
-    def judge(_: EmbeddedEngine, __: Delta) -> Report:
+    def judge(_: EmbeddedEngine, __: Delta) -> ValidationReport:
         data_folder.open_or_build(releases.folder)
-        return Report(())
+        return ValidationReport(())
 
     opened = data_folder.open_or_build(releases.folder, judge)
-    assert opened.generation == Journal(releases.folder).last == 2
+    assert opened.generation == Journal(releases.folder).last_number == 2
     assert all(map(opened.holds, NEW_LABEL))
 
 
 def test_a_new_release_in_a_folder_without_commits_is_a_new_base(
-    built: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    built: BuiltGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data_folder.save(built, tmp_path)
-    Journal(tmp_path).note("a token was created")
+    Journal(tmp_path).record_event("a token was created")
     Releases(tmp_path, monkeypatch).package(NEW_LABEL)
     opened = data_folder.open_or_build(tmp_path)
     assert opened.generation == 0

@@ -15,15 +15,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kg.changes import journal as journals
-from kg.changes.journal import BASE_HASH, BASE_MANIFEST, FILE, Entry, IdempotencyKey, Journal, Release, packed, unpacked
+from kg.changes.journal import (
+    BASE_HASH,
+    BASE_MANIFEST,
+    JOURNAL_FILE,
+    CommitDraft,
+    IdempotencyKey,
+    Journal,
+    Release,
+    pack_quads,
+    unpack_quads,
+)
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import ConflictError, InputError, IntegrityError, JournalError, NotFoundError
 from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
-from kg.validation.report import VIOLATION, Finding, Report
+from kg.validation.report import VIOLATION, Finding, ValidationReport
 
 NOBODY = 65534
-REPORT = Report(
+REPORT = ValidationReport(
     (
         Finding(
             focus=BlankNode("b0"),
@@ -44,10 +54,10 @@ def quad(number: int, graph: str = "urn:g") -> Quad:
 
 def entry(
     number: int, agent: str = "Lê", *, key: str | None = None, digest: str = "d", reverts: int | None = None
-) -> Entry:
+) -> CommitDraft:
     delta = Delta(frozenset({quad(number)}), frozenset({quad(number - 1)} if number > 1 else ()))
     idempotency = None if key is None else IdempotencyKey(agent, key, digest)
-    return Entry(agent, f"change {number}", "why not", delta, REPORT, reverts, idempotency)
+    return CommitDraft(agent, f"change {number}", "why not", delta, REPORT, reverts, idempotency)
 
 
 def filled(folder: Path, count: int = 3) -> Journal:
@@ -59,14 +69,14 @@ def filled(folder: Path, count: int = 3) -> Journal:
 
 @contextlib.contextmanager
 def altering(folder: Path) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(folder / FILE)
+    connection = sqlite3.connect(folder / JOURNAL_FILE)
     yield connection
     connection.commit()
     connection.close()
 
 
 def test_a_commit_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    whole = Entry(
+    whole = CommitDraft(
         "Lê Trung Kiên",
         "thêm\nsố liệu",
         "",
@@ -79,7 +89,7 @@ def test_a_commit_is_read_back_as_it_was_written(tmp_path: Path) -> None:
         REPORT,
     )
     written = Journal(tmp_path).append(whole, 0)
-    read = Journal(tmp_path).commit(1)
+    read = Journal(tmp_path).read_commit(1)
     assert read == written
     assert (read.delta, read.report, read.summary.agent, read.summary.message) == (
         whole.delta,
@@ -107,8 +117,8 @@ quads = st.builds(
 
 @given(st.frozensets(quads, max_size=8))
 def test_quads_keep_every_term(held: frozenset[Quad]) -> None:
-    spelt = EmbeddedEngine.spelt(held)
-    assert unpacked(packed(spelt)) == spelt
+    spelt = EmbeddedEngine.normalize_quads(held)
+    assert unpack_quads(pack_quads(spelt)) == spelt
 
 
 @settings(max_examples=25)
@@ -118,28 +128,28 @@ def test_an_engine_that_follows_ends_in_the_same_state(changes: list[frozenset[Q
         journal, direct = Journal(Path(name)), EmbeddedEngine()
         for number, wanted in enumerate(changes):
             held = frozenset(direct.quads())
-            delta = Delta(EmbeddedEngine.spelt(wanted) - held, held - EmbeddedEngine.spelt(wanted))
+            delta = Delta(EmbeddedEngine.normalize_quads(wanted) - held, held - EmbeddedEngine.normalize_quads(wanted))
             direct.apply(delta)
-            journal.append(Entry("a", "", "", delta, Report(())), number)
+            journal.append(CommitDraft("a", "", "", delta, ValidationReport(())), number)
         following = EmbeddedEngine()
-        for commit in journal.since(0):
-            following.follow(commit.delta, commit.number)
+        for commit in journal.commits_since(0):
+            following.apply_commit(commit.delta, commit.number)
         assert frozenset(following.quads()) == frozenset(direct.quads())
         assert journal.verify() == len(changes)
 
 
 def test_numbers_follow_each_other_and_so_do_hashes(tmp_path: Path) -> None:
     journal = filled(tmp_path)
-    commits = list(journal.since(0))
+    commits = list(journal.commits_since(0))
     assert [item.number for item in commits] == [1, 2, 3]
     assert [item.summary.previous for item in commits] == [BASE_HASH, *(item.summary.hash for item in commits[:-1])]
-    assert [item.number for item in journal.since(2)] == [3]
-    assert (journal.last, journal.head, journal.verify()) == (3, commits[-1].summary.hash, 3)
+    assert [item.number for item in journal.commits_since(2)] == [3]
+    assert (journal.last_number, journal.head_hash, journal.verify()) == (3, commits[-1].summary.hash, 3)
 
 
 def test_what_commits_arrive_while_others_are_read_is_read_too(tmp_path: Path) -> None:
     journal = filled(tmp_path, 1)
-    reading = journal.since(0)
+    reading = journal.commits_since(0)
     assert next(reading).number == 1
     Journal(tmp_path).append(entry(2), 1)
     assert [item.number for item in reading] == [2]
@@ -147,17 +157,21 @@ def test_what_commits_arrive_while_others_are_read_is_read_too(tmp_path: Path) -
 
 def test_pages_come_newest_first(tmp_path: Path) -> None:
     journal = filled(tmp_path, 5)
-    assert [item.number for item in journal.page(None, 2)] == [5, 4]
-    assert [item.number for item in journal.page(4, 10)] == [3, 2, 1]
-    assert journal.page(1, 10) == ()
+    assert [item.number for item in journal.list_summaries(None, 2)] == [5, 4]
+    assert [item.number for item in journal.list_summaries(4, 10)] == [3, 2, 1]
+    assert journal.list_summaries(1, 10) == ()
 
 
 def test_an_empty_journal(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "deep" / "folder")
-    assert (journal.last, journal.head, journal.base, journal.verify()) == (0, BASE_HASH, None, 0)
-    assert (list(journal.since(0)), journal.page(None, 5), journal.fingerprint) == ([], (), None)
+    assert (journal.last_number, journal.head_hash, journal.base_digest, journal.verify()) == (0, BASE_HASH, None, 0)
+    assert (list(journal.commits_since(0)), journal.list_summaries(None, 5), journal.release_fingerprint) == (
+        [],
+        (),
+        None,
+    )
     with pytest.raises(NotFoundError):
-        journal.commit(1)
+        journal.read_commit(1)
 
 
 @pytest.mark.parametrize("expected", [0, 2, 4])
@@ -165,7 +179,7 @@ def test_a_commit_on_another_generation_is_refused(tmp_path: Path, expected: int
     journal = filled(tmp_path)
     with pytest.raises(ConflictError, match="generation 3"):
         journal.append(entry(4), expected)
-    assert journal.last == 3
+    assert journal.last_number == 3
 
 
 def test_a_commit_is_undone_once(tmp_path: Path) -> None:
@@ -174,21 +188,21 @@ def test_a_commit_is_undone_once(tmp_path: Path) -> None:
     assert (journal.reverted_by(2), journal.reverted_by(1)) == (4, None)
     with pytest.raises(ConflictError, match="by commit 4"):
         journal.append(entry(5, reverts=2), 4)
-    assert journal.last == 4
+    assert journal.last_number == 4
 
 
 def test_a_repeated_request_finds_its_commit(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     made = journal.append(entry(1, key="k", digest="same"), 0)
-    assert journal.recall(IdempotencyKey("Lê", "k", "same")) == made
-    assert journal.recall(IdempotencyKey("another", "k", "same")) is None
+    assert journal.find_by_key(IdempotencyKey("Lê", "k", "same")) == made
+    assert journal.find_by_key(IdempotencyKey("another", "k", "same")) is None
     with pytest.raises(InputError, match="another request"):
-        journal.recall(IdempotencyKey("Lê", "k", "different"))
+        journal.find_by_key(IdempotencyKey("Lê", "k", "different"))
     with pytest.raises(ConflictError):
         journal.append(entry(2, key="k", digest="same"), 1)
     with pytest.raises(InputError):
         journal.append(entry(2, key="k", digest="different"), 1)
-    assert journal.last == 1
+    assert journal.last_number == 1
 
 
 def test_keys_are_forgotten_in_the_end_and_not_before(tmp_path: Path) -> None:
@@ -200,14 +214,15 @@ def test_keys_are_forgotten_in_the_end_and_not_before(tmp_path: Path) -> None:
         for key, age in (("old", timedelta(hours=49)), ("day", timedelta(hours=24))):
             connection.execute("UPDATE keys SET time = ? WHERE key = ?", ((now - age).isoformat(), key))
     journal.append(entry(3, key="new"), 2)
-    assert journal.recall(IdempotencyKey("Lê", "old", "d")) is None
-    assert journal.recall(IdempotencyKey("Lê", "day", "d")) is not None
+    assert journal.find_by_key(IdempotencyKey("Lê", "old", "d")) is None
+    assert journal.find_by_key(IdempotencyKey("Lê", "day", "d")) is not None
 
 
 ALTERED = {
-    "time": "2001-01-01T00:00:00+00:00", "agent": "x", "message": "x", "reason": "x", "added": packed({quad(9)}),
-    "removed": packed(()), "created": '["urn:x"]', "dropped": '["urn:x"]', "report": packed(()), "added_count": 9,
-    "removed_count": 9, "reverts": 1, "previous": "0" * 64, "hash": "0" * 64,
+    "time": "2001-01-01T00:00:00+00:00", "agent": "x", "message": "x", "reason": "x",
+    "added": pack_quads({quad(9)}), "removed": pack_quads(()), "created": '["urn:x"]', "dropped": '["urn:x"]',
+    "report": pack_quads(()), "added_count": 9, "removed_count": 9, "reverts": 1,
+    "previous": "0" * 64, "hash": "0" * 64,
 }  # fmt: skip
 
 
@@ -219,19 +234,19 @@ def test_whatever_is_altered_is_noticed(tmp_path: Path, column: str) -> None:
     with pytest.raises(IntegrityError, match="Commit 2"):
         journal.verify()
     with pytest.raises(IntegrityError, match="Commit 2"):
-        list(journal.since(0))
+        list(journal.commits_since(0))
 
 
 @pytest.mark.parametrize("column", ["added", "removed", "report"])
-@pytest.mark.parametrize("content", [b"", b"\0", packed(())[:-3]])
+@pytest.mark.parametrize("content", [b"", b"\0", pack_quads(())[:-3]])
 def test_content_that_cannot_be_unpacked_is_noticed(tmp_path: Path, column: str, content: bytes) -> None:
     journal = filled(tmp_path)
     with altering(tmp_path) as connection:
         connection.execute(f"UPDATE commits SET {column} = ? WHERE number = 3", (content,))  # noqa: S608
-    for reading in (journal.verify, lambda: journal.commit(3), lambda: list(journal.since(2))):
+    for reading in (journal.verify, lambda: journal.read_commit(3), lambda: list(journal.commits_since(2))):
         with pytest.raises(IntegrityError, match="Commit 3"):
             reading()
-    assert journal.commit(2).number == 2
+    assert journal.read_commit(2).number == 2
 
 
 @pytest.mark.parametrize(
@@ -249,12 +264,12 @@ def test_commits_that_are_left_out_are_noticed(tmp_path: Path, statement: str, f
     with pytest.raises(IntegrityError, match=f"Commit {first}"):
         journal.verify()
     with pytest.raises(IntegrityError, match=f"Commit {first}"):
-        list(journal.since(0))
+        list(journal.commits_since(0))
 
 
 def test_a_forged_commit_with_a_hash_of_its_own_is_noticed(tmp_path: Path) -> None:
     journal, other = filled(tmp_path / "a"), filled(tmp_path / "b", 1)
-    other.append(Entry("mallory", "", "", Delta(), Report(())), 1)
+    other.append(CommitDraft("mallory", "", "", Delta(), ValidationReport(())), 1)
     with altering(tmp_path / "b") as connection:
         forged = connection.execute("SELECT * FROM commits WHERE number = 2").fetchone()
     with altering(tmp_path / "a") as connection:
@@ -267,7 +282,7 @@ def test_a_journal_is_that_of_one_dataset(tmp_path: Path) -> None:
     manifest = tmp_path / BASE_MANIFEST
     manifest.write_text(json.dumps({"sha256": "a" * 64}))
     journal = filled(tmp_path)
-    assert journal.base == journal.commit(1).summary.previous == "a" * 64
+    assert journal.base_digest == journal.read_commit(1).summary.previous == "a" * 64
     assert journal.verify() == 3
     manifest.write_text(json.dumps({"sha256": "b" * 64}))
     with pytest.raises(IntegrityError, match="another dataset"):
@@ -281,13 +296,13 @@ def test_the_first_commit_is_not_made_to_a_dataset_that_was_not_seen(tmp_path: P
     manifest.write_text(json.dumps({"sha256": "b" * 64}))
     with pytest.raises(JournalError, match="built anew"):
         journal.append(entry(1), 0)
-    assert (journal.last, Journal(tmp_path).append(entry(1), 0).summary.previous) == (0, "b" * 64)
+    assert (journal.last_number, Journal(tmp_path).append(entry(1), 0).summary.previous) == (0, "b" * 64)
 
 
 def test_what_is_noted_is_chained(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     for event in ("token 'a' was created", "token 'Lê' was created", "token 'a' was revoked"):
-        journal.note(event)
+        journal.record_event(event)
     assert [event for _, event in journal.events()] == [
         "token 'a' was created",
         "token 'Lê' was created",
@@ -303,32 +318,32 @@ def test_what_is_noted_is_chained(tmp_path: Path) -> None:
 def test_the_newest_release_is_kept_with_its_commit(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     first, second = Release("one", frozenset({quad(1)})), Release("two", frozenset({quad(2)}))
-    journal.append(Entry("a", "", "", Delta(), Report(()), release=first), 0)
-    assert journal.release() == first
+    journal.append(CommitDraft("a", "", "", Delta(), ValidationReport(()), release=first), 0)
+    assert journal.read_release() == first
     with pytest.raises(ConflictError):
-        journal.append(Entry("a", "", "", Delta(), Report(()), release=second), 0)
-    assert journal.release() == first
-    journal.adopt(second)
-    assert (journal.fingerprint, journal.release(), journal.last) == ("two", second, 1)
+        journal.append(CommitDraft("a", "", "", Delta(), ValidationReport(()), release=second), 0)
+    assert journal.read_release() == first
+    journal.adopt_release(second)
+    assert (journal.release_fingerprint, journal.read_release(), journal.last_number) == ("two", second, 1)
     with altering(tmp_path) as connection:
         connection.execute("UPDATE releases SET dataset = x'00'")
     with pytest.raises(IntegrityError, match="release"):
-        journal.release()
+        journal.read_release()
 
 
 def test_a_file_that_was_made_and_not_filled_is_taken_up(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_bytes(b"")
+    (tmp_path / JOURNAL_FILE).write_bytes(b"")
     assert filled(tmp_path).verify() == 3
 
 
 def test_a_file_that_is_no_journal_is_said_to_be(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_bytes(b"no database" * 100)
+    (tmp_path / JOURNAL_FILE).write_bytes(b"no database" * 100)
     with pytest.raises(JournalError, match="damaged"):
         Journal(tmp_path)
 
 
 def _open(folder: str) -> int:
-    return Journal(Path(folder)).last
+    return Journal(Path(folder)).last_number
 
 
 def _write(job: tuple[str, int]) -> int:
@@ -336,7 +351,7 @@ def _write(job: tuple[str, int]) -> int:
     journal, conflicts = Journal(Path(folder)), 0
     while count:
         try:
-            journal.append(entry(os.getpid()), journal.last)
+            journal.append(entry(os.getpid()), journal.last_number)
             count -= 1
         except ConflictError:
             conflicts += 1
@@ -362,7 +377,7 @@ def test_threads_share_a_journal(tmp_path: Path) -> None:
         for _ in range(10):
             while True:
                 with contextlib.suppress(ConflictError):
-                    made.append(journal.append(entry(1), journal.last).number)
+                    made.append(journal.append(entry(1), journal.last_number).number)
                     break
 
     threads = [threading.Thread(target=write) for _ in range(4)]
@@ -407,14 +422,14 @@ def test_a_full_disk_changes_nothing_and_reading_goes_on(tmp_path: Path) -> None
     big = Delta(frozenset(Quad(node, NamedNode("urn:p"), Literal(""), NamedNode("urn:g")) for node in many))
 
     def work() -> None:
-        size = (tmp_path / f"{FILE}-wal").stat().st_size
+        size = (tmp_path / f"{JOURNAL_FILE}-wal").stat().st_size
         resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100_000, resource.RLIM_INFINITY))
         with pytest.raises(JournalError, match="the disk is full"):
-            journal.append(Entry("a", "", "", big, Report(())), 3)
-        assert journal.verify() == journal.last == 3
-        assert Journal(tmp_path).last == 3
+            journal.append(CommitDraft("a", "", "", big, ValidationReport(())), 3)
+        assert journal.verify() == journal.last_number == 3
+        assert Journal(tmp_path).last_number == 3
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        assert journal.append(Entry("a", "", "", big, Report(())), 3).number == 4
+        assert journal.append(CommitDraft("a", "", "", big, ValidationReport(())), 3).number == 4
 
     in_a_fork(work)
     assert journal.verify() == 4
@@ -427,7 +442,7 @@ def test_a_folder_that_may_not_be_written_is_read_all_the_same(closed: bool) -> 
         journal = filled(folder)
         if closed:
             journal.close()
-            assert not (folder / f"{FILE}-wal").exists()
+            assert not (folder / f"{JOURNAL_FILE}-wal").exists()
         for path in (*folder.iterdir(), folder, folder.parent):
             path.chmod(0o555 if path.is_dir() else 0o444)
 
@@ -436,12 +451,12 @@ def test_a_folder_that_may_not_be_written_is_read_all_the_same(closed: bool) -> 
                 os.setgid(NOBODY)
                 os.setuid(NOBODY)
             seen = Journal(folder)
-            assert (seen.verify(), len(list(seen.since(0)))) == (3, 3)
+            assert (seen.verify(), len(list(seen.commits_since(0)))) == (3, 3)
             with pytest.raises(JournalError, match="read-only"):
                 seen.append(entry(4), 3)
             with pytest.raises(JournalError, match="read-only"):
-                seen.note("x")
-            assert seen.last == 3
+                seen.record_event("x")
+            assert seen.last_number == 3
 
         try:
             in_a_fork(work)
@@ -466,13 +481,13 @@ def test_a_folder_where_no_journal_can_be_begun() -> None:
 
 
 def test_a_lock_that_another_holds_is_told_and_reading_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journals, "_PATIENCE", 0.05)
+    monkeypatch.setattr(journals, "_BUSY_TIMEOUT", 0.05)
     journal = filled(tmp_path)
     with altering(tmp_path) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(JournalError, match="locked"):
             Journal(tmp_path).append(entry(4), 3)
-        assert (journal.last, journal.verify()) == (3, 3)
+        assert (journal.last_number, journal.verify()) == (3, 3)
         other.execute("ROLLBACK")
     assert journal.append(entry(4), 3).number == 4
 
@@ -484,7 +499,7 @@ def test_an_interrupted_commit_is_not_made(tmp_path: Path, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(journals, "_summary", interrupt)
+        patched.setattr(journals, "_decode_summary", interrupt)
         with pytest.raises(KeyboardInterrupt):
             journal.append(entry(4, key="k"), 3)
     assert journal.verify() == 3

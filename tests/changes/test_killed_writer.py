@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from kg.changes import data_folder
-from kg.changes.data_folder import Build
-from kg.changes.journal import Entry, Journal
+from kg.changes.data_folder import BuiltGraph
+from kg.changes.journal import CommitDraft, Journal
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import ConfigurationError, JournalError
 from kg.rdf.io import BlankNode, Literal, NamedNode, Quad
-from kg.validation.report import Report
+from kg.validation.report import ValidationReport
 
 ROUNDS = 40
 SNAPSHOT_ROUNDS = 12
@@ -41,8 +41,8 @@ def _quads(number: int) -> frozenset[Quad]:
     return frozenset(Quad(node, VALUE, Literal(str(value)), GRAPH) for value in values)
 
 
-def entry(number: int) -> Entry:
-    return Entry("writer", f"commit {number}", "", delta(number), Report(()))
+def entry(number: int) -> CommitDraft:
+    return CommitDraft("writer", f"commit {number}", "", delta(number), ValidationReport(()))
 
 
 def killed(work: Callable[[Callable[[int], None]], None], seconds: float) -> list[int]:
@@ -77,7 +77,7 @@ def assert_whole(folder: Path, answered: list[int], before: int) -> int:
     last = journal.verify()
     assert answered == list(range(before + 1, before + 1 + len(answered)))
     assert before + len(answered) <= last <= before + len(answered) + 1
-    for commit in journal.since(before):
+    for commit in journal.commits_since(before):
         assert (commit.delta, commit.summary.message) == (delta(commit.number), f"commit {commit.number}")
     journal.close()
     return last
@@ -89,7 +89,7 @@ def test_a_killed_writer_leaves_every_answered_commit_and_none_half(tmp_path: Pa
     def write(tell: Callable[[int], None]) -> None:
         journal = Journal(tmp_path)
         while True:
-            number = journal.last + 1
+            number = journal.last_number + 1
             journal.append(entry(number), number - 1)
             tell(number)
 
@@ -112,12 +112,12 @@ def test_a_writer_that_is_killed_as_it_begins_leaves_a_folder_that_can_be_used(t
     for _ in range(ROUNDS):
         killed(begin, instants.uniform(0, 0.01))
         journal = Journal(tmp_path / "data")
-        number = journal.last + 1
+        number = journal.last_number + 1
         assert journal.append(entry(number), number - 1).number == number
         journal.close()
 
 
-def test_a_writer_that_is_killed_at_a_snapshot_leaves_the_graph(built: Build, tmp_path: Path) -> None:
+def test_a_writer_that_is_killed_at_a_snapshot_leaves_the_graph(built: BuiltGraph, tmp_path: Path) -> None:
     base = _state(_saved(built, tmp_path))
     instants, last = seeded(94474), 0
 
@@ -126,9 +126,9 @@ def test_a_writer_that_is_killed_at_a_snapshot_leaves_the_graph(built: Build, tm
         while True:
             number = engine.generation + 1
             journal.append(entry(number), number - 1)
-            engine.follow(delta(number), number)
+            engine.apply_commit(delta(number), number)
             tell(number)
-            data_folder.snapshot(engine, journal, tmp_path)
+            data_folder.write_snapshot(engine, journal, tmp_path)
 
     for _ in range(SNAPSHOT_ROUNDS):
         last = assert_whole(tmp_path, killed(write, instants.uniform(0, LONGEST)), last)
@@ -137,12 +137,12 @@ def test_a_writer_that_is_killed_at_a_snapshot_leaves_the_graph(built: Build, tm
         assert engine.generation == last
         assert _state(engine) == base | _quads(last)
     engine = data_folder.open_or_build(tmp_path)
-    assert data_folder.snapshot(engine, Journal(tmp_path), tmp_path)
-    assert len(list(tmp_path.glob("*snapshot-*"))) == 2 * data_folder.SNAPSHOTS, "what was left behind is removed"
+    assert data_folder.write_snapshot(engine, Journal(tmp_path), tmp_path)
+    assert len(list(tmp_path.glob("*snapshot-*"))) == 2 * data_folder.SNAPSHOTS_KEPT, "what was left behind is removed"
 
 
 def test_a_full_disk_at_a_snapshot_is_told_and_leaves_nothing(
-    built: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    built: BuiltGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, journal = _saved(built, tmp_path), Journal(tmp_path)
     journal.append(entry(1), 0)
@@ -153,14 +153,14 @@ def test_a_full_disk_at_a_snapshot_is_told_and_leaves_nothing(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ConfigurationError, match="No space left"):
-        data_folder.snapshot(engine, journal, tmp_path)
+        data_folder.write_snapshot(engine, journal, tmp_path)
     assert not list(tmp_path.glob("*snapshot-*.nq*"))
     loaded = data_folder.load(tmp_path)
     assert loaded is not None
     assert _state(loaded) == _state(engine)
 
 
-def _saved(built: Build, folder: Path) -> EmbeddedEngine:
+def _saved(built: BuiltGraph, folder: Path) -> EmbeddedEngine:
     data_folder.save(built, folder)
     return data_folder.open_or_build(folder)
 
@@ -174,11 +174,13 @@ def _state(engine: EmbeddedEngine) -> frozenset[Quad]:
     return frozenset(engine.quads())
 
 
-def test_reading_goes_on_where_writing_fails(built: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kg.changes.journal._PATIENCE", 0.05)
+def test_reading_goes_on_where_writing_fails(
+    built: BuiltGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kg.changes.journal._BUSY_TIMEOUT", 0.05)
     engine = _saved(built, tmp_path)
     before, journal, other = _state(engine), Journal(tmp_path), Journal(tmp_path)
-    with other._writing():
+    with other._transaction():
         with pytest.raises(JournalError, match="locked"):
             Journal(tmp_path).append(entry(1), 0)
         data_folder.replay(engine, journal)

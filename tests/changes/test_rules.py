@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kg.changes.rules import expanded, expansion
+from kg.changes.rules import expand_delta, materialised_engine
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.rdf.io import Literal, NamedNode, Quad
@@ -20,7 +20,7 @@ def curated() -> tuple[Quad, ...]:
 
 @functools.cache
 def article() -> EmbeddedEngine:
-    return expanded(curated())
+    return materialised_engine(curated())
 
 
 @functools.cache
@@ -63,11 +63,11 @@ def test_an_expanded_change_is_what_all_rules_make_of_the_new_state(delta: Delta
 def assert_as_anew(delta: Delta) -> None:
     engine = article()
     before = held(engine)
-    whole = expansion(engine, delta)
+    whole = expand_delta(engine, delta)
     assert held(engine) == before, "the engine was changed"
     engine.apply(whole)
     try:
-        assert held(engine) == held(expanded((set(curated()) - delta.removed) | delta.added))
+        assert held(engine) == held(materialised_engine((set(curated()) - delta.removed) | delta.added))
     finally:
         engine.apply(whole.inverse())
     assert held(engine) == before
@@ -85,4 +85,4 @@ def test_the_names_of_indicators_are_in_the_labels_of_what_is_derived(name: str)
 
 
 def test_nothing_follows_from_nothing() -> None:
-    assert expansion(article(), Delta()) == Delta()
+    assert expand_delta(article(), Delta()) == Delta()

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kg.changes.rules import expanded
-from kg.changes.upgrade import named_alike, release_delta
+from kg.changes.rules import materialised_engine
+from kg.changes.upgrade import align_release_blank_nodes, upgrade_delta
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.rdf.formats import TRIG
@@ -35,21 +35,21 @@ def renamed(held: Iterable[Quad], prefix: str) -> frozenset[Quad]:
 
 def lean(held: Iterable[Quad]) -> bytes:
     """A dataset in which what is said twice, but for the names of blank nodes, is said once."""
-    return canonical_nquads(named_alike(held, ()))
+    return canonical_nquads(align_release_blank_nodes(held, ()))
 
 
 @given(datasets, st.randoms(use_true_random=False))
 def test_the_same_said_with_other_names_has_the_same_names(held: frozenset[Quad], numbers: random.Random) -> None:
-    known = named_alike(held, ())
+    known = align_release_blank_nodes(held, ())
     shuffled = list(renamed(held, "other"))
     numbers.shuffle(shuffled)
-    assert named_alike(shuffled, known) == known
-    assert named_alike(shuffled, ()) == known
+    assert align_release_blank_nodes(shuffled, known) == known
+    assert align_release_blank_nodes(shuffled, ()) == known
 
 
 @given(datasets, datasets)
 def test_only_what_is_said_differently_gets_other_names(held: frozenset[Quad], new: frozenset[Quad]) -> None:
-    alike = named_alike(renamed(new, "other"), held)
+    alike = align_release_blank_nodes(renamed(new, "other"), held)
     assert lean(alike) == lean(new)
     ground = {quad for quad in new if not {type(quad.subject), type(quad.object)} & {BlankNode}}
     assert ground <= alike
@@ -58,16 +58,16 @@ def test_only_what_is_said_differently_gets_other_names(held: frozenset[Quad], n
 @settings(max_examples=60, deadline=None)
 @given(datasets, datasets)
 def test_a_release_without_local_changes_is_what_was_packaged(old: frozenset[Quad], new: frozenset[Quad]) -> None:
-    engine, packaged = expanded(old), expanded(renamed(new, "n"))
-    before = frozenset(engine.quads()), engine.graphs()
-    coming = named_alike(packaged.quads(), before[0])
-    delta = release_delta(engine, before[0], coming)
-    assert (frozenset(engine.quads()), engine.graphs()) == before, "the engine is as it was"
+    engine, packaged = materialised_engine(old), materialised_engine(renamed(new, "n"))
+    before = frozenset(engine.quads()), engine.named_graphs()
+    coming = align_release_blank_nodes(packaged.quads(), before[0])
+    delta = upgrade_delta(engine, before[0], coming)
+    assert (frozenset(engine.quads()), engine.named_graphs()) == before, "the engine is as it was"
     assert not any(map(engine.holds, delta.added))
     assert all(map(engine.holds, delta.removed))
     engine.apply(delta)
     assert lean(engine.quads()) == lean(packaged.quads())
-    assert engine.graphs() == packaged.graphs()
+    assert engine.named_graphs() == packaged.named_graphs()
 
 
 @settings(max_examples=60, deadline=None)
@@ -75,10 +75,10 @@ def test_a_release_without_local_changes_is_what_was_packaged(old: frozenset[Qua
 def test_what_was_changed_locally_stays_so(
     old: frozenset[Quad], new: frozenset[Quad], more: frozenset[Quad], less: frozenset[Quad]
 ) -> None:
-    engine, coming = EmbeddedEngine(old), named_alike(new, old)
-    local = Delta(EmbeddedEngine.spelt(more) - old, (less & old) - more)
+    engine, coming = EmbeddedEngine(old), align_release_blank_nodes(new, old)
+    local = Delta(EmbeddedEngine.normalize_quads(more) - old, (less & old) - more)
     engine.apply(local)
-    engine.apply(release_delta(engine, old, coming))
+    engine.apply(upgrade_delta(engine, old, coming))
     held = frozenset(engine.quads())
     assert held >= local.added
     assert not held & (local.removed & coming)
@@ -102,10 +102,10 @@ ASSERTED = parse(
 def test_what_follows_from_local_claims_follows_still(packaged_too: bool) -> None:
     claim = frozenset(parse((SPARQL_PREFIXES + LOCAL).encode(), TRIG))
     other = frozenset({Quad(NamedNode("urn:s"), NamedNode("urn:p"), NamedNode("urn:o"), NamedNode("urn:g"))})
-    engine = expanded(other | claim)
-    packaged = frozenset(expanded((other | claim) if packaged_too else other).quads())
+    engine = materialised_engine(other | claim)
+    packaged = frozenset(materialised_engine((other | claim) if packaged_too else other).quads())
     assert engine.holds(ASSERTED)
-    delta = release_delta(engine, packaged, frozenset())
+    delta = upgrade_delta(engine, packaged, frozenset())
     engine.apply(delta)
     assert engine.holds(ASSERTED) is not packaged_too
     assert not any(map(engine.holds, other))

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kg.changes import data_folder
-from kg.changes.credentials import Credentials
-from kg.changes.data_folder import Build
+from kg.changes.credentials import CredentialStore
+from kg.changes.data_folder import BuiltGraph
 from kg.changes.journal import Journal
 from kg.cli.app import main
 from kg.errors import ConfigurationError, JournalError
@@ -22,7 +22,7 @@ SHAPES = Path(__file__).parents[1] / "shapes"
 
 
 @pytest.fixture(scope="module")
-def folder(built: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(built: BuiltGraph, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data")
     data_folder.save(built, path)
     return path
@@ -37,7 +37,7 @@ def test_build_reports_and_keeps(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "source/dnhn-94474" in done.stdout
     assert "conforms: 0 violations" in done.stdout
-    assert json.loads((tmp_path / data_folder.MANIFEST).read_text())["counts"]["graphs"]
+    assert json.loads((tmp_path / data_folder.MANIFEST_FILE).read_text())["counts"]["graphs"]
 
 
 def test_build_speaks_vietnamese(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_validate_with_other_shapes(tmp_path: Path) -> None:
     assert "sh:minCoutn" in hpkg("validate", data, "--shapes", shapes).stderr
 
 
-def test_dump_is_canonical_and_complete(folder: Path, built: Build, tmp_path: Path) -> None:
+def test_dump_is_canonical_and_complete(folder: Path, built: BuiltGraph, tmp_path: Path) -> None:
     assert hpkg("dump", "--data", folder).stdout_bytes == canonical_nquads(built.engine.quads())
     target = tmp_path / "all.nq.gz"
     hpkg("dump", "--data", folder, "--gzip", "--output", target)
@@ -156,7 +156,7 @@ def test_dump_is_canonical_and_complete(folder: Path, built: Build, tmp_path: Pa
     )
 
 
-def test_dump_of_one_graph(folder: Path, built: Build) -> None:
+def test_dump_of_one_graph(folder: Path, built: BuiltGraph) -> None:
     done = hpkg("dump", "--data", folder, "--graph", "entities", "--format", "ttl")
     assert len(parse(done.stdout_bytes, TURTLE)) == built.sizes["https://w3id.org/hpez/graph/entities"]
 
@@ -170,7 +170,7 @@ PLACE = """
 
 
 @pytest.fixture
-def own(built: Build, tmp_path: Path) -> Path:
+def own(built: BuiltGraph, tmp_path: Path) -> Path:
     """A data folder that a test may change."""
     data_folder.save(built, tmp_path / "own")
     return tmp_path / "own"
@@ -197,7 +197,7 @@ def test_what_dump_wrote_is_no_change(own: Path, tmp_path: Path) -> None:
     assert hpkg("load", one, "--data", own).output == "nothing to change\n"
 
 
-def test_a_changed_folder_comes_back_from_its_dump(own: Path, built: Build, place: Path, tmp_path: Path) -> None:
+def test_a_changed_folder_comes_back_from_its_dump(own: Path, built: BuiltGraph, place: Path, tmp_path: Path) -> None:
     assert hpkg("add", place, "--graph", "urn:mine", "--data", own).exit_code == 0
     dump, fresh = tmp_path / "all.nq.gz", tmp_path / "fresh"
     hpkg("dump", "--data", own, "--gzip", "--output", dump)
@@ -247,7 +247,7 @@ def test_there_is_no_token_without_a_note(tmp_path: Path, monkeypatch: pytest.Mo
     with monkeypatch.context() as patched:
         patched.setattr(Journal, "note", locked)
         assert hpkg("token", "create", "second", "--data", tmp_path).exit_code == 2
-    assert [item.name for item in Credentials(tmp_path).all()] == ["first"]
+    assert [item.name for item in CredentialStore(tmp_path).list_credentials()] == ["first"]
 
 
 def test_a_token_that_could_not_be_kept_is_noted_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,7 +255,7 @@ def test_a_token_that_could_not_be_kept_is_noted_as_such(tmp_path: Path, monkeyp
         raise ConfigurationError("The disk is full.")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Credentials, "_write", full)
+        patched.setattr(CredentialStore, "_write", full)
         assert hpkg("token", "create", "lost", "--data", tmp_path).exit_code == 2
     assert hpkg("log", "--audit", "--data", tmp_path).stdout.endswith(
         "token 'lost' could not be kept, it opens nothing\n"

@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.changes.data_folder import Build
+from kg.changes.data_folder import BuiltGraph
 from kg.engine import statistics
 from kg.engine.counting import count, counts_from_json, counts_to_json
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Counts, Delta
+from kg.engine.protocol import DatasetStatistics, Delta
 from kg.rdf.io import RDF_TYPE, BlankNode, DefaultGraph, Literal, NamedNode, Quad
 from kg.rdf.namespaces import ID, XSD
 
-EMPTY = Counts(0, 0, 0, 0, {}, {}, {}, 0)
+EMPTY = DatasetStatistics(0, 0, 0, 0, {}, {}, {}, 0)
 NODES = [NamedNode("urn:a"), NamedNode(ID + "zone/a"), NamedNode(ID + "zone/b"), BlankNode("b")]
 TERMS = [*NODES, *(Literal(text, datatype=NamedNode(XSD + "integer")) for text in ("1", "01")), Literal("1")]
 QUADS = st.builds(
@@ -26,56 +26,56 @@ QUADS = st.builds(
 
 @given(st.lists(st.lists(QUADS, max_size=12), max_size=4))
 def test_grown_counts_are_those_of_queries(additions: list[list[Quad]]) -> None:
-    grown, asked = EmbeddedEngine(counts=EMPTY), EmbeddedEngine()
+    grown, asked = EmbeddedEngine(statistics=EMPTY), EmbeddedEngine()
     for quads in additions:
         grown.extend(quads)
         asked.extend(quads)
-        assert grown.counts == count(asked)
+        assert grown.statistics == count(asked)
         assert grown.graph_sizes() == asked.graph_sizes()
         assert grown.status() == asked.status()
 
 
 @given(st.lists(QUADS, max_size=12), st.lists(st.tuples(st.lists(QUADS, max_size=8), st.lists(QUADS, max_size=8))))
 def test_counts_follow_what_is_taken_away(first: list[Quad], steps: list[tuple[list[Quad], list[Quad]]]) -> None:
-    engine = EmbeddedEngine(counts=EMPTY)
+    engine = EmbeddedEngine(statistics=EMPTY)
     engine.extend(first)
     for more, less in steps:
-        before, spelt = engine.counts, engine.spelt(more)
-        removed = frozenset(filter(engine.holds, engine.spelt(less) - spelt))
+        before, spelt = engine.statistics, engine.normalize_quads(more)
+        removed = frozenset(filter(engine.holds, engine.normalize_quads(less) - spelt))
         added = frozenset(quad for quad in spelt if not engine.holds(quad))
         named = {quad.graph_name for quad in added if isinstance(quad.graph_name, NamedNode)}
-        delta = Delta(added, removed, frozenset(named - engine.graphs()))
+        delta = Delta(added, removed, frozenset(named - engine.named_graphs()))
         engine.apply(delta)
-        assert engine.counts == count(engine)
+        assert engine.statistics == count(engine)
         engine.apply(delta.inverse())
-        assert engine.counts == before
+        assert engine.statistics == before
         engine.apply(delta)
 
 
 def test_partitions_that_nobody_counted_stay_empty() -> None:
-    engine = EmbeddedEngine(counts=Counts(None, None, None, None, {}, {}, {"urn:g": 1}, 0))
+    engine = EmbeddedEngine(statistics=DatasetStatistics(None, None, None, None, {}, {}, {"urn:g": 1}, 0))
     quad = Quad(NODES[0], RDF_TYPE, NODES[1], NamedNode("urn:g"))
     engine.apply(Delta(added=frozenset({quad})))
-    assert engine.counts == Counts(None, None, None, None, {}, {}, {"urn:g": 2}, 0)
+    assert engine.statistics == DatasetStatistics(None, None, None, None, {}, {}, {"urn:g": 2}, 0)
 
 
 def test_nobody_counted_what_was_not_counted() -> None:
     engine = EmbeddedEngine()
     engine.extend([Quad(NODES[0], RDF_TYPE, NODES[1])])
-    assert engine.counts is None
+    assert engine.statistics is None
 
 
 def test_partitions_keep_the_order_of_iris() -> None:
-    engine = EmbeddedEngine(counts=EMPTY)
+    engine = EmbeddedEngine(statistics=EMPTY)
     for name in ("urn:z", "urn:b", "urn:m"):
         engine.extend([Quad(NODES[0], NamedNode(name), NODES[1], NamedNode(name)), Quad(NODES[0], RDF_TYPE, NODES[2])])
-    counts = engine.counts
+    counts = engine.statistics
     assert counts is not None
     assert list(counts.graphs) == ["urn:b", "urn:m", "urn:z"]
     assert list(counts.properties) == sorted(counts.properties)
 
 
-def test_json_keeps_all(built: Build) -> None:
+def test_json_keeps_all(built: BuiltGraph) -> None:
     assert counts_from_json(counts_to_json(built.counts)) == built.counts
 
 

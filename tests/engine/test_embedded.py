@@ -3,7 +3,7 @@ import json
 import pytest
 
 from kg.engine.embedded import SPOOL_MEMORY, EmbeddedEngine
-from kg.engine.protocol import Dataset, Delta, QueryRequest
+from kg.engine.protocol import Delta, QueryDataset, QueryRequest
 from kg.engine.query import answer
 from kg.errors import InputError, NotAcceptableError, QuerySyntaxError, ServiceDeniedError, UnknownGraphError
 from kg.rdf.formats import CSV, JSON, TRIG, TURTLE
@@ -20,7 +20,7 @@ def engine() -> EmbeddedEngine:
     return EmbeddedEngine(parse(DATA, TRIG))
 
 
-def values(engine: EmbeddedEngine, text: str, dataset: Dataset) -> list[str]:
+def values(engine: EmbeddedEngine, text: str, dataset: QueryDataset) -> list[str]:
     request = QueryRequest("PREFIX e: <http://e.org/> " + text, dataset, JSON, JSON, TURTLE)
     with answer(engine, request).body as body:
         rows = json.load(body)["results"]["bindings"]
@@ -34,21 +34,21 @@ NAMED = "SELECT ?o WHERE { GRAPH ?g { ?s ?p ?o } }"
 @pytest.mark.parametrize(
     ("text", "dataset", "expected"),
     [
-        (ALL, Dataset(), ["0", "1", "2"]),
-        (ALL, Dataset(union=False), ["0"]),
-        (NAMED, Dataset(union=False), ["1", "2"]),
-        ("SELECT ?o WHERE { ?s ?p ?o GRAPH ?g {} }", Dataset(union=False), ["0", "0"]),
-        ("SELECT ?o WHERE { ?s ?p ?o GRAPH ?g {} FILTER(?o = 2) }", Dataset(), ["2", "2"]),
-        (ALL, Dataset(default=("http://e.org/one",)), ["1"]),
-        (NAMED, Dataset(default=("http://e.org/one",)), []),
-        (ALL, Dataset(named=("http://e.org/one",)), []),
-        (NAMED, Dataset(named=("http://e.org/one",)), ["1"]),
-        ("SELECT ?o FROM e:two WHERE { ?s ?p ?o }", Dataset(), ["2"]),
-        ("SELECT ?o FROM NAMED e:two WHERE { GRAPH ?g { ?s ?p ?o } }", Dataset(), ["2"]),
-        ("SELECT ?o FROM e:two WHERE { ?s ?p ?o }", Dataset(default=("http://e.org/one",)), ["1"]),
+        (ALL, QueryDataset(), ["0", "1", "2"]),
+        (ALL, QueryDataset(union=False), ["0"]),
+        (NAMED, QueryDataset(union=False), ["1", "2"]),
+        ("SELECT ?o WHERE { ?s ?p ?o GRAPH ?g {} }", QueryDataset(union=False), ["0", "0"]),
+        ("SELECT ?o WHERE { ?s ?p ?o GRAPH ?g {} FILTER(?o = 2) }", QueryDataset(), ["2", "2"]),
+        (ALL, QueryDataset(default=("http://e.org/one",)), ["1"]),
+        (NAMED, QueryDataset(default=("http://e.org/one",)), []),
+        (ALL, QueryDataset(named=("http://e.org/one",)), []),
+        (NAMED, QueryDataset(named=("http://e.org/one",)), ["1"]),
+        ("SELECT ?o FROM e:two WHERE { ?s ?p ?o }", QueryDataset(), ["2"]),
+        ("SELECT ?o FROM NAMED e:two WHERE { GRAPH ?g { ?s ?p ?o } }", QueryDataset(), ["2"]),
+        ("SELECT ?o FROM e:two WHERE { ?s ?p ?o }", QueryDataset(default=("http://e.org/one",)), ["1"]),
     ],
 )
-def test_dataset(engine: EmbeddedEngine, text: str, dataset: Dataset, expected: list[str]) -> None:
+def test_dataset(engine: EmbeddedEngine, text: str, dataset: QueryDataset, expected: list[str]) -> None:
     assert values(engine, text, dataset) == expected
 
 
@@ -58,7 +58,7 @@ def test_graphs_are_tried_in_one_order(text: str) -> None:
     quads = parse("".join(f"<{name}> {{ <http://e.org/a> <http://e.org/p> 1 }}" for name in names).encode(), TRIG)
     found = set[bytes]()
     for _ in range(5):
-        with answer(EmbeddedEngine(quads), QueryRequest(text, Dataset(), CSV)).body as body:
+        with answer(EmbeddedEngine(quads), QueryRequest(text, QueryDataset(), CSV)).body as body:
             found.add(body.read())
     assert len(found) == 1
     assert sorted(found.pop().decode().split()[1:]) == names
@@ -66,8 +66,8 @@ def test_graphs_are_tried_in_one_order(text: str) -> None:
 
 def test_unknown_graph(engine: EmbeddedEngine) -> None:
     for text, dataset in [
-        (ALL, Dataset(default=("http://e.org/no",))),
-        (f"{ALL[:9]} FROM <http://e.org/no> {{}}", Dataset()),
+        (ALL, QueryDataset(default=("http://e.org/no",))),
+        (f"{ALL[:9]} FROM <http://e.org/no> {{}}", QueryDataset()),
     ]:
         with pytest.raises(UnknownGraphError, match=r"http://e\.org/no"):
             engine.evaluate(QueryRequest(text, dataset, JSON))
@@ -89,7 +89,7 @@ def test_unknown_graph(engine: EmbeddedEngine) -> None:
 )
 def test_syntax_error(engine: EmbeddedEngine, text: str, line: int, column: int, said: str) -> None:
     with pytest.raises(QuerySyntaxError, match=said) as caught:
-        engine.evaluate(QueryRequest(text, Dataset(), JSON))
+        engine.evaluate(QueryRequest(text, QueryDataset(), JSON))
     assert (caught.value.line, caught.value.column) == (line, column)
     assert "\\u{" not in str(caught.value)
 
@@ -100,12 +100,12 @@ def test_syntax_error(engine: EmbeddedEngine, text: str, line: int, column: int,
 )
 def test_nesting_is_limited(engine: EmbeddedEngine, text: str) -> None:
     with pytest.raises(InputError, match="nested deeper"):
-        answer(engine, QueryRequest(text, Dataset(), JSON, JSON))
+        answer(engine, QueryRequest(text, QueryDataset(), JSON, JSON))
 
 
 def test_service_is_denied(engine: EmbeddedEngine) -> None:
     with pytest.raises(ServiceDeniedError, match="line 2, column 1"):
-        engine.evaluate(QueryRequest("ASK {\nSERVICE <http://127.0.0.1:9/> { ?s ?p ?o } }", Dataset(), JSON, JSON))
+        engine.evaluate(QueryRequest("ASK {\nSERVICE <http://127.0.0.1:9/> { ?s ?p ?o } }", QueryDataset(), JSON, JSON))
 
 
 @pytest.mark.parametrize("target", ["<http://other.example/>", "?anywhere", "<http://127.0.0.1/>", "e:x"])
@@ -116,14 +116,14 @@ def test_service_reaches_allowed_hosts_only(target: str) -> None:
         f"PREFIX e: <http://e.org/> ASK {{ SERVICE SILENT <http://127.0.0.1:9/> {{ ?s ?p ?o }} SERVICE {target} {{}} }}"
     )
     with pytest.raises(ServiceDeniedError):
-        engine.evaluate(QueryRequest(text, Dataset(), JSON, JSON))
+        engine.evaluate(QueryRequest(text, QueryDataset(), JSON, JSON))
     allowed = text.replace(f"SERVICE {target} {{}}", "")
-    engine.evaluate(QueryRequest(allowed, Dataset(), JSON, JSON)).body.close()
+    engine.evaluate(QueryRequest(allowed, QueryDataset(), JSON, JSON)).body.close()
 
 
 def test_format_must_fit_the_kind(engine: EmbeddedEngine) -> None:
     with pytest.raises(NotAcceptableError) as caught:
-        engine.evaluate(QueryRequest("CONSTRUCT WHERE { ?s ?p ?o }", Dataset(), JSON, JSON, None))
+        engine.evaluate(QueryRequest("CONSTRUCT WHERE { ?s ?p ?o }", QueryDataset(), JSON, JSON, None))
     assert "text/turtle" in caught.value.offered
 
 
@@ -131,7 +131,7 @@ def test_long_results_leave_memory(engine: EmbeddedEngine) -> None:
     # Spooling is seen from outside: a result beyond the limit has a file behind it.
     rows = " ".join(f"{number:06}" for number in range(400))
     text = f"SELECT ?a ?b ?c {{ VALUES ?a {{ {rows} }} VALUES ?b {{ {rows} }} BIND('x' AS ?c) }}"
-    result = engine.evaluate(QueryRequest(text, Dataset(), CSV))
+    result = engine.evaluate(QueryRequest(text, QueryDataset(), CSV))
     with result.body as body:
         assert result.length > SPOOL_MEMORY
         assert isinstance(body.fileno(), int)
@@ -167,14 +167,14 @@ def test_generation_grows_with_each_change() -> None:
 )
 def test_service_cannot_hide(engine: EmbeddedEngine, text: str) -> None:
     with pytest.raises(ServiceDeniedError):
-        engine.evaluate(QueryRequest(text, Dataset(), JSON, JSON))
+        engine.evaluate(QueryRequest(text, QueryDataset(), JSON, JSON))
 
 
 @pytest.mark.parametrize("way", ["select", "solutions"])
 def test_no_way_of_asking_calls_a_server(engine: EmbeddedEngine, way: str) -> None:
     text = "PREFIX e: <http://127.0.0.1:9/> SELECT * { SERVICEe:x { ?s ?p ?o } }"
     with pytest.raises(ServiceDeniedError):
-        _ = engine.select(text) if way == "select" else engine.solutions(text, None, None)
+        _ = engine.select(text) if way == "select" else engine.select_in_graphs(text, None, None)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_service_is_called_where_it_seems_to_be(text: str) -> None:
     engine = EmbeddedEngine()
     engine.services = frozenset({"allowed.example"})
     with pytest.raises(ServiceDeniedError):
-        engine.evaluate(QueryRequest(text, Dataset(), JSON, JSON))
+        engine.evaluate(QueryRequest(text, QueryDataset(), JSON, JSON))
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_service_is_called_where_it_seems_to_be(text: str) -> None:
     ],
 )
 def test_what_only_looks_like_service_is_answered(engine: EmbeddedEngine, text: str) -> None:
-    engine.evaluate(QueryRequest(text, Dataset(), JSON, JSON)).body.close()
+    engine.evaluate(QueryRequest(text, QueryDataset(), JSON, JSON)).body.close()
 
 
 @pytest.mark.parametrize(
@@ -221,20 +221,20 @@ def test_what_only_looks_like_service_is_answered(engine: EmbeddedEngine, text: 
 )
 def test_what_is_no_query_is_told_before_what_is_not_here(engine: EmbeddedEngine, text: str, column: int) -> None:
     with pytest.raises(QuerySyntaxError) as caught:
-        engine.evaluate(QueryRequest(text, Dataset(), JSON, JSON))
+        engine.evaluate(QueryRequest(text, QueryDataset(), JSON, JSON))
     assert (caught.value.line, caught.value.column) == (1, column)
 
 
 def test_a_host_that_python_refuses_is_an_unknown_graph(engine: EmbeddedEngine) -> None:
     with pytest.raises(UnknownGraphError, match="<http://℀/>"):
-        engine.evaluate(QueryRequest("BASE <http://b.example/> ASK FROM <http://℀/> {}", Dataset(), JSON, JSON))
+        engine.evaluate(QueryRequest("BASE <http://b.example/> ASK FROM <http://℀/> {}", QueryDataset(), JSON, JSON))
 
 
 def test_a_query_that_is_explained_is_not_run() -> None:
     text = "ASK { SERVICE <http://127.0.0.1:9/> { ?s ?p ?o } }"
-    assert EmbeddedEngine().explained(text).text == text
+    assert EmbeddedEngine().explain(text).text == text
     with pytest.raises(QuerySyntaxError):
-        EmbeddedEngine().explained("ASK { ?s ?p }")
+        EmbeddedEngine().explain("ASK { ?s ?p }")
 
 
 class FailingStore:
@@ -261,19 +261,19 @@ class FailingStore:
 def test_a_change_that_breaks_off_is_undone(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = EmbeddedEngine(parse(DATA, TRIG))
     one, new = NamedNode("http://e.org/one"), NamedNode("http://e.org/new")
-    (old,) = engine.quads_of(one)
+    (old,) = engine.quads_in_graph(one)
     delta = Delta(
         added=frozenset({Quad(old.subject, old.predicate, old.object, new)}),
         removed=frozenset({old}),
         created=frozenset({new}),
         dropped=frozenset({one}),
     )
-    before = set(engine.quads()), engine.graphs()
+    before = set(engine.quads()), engine.named_graphs()
     with monkeypatch.context() as patch:
         patch.setattr(engine, "_store", FailingStore(engine._store, call))
         with pytest.raises(OSError, match="no more room"):
             engine.apply(delta)
-    assert (set(engine.quads()), engine.graphs()) == before
-    engine.follow(delta, 7)
-    assert (engine.graphs() >= {new}, engine.generation) == (True, 7)
-    assert one not in engine.graphs()
+    assert (set(engine.quads()), engine.named_graphs()) == before
+    engine.apply_commit(delta, 7)
+    assert (engine.named_graphs() >= {new}, engine.generation) == (True, 7)
+    assert one not in engine.named_graphs()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.changes.data_folder import Build
+from kg.changes.data_folder import BuiltGraph
 from kg.rdf.blank_nodes import named_alike
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, Triple, canonical_nquads, parse
@@ -37,7 +37,7 @@ def test_what_is_read_anew_is_what_is_held(held: frozenset[Quad]) -> None:
     assert named_alike(read(canonical_nquads(held).decode()), held) == held
 
 
-def test_all_of_the_graph_can_be_read_anew(built: Build) -> None:
+def test_all_of_the_graph_can_be_read_anew(built: BuiltGraph) -> None:
     held = frozenset(built.engine.quads())
     assert named_alike(read(canonical_nquads(held).decode()), held) == held
 

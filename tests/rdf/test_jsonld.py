@@ -6,7 +6,7 @@ import pytest
 import rdflib
 from rdflib.compare import isomorphic
 
-from kg.changes.data_folder import Build
+from kg.changes.data_folder import BuiltGraph
 from kg.errors import RdfSyntaxError
 from kg.rdf.formats import JSONLD, TURTLE
 from kg.rdf.io import NamedNode, Quad, Triple, canonical_nquads, parse, rdflib_graph
@@ -115,7 +115,7 @@ def test_nothing() -> None:
 # --- the project's context
 
 
-def test_every_document_reads_back(built: Build) -> None:
+def test_every_document_reads_back(built: BuiltGraph) -> None:
     context = project_context()
     entities = {quad.subject.value for quad in built.engine.quads() if isinstance(quad.subject, NamedNode)}
     entities = {iri for iri in entities if iri.startswith(ID)}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import requests
 
-PLACE = """
+PLACE_TURTLE = """
 @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> . @prefix skos: <http://www.w3.org/2004/02/skos/core#> .
 <https://w3id.org/hpez/id/place/{name}> a <https://schema.org/Place> ; rdfs:label "Đồ {name}"@vi, "Do {name}"@en ;
   skos:prefLabel "Đồ {name}"@vi, "Do {name}"@en .
@@ -22,7 +22,7 @@ PLACE = """
 
 
 @dataclass(frozen=True)
-class Served:
+class RunningService:
     """A running service: its first process, its base URL and its data folder."""
 
     process: subprocess.Popen[bytes]
@@ -30,12 +30,12 @@ class Served:
     data: Path
 
     @property
-    def members(self) -> dict[int, int]:
+    def process_groups(self) -> dict[int, int]:
         """The live processes of the service by their ids, with their process groups.
 
         The keeper has a session of its own, and who writes a snapshot has lost its parents.
         """
-        table = processes()
+        table = live_processes()
         found = {pid for pid, (parent, _) in table.items() if self.process.pid in {pid, parent}}
         groups = {table[pid][1] for pid in found}
         return {pid: group for pid, (_, group) in table.items() if group in groups}
@@ -44,33 +44,33 @@ class Served:
     def generation(self) -> int:
         return int(requests.get(f"{self.url}/health", timeout=30).json()["generation"])
 
-    def add(self, session: requests.Session, name: str, **headers: str) -> requests.Response:
+    def add_place(self, session: requests.Session, name: str, **headers: str) -> requests.Response:
         sent = {"Content-Type": "text/turtle", **headers}
-        return session.post(f"{self.url}/facts", PLACE.format(name=name).encode(), headers=sent, timeout=60)
+        return session.post(f"{self.url}/facts", PLACE_TURTLE.format(name=name).encode(), headers=sent, timeout=60)
 
-    def knows(self, name: str) -> bool:
+    def has_place(self, name: str) -> bool:
         query = f"ASK {{ <https://w3id.org/hpez/id/place/{name}> ?p ?o }}"
         return bool(requests.get(f"{self.url}/sparql", {"query": query}, timeout=30).json()["boolean"])
 
     def kill(self) -> None:
         """Kill all processes at one instant, and return when none is left."""
-        groups = set(self.members.values())
+        groups = set(self.process_groups.values())
         for group in groups:
             os.killpg(group, signal.SIGKILL)
         self.process.wait(120)
         end = time.monotonic() + 30
-        while any(group in groups for _, group in processes().values()):
+        while any(group in groups for _, group in live_processes().values()):
             assert time.monotonic() < end, "some process of the service lives on"
             time.sleep(0.01)
 
 
-def processes() -> dict[int, tuple[int, int]]:
+def live_processes() -> dict[int, tuple[int, int]]:
     """The live processes of this machine: the parent and the process group of each."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            states = {_fields(path)[0] for path in folder.glob("task/*/stat")}
-            _, parent, group = _fields(folder / "stat")
+            states = {_stat_fields(path)[0] for path in folder.glob("task/*/stat")}
+            _, parent, group = _stat_fields(folder / "stat")
         except OSError:
             continue
         if states - {"Z", "X"}:
@@ -78,14 +78,14 @@ def processes() -> dict[int, tuple[int, int]]:
     return found
 
 
-def _fields(path: Path) -> tuple[str, str, str]:
+def _stat_fields(path: Path) -> tuple[str, str, str]:
     """The state, the parent and the process group of a process, or of a thread, which may outlive the first one."""
     state, parent, group = path.read_text().rpartition(")")[2].split()[:3]
     return state, parent, group
 
 
 @contextmanager
-def serving(folder: Path, *prefix: str) -> Iterator[Served]:
+def run_service(folder: Path, *prefix: str) -> Iterator[RunningService]:
     """Run `hpkg serve` over the subfolder `data` of a folder, which gets the temporary files too."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port, log = listener.getsockname()[1], folder / "log"
@@ -98,9 +98,9 @@ def serving(folder: Path, *prefix: str) -> Iterator[Served]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    served = Served(process, f"http://127.0.0.1:{port}", folder / "data")
+    served = RunningService(process, f"http://127.0.0.1:{port}", folder / "data")
     try:
-        _wait(served, log)
+        _wait_until_ready(served, log)
         yield served
     finally:
         if process.poll() is None:
@@ -108,7 +108,7 @@ def serving(folder: Path, *prefix: str) -> Iterator[Served]:
             process.wait(120)
 
 
-def _wait(served: Served, log: Path) -> None:
+def _wait_until_ready(served: RunningService, log: Path) -> None:
     end = time.monotonic() + 60
     while True:
         try:

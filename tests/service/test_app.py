@@ -96,7 +96,7 @@ def test_the_judge_is_made_once(app: Flask) -> None:
 def test_an_extension_of_another_kind(app: Flask) -> None:
     app.extensions["kg"] = object()
     with app.app_context(), pytest.raises(TypeError):
-        graph_state.knowledge_graph()
+        graph_state.current_graph_state()
 
 
 def test_application_reads_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -122,17 +122,17 @@ def test_the_body_must_be_whole(client: FlaskClient) -> None:
 
 
 def test_workers_of_one_service_count_wrong_tokens_together(tmp_path: Path) -> None:
-    def worker(keeper: Path | None) -> graph_state.KnowledgeGraph:
+    def worker(keeper: Path | None) -> graph_state.GraphState:
         def made() -> NoReturn:
             raise AssertionError("nobody writes")
 
-        return graph_state.KnowledgeGraph(
-            EmbeddedEngine(), Settings(data=tmp_path, keeper=keeper), Names(tmp_path), made
+        return graph_state.GraphState(
+            EmbeddedEngine(), Settings(data=tmp_path, dispatcher_folder=keeper), Names(tmp_path), made
         )
 
     first, second, alone = worker(tmp_path), worker(tmp_path), worker(None)
     for served in (first, second, first, second, first):
-        served.throttle.failed("192.0.2.1")
+        served.throttle.record_failure("192.0.2.1")
     assert first.throttle.delay("192.0.2.1") > 0
     assert second.throttle.delay("192.0.2.1") > 0
     assert alone.throttle.delay("192.0.2.1") == 0

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from kg.changes.credentials import Credentials
-from kg.changes.journal import FILE, Journal
-from tests.service.running_service import PLACE, Served, serving
+from kg.changes.credentials import CredentialStore
+from kg.changes.journal import JOURNAL_FILE, Journal
+from tests.service.running_service import PLACE_TURTLE, RunningService, run_service
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are set as Linux does it")
 
@@ -28,18 +28,18 @@ MIB = 1024 * 1024
 @contextmanager
 def writing(folder: Path) -> Iterator[requests.Session]:
     with requests.Session() as session:
-        session.headers["Authorization"] = f"Bearer {Credentials(folder / 'data').create('writer')}"
+        session.headers["Authorization"] = f"Bearer {CredentialStore(folder / 'data').create('writer')}"
         yield session
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("failing")) as served:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with run_service(tmp_path_factory.mktemp("failing")) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
-def writer(served: Served) -> Iterator[requests.Session]:
+def writer(served: RunningService) -> Iterator[requests.Session]:
     with writing(served.data.parent) as session:
         yield session
 
@@ -47,15 +47,15 @@ def writer(served: Served) -> Iterator[requests.Session]:
 @contextmanager
 def locked(data: Path) -> Iterator[None]:
     """Hold the journal's lock, as another program may that uses SQLite."""
-    with closing(sqlite3.connect(data / FILE, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(data / JOURNAL_FILE, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield
         connection.execute("ROLLBACK")
 
 
-def assert_nothing_of(served: Served, name: str, before: int) -> None:
+def assert_nothing_of(served: RunningService, name: str, before: int) -> None:
     assert served.generation == before
-    assert not served.knows(name)
+    assert not served.has_place(name)
 
 
 def large(name: str, megabytes: int) -> bytes:
@@ -63,24 +63,24 @@ def large(name: str, megabytes: int) -> bytes:
     said = "".join(
         f'<https://w3id.org/hpez/id/place/{name}> <urn:said> "{os.urandom(MIB).hex()}" .' for _ in range(megabytes)
     )
-    return (PLACE.format(name=name) + said).encode()
+    return (PLACE_TURTLE.format(name=name) + said).encode()
 
 
-def add_large(served: Served, session: requests.Session, name: str) -> requests.Response:
+def add_large(served: RunningService, session: requests.Session, name: str) -> requests.Response:
     headers = {"Content-Type": "text/turtle"}
     return session.post(f"{served.url}/facts", large(name, 2), headers=headers, timeout=60)
 
 
 def test_a_locked_journal_is_told_after_a_while_and_reading_goes_on(
-    served: Served, writer: requests.Session, problem: Problem
+    served: RunningService, writer: requests.Session, problem: Problem
 ) -> None:
     before, key = served.generation, {"Idempotency-Key": '"locked"'}
     with locked(served.data), ThreadPoolExecutor(1) as pool:
         began = time.monotonic()
-        waiting = pool.submit(served.add, writer, "locked", **key)
+        waiting = pool.submit(served.add_place, writer, "locked", **key)
         reads = 0
         while not waiting.done():
-            assert not served.knows("locked")
+            assert not served.has_place("locked")
             reads += 1
             time.sleep(0.05)
         found = problem(waiting.result(), 503, "journal")
@@ -88,14 +88,14 @@ def test_a_locked_journal_is_told_after_a_while_and_reading_goes_on(
         assert time.monotonic() - began < 30
     assert reads > 20
     assert_nothing_of(served, "locked", before)
-    assert served.add(writer, "locked", **key).status_code == 201
-    assert (served.generation, served.knows("locked")) == (before + 1, True)
+    assert served.add_place(writer, "locked", **key).status_code == 201
+    assert (served.generation, served.has_place("locked")) == (before + 1, True)
 
 
-def test_a_write_waits_for_a_lock_that_is_held_for_a_moment(served: Served, writer: requests.Session) -> None:
+def test_a_write_waits_for_a_lock_that_is_held_for_a_moment(served: RunningService, writer: requests.Session) -> None:
     with ThreadPoolExecutor(1) as pool:
         with locked(served.data):
-            waiting = pool.submit(served.add, writer, "patient")
+            waiting = pool.submit(served.add_place, writer, "patient")
             time.sleep(0.5)
             assert not waiting.done()
         assert waiting.result().status_code == 201
@@ -126,41 +126,41 @@ def without_privilege() -> tuple[str, ...]:
 def test_a_read_only_folder_is_served_and_writes_are_told(tmp_path: Path, problem: Problem) -> None:
     prefix = without_privilege()
     with writing(tmp_path) as writer:
-        with serving(tmp_path, *prefix) as served:
-            assert served.add(writer, "before").status_code == 201
-        with read_only(tmp_path / "data"), serving(tmp_path, *prefix) as served:
+        with run_service(tmp_path, *prefix) as served:
+            assert served.add_place(writer, "before").status_code == 201
+        with read_only(tmp_path / "data"), run_service(tmp_path, *prefix) as served:
             for name in ("first", "second"):
-                found = problem(served.add(writer, name), 503, "journal")
+                found = problem(served.add_place(writer, name), 503, "journal")
                 assert "read-only" in str(found["detail"])
                 assert_nothing_of(served, name, 1)
-            assert served.knows("before")
-        with serving(tmp_path, *prefix) as served:
-            assert served.add(writer, "after").status_code == 201
-            assert (served.generation, served.knows("after")) == (2, True)
+            assert served.has_place("before")
+        with run_service(tmp_path, *prefix) as served:
+            assert served.add_place(writer, "after").status_code == 201
+            assert (served.generation, served.has_place("after")) == (2, True)
 
 
 def test_a_folder_that_becomes_writable_needs_no_restart(tmp_path: Path) -> None:
     prefix = without_privilege()
     with writing(tmp_path) as writer:
-        with serving(tmp_path, *prefix) as served:
-            assert served.add(writer, "before").status_code == 201
+        with run_service(tmp_path, *prefix) as served:
+            assert served.add_place(writer, "before").status_code == 201
         with ExitStack() as stack:
             stack.enter_context(read_only(tmp_path / "data"))
-            with serving(tmp_path, *prefix) as served:
-                assert served.add(writer, "refused").status_code == 503
+            with run_service(tmp_path, *prefix) as served:
+                assert served.add_place(writer, "refused").status_code == 503
                 stack.close()
-                assert served.add(writer, "admitted").status_code == 201
-                assert (served.generation, served.knows("admitted")) == (2, True)
+                assert served.add_place(writer, "admitted").status_code == 201
+                assert (served.generation, served.has_place("admitted")) == (2, True)
 
 
-def limit_files(served: Served, size: int) -> None:
+def limit_files(served: RunningService, size: int) -> None:
     """Let the files that the service writes become no larger than a number of bytes."""
-    for pid in served.members:
+    for pid in served.process_groups:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
 def test_a_journal_that_may_not_grow_is_told_until_it_may(
-    served: Served, writer: requests.Session, problem: Problem
+    served: RunningService, writer: requests.Session, problem: Problem
 ) -> None:
     before = served.generation
     limit_files(served, MIB)
@@ -170,7 +170,7 @@ def test_a_journal_that_may_not_grow_is_told_until_it_may(
         assert_nothing_of(served, name, before)
     limit_files(served, resource.RLIM_INFINITY)
     assert add_large(served, writer, "too-large").status_code == 201
-    assert (served.generation, served.knows("too-large")) == (before + 1, True)
+    assert (served.generation, served.has_place("too-large")) == (before + 1, True)
     assert Journal(served.data).verify() == before + 1
 
 
@@ -190,16 +190,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_is_told_until_there_is_room(small_disk: Path, problem: Problem) -> None:
     ballast = small_disk / "data" / "ballast"
-    with writing(small_disk) as writer, serving(small_disk) as served:
-        assert served.add(writer, "before").status_code == 201
+    with writing(small_disk) as writer, run_service(small_disk) as served:
+        assert served.add_place(writer, "before").status_code == 201
         fill(ballast)
         found = problem(add_large(served, writer, "large"), 503, "journal")
         assert "full" in str(found["detail"])
         assert_nothing_of(served, "large", 1)
-        assert served.knows("before")
+        assert served.has_place("before")
         ballast.unlink()
         assert add_large(served, writer, "large").status_code == 201
-        assert (served.generation, served.knows("large")) == (2, True)
+        assert (served.generation, served.has_place("large")) == (2, True)
     assert Journal(small_disk / "data").verify() == 2
 
 

@@ -17,13 +17,13 @@ import pytest
 import requests
 
 from kg.changes import data_folder
-from kg.changes.commit import SUBMISSION
-from kg.changes.credentials import Credentials
+from kg.changes.commit import SUBMISSION_GRAPH
+from kg.changes.credentials import CredentialStore
 from kg.changes.journal import Journal
 from kg.rdf.formats import NQUADS, TURTLE
 from kg.rdf.io import NamedNode, Quad, in_graph, parse, read
 from kg.rdf.namespaces import ID
-from tests.service.running_service import PLACE, Served, serving
+from tests.service.running_service import PLACE_TURTLE, RunningService, run_service
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the processes of the service are found in /proc")
 
@@ -39,7 +39,7 @@ BUSY = {409, 503}
 class Stream:
     """What writers sent to the service, and which commits it answered: names of places by number."""
 
-    served: Served
+    served: RunningService
     token: str
     sent: set[str] = field(default_factory=set)
     answered: dict[int, str] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Stream:
             for name in (f"{writer}-{number}" for number in itertools.islice(itertools.count(), most)):
                 self.sent.add(name)
                 try:
-                    answer = self.served.add(session, name)
+                    answer = self.served.add_place(session, name)
                     number = answer.json()["commit"]["number"] if answer.status_code == 201 else None
                 except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
                     return
@@ -61,7 +61,7 @@ class Stream:
                     self.answered[number] = name
 
 
-def killed(served: Served, token: str, turn: int, seconds: float) -> Stream:
+def killed(served: RunningService, token: str, turn: int, seconds: float) -> Stream:
     """Let writers write, and kill the service some time after the first of them began.
 
     The first write to a service takes long, since the gate is prepared meanwhile; every other time it is done before.
@@ -80,14 +80,14 @@ def killed(served: Served, token: str, turn: int, seconds: float) -> Stream:
 
 
 def place(name: str) -> frozenset[Quad]:
-    return frozenset(in_graph(parse(PLACE.format(name=name).encode(), TURTLE), SUBMISSION))
+    return frozenset(in_graph(parse(PLACE_TURTLE.format(name=name).encode(), TURTLE), SUBMISSION_GRAPH))
 
 
 def recorded(data: Path, after: int) -> dict[int, str]:
     """The places of the commits after a number, each of which has all that was sent about one place."""
     journal, found = Journal(data), {}
-    assert journal.verify() == journal.last
-    for commit in journal.since(after):
+    assert journal.verify() == journal.last_number
+    for commit in journal.commits_since(after):
         subjects = {quad.subject for quad in commit.delta.added}
         assert len(subjects) == 1
         node = subjects.pop()
@@ -107,10 +107,10 @@ def assert_kept(stream: Stream, found: dict[int, str], before: int) -> None:
     assert len(found) - len(stream.answered) <= WRITERS
 
 
-def assert_served(served: Served, known: dict[int, str]) -> None:
+def assert_served(served: RunningService, known: dict[int, str]) -> None:
     """What is asked of the service is what the journal tells."""
     assert served.generation == max(known, default=0)
-    query = f"SELECT ?place (COUNT(*) AS ?n) {{ GRAPH <{SUBMISSION.value}> {{ ?place ?p ?o }} }} GROUP BY ?place"
+    query = f"SELECT ?place (COUNT(*) AS ?n) {{ GRAPH <{SUBMISSION_GRAPH.value}> {{ ?place ?p ?o }} }} GROUP BY ?place"
     rows = requests.get(f"{served.url}/sparql", {"query": query}, timeout=30).json()["results"]["bindings"]
     counts = {row["place"]["value"]: row["n"]["value"] for row in rows}
     assert counts == {f"{ID}place/{name}": "5" for name in known.values()}
@@ -122,16 +122,16 @@ def assert_served(served: Served, known: dict[int, str]) -> None:
 
 def test_a_killed_service_keeps_every_answered_commit_and_none_half(tmp_path: Path) -> None:
     instants, known, answered = random.Random(94474), dict[int, str](), 0  # noqa: S311 - the same instants every time
-    token = Credentials(tmp_path / "data").create("writer")
+    token = CredentialStore(tmp_path / "data").create("writer")
     for turn in range(ROUNDS):
-        with serving(tmp_path) as served:
+        with run_service(tmp_path) as served:
             assert_served(served, known)
             stream = killed(served, token, turn, instants.uniform(0, LONGEST))
         before = len(known)
         found = recorded(tmp_path / "data", before)
         assert_kept(stream, found, before)
         known, answered = known | found, answered + len(stream.answered)
-    with serving(tmp_path) as served:
+    with run_service(tmp_path) as served:
         assert_served(served, known)
     assert answered > ROUNDS
     sys.stdout.write(f"{ROUNDS} kills, {answered} commits answered, {len(known)} in the journal\n")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import requests
 
-from tests.service.running_service import serving
+from tests.service.running_service import run_service
 
 PATHS = {
     "/graph.nq": {},
@@ -43,6 +43,6 @@ def test_two_starts_give_the_same_bytes(serve: Callable[..., Iterator[str]], tmp
 def test_a_service_that_has_just_started_can_be_ended(tmp_path: Path) -> None:
     """One worker answers before the other can be told to end; who misses it is killed past the longest deadline."""
     for _ in range(3):
-        with serving(tmp_path) as served:
+        with run_service(tmp_path) as served:
             served.process.terminate()
             served.process.wait(120)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from kg.errors import ConfigurationError
-from service.settings import DEFAULT_CACHE, DEFAULT_MAX_BODY, Settings
+from service.settings import DEFAULT_CACHE_BYTES, DEFAULT_MAX_BODY, Settings
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def test_defaults() -> None:
     settings = Settings.from_environment()
     assert settings.data.name == "haiphong-kg"
     assert (settings.default_graph, settings.max_body) == ("union", DEFAULT_MAX_BODY)
-    assert (settings.cache_bytes, settings.max_age, settings.access_log) == (DEFAULT_CACHE, 0, True)
+    assert (settings.cache_bytes, settings.max_age, settings.access_log) == (DEFAULT_CACHE_BYTES, 0, True)
     assert settings.planning
 
 
@@ -34,7 +34,9 @@ def test_from_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     services = ("query.wikidata.org", "example.org:8443", "[::1]:80")
     texts = (Path("one.txt"), Path("two.txt"))
     switches = {"access_log": False, "planning": False}
-    expected = Settings(tmp_path, "strict", 1000, cache_bytes=0, max_age=60, services=services, texts=texts, **switches)
+    expected = Settings(
+        tmp_path, "strict", 1000, cache_bytes=0, max_age=60, services=services, source_texts=texts, **switches
+    )
     assert Settings.from_environment() == expected
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from kg.changes.data_folder import Build
+from kg.changes.data_folder import BuiltGraph
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import EvidenceTextError
 from kg.rdf.formats import TURTLE
@@ -95,7 +95,7 @@ def test_a_text_that_is_not_utf8_is_refused() -> None:
         verify(engine(source()), b"ab\xff")
 
 
-def test_the_article_bears_out_every_anchor(built: Build, article: bytes) -> None:
+def test_the_article_bears_out_every_anchor(built: BuiltGraph, article: bytes) -> None:
     result = verify(built.engine, article)
     assert result.failures == ()
     assert result.figures >= 18
@@ -140,7 +140,7 @@ def test_positions_beyond_the_text_give_what_there_is(start: int, end: int) -> N
     assert found.exact == WORDS[max(0, start) : end]
 
 
-def test_every_passage_of_the_article_holds_its_anchor(built: Build, article: bytes) -> None:
+def test_every_passage_of_the_article_holds_its_anchor(built: BuiltGraph, article: bytes) -> None:
     text = article.decode()
     rows = built.engine.select(
         SPARQL_PREFIXES + "SELECT ?start ?end ?exact { ?e oa:hasSelector ?p , ?q . ?p oa:start ?start ; oa:end ?end . "

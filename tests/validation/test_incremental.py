@@ -7,16 +7,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kg.changes.data_folder import own_shapes
-from kg.changes.rules import expanded
+from kg.changes.data_folder import read_project_shapes
+from kg.changes.rules import materialised_engine
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import KgError
 from kg.rdf.formats import TRIG, TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, parse
 from kg.resources import curated_quads
-from kg.validation.incremental import Gate
-from kg.validation.report import identity
+from kg.validation.incremental import IncrementalValidator
+from kg.validation.report import finding_key
 from kg.validation.shacl import Shapes, read_shapes, validate
 
 PREFIXES = """
@@ -26,20 +26,20 @@ PREFIXES = """
 """
 
 
-def assert_as_in_full(gate: Gate, shapes: Shapes, engine: EmbeddedEngine, delta: Delta) -> int:
+def assert_as_in_full(gate: IncrementalValidator, shapes: Shapes, engine: EmbeddedEngine, delta: Delta) -> int:
     """Compare both verdicts; returns how many findings there are. What the validator refuses must be refused."""
     before = set(engine.quads())
     try:
-        old = Counter(map(identity, validate(before, shapes).findings))
+        old = Counter(map(finding_key, validate(before, shapes).findings))
     except KgError:
         return 0
     try:
-        new = Counter(map(identity, validate((before - delta.removed) | delta.added, shapes).findings))
+        new = Counter(map(finding_key, validate((before - delta.removed) | delta.added, shapes).findings))
     except KgError:
         with pytest.raises(KgError):
-            gate.judge(engine, delta)
+            gate.validate_change(engine, delta)
         return 0
-    found = Counter(map(identity, gate.judge(engine, delta).findings))
+    found = Counter(map(finding_key, gate.validate_change(engine, delta).findings))
     assert set(engine.quads()) == before, "the engine was changed"
     assert found == new - old
     return found.total()
@@ -49,14 +49,14 @@ def assert_as_in_full(gate: Gate, shapes: Shapes, engine: EmbeddedEngine, delta:
 
 
 @functools.cache
-def own() -> tuple[Shapes, Gate]:
-    shapes = own_shapes()
-    return shapes, Gate(shapes)
+def own() -> tuple[Shapes, IncrementalValidator]:
+    shapes = read_project_shapes()
+    return shapes, IncrementalValidator(shapes)
 
 
 @functools.cache
 def article() -> EmbeddedEngine:
-    return expanded(curated_quads())
+    return materialised_engine(curated_quads())
 
 
 @functools.cache
@@ -190,7 +190,7 @@ placed = st.tuples(statement, st.sampled_from(["", "e:g", "e:h"]))
 def quads(found: list[tuple[str, str]]) -> frozenset[Quad]:
     text = PREFIXES + "".join(f"{graph} {{ {line} }}\n" if graph else f"{line} .\n" for line, graph in found)
     blank = {item.subject for item in parse(text.encode(), TRIG)}
-    return frozenset(EmbeddedEngine.spelt(_same_blank(parse(text.encode(), TRIG)))) if blank else frozenset()
+    return frozenset(EmbeddedEngine.normalize_quads(_same_blank(parse(text.encode(), TRIG)))) if blank else frozenset()
 
 
 def _same_blank(found: list[Quad]) -> list[Quad]:
@@ -218,4 +218,4 @@ def test_changes_under_any_shapes(
     gone = {quad for number in removed if number < len(data) for quad in quads([data[number]])}
     new = quads(added)
     delta = Delta(new - held, frozenset(gone & held) - new)
-    assert_as_in_full(Gate(shapes), shapes, EmbeddedEngine(held), delta)
+    assert_as_in_full(IncrementalValidator(shapes), shapes, EmbeddedEngine(held), delta)

@@ -18,7 +18,7 @@ from kg.rdf.formats import TURTLE
 from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term, parse
 from kg.rdf.namespaces import RDF, RDFS, XSD
 from kg.validation import shacl
-from kg.validation.incremental import Gate
+from kg.validation.incremental import IncrementalValidator
 from kg.validation.report import Finding
 from kg.validation.shacl import SHAPES_GRAPH, Shapes, read_shapes
 
@@ -253,7 +253,7 @@ def check(case: Case) -> int:
     except (ShapesError, EngineError, RecursionError):
         assume(False)
     before = set(engine.quads())
-    report = Gate(shapes).judge(engine, delta)
+    report = IncrementalValidator(shapes).validate_change(engine, delta)
     assert counted(report.findings) == expected
     assert set(engine.quads()) == before
     return len(report.findings)

@@ -4,7 +4,7 @@ from kg.errors import ServiceDeniedError, ShapesError
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import Quad, parse, rdflib_graph
 from kg.validation import shacl
-from kg.validation.report import INFO, VIOLATION, WARNING, Report
+from kg.validation.report import INFO, VIOLATION, WARNING, ValidationReport
 from kg.validation.shacl import Shapes, read_shapes
 
 PREFIXES = """
@@ -32,7 +32,7 @@ def data(text: str) -> list[Quad]:
     )
 
 
-def judge(facts: str, text: str) -> Report:
+def judge(facts: str, text: str) -> ValidationReport:
     return shacl.validate(data(facts), shapes(text))
 
 
@@ -61,7 +61,7 @@ def test_warnings_admit_but_do_not_conform() -> None:
     report = judge("e:a a e:Tower ; e:height 1 ; e:name 'A' .", TALL + NAMED)
     assert report.admissible
     assert not report.conforms
-    assert report.of(INFO) == ()
+    assert report.with_severity(INFO) == ()
 
 
 @pytest.mark.parametrize(

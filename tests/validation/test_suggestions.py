@@ -7,16 +7,16 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kg.changes import data_folder
-from kg.changes.changeset import Addition
-from kg.changes.commit import LocalProposer, Proposal, placed
-from kg.changes.data_folder import Build
+from kg.changes.changeset import QuadAddition
+from kg.changes.commit import LocalProposer, Proposal, in_submission_graph
+from kg.changes.data_folder import BuiltGraph
 from kg.cli.printing import report_of
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, parse, serialize
 from kg.rdf.namespaces import ID, PREFIXES, SCHEMA, XSD
-from kg.validation.incremental import Gate
-from kg.validation.report import Report, report_from_json, report_to_json
+from kg.validation.incremental import IncrementalValidator
+from kg.validation.report import ValidationReport, report_from_json, report_to_json
 
 LOCAL = {
     "c": "claim/dnhn-94474/",
@@ -49,21 +49,21 @@ Propose = Callable[..., Proposal]
 
 
 @pytest.fixture(scope="module")
-def propose(built: Build) -> Propose:
-    proposer = LocalProposer(built.engine, Gate(data_folder.own_shapes()))
+def propose(built: BuiltGraph) -> Propose:
+    proposer = LocalProposer(built.engine, IncrementalValidator(data_folder.read_project_shapes()))
 
     def proposed(*quads: Quad) -> Proposal:
-        return proposer.propose(Addition(tuple(placed(quad) for quad in quads)))
+        return proposer.propose(QuadAddition(tuple(in_submission_graph(quad) for quad in quads)))
 
     return proposed
 
 
 def payload(text: str) -> list[Quad]:
     """What Turtle says, as the engine spells it."""
-    return list(EmbeddedEngine.spelt(parse((HEAD + text).encode(), TURTLE)))
+    return list(EmbeddedEngine.normalize_quads(parse((HEAD + text).encode(), TURTLE)))
 
 
-def suggestions(report: Report, language: str = "en") -> list[str]:
+def suggestions(report: ValidationReport, language: str = "en") -> list[str]:
     return [item.message(language) for finding in report.findings for item in finding.suggestions]
 
 
@@ -156,7 +156,7 @@ def test_a_report_of_an_older_journal_has_no_suggestions(propose: Propose) -> No
     assert suggestions(report_from_json(kept)) == []
 
 
-def test_the_graph_is_as_before(built: Build, propose: Propose) -> None:
+def test_the_graph_is_as_before(built: BuiltGraph, propose: Propose) -> None:
     before = frozenset(built.engine.quads())
     assert suggestions(propose(*payload(WHOLE + 'c:x schema:value "17 USD" .')).report)
     assert frozenset(built.engine.quads()) == before

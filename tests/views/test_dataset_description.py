@@ -5,20 +5,20 @@ from typing import IO
 
 import pytest
 
-from kg.changes.commit import Judge, LocalProposer
-from kg.changes.data_folder import Build, own_shapes
+from kg.changes.commit import EngineFactValidator, LocalProposer
+from kg.changes.data_folder import BuiltGraph, read_project_shapes
 from kg.engine.counting import count
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import PropertyCounts, QueryRequest, Row
+from kg.engine.protocol import PropertyStatistics, QueryRequest, Row
 from kg.errors import DeadlineError, MemoryLimitError, QueueFullError
 from kg.rdf.formats import NQUADS, TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, Triple, in_graph, parse
 from kg.rdf.namespaces import DCAT, ID, ONTOLOGY, VOID, graph_iri
-from kg.validation.incremental import Gate
-from kg.views.dataset_description import Census, Counts, Dump, Site, catalogue, current_version, graph_title
+from kg.validation.incremental import IncrementalValidator
+from kg.views.dataset_description import Census, DatasetStatistics, Dump, Site, catalogue, current_version, graph_title
 from kg.workers.framing import Header
-from kg.workers.main import operations
-from kg.workers.pool_engine import CellsEngine
+from kg.workers.main import worker_operations
+from kg.workers.pool_engine import PoolEngine
 
 SITE = Site(
     home="http://example.org/",
@@ -55,8 +55,8 @@ def test_counts() -> None:
     assert found.triples == 7, "a statement of two graphs counts once, and the graph without a name counts too"
     assert (found.entities, found.subjects, found.objects) == (2, 4, 5)
     assert found.properties == {
-        "http://www.w3.org/1999/02/22-rdf-syntax-ns#type": PropertyCounts(4, 3, 3),
-        "urn:p": PropertyCounts(3, 2, 2),
+        "http://www.w3.org/1999/02/22-rdf-syntax-ns#type": PropertyStatistics(4, 3, 3),
+        "urn:p": PropertyStatistics(3, 2, 2),
     }
     assert found.classes == {"urn:Other": 1, "urn:Zone": 2}
 
@@ -72,8 +72,8 @@ def test_counted_once_for_each_version() -> None:
 
 
 def test_what_an_engine_knows_is_not_counted() -> None:
-    known = Counts(1, 2, 3, 4, {"urn:p": PropertyCounts(5, 6, 7)}, {"urn:c": 8}, {"urn:g": 9}, 10)
-    census = Census(EmbeddedEngine(counts=known))
+    known = DatasetStatistics(1, 2, 3, 4, {"urn:p": PropertyStatistics(5, 6, 7)}, {"urn:c": 8}, {"urn:g": 9}, 10)
+    census = Census(EmbeddedEngine(statistics=known))
     assert census.counts() is known
     assert census.graphs() == {"urn:g": 9}
     parts = [item for item in catalogue(known, SITE) if str(item.subject) == "_:property0"]
@@ -81,13 +81,15 @@ def test_what_an_engine_knows_is_not_counted() -> None:
     assert [numbers[VOID + name] for name in ("triples", "distinctSubjects", "distinctObjects")] == ["5", "6", "7"]
 
 
-class AnsweringEngine(CellsEngine):
+class AnsweringEngine(PoolEngine):
     """Has jobs done by the operations of a cell, in this process."""
 
     def __init__(self, engine: EmbeddedEngine) -> None:
         self.engine = engine
-        gate = Gate(own_shapes())
-        self.operations = operations(engine, gate, Judge(engine, own_shapes(), LocalProposer(engine, gate)))
+        gate = IncrementalValidator(read_project_shapes())
+        self.operations = worker_operations(
+            engine, gate, EngineFactValidator(engine, read_project_shapes(), LocalProposer(engine, gate))
+        )
         self.asked = list[str]()
 
     @property
@@ -109,8 +111,8 @@ class AnsweringEngine(CellsEngine):
 
 
 def test_what_a_cell_knows_is_asked_for_once() -> None:
-    known = Counts(1, 2, 3, 4, {"urn:p": PropertyCounts(5, 6, 7)}, {"urn:c": 8}, {"urn:g": 9}, 10)
-    engine = AnsweringEngine(EmbeddedEngine(counts=known))
+    known = DatasetStatistics(1, 2, 3, 4, {"urn:p": PropertyStatistics(5, 6, 7)}, {"urn:c": 8}, {"urn:g": 9}, 10)
+    engine = AnsweringEngine(EmbeddedEngine(statistics=known))
     census = Census(engine)
     assert [census.counts(), census.counts()] == [known, known]
     assert engine.asked == ["counts"]
@@ -155,15 +157,15 @@ def test_catalogue() -> None:
 
 
 def test_an_empty_dataset_is_described_too() -> None:
-    counts = Counts(0, 0, 0, 0, {}, {}, {}, 0)
+    counts = DatasetStatistics(0, 0, 0, 0, {}, {}, {}, 0)
     assert values(catalogue(counts, SITE), SITE.dataset)[VOID + "triples"] == "0"
 
 
-def test_every_graph_of_the_project_has_a_title(built: Build) -> None:
+def test_every_graph_of_the_project_has_a_title(built: BuiltGraph) -> None:
     assert {iri for iri in built.sizes if set(graph_title(iri)) != {"en", "vi"}} == set()
     assert graph_title("urn:x") == {}
 
 
-def test_current_version(built: Build) -> None:
+def test_current_version(built: BuiltGraph) -> None:
     assert current_version(built.engine, ONTOLOGY) == f"{ONTOLOGY}/0.1.0"
     assert current_version(built.engine, graph_iri("entities")) is None

@@ -1,6 +1,6 @@
 import pytest
 
-from kg.changes.data_folder import Build
+from kg.changes.data_folder import BuiltGraph
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import NotFoundError
 from kg.rdf.formats import TURTLE
@@ -61,7 +61,7 @@ def test_nothing_said(iri: str) -> None:
         describe(store, iri)
 
 
-def test_every_statement_is_one_of_the_graph(built: Build) -> None:
+def test_every_statement_is_one_of_the_graph(built: BuiltGraph) -> None:
     """Evidence is quoted anew with blank nodes of the description; all else, labels too, is what the graph says."""
     known = {quad.triple for quad in built.engine.quads()}
     for name in ("org/heza", "claim/dnhn-94474/fdi-2024", "source/dnhn-94474", "indicator/fdi-attracted"):
@@ -73,7 +73,7 @@ def _has_blank(triple: Triple) -> bool:
     return isinstance(triple.subject, BlankNode) or isinstance(triple.object, BlankNode)
 
 
-def test_evidence_is_named_by_its_words_but_not_labelled(built: Build) -> None:
+def test_evidence_is_named_by_its_words_but_not_labelled(built: BuiltGraph) -> None:
     claim = describe(built.engine, ID + "claim/dnhn-94474/fdi-2024")
     evidence = ID + "evidence/dnhn-94474/1884-1895"
     assert claim.label(evidence, "en") == "4,35 tỷ USD"
@@ -81,5 +81,5 @@ def test_evidence_is_named_by_its_words_but_not_labelled(built: Build) -> None:
     assert not [triple for triple in claim.triples() if triple.subject.value == evidence and triple.predicate == LABEL]
 
 
-def test_types(built: Build) -> None:
+def test_types(built: BuiltGraph) -> None:
     assert describe(built.engine, ID + "zone/deep-c").types == ("https://w3id.org/hpez/ontology#Zone",)

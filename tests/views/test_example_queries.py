@@ -2,7 +2,7 @@
 
 import pytest
 
-from kg.changes.data_folder import Build
+from kg.changes.data_folder import BuiltGraph
 from kg.resources import queries
 from kg.views.example_queries import Example, example, examples
 
@@ -24,14 +24,14 @@ def test_both_languages_say_what_it_asks(item: Example) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("item", examples(), ids=lambda item: item.slug)
-def test_it_finds_something_named_in_the_language(built: Build, item: Example, language: str) -> None:
+def test_it_finds_something_named_in_the_language(built: BuiltGraph, item: Example, language: str) -> None:
     rows = built.engine.select(item.query(language))
     assert rows
     assert {getattr(term, "language", None) for row in rows for term in row.values()} - {None} <= {language}
     assert '"LANGUAGE"' not in item.query(language)
 
 
-def test_an_unbound_language_finds_nothing_but_parses(built: Build) -> None:
+def test_an_unbound_language_finds_nothing_but_parses(built: BuiltGraph) -> None:
     assert built.engine.select(example("who-invests-where").text) == []
 
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from kg.changes.data_folder import Build
+from kg.changes.data_folder import BuiltGraph
 from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import ID
 from kg.views.observations import FILTERS, choices, observations, page
@@ -12,7 +12,7 @@ from kg.views.observations import FILTERS, choices, observations, page
 CLAIM = ID + "claim/dnhn-94474/"
 
 
-def test_every_figure_of_the_article_is_there(built: Build) -> None:
+def test_every_figure_of_the_article_is_there(built: BuiltGraph) -> None:
     found = {item.claim: item for item in observations(built.engine, {})}
     assert len([claim for claim in found if claim.startswith(CLAIM) and found[claim].low != found[claim].high]) == 5
     fdi = found[CLAIM + "fdi-2024"]
@@ -21,7 +21,7 @@ def test_every_figure_of_the_article_is_there(built: Build) -> None:
     assert found[CLAIM + "fdi-2024-percent-of-plan"].ratio_of == CLAIM + "fdi-2024"
 
 
-def test_the_newest_period_comes_first_and_what_has_none_last(built: Build) -> None:
+def test_the_newest_period_comes_first_and_what_has_none_last(built: BuiltGraph) -> None:
     starts = [item.starts for item in observations(built.engine, {})]
     known = [start for start in starts if start]
     assert known == sorted(known, reverse=True)
@@ -36,19 +36,19 @@ def test_the_newest_period_comes_first_and_what_has_none_last(built: Build) -> N
         ({"about": "x"}, 0),
     ],
 )
-def test_figures_are_filtered(built: Build, filters: dict[str, str], count: int) -> None:
+def test_figures_are_filtered(built: BuiltGraph, filters: dict[str, str], count: int) -> None:
     nodes = {name: NamedNode(ID + iri) for name, iri in filters.items()}
     assert len(observations(built.engine, nodes)) == count
 
 
-def test_figures_come_in_pages(built: Build) -> None:
+def test_figures_come_in_pages(built: BuiltGraph) -> None:
     whole = {item.claim for item in observations(built.engine, {})}
     pages = [{item.claim for item in observations(built.engine, {}, first, 10)} for first in range(0, 40, 10)]
     assert set().union(*pages) == whole
     assert sum(map(len, pages)) == len(whole)
 
 
-def test_a_small_selection_is_sorted_before_it_is_cut(built: Build) -> None:
+def test_a_small_selection_is_sorted_before_it_is_cut(built: BuiltGraph) -> None:
     whole = observations(built.engine, {})
     first, second = page(built.engine, {}, 1, 20), page(built.engine, {}, 2, 20)
     assert [*first.items, *second.items] == whole
@@ -56,7 +56,7 @@ def test_a_small_selection_is_sorted_before_it_is_cut(built: Build) -> None:
     assert page(built.engine, {}, 9, 20).items == ()
 
 
-def test_a_large_selection_is_cut_as_it_comes(built: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_selection_is_cut_as_it_comes(built: BuiltGraph, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kg.views.observations.SORTED_PAGES", 5)
     whole = {item.claim for item in observations(built.engine, {})}
     pages = [page(built.engine, {}, number, 10) for number in (1, 2, 3)]
@@ -68,7 +68,7 @@ def test_a_large_selection_is_cut_as_it_comes(built: Build, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_each_choice_selects_something(built: Build, name: str) -> None:
+def test_each_choice_selects_something(built: BuiltGraph, name: str) -> None:
     found = choices(built.engine, name, 100)
     assert len(found) >= 3
     assert all(observations(built.engine, {name: node}) for node in found)

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from kg.changes.data_folder import Build
-from kg.changes.journal import Entry, Journal
+from kg.changes.data_folder import BuiltGraph
+from kg.changes.journal import CommitDraft, Journal
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import IndexingError, JournalError
 from kg.rdf.io import Literal, NamedNode, Quad
 from kg.rdf.namespaces import BASE, HPEZ, HPSH, ID, RDFS, SKOS
 from kg.sources.folding import fold, parts, spellings, words
-from kg.validation.report import Report
+from kg.validation.report import ValidationReport
 from kg.views import name_index, search
 from kg.views.name_index import kind_of
 from kg.views.search import CANDIDATES, Found, Names, Question
@@ -48,8 +48,8 @@ def names_of(engine: EmbeddedEngine, folder: Path) -> Names:
 
 def commit(engine: EmbeddedEngine, folder: Path, delta: Delta) -> None:
     journal = Journal(folder)
-    done = journal.append(Entry("x", "", "", delta, Report(())), engine.generation)
-    engine.follow(delta, done.number)
+    done = journal.append(CommitDraft("x", "", "", delta, ValidationReport(())), engine.generation)
+    engine.apply_commit(delta, done.number)
 
 
 def iris(found: Found) -> list[str]:
@@ -61,7 +61,7 @@ def everything(names: Names, version: str, text: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def article(built: Build, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Names, str]]:
+def article(built: BuiltGraph, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Names, str]]:
     names = names_of(built.engine, tmp_path_factory.mktemp("index"))
     yield names, built.engine.version
     names.close()
@@ -349,7 +349,7 @@ def test_what_a_killed_build_left_is_no_index_and_is_removed(tmp_path: Path) -> 
 
 def test_only_one_process_builds(tmp_path: Path) -> None:
     engine = engine_of()
-    with name_index.if_free(tmp_path / name_index._LOCK):
+    with name_index.try_lock(tmp_path / name_index._LOCK):
         assert not name_index.is_wanted(engine, tmp_path)
         assert name_index.build(engine, tmp_path) is None
 
@@ -369,9 +369,9 @@ def test_a_journal_that_cannot_be_read_does_not_cost_the_index(tmp_path: Path, m
     assert everything(names, engine.version, "khu") == {"zone/a", "zone/b"}
 
 
-def test_the_packaged_graph_is_indexed_whole(built: Build, article: tuple[Names, str]) -> None:
+def test_the_packaged_graph_is_indexed_whole(built: BuiltGraph, article: tuple[Names, str]) -> None:
     names, version = article
-    labels = [quad for quad in built.engine.quads_with(LABEL) if isinstance(quad.subject, NamedNode)]
+    labels = [quad for quad in built.engine.quads_with_predicate(LABEL) if isinstance(quad.subject, NamedNode)]
     sample = labels[:: len(labels) // 40]
     for quad in sample:
         assert isinstance(quad.object, Literal)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kg.changes.data_folder import Build
+from kg.changes.data_folder import BuiltGraph
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import NotFoundError
 from kg.rdf.formats import TURTLE
@@ -44,7 +44,7 @@ def test_nothing_said(iri: str) -> None:
         summary.portrait(engine("<urn:a> <urn:p> 1 ."), iri)
 
 
-def test_claims_come_in_the_order_of_the_text(built: Build) -> None:
+def test_claims_come_in_the_order_of_the_text(built: BuiltGraph) -> None:
     pages = [summary.in_text_order(built.engine, SOURCE, first, 30) for first in range(0, 90, 30)]
     claims = [claim for page, _ in pages for claim in page]
     starts = [claim.start for claim in claims_of(built.engine, claims).values()]
@@ -52,13 +52,13 @@ def test_claims_come_in_the_order_of_the_text(built: Build) -> None:
     assert starts == sorted(starts)
 
 
-def test_a_place(built: Build) -> None:
+def test_a_place(built: BuiltGraph) -> None:
     found = summary.place(built.engine, NamedNode(ID + "evidence/dnhn-94474/1884-1895"))
     assert found == summary.Place(SOURCE, 1884, 1895, "4,35 tỷ USD")
     assert summary.place(built.engine, HEZA) is None
 
 
-def test_what_claims_say(built: Build) -> None:
+def test_what_claims_say(built: BuiltGraph) -> None:
     wanted = [NamedNode(CLAIM + name) for name in ("fdi-term-forecast", "lg-invests")] + [HEZA]
     forecast, invests, none = claims_of(built.engine, wanted).values()
     assert forecast.figure is not None
@@ -73,19 +73,19 @@ def test_what_claims_say(built: Build) -> None:
     assert (of_relations(built.engine, []), claims_of(built.engine, [])) == ([], {})
 
 
-def test_computed_figures_name_their_basis(built: Build) -> None:
+def test_computed_figures_name_their_basis(built: BuiltGraph) -> None:
     derived = NamedNode(ID + "claim/derived/dnhn-94474/exports-2024/exports-to-revenue")
     (found,) = claims_of(built.engine, [derived]).values()
     assert set(found.basis) == {CLAIM + "exports-2024", CLAIM + "revenue-2024"}
 
 
-def test_claims_without_a_figure(built: Build) -> None:
+def test_claims_without_a_figure(built: BuiltGraph) -> None:
     found = without_figure(built.engine, NamedNode(ID + "zone-group/hai-phong-ips-and-ezs"), 10)
     assert found
     assert all(claim.figure is None for claim in claims_of(built.engine, found).values())
 
 
-def test_issues_by_kind(built: Build) -> None:
+def test_issues_by_kind(built: BuiltGraph) -> None:
     counts = issues.kinds(built.engine)
     found = issues.listed(built.engine, None, 0, 1000)
     assert sum(counts.values()) == len(found) == 20
@@ -95,7 +95,7 @@ def test_issues_by_kind(built: Build) -> None:
     assert issues.listed(built.engine, kind, 1, 10) == []
 
 
-def test_issues_of_things_and_of_claims(built: Build) -> None:
+def test_issues_of_things_and_of_claims(built: BuiltGraph) -> None:
     concerned = [NamedNode(CLAIM + "fdi-term-forecast"), NamedNode(ID + "zone/deep-c")]
     found = {issue.iri.rpartition("/")[2] for issue in issues.concerning(built.engine, concerned)}
     assert {"term-forecast-unit-missing", "zone-managers-unnamed"} <= found

@@ -1,13 +1,13 @@
 """How often the terms of a vocabulary are used."""
 
-from kg.changes.data_folder import Build
+from kg.changes.data_folder import BuiltGraph
 from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import HPEZ, ID
 from kg.views.dataset_description import Census
 from kg.views.term_usage import examples, of_classes, uses
 
 
-def test_terms_are_counted_with_an_example(built: Build) -> None:
+def test_terms_are_counted_with_an_example(built: BuiltGraph) -> None:
     counts = Census(built.engine).counts()
     found = examples(built.engine, [HPEZ + "investsIn", HPEZ + "Zone", HPEZ + "unknown"])
     assert found.keys() == {HPEZ + "investsIn", HPEZ + "Zone"}
@@ -15,7 +15,7 @@ def test_terms_are_counted_with_an_example(built: Build) -> None:
     assert [uses(counts, HPEZ + name) for name in ("investsIn", "Zone", "unknown")] == [4, 5, 0]
 
 
-def test_classes_are_counted_together(built: Build) -> None:
+def test_classes_are_counted_together(built: BuiltGraph) -> None:
     counts = Census(built.engine).counts()
     targets = {"a": (HPEZ + "Zone", HPEZ + "ZoneGroup"), "b": (HPEZ + "unknown",)}
     found = of_classes(built.engine, counts, targets)
@@ -23,6 +23,6 @@ def test_classes_are_counted_together(built: Build) -> None:
     assert found["a"][0] == 7
 
 
-def test_many_terms_are_asked_in_parts(built: Build) -> None:
+def test_many_terms_are_asked_in_parts(built: BuiltGraph) -> None:
     terms = [f"urn:x:{number}" for number in range(100)] + [HPEZ + "Zone"]
     assert examples(built.engine, terms).keys() == {HPEZ + "Zone"}

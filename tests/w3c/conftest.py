@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from kg.changes.credentials import Credentials
-from kg.changes.data_folder import Build, save
+from kg.changes.credentials import CredentialStore
+from kg.changes.data_folder import BuiltGraph, save
 from kg.engine.counting import count
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse
-from kg.validation.report import Report
+from kg.validation.report import ValidationReport
 from tests.w3c.exchanges import DATA0, graph_store_reads, protocol_tests
 from tests.w3c.manifests import quads, query_tests
 
@@ -28,7 +28,7 @@ def w3c_server(serve: Callable[..., Iterator[str]], tmp_path_factory: pytest.Tem
     """The base URL of a server that holds each data file of the suites as a graph named by the file's IRI."""
     folder = tmp_path_factory.mktemp("w3c")
     engine = EmbeddedEngine(_held())
-    save(Build(engine, Report(()), count(engine)), folder / "data")
+    save(BuiltGraph(engine, ValidationReport(()), count(engine)), folder / "data")
     yield from serve(folder, HPKG_DEFAULT_GRAPH="strict")
 
 
@@ -37,7 +37,7 @@ def w3c_store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a server that holds nothing and has no rules to keep but the project's shapes."""
     folder = tmp_path_factory.mktemp("w3c-store")
     engine = EmbeddedEngine()
-    save(Build(engine, Report(()), count(engine)), folder / "data")
+    save(BuiltGraph(engine, ValidationReport(()), count(engine)), folder / "data")
     return folder
 
 
@@ -50,7 +50,7 @@ def w3c_store(serve: Callable[..., Iterator[str]], w3c_store_folder: Path) -> It
 @pytest.fixture(scope="session")
 def writer(w3c_store_folder: Path) -> Iterator[requests.Session]:
     """A client that may write to it."""
-    token = Credentials(w3c_store_folder / "data").create("w3c")
+    token = CredentialStore(w3c_store_folder / "data").create("w3c")
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {token}"
         yield session

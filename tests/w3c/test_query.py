@@ -131,7 +131,7 @@ def test_groups_from_columns_have_the_same_answers(monkeypatch: pytest.MonkeyPat
         store = held(test)
         engine = EmbeddedEngine(store)
         aggregation = plan(test.text, count(engine)).aggregation
-        text = None if aggregation is None else Columns(engine.table, asked=1).text(aggregation, count(engine))
+        text = None if aggregation is None else Columns(engine.select_as_tsv, asked=1).text(aggregation, count(engine))
         if text is None:
             continue
         grouped.append(test.id)

@@ -13,42 +13,42 @@ from pathlib import Path
 from typing import Any
 
 from kg.errors import InputError, ResultTooLargeError
-from kg.workers.dispatcher import House, Keeper
-from kg.workers.pool_engine import CellsEngine, VersionFile, listening
-from kg.workers.worker import Answer, Limits
+from kg.workers.dispatcher import Dispatcher, PoolConfig
+from kg.workers.pool_engine import PoolEngine, VersionFile, open_listener
+from kg.workers.worker import JobResult, WorkerLimits
 
 MIB = 1024 * 1024
 
 
-def sleep(header: dict[str, Any], _: bytes) -> Answer:
+def sleep(header: dict[str, Any], _: bytes) -> JobResult:
     time.sleep(header["seconds"])
-    return Answer({"pid": os.getpid()})
+    return JobResult({"pid": os.getpid()})
 
 
-def allocate(_: dict[str, Any], __: bytes) -> Answer:
+def allocate(_: dict[str, Any], __: bytes) -> JobResult:
     pieces = []
     while True:
         pieces.append(bytearray(8 * MIB))
 
 
-def abort(_: dict[str, Any], __: bytes) -> Answer:
+def abort(_: dict[str, Any], __: bytes) -> JobResult:
     os.abort()
 
 
-def crash(_: dict[str, Any], __: bytes) -> Answer:
+def crash(_: dict[str, Any], __: bytes) -> JobResult:
     os.kill(os.getpid(), signal.SIGSEGV)
-    return Answer({})
+    return JobResult({})
 
 
-def refuse(_: dict[str, Any], __: bytes) -> Answer:
+def refuse(_: dict[str, Any], __: bytes) -> JobResult:
     raise InputError("not like that")
 
 
-def fail(_: dict[str, Any], __: bytes) -> Answer:
+def fail(_: dict[str, Any], __: bytes) -> JobResult:
     raise KeyError("oops")
 
 
-def large(header: dict[str, Any], _: bytes) -> Answer:
+def large(header: dict[str, Any], _: bytes) -> JobResult:
     body = tempfile.TemporaryFile()  # noqa: SIM115 - the cell closes it
     try:
         for _number in range(header["mib"]):
@@ -57,58 +57,60 @@ def large(header: dict[str, Any], _: bytes) -> Answer:
     except OSError as error:
         raise ResultTooLargeError from error
     body.seek(0)
-    return Answer({}, body, header["mib"] * MIB)
+    return JobResult({}, body, header["mib"] * MIB)
 
 
-def echo(_: dict[str, Any], payload: bytes) -> Answer:
-    return Answer({"pid": os.getpid()}, io.BytesIO(payload), len(payload))
+def echo(_: dict[str, Any], payload: bytes) -> JobResult:
+    return JobResult({"pid": os.getpid()}, io.BytesIO(payload), len(payload))
 
 
-def connect(header: dict[str, Any], _: bytes) -> Answer:
+def connect(header: dict[str, Any], _: bytes) -> JobResult:
     with socket.create_connection(("127.0.0.1", header["port"]), timeout=5):
-        return Answer({})
+        return JobResult({})
 
 
-def nap(header: dict[str, Any], payload: bytes) -> Answer:
+def nap(header: dict[str, Any], payload: bytes) -> JobResult:
     time.sleep(header["seconds"])
     return echo(header, payload)
 
 
-def query(_: dict[str, Any], payload: bytes) -> Answer:
+def query(_: dict[str, Any], payload: bytes) -> JobResult:
     """Do another job as a query: its name and its number are the text."""
     name, _, number = payload.decode().partition(" ")
     header = {"seconds": float(number), "mib": int(float(number))} if number else {}
     answer = OPERATIONS[name](header, number.encode())
     kind = {"kind": "solutions", "media_type": "text/plain"}
-    return Answer({**answer.header, **kind}, answer.body or io.BytesIO(), answer.length)
+    return JobResult({**answer.header, **kind}, answer.body or io.BytesIO(), answer.length)
 
 
 OPERATIONS = {
     "sleep": sleep, "allocate": allocate, "abort": abort, "crash": crash, "refuse": refuse, "fail": fail,
     "large": large, "echo": echo, "nap": nap, "query": query, "connect": connect,
 }  # fmt: skip
-HOUSE = House(cells=2, waiting=4, spool=12 * MIB, limits=Limits(memory=200 * MIB, result=5 * MIB))
+POOL_CONFIG = PoolConfig(
+    workers=2, max_queued=4, spool_bytes=12 * MIB, limits=WorkerLimits(memory_bytes=200 * MIB, result_bytes=5 * MIB)
+)
 
 
 @contextmanager
-def keeping(house: House = HOUSE, timeout: float = 2.0) -> Iterator[tuple[CellsEngine, int]]:
+def forked_dispatcher(house: PoolConfig = POOL_CONFIG, timeout: float = 2.0) -> Iterator[tuple[PoolEngine, int]]:
     """A keeper in a process of its own, and an engine that reaches it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         VersionFile(folder).write(7, "abc")
         read, write = os.pipe()
-        listener = listening(folder)
+        listener = open_listener(folder)
         pid = os.fork()
         if pid == 0:
             faulthandler.disable()
             os.close(write)
             try:
-                Keeper(listener, OPERATIONS, house, lambda: {"triples": 0}).run(os.fdopen(read))
+                Dispatcher(listener, OPERATIONS, house, lambda: {"triples": 0}).run(os.fdopen(read))
             finally:
                 os._exit(0)
         os.close(read)
         listener.close()
-        engine = CellsEngine(folder, timeout)
+        engine = PoolEngine(folder, timeout)
         try:
             yield engine, pid
         finally:
@@ -117,13 +119,13 @@ def keeping(house: House = HOUSE, timeout: float = 2.0) -> Iterator[tuple[CellsE
             os.waitpid(pid, 0)
 
 
-def children(pid: int) -> list[int]:
+def worker_pids(pid: int) -> list[int]:
     """The cells of a keeper."""
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(part) for part in text.split()]
 
 
-def until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     """Wait until something is so."""
     end = time.monotonic() + 10
     while not condition():

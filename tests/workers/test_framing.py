@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kg import errors
 from kg.errors import KgError, NotAcceptableError, PositionedError, QuerySyntaxError
-from kg.workers.framing import Message, Reader, WireError, described, raised, send
+from kg.workers.framing import FramingError, Message, MessageReader, error_from_header, error_to_header, send_message
 
 headers = st.dictionaries(st.text(max_size=10).filter(lambda key: key != "file"), st.text() | st.integers(), max_size=4)
 messages = st.builds(Message, headers, st.binary(max_size=3000))
@@ -22,16 +22,16 @@ def test_messages_arrive_whole_in_whatever_pieces(sent: list[Message], size: int
     with near, far, there, here:
         data = b""
         for message in sent:
-            send(near, message)
+            send_message(near, message)
             data += far.recv(1 << 20)
-        reader, received = Reader(here), []
+        reader, received = MessageReader(here), []
         for start in range(0, len(data), size):
             there.sendall(data[start : start + size])
             reader.fill()
-            while (message := reader.next()) is not None:
+            while (message := reader.next_message()) is not None:
                 received.append(message)
         assert received == sent
-        assert not reader.within_message
+        assert not reader.is_within_message
 
 
 def test_a_file_travels_along() -> None:
@@ -39,8 +39,8 @@ def test_a_file_travels_along() -> None:
     with near, far, tempfile.TemporaryFile() as file:
         file.write(b"content")
         file.flush()
-        send(near, Message({"op": "x"}, file=file.fileno()))
-        message = Reader(far).receive()
+        send_message(near, Message({"op": "x"}, file=file.fileno()))
+        message = MessageReader(far).receive_message()
         assert message is not None
         assert message.file is not None
         assert os.pread(message.file, 10, 0) == b"content"
@@ -52,16 +52,16 @@ def test_the_end_within_a_message_is_an_error() -> None:
     with far:
         with near:
             near.sendall(struct.pack("!II", 10, 0) + b"{")
-        with pytest.raises(WireError):
-            Reader(far).receive()
+        with pytest.raises(FramingError):
+            MessageReader(far).receive_message()
 
 
 def test_an_impossible_length_is_an_error() -> None:
     near, far = socket.socketpair()
     with near, far:
         near.sendall(struct.pack("!II", 2**30, 0))
-        with pytest.raises(WireError):
-            Reader(far).receive()
+        with pytest.raises(FramingError):
+            MessageReader(far).receive_message()
 
 
 @pytest.mark.parametrize(
@@ -80,10 +80,10 @@ def test_every_error_crosses_the_wire(cls: type[KgError]) -> None:
             error = cls("said", ("text/turtle",))
         case _:
             error = cls("said")
-    again = raised(described(error))
+    again = error_from_header(error_to_header(error))
     assert type(again).code == cls.code
     assert vars(again) == vars(error)
 
 
 def test_codes_are_unique_where_they_matter() -> None:
-    assert type(raised(described(QuerySyntaxError("x", 1, 2)))) is QuerySyntaxError
+    assert type(error_from_header(error_to_header(QuerySyntaxError("x", 1, 2)))) is QuerySyntaxError

@@ -16,7 +16,6 @@ import pytest
 
 from kg.engine.protocol import QueryRequest
 from kg.errors import (
-    CellCrashError,
     DeadlineError,
     EngineError,
     InputError,
@@ -25,31 +24,32 @@ from kg.errors import (
     ResultTooLargeError,
     SpoolFullError,
     UnreachableError,
+    WorkerCrashError,
 )
 from kg.workers import sandbox
-from kg.workers.dispatcher import SHORT_SLICE, SLICE
-from kg.workers.framing import Message, send
-from kg.workers.pool_engine import CellsEngine
-from tests.workers.dispatcher_process import HOUSE, MIB, children, keeping, until
+from kg.workers.dispatcher import SHORT_TIME_SLICE, TIME_SLICE
+from kg.workers.framing import Message, send_message
+from kg.workers.pool_engine import PoolEngine
+from tests.workers.dispatcher_process import MIB, POOL_CONFIG, forked_dispatcher, wait_until, worker_pids
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="cells need Linux")
 
 
 @pytest.fixture
-def engine() -> Iterator[CellsEngine]:
-    with keeping() as (engine, _):
+def engine() -> Iterator[PoolEngine]:
+    with forked_dispatcher() as (engine, _):
         yield engine
 
 
 def call(
-    engine: CellsEngine, op: str, payload: bytes = b"", timeout: float | None = None, **header: object
+    engine: PoolEngine, op: str, payload: bytes = b"", timeout: float | None = None, **header: object
 ) -> tuple[dict[str, Any], bytes]:
     answer, body = engine.call({"op": op, **header}, payload, QueryRequest("", timeout=timeout))
     with body:
         return answer, body.read()
 
 
-def echoes(engine: CellsEngine) -> bool:
+def echoes(engine: PoolEngine) -> bool:
     return bool(call(engine, "echo", b"hello")[1] == b"hello")
 
 
@@ -58,19 +58,19 @@ def echoes(engine: CellsEngine) -> bool:
     [
         ("allocate", MemoryLimitError),
         ("abort", MemoryLimitError),
-        ("crash", CellCrashError),
+        ("crash", WorkerCrashError),
         ("refuse", InputError),
         ("fail", EngineError),
     ],
 )
-def test_each_end_has_its_error_and_the_next_job_works(engine: CellsEngine, op: str, error: type[Exception]) -> None:
+def test_each_end_has_its_error_and_the_next_job_works(engine: PoolEngine, op: str, error: type[Exception]) -> None:
     for _ in range(3):
         with pytest.raises(error):
             call(engine, op)
         assert echoes(engine)
 
 
-def test_deadline(engine: CellsEngine) -> None:
+def test_deadline(engine: PoolEngine) -> None:
     began = time.monotonic()
     with pytest.raises(DeadlineError):
         call(engine, "sleep", seconds=60, timeout=0.6)
@@ -79,16 +79,16 @@ def test_deadline(engine: CellsEngine) -> None:
     assert echoes(engine)
 
 
-def test_a_client_can_only_shorten_the_deadline(engine: CellsEngine) -> None:
+def test_a_client_can_only_shorten_the_deadline(engine: PoolEngine) -> None:
     with pytest.raises(DeadlineError):
         call(engine, "sleep", seconds=60, timeout=1000)
 
 
-def test_jobs_survive_becoming_slow(engine: CellsEngine) -> None:
+def test_jobs_survive_becoming_slow(engine: PoolEngine) -> None:
     assert call(engine, "sleep", seconds=0.6)[0]["pid"]
 
 
-def test_a_cheap_job_passes_expensive_ones(engine: CellsEngine) -> None:
+def test_a_cheap_job_passes_expensive_ones(engine: PoolEngine) -> None:
     with ThreadPoolExecutor(8) as pool:
         slow = [pool.submit(call, engine, "sleep", seconds=60) for _ in range(4)]
         time.sleep(0.4)
@@ -103,7 +103,10 @@ def test_a_cheap_job_passes_expensive_ones(engine: CellsEngine) -> None:
 
 def test_queries_of_a_shape_that_was_slow_do_not_push_in() -> None:
     """Once one was slow, the others of its shape wait for the places of the slow, and the rest is free at once."""
-    with keeping(replace(HOUSE, waiting=64), timeout=1.5) as (engine, _), ThreadPoolExecutor(32) as pool:
+    with (
+        forked_dispatcher(replace(POOL_CONFIG, max_queued=64), timeout=1.5) as (engine, _),
+        ThreadPoolExecutor(32) as pool,
+    ):
         with pytest.raises(DeadlineError):
             call(engine, "sleep", seconds=60, shape="wild")
         wild = [pool.submit(call, engine, "sleep", seconds=60, shape="wild") for _ in range(30)]
@@ -117,7 +120,7 @@ def test_queries_of_a_shape_that_was_slow_do_not_push_in() -> None:
 
 
 def test_a_shape_is_fast_again_once_it_was() -> None:
-    with keeping(timeout=1.5) as (engine, _):
+    with forked_dispatcher(timeout=1.5) as (engine, _):
         call(engine, "sleep", seconds=0.4, shape="moody")
         call(engine, "sleep", seconds=0, shape="moody")
         with ThreadPoolExecutor(8) as pool:
@@ -127,13 +130,13 @@ def test_a_shape_is_fast_again_once_it_was() -> None:
             assert all(isinstance(job.exception(), DeadlineError) for job in wild)
 
 
-def test_a_job_that_was_stopped_for_others_is_done_later(engine: CellsEngine) -> None:
+def test_a_job_that_was_stopped_for_others_is_done_later(engine: PoolEngine) -> None:
     with ThreadPoolExecutor(4) as pool:
         jobs = [pool.submit(call, engine, "sleep", seconds=0.5) for _ in range(3)]
         assert all(job.result()[0]["pid"] for job in jobs)
 
 
-def test_when_too_many_wait_the_oldest_is_turned_away(engine: CellsEngine) -> None:
+def test_when_too_many_wait_the_oldest_is_turned_away(engine: PoolEngine) -> None:
     with ThreadPoolExecutor(40) as pool:
         jobs = [pool.submit(call, engine, "sleep", seconds=60) for _ in range(40)]
         errors = [job.exception() for job in jobs]
@@ -142,19 +145,19 @@ def test_when_too_many_wait_the_oldest_is_turned_away(engine: CellsEngine) -> No
     assert echoes(engine)
 
 
-def test_results_in_memory_and_in_files(engine: CellsEngine) -> None:
+def test_results_in_memory_and_in_files(engine: PoolEngine) -> None:
     payload = os.urandom(MIB)
     assert call(engine, "echo", payload)[1] == payload
     assert len(call(engine, "large", mib=4)[1]) == 4 * MIB
 
 
-def test_a_result_beyond_its_limit(engine: CellsEngine) -> None:
+def test_a_result_beyond_its_limit(engine: PoolEngine) -> None:
     with pytest.raises(ResultTooLargeError):
         call(engine, "large", mib=7)
     assert echoes(engine)
 
 
-def test_unread_results_are_bounded_and_freed(engine: CellsEngine) -> None:
+def test_unread_results_are_bounded_and_freed(engine: PoolEngine) -> None:
     bodies = [engine.call({"op": "large", "mib": 4})[1] for _ in range(2)]
     with pytest.raises(ResultTooLargeError):
         engine.call({"op": "large", "mib": 5})
@@ -168,15 +171,15 @@ def test_unread_results_are_bounded_and_freed(engine: CellsEngine) -> None:
         assert len(body.read()) == 4 * MIB
 
 
-def test_an_abandoned_job_is_killed(engine: CellsEngine) -> None:
+def test_an_abandoned_job_is_killed(engine: PoolEngine) -> None:
     gone = threading.Event()
     threading.Timer(0.3, gone.set).start()
     with pytest.raises(UnreachableError):
-        engine.call({"op": "sleep", "seconds": 60}, b"", QueryRequest("", abandoned=gone.is_set))
+        engine.call({"op": "sleep", "seconds": 60}, b"", QueryRequest("", is_abandoned=gone.is_set))
     assert engine.status()["killed"] == {"abandoned": 1}
 
 
-def test_many_threads(engine: CellsEngine) -> None:
+def test_many_threads(engine: PoolEngine) -> None:
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda number: call(engine, "echo", b"%d" % number)[1], range(400)))
     assert answers == [b"%d" % number for number in range(400)]
@@ -185,36 +188,39 @@ def test_many_threads(engine: CellsEngine) -> None:
 
 def test_answers_at_the_end_of_a_slice_go_to_whom_they_belong() -> None:
     """A job that is done in the moment in which it would be stopped is answered once."""
-    lengths = [end + step / 1000 for end in (SHORT_SLICE, SLICE) for step in range(-4, 5)]
+    lengths = [end + step / 1000 for end in (SHORT_TIME_SLICE, TIME_SLICE) for step in range(-4, 5)]
 
     def one(number: int) -> bool:
         seconds = lengths[number % len(lengths)]
         return call(engine, "nap", b"%d" % number, seconds=seconds)[1] == b"%d" % number
 
-    with keeping(replace(HOUSE, cells=3, waiting=64), timeout=20) as (engine, _), ThreadPoolExecutor(8) as pool:
+    with (
+        forked_dispatcher(replace(POOL_CONFIG, workers=3, max_queued=64), timeout=20) as (engine, _),
+        ThreadPoolExecutor(8) as pool,
+    ):
         assert all(pool.map(one, range(160)))
 
 
 def test_an_answer_to_something_else_is_refused() -> None:
-    with keeping() as (engine, _):
+    with forked_dispatcher() as (engine, _):
         assert echoes(engine)
         connection = engine._idle.get()
-        connection.jobs += 1
+        connection.job_count += 1
         engine._idle.put(connection)
-        send(connection.socket, Message({"op": "echo", "timeout": 1, "id": connection.jobs}, b"stale"))
-        assert connection.wait(5)
+        send_message(connection.socket, Message({"op": "echo", "timeout": 1, "id": connection.job_count}, b"stale"))
+        assert connection.wait_readable(5)
         with pytest.raises(EngineError, match="none to this question"):
             echoes(engine)
         assert echoes(engine)
 
 
 def test_killed_cells_are_replaced() -> None:
-    with keeping() as (engine, keeper):
+    with forked_dispatcher() as (engine, keeper):
         for _ in range(5):
-            for pid in children(keeper):
+            for pid in worker_pids(keeper):
                 os.kill(pid, signal.SIGKILL)
             assert echoes(engine)
-        assert len(children(keeper)) == HOUSE.cells
+        assert len(worker_pids(keeper)) == POOL_CONFIG.workers
 
 
 @pytest.mark.skipif(not sandbox.is_available(), reason="the kernel has no Landlock for the network (Linux 6.7)")
@@ -222,32 +228,32 @@ def test_cells_connect_to_nobody_unless_they_may() -> None:
     """What a query could be made to call in spite of all that reads it, the kernel refuses."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        with keeping() as (engine, _), pytest.raises(EngineError, match="PermissionError"):
+        with forked_dispatcher() as (engine, _), pytest.raises(EngineError, match="PermissionError"):
             call(engine, "connect", port=port)
-        allowed = replace(HOUSE, limits=replace(HOUSE.limits, connections=True))
-        with keeping(allowed) as (engine, _):
+        allowed = replace(POOL_CONFIG, limits=replace(POOL_CONFIG.limits, allow_connections=True))
+        with forked_dispatcher(allowed) as (engine, _):
             call(engine, "connect", port=port)
 
 
 def test_cells_die_with_the_keeper() -> None:
-    with keeping() as (engine, keeper):
+    with forked_dispatcher() as (engine, keeper):
         assert echoes(engine)
-        cells = children(keeper)
+        cells = worker_pids(keeper)
         os.kill(keeper, signal.SIGKILL)
-        until(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in cells))
+        wait_until(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in cells))
         with pytest.raises(UnreachableError):
             echoes(engine)
 
 
 def test_running_jobs_end_before_the_keeper_goes() -> None:
-    with keeping() as (engine, _), ThreadPoolExecutor(1) as pool:
+    with forked_dispatcher() as (engine, _), ThreadPoolExecutor(1) as pool:
         job = pool.submit(call, engine, "sleep", seconds=0.8)
         time.sleep(0.2)
     assert job.result()[0]["pid"]
 
 
 def test_the_version_needs_no_message() -> None:
-    with keeping() as (engine, keeper):
+    with forked_dispatcher() as (engine, keeper):
         os.kill(keeper, signal.SIGSTOP)
         assert (engine.version, engine.generation) == ("abc-7", 7)
         os.kill(keeper, signal.SIGCONT)

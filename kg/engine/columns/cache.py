@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from kg.engine.columns.model import ASKED, LARGE, MOST, Aggregation, Pattern, UnsuitedError, Wording, expected, totals
-from kg.engine.protocol import Counts
+from kg.engine.protocol import DatasetStatistics
 from kg.errors import EngineError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Columns:
         self._terms: Terms | None = None
         self._refused = set[Aggregation]()
 
-    def prepare(self, memory: int, counts: Counts | None) -> None:
+    def prepare(self, memory: int, counts: DatasetStatistics | None) -> None:
         """Load what is needed, if the dataset is large enough for it, before the process is forked into cells.
 
         A cell may use so many bytes more, so it loads nothing itself.
@@ -67,7 +67,7 @@ class Columns:
 
         self.most = min(MOST, memory // _BYTES)
 
-    def text(self, aggregation: Aggregation, counts: Counts) -> str | None:
+    def text(self, aggregation: Aggregation, counts: DatasetStatistics) -> str | None:
         """The text of an aggregation whose groups are there already; None if the engine is to group them."""
         if aggregation.counts_all:
             return totals(aggregation, counts)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Final
 
-from kg.engine.protocol import Counts
+from kg.engine.protocol import DatasetStatistics
 from kg.sparql.syntax_tree import TYPE
 
 ASKED: Final = 4
@@ -113,7 +113,7 @@ class Aggregation:
         return f"{wording.prologue}{wording.head} {{ {values} {wording.having} }} {wording.tail}"
 
 
-def totals(aggregation: Aggregation, counts: Counts) -> str | None:
+def totals(aggregation: Aggregation, counts: DatasetStatistics) -> str | None:
     """The text of an aggregation that counts all triples, from what is known of them; None if that is not known."""
     by_class = aggregation.required[0].predicate == TYPE
     properties = {name: known.triples for name, known in counts.properties.items()}
@@ -126,7 +126,7 @@ def totals(aggregation: Aggregation, counts: Counts) -> str | None:
     return aggregation.text(" ".join(f"(<{name}>{f' {number}' * width})" for name, number in parts.items() if number))
 
 
-def expected(pattern: Pattern, counts: Counts) -> int:
+def expected(pattern: Pattern, counts: DatasetStatistics) -> int:
     """How many matches a pattern has, at a guess."""
     known = counts.properties.get(pattern.predicate[1:-1])
     if known is None:
@@ -138,7 +138,7 @@ def expected(pattern: Pattern, counts: Counts) -> int:
     return known.triples // max(1, known.objects if pattern.subject.startswith("?") else known.subjects)
 
 
-def most_groups(aggregation: Aggregation, counts: Counts) -> int:
+def most_groups(aggregation: Aggregation, counts: DatasetStatistics) -> int:
     """How many groups there are at most, at a guess."""
     return prod(
         min(_values(pattern, key, counts) for pattern in aggregation.required if key in pattern.variables)
@@ -146,7 +146,7 @@ def most_groups(aggregation: Aggregation, counts: Counts) -> int:
     )
 
 
-def _values(pattern: Pattern, name: str, counts: Counts) -> int:
+def _values(pattern: Pattern, name: str, counts: DatasetStatistics) -> int:
     known = counts.properties.get(pattern.predicate[1:-1])
     if known is None or len(pattern.variables) == 1:
         return expected(pattern, counts)

@@ -24,7 +24,7 @@ from kg.engine.columns.model import (
     expected,
     most_groups,
 )
-from kg.engine.protocol import Counts
+from kg.engine.protocol import DatasetStatistics
 from kg.sparql.syntax_tree import NONE, Element, Group, Names, Query, Unit, union, variables
 from kg.sparql.token_stream import joined
 from kg.sparql.tokens import Token, tokens
@@ -39,7 +39,7 @@ _FULL: Final = re.compile(r"<[A-Za-z][A-Za-z0-9+.\-]*:")
 _MODIFIERS: Final = frozenset({"HAVING", "ORDER", "LIMIT", "OFFSET"})
 
 
-def aggregation_of(query: Query, counts: Counts) -> Aggregation:
+def aggregation_of(query: Query, counts: DatasetStatistics) -> Aggregation:
     """Read the aggregation of a query; raises UnsuitedError for others, and where columns would be of no use."""
     if query.form != "SELECT":
         raise UnsuitedError("it is no SELECT query")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from kg.engine.protocol import Counts
+from kg.engine.protocol import DatasetStatistics
 from kg.sparql.syntax_tree import NONE, TYPE, Names, Unit
 
 _UNKNOWN: Final = {(True, True): 0.5, (True, False): 2.0, (False, True): 20.0, (False, False): 1e6}
@@ -42,7 +42,7 @@ _Rank = tuple[bool, float, int]
 class Estimates:
     """Guesses by the numbers of one dataset, or by none."""
 
-    def __init__(self, counts: Counts | None) -> None:
+    def __init__(self, counts: DatasetStatistics | None) -> None:
         self._counts = counts if counts is not None and counts.properties else None
 
     @property

@@ -19,7 +19,7 @@ from kg.engine.planner.guards import odd, unsafe, unsafe_element, walks_nothing
 from kg.engine.planner.reorder import Said, gathered, moved
 from kg.engine.planner.scope import Left, Scene
 from kg.engine.planner.top_k import sorting
-from kg.engine.protocol import Counts
+from kg.engine.protocol import DatasetStatistics
 from kg.rdf.namespaces import ID
 from kg.sparql.query_parser import LONGEST, read
 from kg.sparql.syntax_tree import NONE, Element, Group, Names, Query, Unit, union
@@ -94,7 +94,7 @@ class Plans:
     def __init__(self) -> None:
         self._kept, self._long = dict[tuple[str, int], Plan](), dict[tuple[str, int], Plan]()
 
-    def of(self, text: str, counts: Counts | None) -> Plan:
+    def of(self, text: str, counts: DatasetStatistics | None) -> Plan:
         """The plan of a text, without the words about it."""
         if len(text) > LONGEST or not _may_change(text):
             return Plan(text)
@@ -108,7 +108,7 @@ class Plans:
         back = _with_names(found.text, {stand_in: name for name, stand_in in stand_ins.items()})
         return Plan(back) if _STAND_IN not in back else self._planned(text, counts)
 
-    def _planned(self, text: str, counts: Counts | None) -> Plan:
+    def _planned(self, text: str, counts: DatasetStatistics | None) -> Plan:
         key = text, -1 if counts is None else (counts.triples or 0).bit_length()
         kept, most = (self._kept, KEPT) if len(text) < _LONG else (self._long, KEPT_LONG)
         found = kept.get(key)
@@ -144,7 +144,7 @@ def _with_names(text: str, names: Mapping[str, str]) -> str:
     return text
 
 
-def plan(text: str, counts: Counts | None) -> Plan:
+def plan(text: str, counts: DatasetStatistics | None) -> Plan:
     """Plan a query; `counts` are of the dataset, if they are known. Never fails: what is not understood is kept."""
     if not _may_change(text):
         return Plan(text, (Change(1, "left alone: it has no EXISTS, OPTIONAL, IN or aggregate"),))
@@ -160,7 +160,7 @@ def plan(text: str, counts: Counts | None) -> Plan:
     return planned if counts is None else _grouped(planned, query, counts)
 
 
-def _grouped(planned: Plan, query: Query, counts: Counts) -> Plan:
+def _grouped(planned: Plan, query: Query, counts: DatasetStatistics) -> Plan:
     """A plan whose groups columns may count; they come in an order without ties, whoever counts them."""
     try:
         aggregation = aggregation_of(query, counts)

@@ -15,7 +15,7 @@ Choose = Callable[[int], int]
 """A number from 0 up to a limit, which it does not reach."""
 
 _GRAPHS: Final = tuple(NamedNode(E + name) for name in ("g", "h"))
-_VERBS: Final = ("p", "q", "r", "v")
+_PREDICATES: Final = ("p", "q", "r", "v")
 _NODES: Final = tuple(NamedNode(E + name) for name in "abcd")
 _NUMBERS: Final = tuple(
     Literal(text, datatype=NamedNode(XSD + name))
@@ -25,15 +25,15 @@ _NUMBERS: Final = tuple(
     }.items()
     for text in texts
 )  # fmt: skip
-_SMALL: Final = (*_NUMBERS[:3], *_NUMBERS[5:9])
-_WORDS: Final = (
+_SMALL_NUMBERS: Final = (*_NUMBERS[:3], *_NUMBERS[5:9])
+_STRINGS: Final = (
     Literal("x"),
     Literal('a\t"\\\n'),
     Literal("đ", language="vi"),
     Literal("x", language="en"),
     Literal("z", language="en"),
 )
-_ODD: Final = (
+_PARTIALLY_ORDERED_TERMS: Final = (
     Literal("1.0E0", datatype=NamedNode(XSD + "double")),
     Literal("true", datatype=NamedNode(XSD + "boolean")),
     Literal("2024", datatype=NamedNode(XSD + "gYear")),
@@ -51,15 +51,15 @@ _CONDITIONS: Final = (
 
 
 @dataclass(frozen=True)
-class Case:
+class AggregateCase:
     """Data, each triple in one graph, and a query over all of it; `limited` if it wants only some of the rows."""
 
     data: tuple[Quad, ...]
     text: str
-    limited: bool
+    is_limited: bool
 
 
-class _Writer:
+class _AggregateQueryGenerator:
     def __init__(self, choose: Choose) -> None:
         self._choose = choose
         self._fresh = 0
@@ -68,124 +68,128 @@ class _Writer:
     def pick(self, *options: str) -> str:
         return options[self._choose(len(options))]
 
-    def odds(self, percent: int) -> bool:
+    def chance(self, percent: int) -> bool:
         return self._choose(100) < percent
 
-    def _name(self) -> str:
+    def _new_variable(self) -> str:
         self._fresh += 1
         return f"x{self._fresh}"
 
-    def _grown(self, names: list[str], most: int) -> list[str]:
+    def _triple_patterns(self, names: list[str], most: int) -> list[str]:
         """Triple patterns, most of which form a tree with what is named already."""
         patterns = list[str]()
         for _ in range(1 + self._choose(most)):
             near = self.pick(*names)
-            far = self.pick(*names) if self.odds(3) else self._name()
-            subject, object_, verb = f"?{near}", f"?{far}", f"e:{self.pick(*_VERBS)}"
-            if self.odds(20):
-                object_ = self.pick("e:a", "e:b", "e:c", "7", "'x'") if self.odds(20) else "e:a"
+            far = self.pick(*names) if self.chance(3) else self._new_variable()
+            subject, object_, verb = f"?{near}", f"?{far}", f"e:{self.pick(*_PREDICATES)}"
+            if self.chance(20):
+                object_ = self.pick("e:a", "e:b", "e:c", "7", "'x'") if self.chance(20) else "e:a"
                 verb = self.pick("a", verb, "e:p")
-            elif self.odds(40) and verb != "e:v":
+            elif self.chance(40) and verb != "e:v":
                 subject, object_ = object_, subject
-            if self.odds(3):
+            if self.chance(3):
                 subject = "e:c"
             if verb == "e:v" and object_.startswith("?"):
                 self._values.append(object_[1:])
             names += [term[1:] for term in (subject, object_) if term[0] == "?" and term[1:] not in names]
-            patterns.append(f"{subject} {verb}{self.pick('+', '|e:q') if self.odds(2) else ''} {object_}")
+            patterns.append(f"{subject} {verb}{self.pick('+', '|e:q') if self.chance(2) else ''} {object_}")
         return patterns
 
     def _aggregate(self, names: Sequence[str]) -> str:
         name = self.pick(*names)
-        value = self.pick(*(self._values or names)) if self.odds(90) else name
-        if self.odds(4):
+        value = self.pick(*(self._values or names)) if self.chance(90) else name
+        if self.chance(4):
             return self.pick(f"SAMPLE(?{name})", f"SUM(DISTINCT ?{name})", f"COUNT(STR(?{name}))")
-        if self._values or self.odds(30):
+        if self._values or self.chance(30):
             function = self.pick("SUM", "Sum", "avg", "MIN", "MAX ")
             return self.pick(f"{function}(?{value})", f"{function}( ?{value} )", f"COUNT(?{name})", "COUNT(*)")
         return self.pick("COUNT(*)", f"COUNT( DISTINCT ?{name} )", f"COUNT(?{name})")
 
     def query(self) -> tuple[str, bool]:
         """A text, and whether it wants only some rows."""
-        names = [self._name()]
-        everything = self.odds(8)
+        names = [self._new_variable()]
+        everything = self.chance(8)
         if everything:
             names = ["x1", "x2", "x3"]
-            body = ["?x1 a ?x3" if self.odds(40) else "?x1 ?x2 ?x3"]
+            body = ["?x1 a ?x3" if self.chance(40) else "?x1 ?x2 ?x3"]
         else:
-            body = [" . ".join(self._grown(names, 3))]
+            body = [" . ".join(self._triple_patterns(names, 3))]
         required = tuple(names)
         for _ in range(0 if everything else self._choose(3)):
-            inner = [self.pick(*(required if self.odds(90) else names))]
-            body.append(f"OPTIONAL {{ {' . '.join(self._grown(inner, 2))} }}")
+            inner = [self.pick(*(required if self.chance(90) else names))]
+            body.append(f"OPTIONAL {{ {' . '.join(self._triple_patterns(inner, 2))} }}")
             names += [name for name in inner if name not in names]
-        if self.odds(5 if everything else 30):
-            condition = self.pick(*_CONDITIONS).format(self.pick(*(required if self.odds(90) else names)))
+        if self.chance(5 if everything else 30):
+            condition = self.pick(*_CONDITIONS).format(self.pick(*(required if self.chance(90) else names)))
             body.insert(self._choose(len(body) + 1), f". FILTER ({condition})" if body else "")
-        keys = tuple(dict.fromkeys(self.pick(*(required if self.odds(95) else names)) for _ in range(self._choose(3))))
+        keys = tuple(
+            dict.fromkeys(self.pick(*(required if self.chance(95) else names)) for _ in range(self._choose(3)))
+        )
         head, aliases = (
-            [f"?{key}" for key in keys if self.odds(85)],
+            [f"?{key}" for key in keys if self.chance(85)],
             [f"n{number}" for number in range(1 + self._choose(2))],
         )
-        head += [f"({self._selected(names, keys)} AS ?{alias})" for alias in aliases]
-        text = f"{'DISTINCT ' if self.odds(5) else ''}{' '.join(head)} {{ {' '.join(body).lstrip('. ')} }}"
+        head += [f"({self._select_expression(names, keys)} AS ?{alias})" for alias in aliases]
+        text = f"{'DISTINCT ' if self.chance(5) else ''}{' '.join(head)} {{ {' '.join(body).lstrip('. ')} }}"
         if keys:
             text += f" GROUP BY {' '.join(f'?{key}' for key in keys)}"
-        if self.odds(15):
+        if self.chance(15):
             text += f" HAVING ({self._aggregate(names)} > {self.pick('0', '1', '-1')})"
-        ordered = self.odds(60)
+        ordered = self.chance(60)
         if ordered:
-            text += f" ORDER BY {' '.join(self._key(names, keys, aliases) for _ in range(1 + self._choose(2)))}"
-        limited = self.odds(45)
+            text += f" ORDER BY {' '.join(self._sort_key(names, keys, aliases) for _ in range(1 + self._choose(2)))}"
+        limited = self.chance(45)
         if limited:
             text += f" LIMIT {self.pick('0', '1', '2', '3', '5')}" + (
-                f" OFFSET {self._choose(3)}" if self.odds(30) else ""
+                f" OFFSET {self._choose(3)}" if self.chance(30) else ""
             )
         return f"PREFIX e: <{E}> # SUM(?x)\nSELECT {text}{self.pick('', ' # end')}", limited
 
-    def _selected(self, names: Sequence[str], keys: Sequence[str]) -> str:
+    def _select_expression(self, names: Sequence[str], keys: Sequence[str]) -> str:
         said = self._aggregate(names)
-        if self.odds(80):
+        if self.chance(80):
             return said
-        other = f"STR(?{self.pick(*keys)})" if keys and self.odds(30) else self._aggregate(names)
+        other = f"STR(?{self.pick(*keys)})" if keys and self.chance(30) else self._aggregate(names)
         return self.pick(
             f"{said} + 1", f"COALESCE({said}, 0)", f"CONCAT(STR({said}), '-', STR({other}))", f"({said} / {other})"
         )
 
-    def _key(self, names: Sequence[str], keys: Sequence[str], aliases: Sequence[str]) -> str:
-        said = f"?{self.pick(*aliases, *aliases, *keys)}" if self.odds(80) else self._aggregate(names)
+    def _sort_key(self, names: Sequence[str], keys: Sequence[str], aliases: Sequence[str]) -> str:
+        said = f"?{self.pick(*aliases, *aliases, *keys)}" if self.chance(80) else self._aggregate(names)
         return self.pick(f"DESC({said})", f"ASC({said})", said if said.startswith("?") else f"({said})")
 
 
-def case_of(choose: Choose) -> Case:
+def generate_case(choose: Choose) -> AggregateCase:
     """Any case."""
 
     def of(options: Sequence[Term]) -> Term:
         return options[choose(len(options))]
 
-    text, limited = _Writer(choose).query()
-    odd = () if "ORDER" in text else _ODD  # to sort these, the engine has no total order, of which it may die
-    values = (_SMALL, _SMALL, (*_NUMBERS, *_WORDS), (*_SMALL, *odd))[choose(4)]
+    text, limited = _AggregateQueryGenerator(choose).query()
+    odd = (
+        () if "ORDER" in text else _PARTIALLY_ORDERED_TERMS
+    )  # to sort these, the engine has no total order, of which it may die
+    values = (_SMALL_NUMBERS, _SMALL_NUMBERS, (*_NUMBERS, *_STRINGS), (*_SMALL_NUMBERS, *odd))[choose(4)]
     found = dict[tuple[NamedNode, NamedNode, Term], Quad]()
     for _ in range(10 + choose(30)):
-        verb = (*_VERBS, "v", "p")[choose(len(_VERBS) + 2)]
+        verb = (*_PREDICATES, "v", "p")[choose(len(_PREDICATES) + 2)]
         subject, predicate = _NODES[choose(len(_NODES))], NamedNode(E + verb)
         object_ = of(values) if verb == "v" or choose(12) == 0 else of(_NODES)
         if choose(10) == 0:
             predicate, object_ = NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type"), _NODES[0]
         found[subject, predicate, object_] = Quad(subject, predicate, object_, _GRAPHS[choose(2)])
-    return Case(tuple(found.values()), text, limited)
+    return AggregateCase(tuple(found.values()), text, limited)
 
 
 @st.composite
-def _drawn(draw: st.DrawFn) -> Case:
-    return case_of(lambda limit: draw(st.integers(0, limit - 1)))
+def _aggregate_cases(draw: st.DrawFn) -> AggregateCase:
+    return generate_case(lambda limit: draw(st.integers(0, limit - 1)))
 
 
-cases = _drawn()
+cases = _aggregate_cases()
 
 
-def sample(number: int, seed: int) -> Iterator[Case]:
+def sample_cases(number: int, seed: int) -> Iterator[AggregateCase]:
     """So many cases, the same for the same seed."""
     choose = Random(seed).randrange  # noqa: S311 - nothing secret
-    return (case_of(choose) for _ in range(number))
+    return (generate_case(choose) for _ in range(number))

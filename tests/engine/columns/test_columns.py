@@ -19,12 +19,12 @@ from kg.engine.columns.model import Top
 from kg.engine.counting import count
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.planner.rewrite import plan
-from kg.engine.protocol import UNION, Dataset, Delta, QueryRequest
+from kg.engine.protocol import UNION_DATASET, Delta, QueryDataset, QueryRequest
 from kg.errors import InputError, KgError, QuerySyntaxError
 from kg.rdf.formats import TSV
 from kg.rdf.io import Literal, NamedNode, Quad, Term
 from kg.rdf.namespaces import BASE, XSD
-from tests.engine.columns.generated_aggregations import Case, E, cases, sample
+from tests.engine.columns.generated_aggregations import AggregateCase, E, cases, sample_cases
 
 NUMBER = 3000
 """Queries of the fixed sample, which takes seconds."""
@@ -41,7 +41,7 @@ def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
 class Found:
     """A query answered three ways; `by_columns` is None if columns did not answer it, the others if they failed."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: AggregateCase) -> None:
         self.case = case
         self.original = _answer(case.data, case.text, planning=False)
         engine = EmbeddedEngine(case.data)
@@ -50,7 +50,7 @@ class Found:
         self.planned = None if found is None else _answer(case.data, found.text, planning=False)
         self.text = None
         if found is not None and found.aggregation is not None:
-            self.text = Columns(engine.table, asked=1).text(found.aggregation, counts)
+            self.text = Columns(engine.select_as_tsv, asked=1).text(found.aggregation, counts)
         self.by_columns = None if self.text is None else _answer(case.data, self.text, planning=False)
 
     @property
@@ -65,7 +65,7 @@ class Found:
         large = any(
             isinstance(quad.object, Literal) and len(quad.object.value) == len(str(2**62)) for quad in self.case.data
         )
-        return self.case.limited or large or re.search(r"SAMPLE|MIN|MAX", self.case.text) is not None
+        return self.case.is_limited or large or re.search(r"SAMPLE|MIN|MAX", self.case.text) is not None
 
     def __str__(self) -> str:
         quads = [f"{quad} ." for quad in self.case.data]
@@ -86,12 +86,12 @@ def _rows(table: str | None) -> Counter[str] | None:
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(cases)
-def test_the_same_groups(case: Case) -> None:
+def test_the_same_groups(case: AggregateCase) -> None:
     found = Found(case)
     assert not found.differs, found
 
 
-def _tally(cases: Iterable[Case]) -> tuple[Counter[str], list[Found]]:
+def _tally(cases: Iterable[AggregateCase]) -> tuple[Counter[str], list[Found]]:
     counts, differing = Counter[str](), list[Found]()
     for case in cases:
         found = Found(case)
@@ -99,7 +99,7 @@ def _tally(cases: Iterable[Case]) -> tuple[Counter[str], list[Found]]:
         counts["refused by the parser"] += found.original is None
         counts["by columns"] += found.by_columns is not None
         counts["by columns, with rows"] += found.by_columns is not None and found.by_columns.count("\n") > 1
-        counts["by columns, limited"] += found.by_columns is not None and case.limited
+        counts["by columns, limited"] += found.by_columns is not None and case.is_limited
         if found.differs:
             differing.append(found)
     return counts, differing
@@ -107,7 +107,7 @@ def _tally(cases: Iterable[Case]) -> tuple[Counter[str], list[Found]]:
 
 def test_the_same_groups_for_a_fixed_sample() -> None:
     """And it says something: a third of the queries are answered by columns, most of these with rows."""
-    counts, differing = _tally(sample(NUMBER, 0))
+    counts, differing = _tally(sample_cases(NUMBER, 0))
     assert not differing, min(differing, key=lambda found: len(found.case.text) + 40 * len(found.case.data))
     assert counts["by columns"] > NUMBER / 3, counts
     assert counts["by columns, with rows"] > counts["by columns"] / 2, counts
@@ -144,7 +144,7 @@ _MISTAKES: dict[str, tuple[str, object]] = {
 @pytest.mark.parametrize("mistake", _MISTAKES)
 def test_mistakes_would_be_noticed(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, *_MISTAKES[mistake])
-    assert any(found.differs for found in map(Found, sample(NUMBER, 1)))
+    assert any(found.differs for found in map(Found, sample_cases(NUMBER, 1)))
 
 
 # What is asked for a few times is read, what changes is forgotten
@@ -169,17 +169,19 @@ class _Spy(Columns):
 
     def __init__(self, engine: EmbeddedEngine) -> None:
         self.queries = list[str]()
-        super().__init__(lambda text: self.queries.append(text) or engine.table(text), engine._state)
+        super().__init__(
+            lambda text: self.queries.append(text) or engine.select_as_tsv(text), engine._stable_change_number
+        )
 
 
 def _watched(data: Iterable[Quad]) -> tuple[EmbeddedEngine, _Spy]:
     quads = list(data)
-    engine = EmbeddedEngine(quads, counts=count(EmbeddedEngine(quads)))
+    engine = EmbeddedEngine(quads, statistics=count(EmbeddedEngine(quads)))
     engine.columns = spy = _Spy(engine)
     return engine, spy
 
 
-def _ask(engine: EmbeddedEngine, text: str = SUMS, dataset: Dataset = UNION) -> str:
+def _ask(engine: EmbeddedEngine, text: str = SUMS, dataset: QueryDataset = UNION_DATASET) -> str:
     with engine.evaluate(QueryRequest(text, dataset, solutions=TSV)).body as body:
         return body.read().decode()
 
@@ -202,12 +204,12 @@ def test_a_change_is_seen_at_once_and_only_its_predicates_are_read_again() -> No
         _ask(engine)
     graph = NamedNode(f"{E}g")
     extra = Quad(NamedNode(f"{E}f0"), NamedNode(f"{E}v"), Literal(100), graph)
-    engine.follow(Delta(added=frozenset({extra})), 1)
+    engine.apply_commit(Delta(added=frozenset({extra})), 1)
     assert _ask(engine).splitlines()[1] == f"<{E}z0>\t109"
     for _ in range(4):
         _ask(engine)
     assert [E + "v" in text for text in spy.queries[2:]] == [True]
-    with engine.applied(Delta(removed=frozenset({extra}))):
+    with engine.temporarily_applied(Delta(removed=frozenset({extra}))):
         assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
     assert _ask(engine).splitlines()[1] == f"<{E}z0>\t109"
 
@@ -232,8 +234,8 @@ def test_relative_iris_are_resolved_and_followed(text: str) -> None:
         for _ in range(6):
             assert _rows(_ask(engine, text)) == _rows(_ask(plain, text))
         more = Delta(added=frozenset(Quad(NamedNode(f"{E}c"), verb, Literal(turn), graph) for verb in verbs))
-        engine.follow(more, turn)
-        plain.follow(more, turn)
+        engine.apply_commit(more, turn)
+        plain.apply_commit(more, turn)
 
 
 @pytest.mark.parametrize("function", ["STR", "ABS", "IF", "STRLEN", "COALESCE"])
@@ -294,7 +296,7 @@ def test_what_is_read_while_a_change_begins_to_be_tried_is_not_held() -> None:
     extra = Quad(NamedNode(f"{E}f0"), NamedNode(f"{E}v"), Literal(100), NamedNode(f"{E}g"))
     for _ in range(3):
         _ask(engine)
-    trial, read = engine.applied(Delta(added=frozenset({extra}))), engine.table
+    trial, read = engine.temporarily_applied(Delta(added=frozenset({extra}))), engine.select_as_tsv
 
     def meanwhile(text: str) -> bytes:
         if not engine._trials:
@@ -318,12 +320,12 @@ def test_while_a_change_is_tried_nothing_is_answered_from_before_it() -> None:
     more, again = (
         Quad(NamedNode(f"{E}f0"), NamedNode(f"{E}v"), Literal(value), graphs[value == 0]) for value in (100, 0)
     )
-    with engine.applied(Delta(added=frozenset({more}))):
+    with engine.temporarily_applied(Delta(added=frozenset({more}))):
         assert _ask(engine).splitlines()[1] == f"<{E}z0>\t109"
         assert _ask(engine, everything).split()[1] == "19"
-        with engine.applied(Delta(removed=frozenset({more}))):
+        with engine.temporarily_applied(Delta(removed=frozenset({more}))):
             assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
-    with engine.applied(Delta(added=frozenset({again}))):
+    with engine.temporarily_applied(Delta(added=frozenset({again}))):
         assert _ask(engine, everything).split()[1] == _ask(EmbeddedEngine([*_figures(9), again]), everything).split()[1]
     assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
     assert len(spy.queries) == 2
@@ -338,7 +340,7 @@ def test_other_datasets_are_not_answered_from_columns_of_everything() -> None:
     for _ in range(5):
         everything = _ask(engine)
     assert spy.queries
-    assert _ask(engine, SUMS, Dataset(default=(f"{E}h",))) != everything
+    assert _ask(engine, SUMS, QueryDataset(default=(f"{E}h",))) != everything
     assert _ask(engine, SUMS.replace("{ ?f", f"FROM <{E}h> {{ ?f", 1)) != everything
     assert engine.select(SUMS, {"z": NamedNode(f"{E}z1")})[0]["z"].value == f"{E}z1"
 
@@ -353,12 +355,12 @@ def test_what_is_counted_anyhow_is_not_counted_again(pattern: str) -> None:
     extra = Quad(NamedNode(f"{E}f0"), kind, NamedNode(f"{E}Odd"), graph)
     before = int(_ask(engine, text).split()[1])
     assert before == (27 if "?p" in pattern else 9)
-    engine.follow(Delta(added=frozenset({extra})), 1)
+    engine.apply_commit(Delta(added=frozenset({extra})), 1)
     assert int(_ask(engine, text).split()[1]) == before + 1
     key = "?p" if "?p" in pattern else "?v"
     by_key = f"SELECT {key} (COUNT(?s) AS ?n) {{ {pattern} }} GROUP BY {key} ORDER BY DESC(?n) LIMIT 1"
     assert _ask(engine, by_key).split()[-1] == ("10" if "?p" in pattern else "9")
-    engine.follow(Delta(removed=frozenset({extra, data[-1]})), 2)
+    engine.apply_commit(Delta(removed=frozenset({extra, data[-1]})), 2)
     assert _ask(engine, by_key).split()[-1] == ("9" if "?p" in pattern else "8")
     assert not spy.queries
 
@@ -395,15 +397,15 @@ def test_an_operator_is_not_taken_for_an_iri() -> None:
 
 def test_without_memory_the_engine_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, spy = _watched(_figures(9))
-    spy.prepare(10**9, engine.counts)
+    spy.prepare(10**9, engine.statistics)
     for _ in range(9):
         _ask(engine)
     monkeypatch.setattr(cache, "LARGE", 18)
-    spy.prepare(17_000, engine.counts)
+    spy.prepare(17_000, engine.statistics)
     for _ in range(9):
         _ask(engine)
     assert not spy.queries
-    spy.prepare(18_000, engine.counts)
+    spy.prepare(18_000, engine.statistics)
     for _ in range(5):
         assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
     assert len(spy.queries) == 2
@@ -459,7 +461,7 @@ def test_writers_and_readers_at_once_see_whole_states() -> None:
     for reader in readers:
         reader.start()
     for turn in range(300):
-        engine.follow(Delta(frozenset({zones[1 - turn % 2]}), frozenset({zones[turn % 2]})), turn)
+        engine.apply_commit(Delta(frozenset({zones[1 - turn % 2]}), frozenset({zones[turn % 2]})), turn)
     stop.set()
     for reader in readers:
         reader.join()
@@ -470,7 +472,7 @@ def test_writers_and_readers_at_once_see_whole_states() -> None:
 if __name__ == "__main__":
     parser.FEWEST = parser.LARGE = 0
     number, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    told, different = _tally(sample(number, seed))
+    told, different = _tally(sample_cases(number, seed))
     sys.stdout.write(f"{dict(told)}, {len(different)} different\n")
     for item in sorted(different, key=lambda found: len(found.case.text) + 40 * len(found.case.data))[:3]:
         sys.stdout.write(f"{item}\n")

@@ -12,14 +12,14 @@ from typing import Final, TypeVar
 import pyoxigraph as ox
 from hypothesis import strategies as st
 
-from kg.engine.protocol import Counts, PropertyCounts
+from kg.engine.protocol import DatasetStatistics, PropertyStatistics
 from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term
 
 E: Final = "http://e/"
 RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 T = TypeVar("T")
 XSD: Final = "http://www.w3.org/2001/XMLSchema#"
-BLANKS: Final = frozenset({"x", "y", "list"})
+DATA_BLANK_NODES: Final = frozenset({"x", "y", "list"})
 """The names of the blank nodes of the data, which are compared by identity."""
 
 
@@ -38,7 +38,7 @@ _LITERALS: Final = (
     Literal("x", language="en"),
     Literal("NOT EXISTS { ?a }"),
 )
-_PLACES: Final[tuple[tuple[NamedNode | DefaultGraph, ...], ...]] = (
+_GRAPH_CHOICES: Final[tuple[tuple[NamedNode | DefaultGraph, ...], ...]] = (
     (DefaultGraph(),), (DefaultGraph(),), (DefaultGraph(), GRAPHS[0]), (GRAPHS[0],), (GRAPHS[1],), GRAPHS,
 )  # fmt: skip
 _LIST: Final = BlankNode("list")
@@ -48,16 +48,18 @@ _TRIPLES: Final = (
     *((iri("a"), iri(p), _LIST) for p in "pq"),
     *((s, iri(p), s) for s in _NODES for p in "pq"),
 )
-_BASIS: Final = tuple(tuple(Quad(*triple, graph) for graph in places) for triple in _TRIPLES for places in _PLACES)
-_TIGHT: Final = tuple(
+_QUAD_CHOICES: Final = tuple(
+    tuple(Quad(*triple, graph) for graph in places) for triple in _TRIPLES for places in _GRAPH_CHOICES
+)
+_DENSE_QUAD_CHOICES: Final = tuple(
     tuple(Quad(s, iri(p), o, graph) for graph in places)
     for p in "ppqqr"
     for s in _NODES[:4]
     for o in (*_NODES[:4], _LITERALS[0])
-    for places in _PLACES
+    for places in _GRAPH_CHOICES
 )
 """What makes many joins, for queries that are compact."""
-_LISTED: Final = tuple(
+_LIST_QUADS: Final = tuple(
     Quad(s, NamedNode(RDF + p), o, graph)
     for graph in (DefaultGraph(), GRAPHS[0])
     for s, p, o in ((_LIST, "first", Literal(1)), (_LIST, "rest", NamedNode(RDF + "nil")))
@@ -65,7 +67,7 @@ _LISTED: Final = tuple(
 
 
 @dataclass(frozen=True)
-class View:
+class GraphSelection:
     """The graphs that a query sees, as the engine is told them."""
 
     union: bool = True
@@ -73,45 +75,45 @@ class View:
     named: tuple[NamedNode, ...] | None = None
 
 
-VIEWS: Final = (
-    View(),
-    View(),
-    View(),
-    View(named=GRAPHS),
-    View(union=False),
-    View(union=False),
-    View(union=False, named=GRAPHS),
-    View(union=False, default=GRAPHS[:1]),
-    View(union=False, default=GRAPHS, named=GRAPHS[1:]),
-    View(union=False, default=(), named=GRAPHS),
+GRAPH_SELECTIONS: Final = (
+    GraphSelection(),
+    GraphSelection(),
+    GraphSelection(),
+    GraphSelection(named=GRAPHS),
+    GraphSelection(union=False),
+    GraphSelection(union=False),
+    GraphSelection(union=False, named=GRAPHS),
+    GraphSelection(union=False, default=GRAPHS[:1]),
+    GraphSelection(union=False, default=GRAPHS, named=GRAPHS[1:]),
+    GraphSelection(union=False, default=(), named=GRAPHS),
 )
 
 
 @dataclass(frozen=True)
-class Query:
+class RandomQuery:
     """A text; whether its rows have a total order; whether any so many rows will do; what is bound beforehand."""
 
     text: str
-    ordered: bool = False
-    limited: bool = False
+    is_ordered: bool = False
+    is_limited: bool = False
     bindings: Mapping[str, Term] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Case:
+class QueryCase:
     """A query over a dataset, with the counts that the planner is told, be they true or not.
 
     If it is planned, it is also tried over others, since a difference may take a dataset that brings it to light.
     """
 
     data: tuple[Quad, ...]
-    query: Query
-    view: View = VIEWS[0]
-    counts: Counts | None = None
-    others: tuple[tuple[Quad, ...], ...] = ()
+    query: RandomQuery
+    graph_selection: GraphSelection = GRAPH_SELECTIONS[0]
+    counts: DatasetStatistics | None = None
+    other_data: tuple[tuple[Quad, ...], ...] = ()
 
 
-WORLDS: Final = 4
+DATASETS_PER_CASE: Final = 4
 """So many datasets has each query."""
 
 
@@ -131,13 +133,13 @@ _SEPARATORS: Final = (
     *((" ",) for _ in range(6)), ("\n",), ("\r\n", "\t"), ("",), ("", "", " "), (" ", _COMMENT),
     (" ", " ", "\n#}\r"), ("", "#{<\n", " "), ("  ", "\t\n "), ("\n    ", " ", " ", " ", " "),
 )  # fmt: skip
-_CASES: Final[tuple[Callable[[str], str], ...]] = (
+_LETTER_CASES: Final[tuple[Callable[[str], str], ...]] = (
     str.upper, str.upper, str.upper, str.lower, str.capitalize,
     lambda word: "".join(sign.lower() if place % 2 else sign for place, sign in enumerate(word)),
 )  # fmt: skip
 
 
-def spelt(text: str, separators: Sequence[str], case: Callable[[str], str]) -> str:
+def format_tokens(text: str, separators: Sequence[str], case: Callable[[str], str]) -> str:
     """The same tokens with other white space, comments, and keywords in another case."""
     words, pieces = text.replace(_OPEN, "").split(), list[str]()
     for place, word in enumerate(words):
@@ -160,36 +162,36 @@ Choose = Callable[[int], int]
 
 
 @cache
-def _below(limit: int) -> st.SearchStrategy[int]:
+def _integers_below(limit: int) -> st.SearchStrategy[int]:
     return st.integers(0, limit - 1)
 
 
-_VERBS: Final = ("e:p", "e:q", "e:p", "e:q", "e:p", "e:q", "e:r")
-_NAMES: Final = ("?a", "?b", "?c", "?d")
+_PREDICATES: Final = ("e:p", "e:q", "e:p", "e:q", "e:p", "e:q", "e:r")
+_VARIABLES: Final = ("?a", "?b", "?c", "?d")
 _CONSTANTS: Final = ("e:a", "e:b", "e:c", "<http://e/a>")
 _VALUES: Final = ("1", "2", "1.0", '"x"', "'x'", '"x"@en', f'"NOT{_INNER}EXISTS{_INNER}{{{_INNER}?a{_INNER}}}"', '"}#"')
 _PATHS: Final = (
     "e:p / e:q", "^ e:p", "( e:p | e:q )", "e:p ?", "e:p *", "e:q +", "( e:p / ^ e:q )", "! e:p", "! ( e:p | ^ e:q )",
     "( e:p | ^ e:q ) +", "( e:r / e:p ) ?",
 )  # fmt: skip
-_COMPARED: Final = ("!=", "!=", "=", "<", ">", "<=", ">=")
+_COMPARISON_OPERATORS: Final = ("!=", "!=", "=", "<", ">", "<=", ">=")
 
 
-class Writer:
+class QueryGenerator:
     """Writes one query; of each choice the first is the simplest."""
 
     def __init__(self, choose: Choose, *, compact: bool) -> None:
         self._choose = choose
         self._compact = compact  # few triples in many groups, where what is bound where matters most
-        self.patterns = 8  # so many triple patterns are left, lest the joins become large
-        self.seen = list[str]()
+        self.patterns_left = 8  # so many triple patterns are left, lest the joins become large
+        self.used_variables = list[str]()
         self._made = 0
         self._labels = list[str]()
 
     def pick(self, *options: str) -> str:
         return options[self._choose(len(options))]
 
-    def odds(self, percent: int) -> bool:
+    def chance(self, percent: int) -> bool:
         return self._choose(100) >= 100 - percent
 
     def _weighted(self, *choices: tuple[int, Callable[[], str]]) -> str:
@@ -200,55 +202,59 @@ class Writer:
                 return choice()
         raise AssertionError
 
-    def made(self) -> str:
+    def new_variable(self) -> str:
         """A variable that is nowhere yet."""
         self._made += 1
         name = f"?m{self._made}"
-        self.seen.append(name)
+        self.used_variables.append(name)
         return name
 
     def variable(self, but: str = "") -> str:
         """Mostly one that is already somewhere, inside or outside, and seldom the one that stands beside it."""
-        seen = [name for name in dict.fromkeys(self.seen) if name != but or self.odds(4)]
-        if seen and self.odds(65):
+        seen = [name for name in dict.fromkeys(self.used_variables) if name != but or self.chance(4)]
+        if seen and self.chance(65):
             return self.pick(*seen)
-        unseen = [name for name in _NAMES if name not in self.seen]
-        name = self.pick(*(unseen or _NAMES))
-        self.seen.append(name)
-        return name.replace("?", "$") if self.odds(3) else name
+        unseen = [name for name in _VARIABLES if name not in self.used_variables]
+        name = self.pick(*(unseen or _VARIABLES))
+        self.used_variables.append(name)
+        return name.replace("?", "$") if self.chance(3) else name
 
-    def known(self) -> str:
-        return self.pick(*dict.fromkeys(self.seen)) if self.seen and self.odds(93) else self.pick(*_NAMES, "?none")
+    def used_variable(self) -> str:
+        return (
+            self.pick(*dict.fromkeys(self.used_variables))
+            if self.used_variables and self.chance(93)
+            else self.pick(*_VARIABLES, "?none")
+        )
 
     # Triples
 
     def triples(self) -> str:
         """Triple patterns with `;` and `,`."""
-        if self._compact and not self.odds(10):
-            self.patterns -= 1
-            subject = self.variable() if not self.odds(15) else self.pick(*_CONSTANTS[:2])
-            text = f"{subject} {self.pick(*_VERBS)} {self.variable(subject)}{_OPEN}"
-            return f"{text} . {self.triples()}" if self.patterns > 0 and self.odds(20) else text
+        if self._compact and not self.chance(10):
+            self.patterns_left -= 1
+            subject = self.variable() if not self.chance(15) else self.pick(*_CONSTANTS[:2])
+            text = f"{subject} {self.pick(*_PREDICATES)} {self.variable(subject)}{_OPEN}"
+            return f"{text} . {self.triples()}" if self.patterns_left > 0 and self.chance(20) else text
         subject = self._subject()
         text = f"{subject} {self._property(subject)}"
-        if self.patterns > 0 and self.odds(20):
-            text += f" ; {self._property(subject)}" + (" ;" if self.odds(10) else "")
-        if self.patterns > 0 and self.odds(30):
+        if self.patterns_left > 0 and self.chance(20):
+            text += f" ; {self._property(subject)}" + (" ;" if self.chance(10) else "")
+        if self.patterns_left > 0 and self.chance(30):
             subject = self._subject()
             text += f" . {subject} {self._property(subject)}"
         return text + _OPEN
 
     def _property(self, subject: str = "") -> str:
-        self.patterns -= 1
-        if self.odds(10):
+        self.patterns_left -= 1
+        if self.chance(10):
             return f"a {self.pick('e:A', 'e:B', '?a', '?b')}"
-        verb = self._weighted((75, lambda: self.pick(*_VERBS)), (15, lambda: self.pick(*_PATHS)), (10, self._verb))
+        verb = self._weighted((75, lambda: self.pick(*_PREDICATES)), (15, lambda: self.pick(*_PATHS)), (10, self._verb))
         text = f"{verb} {self._object(subject)}"
-        return f"{text} , {self._object(subject)}" if self.odds(6) else text
+        return f"{text} , {self._object(subject)}" if self.chance(6) else text
 
     def _verb(self) -> str:
-        if self.odds(20):
-            self.seen.append("?v")
+        if self.chance(20):
+            self.used_variables.append("?v")
         return "?v"
 
     def _subject(self) -> str:
@@ -267,9 +273,9 @@ class Writer:
         )
 
     def _blank(self) -> str:
-        if self.odds(40):
+        if self.chance(40):
             return "[]"
-        if not self._labels or self.odds(30):
+        if not self._labels or self.chance(30):
             self._made += 1
             self._labels.append(f"_:b{self._made}")
         return self.pick(*self._labels)
@@ -283,33 +289,33 @@ class Writer:
         return self._weighted(
             (20, self._comparison),
             (14, self._membership),
-            (10, lambda: f"BOUND ( {self.known()} )"),
+            (10, lambda: f"BOUND ( {self.used_variable()} )"),
             (18 if depth else 0, lambda: self.exists(depth)),
-            (8, lambda: f'REGEX ( STR ( {self.known()} ) , "{self.pick("a", "x", "e/[bc]")}" )'),
-            (4, lambda: f"SAMETERM ( {self.known()} , {self.known()} )"),
-            (5, lambda: f"ISIRI ( {self.known()} )"),
+            (8, lambda: f'REGEX ( STR ( {self.used_variable()} ) , "{self.pick("a", "x", "e/[bc]")}" )'),
+            (4, lambda: f"SAMETERM ( {self.used_variable()} , {self.used_variable()} )"),
+            (5, lambda: f"ISIRI ( {self.used_variable()} )"),
             (14 if depth else 0, lambda: self._combined(depth)),
-            (2, lambda: f"COALESCE( {self.known()} , e:a ) = {self.known()}"),
-            (1, lambda: f"<http://e/function> ( {self.known()} )"),
+            (2, lambda: f"COALESCE( {self.used_variable()} , e:a ) = {self.used_variable()}"),
+            (1, lambda: f"<http://e/function> ( {self.used_variable()} )"),
         )
 
     def _comparison(self) -> str:
         right = self._weighted(
-            (60, self.known), (20, lambda: self.pick(*_CONSTANTS)), (20, lambda: self.pick(*_VALUES))
+            (60, self.used_variable), (20, lambda: self.pick(*_CONSTANTS)), (20, lambda: self.pick(*_VALUES))
         )
-        return f"{self.known()} {self.pick(*_COMPARED)} {right}"
+        return f"{self.used_variable()} {self.pick(*_COMPARISON_OPERATORS)} {right}"
 
     def _membership(self) -> str:
-        options = _CONSTANTS if self.odds(70) else (*_VALUES, *_CONSTANTS, *self.seen[:2])
+        options = _CONSTANTS if self.chance(70) else (*_VALUES, *_CONSTANTS, *self.used_variables[:2])
         members = [self.pick(*options) for _ in range(int(self.pick("1", "2", "3", "3", "4", "0")))]
         listed = f"( {' , '.join(members)} )" if members else "()"
-        return f"{self.known()} {self.pick('IN', 'IN', 'IN', 'NOT IN')} {listed}"
+        return f"{self.used_variable()} {self.pick('IN', 'IN', 'IN', 'NOT IN')} {listed}"
 
     def _combined(self, depth: int) -> str:
         left = self.expression(depth - 1)
-        if self.odds(30):
+        if self.chance(30):
             return f"! ( {left} )"
-        if self.odds(10):
+        if self.chance(10):
             return f"IF ( {left} , {self.expression(depth - 1)} , {self.pick('true', 'false')} )"
         return f"( {left} {self.pick('&&', '||')} {self.expression(depth - 1)} )"
 
@@ -323,32 +329,34 @@ class Writer:
 
     def group(self, depth: int, most: int = 3) -> str:
         labels, self._labels = self._labels, []
-        text = "" if self.odds(8) else self.triples()
+        text = "" if self.chance(8) else self.triples()
         for _ in range(self._choose((most if depth > 0 else 1) + 1)):
-            text = self._with_another(text, depth)
+            text = self._append_element(text, depth)
         self._labels = labels
-        return f"{{ {text} . }}" if text.endswith(_OPEN) and self.odds(20) else f"{{ {text} }}"
+        return f"{{ {text} . }}" if text.endswith(_OPEN) and self.chance(20) else f"{{ {text} }}"
 
-    def _with_another(self, text: str, depth: int) -> str:
+    def _append_element(self, text: str, depth: int) -> str:
         is_open = text.endswith(_OPEN)
-        if self.patterns > 0 and self.odds(30 if self._compact else 18):
+        if self.patterns_left > 0 and self.chance(30 if self._compact else 18):
             return f"{text} . {self.triples()}" if is_open else f"{text} {self.triples()}"
         element = self._element(depth)
         if not element.startswith("FILTER"):
             self._labels = []
-        return f"{text}{' .' if is_open and self.odds(40) else ''} {element}{' .' if self.odds(5) else ''}"
+        return f"{text}{' .' if is_open and self.chance(40) else ''} {element}{' .' if self.chance(5) else ''}"
 
     def _element(self, depth: int) -> str:
         inner = depth - 1
-        if depth <= 0 or self.patterns <= 0:
-            return self._weighted((60, lambda: f"FILTER {self.constraint(0)}"), (15, self._values), (15, self._bind0))
-        if self._compact and self.odds(70):
+        if depth <= 0 or self.patterns_left <= 0:
+            return self._weighted(
+                (60, lambda: f"FILTER {self.constraint(0)}"), (15, self._values), (15, self._bind_simple)
+            )
+        if self._compact and self.chance(70):
             return self._weighted(
                 (40, lambda: f"OPTIONAL {self.group(inner, 2)}"),
                 (20, self._badly_designed),
                 (20, lambda: f"FILTER {self.exists(depth)}"),
                 (10, lambda: f"FILTER ( {self._membership()} )"),
-                (5, lambda: f"FILTER ( {self.pick('!', '')} BOUND ( {self.known()} ) )"),
+                (5, lambda: f"FILTER ( {self.pick('!', '')} BOUND ( {self.used_variable()} ) )"),
                 (5, lambda: f"FILTER ( {self._comparison()} )"),
             )
         return self._weighted(
@@ -368,10 +376,10 @@ class Writer:
 
     def _badly_designed(self) -> str:
         """An OPTIONAL in which something looks at a variable that only the outside binds, if anything does."""
-        middle, far = self.known(), self.known()
-        new = self.pick(*_NAMES) if self.odds(30) else self.made()
-        self.patterns -= 2
-        edge = f"{self.pick(new, new, middle)} {self.pick(*_VERBS)} {far}"
+        middle, far = self.used_variable(), self.used_variable()
+        new = self.pick(*_VARIABLES) if self.chance(30) else self.new_variable()
+        self.patterns_left -= 2
+        edge = f"{self.pick(new, new, middle)} {self.pick(*_PREDICATES)} {far}"
         condition = self.pick(f"BOUND ( {far} )", f"{far} != {new}", f"{far} = {middle}", f"{far} IN ( e:a , e:b )")
         inner = self._weighted(
             (40, lambda: f"OPTIONAL {{ {edge} }}"),
@@ -382,24 +390,24 @@ class Writer:
             (6, lambda: f"{{ SELECT {self.pick(new, far, middle)} {{ {edge} }} }}"),
             (6, lambda: f"{{ {edge} }} UNION {{ FILTER ( {condition} ) }}"),
             (6, lambda: f"{self.pick('FILTER EXISTS', 'FILTER NOT EXISTS')} {{ {edge} }}"),
-            (6, lambda: f"BIND ( {far} AS {self.made()} )"),
+            (6, lambda: f"BIND ( {far} AS {self.new_variable()} )"),
             (6, lambda: f"FILTER ( {condition} )"),
         )
-        first = f"{middle} {self.pick(*_VERBS)} {new}"
+        first = f"{middle} {self.pick(*_PREDICATES)} {new}"
         return f"{self.pick('OPTIONAL', 'OPTIONAL', 'FILTER EXISTS', 'FILTER NOT EXISTS')} {{ {first} {inner} }}"
 
-    def _bind0(self) -> str:
+    def _bind_simple(self) -> str:
         return self._bind(0)
 
     def _bind(self, depth: int) -> str:
         value = self._weighted(
-            (50, self.known),
+            (50, self.used_variable),
             (20, lambda: self.pick(*_CONSTANTS, *_VALUES)),
             (30 if depth > 0 else 1, lambda: f"( {self.expression(depth)} )"),
-            (3, lambda: f"STR ( {self.known()} )"),
+            (3, lambda: f"STR ( {self.used_variable()} )"),
         )
-        free = [name for name in _NAMES if name not in self.seen or self.odds(3)]
-        name = self.pick(*free) if free and self.odds(25) else self.made()
+        free = [name for name in _VARIABLES if name not in self.used_variables or self.chance(3)]
+        name = self.pick(*free) if free and self.chance(25) else self.new_variable()
         return f"BIND ( {value} AS {name} )"
 
     def _values(self) -> str:
@@ -408,7 +416,7 @@ class Writer:
                 (60, lambda: self.pick(*_CONSTANTS)), (25, lambda: self.pick(*_VALUES)), (15, lambda: "UNDEF")
             )
 
-        if self.odds(25):
+        if self.chance(25):
             pair = dict.fromkeys((self.variable(), self.variable()))
             rows = " ".join(f"( {' '.join(value() for _ in pair)} )" for _ in range(2))
             return f"VALUES ( {' '.join(pair)} ) {{ {rows} }}"
@@ -420,60 +428,60 @@ class Writer:
     # Queries
 
     def _projection(self) -> list[str]:
-        names = tuple(dict.fromkeys(name.replace("$", "?") for name in self.seen)) or _NAMES[:1]
+        names = tuple(dict.fromkeys(name.replace("$", "?") for name in self.used_variables)) or _VARIABLES[:1]
         return list(dict.fromkeys(self.pick(*names) for _ in range(int(self.pick("2", "1", "3")))))
 
     def select(self, depth: int, most: int = 4, clauses: str = "") -> tuple[str, bool]:
         """A SELECT, and whether it has a total order."""
         body = self.group(depth, most)
         where = self.pick("WHERE ", "WHERE ", "") + body
-        distinct = "DISTINCT " if self.odds(20) else ""
-        if self.odds(15):
-            return f"SELECT {distinct}{self._grouped(depth, clauses + where)}", False
-        if self.odds(5) and depth:
+        distinct = "DISTINCT " if self.chance(20) else ""
+        if self.chance(15):
+            return f"SELECT {distinct}{self._group_by_select(depth, clauses + where)}", False
+        if self.chance(5) and depth:
             shown = self._projection()
-            head = f"{' '.join(shown)} ( {self.expression(depth)} AS {self.made()} ) {clauses}"
+            head = f"{' '.join(shown)} ( {self.expression(depth)} AS {self.new_variable()} ) {clauses}"
             return f"SELECT {distinct}{head}{where}", False
-        if self.odds(45):
+        if self.chance(45):
             return f"SELECT {distinct}* {clauses}{where}", False
         shown = self._projection()
-        if self.odds(5):
+        if self.chance(5):
             return (
                 f"SELECT {distinct}{' '.join(shown)} {clauses}{where} ORDER BY DESC( {self.expression(depth)} )",
                 False,
             )
-        order = self._order(shown) if self.odds(12) else ""
+        order = self._order(shown) if self.chance(12) else ""
         return f"SELECT {distinct}{' '.join(shown)} {clauses}{where}{order}", bool(order)
 
     def _order(self, shown: list[str]) -> str:
         keys = " ".join(f"STR ( {name} ) STR ( DATATYPE ( {name} ) ) LANG ( {name} ) {name}" for name in shown)
-        return f" ORDER BY {keys}" + (f" LIMIT {self.pick('1', '2', '3')}" if self.odds(60) else "") + (
-            " OFFSET 1" if self.odds(20) else "")  # fmt: skip
+        return f" ORDER BY {keys}" + (f" LIMIT {self.pick('1', '2', '3')}" if self.chance(60) else "") + (
+            " OFFSET 1" if self.chance(20) else "")  # fmt: skip
 
-    def _grouped(self, depth: int, where: str) -> str:
+    def _group_by_select(self, depth: int, where: str) -> str:
         keys = self._projection()[: int(self.pick("1", "1", "2", "0"))]
-        counted = self.known()
+        counted = self.used_variable()
         sum_ = self.pick(
             "COUNT ( * )", f"COUNT ( {counted} )", f"COUNT ( DISTINCT {counted} )", f"SUM ( {counted} )",
             f"MIN ( STR ( {counted} ) )",
         )  # fmt: skip
-        text = f"{' '.join(keys)} ( {sum_} AS {self.made()} ) {where}"
+        text = f"{' '.join(keys)} ( {sum_} AS {self.new_variable()} ) {where}"
         if keys:
             text += f" GROUP BY {' '.join(keys)}"
-        if self.odds(35):
-            condition = f"COUNT ( * ) > {self.pick('0', '1')}" if self.odds(40) or not depth else self.exists(depth)
+        if self.chance(35):
+            condition = f"COUNT ( * ) > {self.pick('0', '1')}" if self.chance(40) or not depth else self.exists(depth)
             text += f" HAVING ( {condition} )"
         return text
 
     def query(self) -> tuple[str, bool]:
         """A text of tokens and whether it has a total order."""
         head = "PREFIX e: <http://e/> "
-        if self.odds(8):
+        if self.chance(8):
             head = "BASE <http://e/> PREFIX e: <> "
-        elif self.odds(8):
+        elif self.chance(8):
             head = f"PREFIX h: <http://h/#FILTER> {head}"
         clauses = ""
-        if self.odds(7):
+        if self.chance(7):
             clauses = self.pick("FROM e:g ", "FROM e:g FROM e:h ", "FROM NAMED e:g ", "FROM e:g FROM NAMED e:h ")
         form = self._choose(100)
         ordered = False
@@ -485,79 +493,95 @@ class Writer:
             body = self.group(2, 4)
             template = " . ".join(self._template() for _ in range(2))
             text = f"CONSTRUCT {{ {template} }} {clauses}WHERE {body}"
-        if self.odds(3):
-            text += f" VALUES {self.pick(*_NAMES)} {{ {self.pick(*_CONSTANTS)} UNDEF }}"
+        if self.chance(3):
+            text += f" VALUES {self.pick(*_VARIABLES)} {{ {self.pick(*_CONSTANTS)} UNDEF }}"
         return head + text, ordered
 
     def _template(self) -> str:
-        return f"{self.pick(*_CONSTANTS, '[]', '_:n') if self.odds(40) else self.known()} e:made {self.known()}"
+        subject = self.pick(*_CONSTANTS, "[]", "_:n") if self.chance(40) else self.used_variable()
+        return f"{subject} e:made {self.used_variable()}"
 
 
-def _of(options: Sequence[T], choose: Choose) -> T:
+def _choose_from(options: Sequence[T], choose: Choose) -> T:
     return options[choose(len(options))]
 
 
-def _data(choose: Choose, *, tight: bool) -> tuple[Quad, ...]:
-    basis = _TIGHT if tight else _BASIS
-    quads = dict.fromkeys(quad for _ in range((14 if tight else 26) + choose(20)) for quad in _of(basis, choose))
-    return (*quads, *(_LISTED if choose(2) else ()))
+def _random_data(choose: Choose, *, tight: bool) -> tuple[Quad, ...]:
+    basis = _DENSE_QUAD_CHOICES if tight else _QUAD_CHOICES
+    quads = dict.fromkeys(
+        quad for _ in range((14 if tight else 26) + choose(20)) for quad in _choose_from(basis, choose)
+    )
+    return (*quads, *(_LIST_QUADS if choose(2) else ()))
 
 
-def _told(choose: Choose) -> Counts | None:
+def _random_statistics(choose: Choose) -> DatasetStatistics | None:
     """Counts that are seldom true: they may not change rows."""
     if choose(2) == 0:
         return None
-    sizes = {name: _of((0, 1, 7, 1000, 10**6), choose) for name in (*(E + name for name in "pqr"), TYPE.value)}
-    properties = {name: PropertyCounts(size, size, size) for name, size in sizes.items()}
-    return Counts(None, None, None, None, properties, {E + "A": _of((1, 1000), choose), E + "B": 3}, {}, 0)
+    sizes = {name: _choose_from((0, 1, 7, 1000, 10**6), choose) for name in (*(E + name for name in "pqr"), TYPE.value)}
+    properties = {name: PropertyStatistics(size, size, size) for name, size in sizes.items()}
+    return DatasetStatistics(
+        None, None, None, None, properties, {E + "A": _choose_from((1, 1000), choose), E + "B": 3}, {}, 0
+    )
 
 
-def _query(choose: Choose, *, compact: bool) -> Query:
-    writer = Writer(choose, compact=compact)
+def _random_query(choose: Choose, *, compact: bool) -> RandomQuery:
+    writer = QueryGenerator(choose, compact=compact)
     text, ordered = writer.query()
     bindings = dict[str, Term]()
-    if "SELECT" in text and writer.odds(10):
-        names = (*_NAMES, *(name.replace("$", "?") for name in writer.seen))
+    if "SELECT" in text and writer.chance(10):
+        names = (*_VARIABLES, *(name.replace("$", "?") for name in writer.used_variables))
         shown = [name for name in names if name in text.partition("{")[0] or "* " in text.partition("{")[0]]
-        bindings[_of(shown or names, choose)[1:]] = _of((*_NODES[:4], *_LITERALS[:2]), choose)
-    limited = not ordered and "SELECT" in text and writer.odds(3)
+        bindings[_choose_from(shown or names, choose)[1:]] = _choose_from((*_NODES[:4], *_LITERALS[:2]), choose)
+    limited = not ordered and "SELECT" in text and writer.chance(3)
     if limited:
         text += " LIMIT 2"
-    elif writer.odds(4):
+    elif writer.chance(4):
         text = re.sub(r"(?<= )e:", writer.pick(":", "optional:", "FILTER:"), text)
-    elif writer.odds(4) and "d" not in bindings:
+    elif writer.chance(4) and "d" not in bindings:
         text = re.sub(r"(?<= )\?d\b", writer.pick("?filter", "?EXISTS", "?optional"), text)
-    return Query(spelt(text, _of(_SEPARATORS, choose), _of(_CASES, choose)), ordered, limited, bindings)
+    return RandomQuery(
+        format_tokens(text, _choose_from(_SEPARATORS, choose), _choose_from(_LETTER_CASES, choose)),
+        ordered,
+        limited,
+        bindings,
+    )
 
 
-def case_of(choose: Choose) -> Case:
+def generate_case(choose: Choose) -> QueryCase:
     compact = choose(2) == 0
-    data, *others = (_data(choose, tight=compact) for _ in range(WORLDS))
-    return Case(data, _query(choose, compact=compact), _of(VIEWS, choose), _told(choose), tuple(others))
+    data, *others = (_random_data(choose, tight=compact) for _ in range(DATASETS_PER_CASE))
+    return QueryCase(
+        data,
+        _random_query(choose, compact=compact),
+        _choose_from(GRAPH_SELECTIONS, choose),
+        _random_statistics(choose),
+        tuple(others),
+    )
 
 
 @st.composite
-def drawn(draw: st.DrawFn) -> Case:
-    return case_of(lambda limit: draw(_below(limit)))
+def query_cases(draw: st.DrawFn) -> QueryCase:
+    return generate_case(lambda limit: draw(_integers_below(limit)))
 
 
-cases = drawn()
+cases = query_cases()
 
 
-def sample(number: int, seed: int) -> Iterator[Case]:
+def sample_cases(number: int, seed: int) -> Iterator[QueryCase]:
     """So many cases, the same for the same seed."""
     choose = Random(seed).randrange  # noqa: S311 - nothing secret
-    return (case_of(choose) for _ in range(number))
+    return (generate_case(choose) for _ in range(number))
 
 
 # Answers
 
-MOST: Final = 3000
+MAX_COMPARED_ROWS: Final = 3000
 """Rows that are compared; what has more is left aside."""
 
 
 @dataclass(frozen=True)
-class Answer:
+class EngineAnswer:
     """What the engine says: the kind of answer or refusal, and its content in a form that compares."""
 
     kind: str
@@ -565,16 +589,16 @@ class Answer:
     rows: int = 0
 
 
-def store_of(data: Sequence[Quad]) -> ox.Store:
+def make_store(data: Sequence[Quad]) -> ox.Store:
     store = ox.Store()
     for quad in data:
         store.add(quad)
     return store
 
 
-def answer(store: ox.Store, text: str, case: Case) -> Answer:
+def ask_engine(store: ox.Store, text: str, case: QueryCase) -> EngineAnswer:
     """Ask the engine itself; blank nodes of the data keep their names, new ones lose them."""
-    view, bindings = case.view, {ox.Variable(name): term for name, term in case.query.bindings.items()}
+    view, bindings = case.graph_selection, {ox.Variable(name): term for name, term in case.query.bindings.items()}
     try:
         result = store.query(
             text,
@@ -585,110 +609,110 @@ def answer(store: ox.Store, text: str, case: Case) -> Answer:
             substitutions=bindings or None,
         )
         if isinstance(result, ox.QueryBoolean):
-            return Answer("boolean", bool(result), int(bool(result)))
+            return EngineAnswer("boolean", bool(result), int(bool(result)))
         if isinstance(result, ox.QueryTriples):
-            return _graph(result)
-        return _table(result, case.query)
+            return _graph_answer(result)
+        return _table_answer(result, case.query)
     except SyntaxError:
-        return Answer("syntax error")
+        return EngineAnswer("syntax error")
     except (ValueError, OSError, RuntimeError) as error:
-        return Answer("error", f"{type(error).__name__}: {error}")
+        return EngineAnswer("error", f"{type(error).__name__}: {error}")
 
 
-def _table(result: ox.QuerySolutions, query: Query) -> Answer:
+def _table_answer(result: ox.QuerySolutions, query: RandomQuery) -> EngineAnswer:
     names = tuple(variable.value for variable in result.variables)
-    rows = [tuple(map(_known, row)) for row in islice(result, MOST + 1)]
-    if len(rows) > MOST:
-        return Answer("large")
-    content = len(rows) if query.limited else rows if query.ordered else Counter(rows)
-    return Answer("table", (names, content), len(rows))
+    rows = [tuple(map(_comparable_term, row)) for row in islice(result, MAX_COMPARED_ROWS + 1)]
+    if len(rows) > MAX_COMPARED_ROWS:
+        return EngineAnswer("large")
+    content = len(rows) if query.is_limited else rows if query.is_ordered else Counter(rows)
+    return EngineAnswer("table", (names, content), len(rows))
 
 
-def _graph(result: ox.QueryTriples) -> Answer:
+def _graph_answer(result: ox.QueryTriples) -> EngineAnswer:
     """Triples; those of one new blank node belong together, and the templates here connect no two of them."""
-    triples, about = list(islice(result, MOST + 1)), defaultdict[str, set[object]](set)
-    if len(triples) > MOST:
-        return Answer("large")
+    triples, about = list(islice(result, MAX_COMPARED_ROWS + 1)), defaultdict[str, set[object]](set)
+    if len(triples) > MAX_COMPARED_ROWS:
+        return EngineAnswer("large")
     for triple in triples:
-        new = "" if _known(triple.subject) is triple.subject else str(triple.subject)
-        about[new].add(tuple(map(_known, triple)))
-    return Answer("graph", Counter(map(frozenset, about.values())), len(triples))
+        new = "" if _comparable_term(triple.subject) is triple.subject else str(triple.subject)
+        about[new].add(tuple(map(_comparable_term, triple)))
+    return EngineAnswer("graph", Counter(map(frozenset, about.values())), len(triples))
 
 
-def _known(term: object) -> object:
-    return "new" if isinstance(term, BlankNode) and term.value not in BLANKS else term
+def _comparable_term(term: object) -> object:
+    return "new" if isinstance(term, BlankNode) and term.value not in DATA_BLANK_NODES else term
 
 
 # Comparisons
 
 
 @dataclass(frozen=True)
-class Found:
+class Comparison:
     """What became of a case: whether it was planned, both answers (one if not planned), and whether they differ."""
 
-    case: Case
-    planned: str
-    original: Answer
-    other: Answer
+    case: QueryCase
+    planned_text: str
+    original: EngineAnswer
+    planned_answer: EngineAnswer
 
     @property
-    def changed(self) -> bool:
-        return self.planned != self.case.query.text
+    def is_planned(self) -> bool:
+        return self.planned_text != self.case.query.text
 
     @property
-    def differs(self) -> bool:
-        return self.original != self.other
+    def is_different(self) -> bool:
+        return self.original != self.planned_answer
 
     @property
-    def fruitful(self) -> bool:
+    def has_rows(self) -> bool:
         return self.original.rows > 0
 
     def __str__(self) -> str:
         query, lines = self.case.query, [f"{quad} ." for quad in self.case.data]
-        told = f"{self.case.view}, bindings {dict(query.bindings)}"
-        answers = f"original: {_shown(self.original)}\nplanned:  {_shown(self.other)}"
-        return "\n".join(["", *lines, told, "-- original", query.text, "-- planned", self.planned, answers])
+        told = f"{self.case.graph_selection}, bindings {dict(query.bindings)}"
+        answers = f"original: {_format_answer(self.original)}\nplanned:  {_format_answer(self.planned_answer)}"
+        return "\n".join(["", *lines, told, "-- original", query.text, "-- planned", self.planned_text, answers])
 
 
-def _shown(said: Answer) -> str:
+def _format_answer(said: EngineAnswer) -> str:
     return f"{said.kind}, {said.rows} rows: {str(said.content)[:1500]}"
 
 
-Planner = Callable[[str, Counts | None], str]
+Planner = Callable[[str, DatasetStatistics | None], str]
 
 
-def compared(case: Case, planner: Planner) -> Found:
+def compare(case: QueryCase, planner: Planner) -> Comparison:
     """Run a query as it is and as planned; what is told is the first difference, else how it is over the first data."""
     text = case.query.text
     planned = text if case.query.bindings else planner(text, case.counts)
     if planned == text:
-        original = answer(store_of(case.data), text, case)
-        return Found(case, text, original, original)
-    worlds = (replace(case, data=_apart(data), others=()) for data in (case.data, *case.others))
-    found = [_both(world, planned) for world in worlds]
-    return next((item for item in found if item.differs), found[0])
+        original = ask_engine(make_store(case.data), text, case)
+        return Comparison(case, text, original, original)
+    worlds = (replace(case, data=_one_graph_per_triple(data), other_data=()) for data in (case.data, *case.other_data))
+    found = [_compare_on(world, planned) for world in worlds]
+    return next((item for item in found if item.is_different), found[0])
 
 
-def _apart(data: tuple[Quad, ...]) -> tuple[Quad, ...]:
+def _one_graph_per_triple(data: tuple[Quad, ...]) -> tuple[Quad, ...]:
     """Each triple in one graph only: how often the engine counts what is in several hangs on its plan."""
     return tuple({quad.triple: quad for quad in data}.values())
 
 
-def _both(case: Case, planned: str) -> Found:
-    store = store_of(case.data)
-    return Found(case, planned, answer(store, case.query.text, case), answer(store, planned, case))
+def _compare_on(case: QueryCase, planned: str) -> Comparison:
+    store = make_store(case.data)
+    return Comparison(case, planned, ask_engine(store, case.query.text, case), ask_engine(store, planned, case))
 
 
-def smaller(found: Found, planner: Planner) -> Found:
+def shrink(found: Comparison, planner: Planner) -> Comparison:
     """The same difference with as few quads as possible, no counts and the simplest view."""
     case = found.case
-    for change in ({"counts": None}, {"view": View()}, {"view": View(union=False)}):
-        again = compared(replace(case, **change), planner)
-        if again.differs:
+    for change in ({"counts": None}, {"view": GraphSelection()}, {"view": GraphSelection(union=False)}):
+        again = compare(replace(case, **change), planner)
+        if again.is_different:
             found, case = again, again.case
             break
     for quad in case.data:
-        again = compared(replace(found.case, data=tuple(q for q in found.case.data if q != quad)), planner)
-        if again.differs:
+        again = compare(replace(found.case, data=tuple(q for q in found.case.data if q != quad)), planner)
+        if again.is_different:
             found = again
     return found

@@ -6,13 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kg.engine.planner.cardinality import Estimates, components
-from kg.engine.protocol import Counts, PropertyCounts
+from kg.engine.protocol import DatasetStatistics, PropertyStatistics
 from kg.sparql.syntax_tree import Names, Unit, union
 
 P = "http://e/"
-COUNTS = Counts(
+COUNTS = DatasetStatistics(
     100, None, None, None,
-    {P + "a": PropertyCounts(90, 30, 6), P + "b": PropertyCounts(90, 90, 3), P + "c": PropertyCounts(0, 0, 0)},
+    {
+        P + "a": PropertyStatistics(90, 30, 6),
+        P + "b": PropertyStatistics(90, 90, 3),
+        P + "c": PropertyStatistics(0, 0, 0),
+    },
     {}, {}, 0,
 )  # fmt: skip
 NAMES = "uvwxyz"
@@ -44,7 +48,7 @@ def ordered(estimates: Estimates, units: Sequence[Unit], names: Names) -> list[U
 
 
 @given(units, names, st.sampled_from([COUNTS, None]))
-def test_the_fewest_matches_are_first(units: list[Unit], names: Names, counts: Counts | None) -> None:
+def test_the_fewest_matches_are_first(units: list[Unit], names: Names, counts: DatasetStatistics | None) -> None:
     estimates = Estimates(counts)
     order, expected = estimates.order(units, names), ordered(estimates, units, names)
     assert list(map(id, order.units)) == list(map(id, expected))

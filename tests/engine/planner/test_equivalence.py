@@ -17,45 +17,54 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kg.engine.planner.rewrite import Plans, plan
-from kg.engine.protocol import Counts
+from kg.engine.protocol import DatasetStatistics
 from kg.rdf.namespaces import ID
 from kg.sparql import tokens
-from tests.engine.planner.generated_queries import Case, Found, Planner, Query, cases, compared, sample, smaller
+from tests.engine.planner.generated_queries import (
+    Comparison,
+    Planner,
+    QueryCase,
+    RandomQuery,
+    cases,
+    compare,
+    sample_cases,
+    shrink,
+)
 
 NUMBER = 4000
 """Queries of the fixed sample, which takes seconds."""
 
 
-def planned(text: str, counts: Counts | None) -> str:
+def planned(text: str, counts: DatasetStatistics | None) -> str:
     return plan(text, counts).text
 
 
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(cases)
-def test_the_same_rows(case: Case) -> None:
-    found = compared(case, planned)
-    assert not found.differs, found
+def test_the_same_rows(case: QueryCase) -> None:
+    found = compare(case, planned)
+    assert not found.is_different, found
 
 
 class Tally:
     """What became of many queries, and those that differ."""
 
-    def __init__(self, cases: Iterable[Case], planner: Planner = planned) -> None:
-        self.counts, self.differing = Counter[str](), list[Found]()
+    def __init__(self, cases: Iterable[QueryCase], planner: Planner = planned) -> None:
+        self.counts, self.differing = Counter[str](), list[Comparison]()
         for case in cases:
-            found = compared(case, planner)
+            found = compare(case, planner)
             self.counts += Counter(self._names(found))
-            if found.differs:
-                self.differing.append(smaller(found, planner))
+            if found.is_different:
+                self.differing.append(shrink(found, planner))
 
     @staticmethod
-    def _names(found: Found) -> list[str]:
-        names = ["all", found.original.kind] + ["with rows"] * found.fruitful
-        if found.changed:
-            names += ["planned", f"planned: {found.original.kind}"] + ["planned with rows"] * found.fruitful
-        return names + ["different"] * found.differs
+    def _names(found: Comparison) -> list[str]:
+        names = ["all", found.original.kind] + ["with rows"] * found.has_rows
+        if found.is_planned:
+            names += ["planned", f"planned: {found.original.kind}"] + ["planned with rows"] * found.has_rows
+        return names + ["different"] * found.is_different
 
-    def smallest(self) -> Found | None:
+    def smallest(self) -> Comparison | None:
         return min(
             self.differing, key=lambda found: len(found.case.query.text) + 40 * len(found.case.data), default=None
         )
@@ -63,7 +72,7 @@ class Tally:
 
 @cache
 def tally() -> Tally:
-    return Tally(sample(NUMBER, 0))
+    return Tally(sample_cases(NUMBER, 0))
 
 
 def test_the_same_rows_for_a_fixed_sample() -> None:
@@ -81,7 +90,7 @@ def test_the_sample_says_something() -> None:
 def test_queries_that_share_a_plan_are_planned_as_if_alone() -> None:
     """Which of the project's own things are named makes no difference."""
     plans, shared = Plans(), 0
-    for case in sample(NUMBER, 5):
+    for case in sample_cases(NUMBER, 5):
         text = re.sub(r"(?<![\w:])e:([abcgh])\b", rf"<{ID}thing/\1>", case.query.text)
         found = plans.of(text, case.counts).text
         assert found == planned(text, case.counts)
@@ -110,7 +119,7 @@ def after_optionals(text: str) -> Iterable[tuple[list[tokens.Token], int, int]]:
             yield stream, index, closing(stream, index + 1)
 
 
-def every_optional_lateral(text: str, _: Counts | None) -> str:
+def every_optional_lateral(text: str, _: DatasetStatistics | None) -> str:
     opened, closed = set[int](), set[int]()
     for stream, index, end in after_optionals(text):
         opened.add(stream[index].start)
@@ -118,7 +127,7 @@ def every_optional_lateral(text: str, _: Counts | None) -> str:
     return "".join("LATERAL { " * (at in opened) + sign + " } " * (at in closed) for at, sign in enumerate(text))
 
 
-def filter_into_optional(text: str, _: Counts | None) -> str:
+def filter_into_optional(text: str, _: DatasetStatistics | None) -> str:
     for stream, _index, end in after_optionals(text):
         following = stream[end + 1 : end + 3]
         if len(following) == 2 and following[0].is_word("FILTER") and following[1].text == "(":
@@ -127,7 +136,7 @@ def filter_into_optional(text: str, _: Counts | None) -> str:
     return text
 
 
-def triples_before_optional(text: str, _: Counts | None) -> str:
+def triples_before_optional(text: str, _: DatasetStatistics | None) -> str:
     for stream, index, end in after_optionals(text):
         first = end + 1 + (stream[end + 1].text == ".")
         stop = next(place for place in range(first, len(stream)) if _ends_triples(stream[place]))
@@ -142,7 +151,7 @@ def _ends_triples(token: tokens.Token) -> bool:
     return token.text in "{}." or (token.kind == "word" and len(token.text) > 1)
 
 
-def groups_opened(text: str, _: Counts | None) -> str:
+def groups_opened(text: str, _: DatasetStatistics | None) -> str:
     stream, gone = list(tokens.tokens(text)), set[int]()
     for index, token in enumerate(stream[:-1]):
         if token.text == "{" and index and stream[index - 1].text in "{}." and not stream[index + 1].is_word("SELECT"):
@@ -179,8 +188,10 @@ MISTAKES: dict[str, Planner] = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_noticed(mistake: str) -> None:
     planner = MISTAKES[mistake]
-    found = (compared(case, planner) for case in sample(NUMBER, 0))
-    assert any(item.differs and (item.other.kind != "syntax error" or "comments" in mistake) for item in found)
+    found = (compare(case, planner) for case in sample_cases(NUMBER, 0))
+    assert any(
+        item.is_different and (item.planned_answer.kind != "syntax error" or "comments" in mistake) for item in found
+    )
 
 
 # Hostile texts
@@ -204,11 +215,11 @@ def timed(text: str) -> str:
 
 def assert_alike(text: str) -> None:
     """Planned or not, a small text has the same answer or is refused in the same way."""
-    found = compared(Case(ODD_DATA, Query(text)), lambda text, _: timed(text))
-    assert not found.differs, found
+    found = compare(QueryCase(ODD_DATA, RandomQuery(text)), lambda text, _: timed(text))
+    assert not found.is_different, found
 
 
-ODD_DATA = next(sample(1, 7)).data[:8]
+ODD_DATA = next(sample_cases(1, 7)).data[:8]
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
@@ -236,7 +247,7 @@ def mutated(text: str, random: Random) -> str:
 
 def test_mutated_queries() -> None:
     random = Random(1)  # noqa: S311 - nothing secret
-    for case in sample(NUMBER // 2, 1):
+    for case in sample_cases(NUMBER // 2, 1):
         text = mutated(case.query.text, random)
         for _ in range(random.randrange(3)):
             text = mutated(text, random)
@@ -297,7 +308,7 @@ def test_it_grows_in_proportion() -> None:
 
 def main(number: int, seed: int = 1) -> int:
     started = time.perf_counter()
-    tally = Tally(sample(number, seed))
+    tally = Tally(sample_cases(number, seed))
     lines = [f"{count:8} {name}" for name, count in sorted(tally.counts.items())]
     found = sorted(tally.differing, key=lambda found: len(found.case.query.text))[:5]
     sys.stdout.write("\n".join([*lines, f"{time.perf_counter() - started:8.1f} seconds", *map(str, found), ""]))

@@ -12,7 +12,7 @@ from kg.engine.counting import count
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.planner import rewrite as module
 from kg.engine.planner.rewrite import KEPT, KEPT_LONG, Plan, Plans, plan
-from kg.engine.protocol import Counts, PropertyCounts, Row
+from kg.engine.protocol import DatasetStatistics, PropertyStatistics, Row
 from kg.errors import QuerySyntaxError
 from kg.rdf.formats import TRIG
 from kg.rdf.io import NamedNode, Quad, parse
@@ -22,28 +22,30 @@ from kg.sparql.tokens import tokens
 
 E = "http://e.org/"
 PREFIX = f"PREFIX : <{E}> "
-COUNTS = Counts(
+COUNTS = DatasetStatistics(
     100_000, None, None, None,
     {
-        f"{E}about": PropertyCounts(40_000, 40_000, 4_000),
-        f"{E}year": PropertyCounts(40_000, 40_000, 8),
-        f"{E}value": PropertyCounts(40_000, 40_000, 30_000),
-        f"{E}kind": PropertyCounts(4_000, 4_000, 4),
-        f"{E}member": PropertyCounts(8_000, 400, 8_000),
-        f"{E}rare": PropertyCounts(10, 10, 10),
+        f"{E}about": PropertyStatistics(40_000, 40_000, 4_000),
+        f"{E}year": PropertyStatistics(40_000, 40_000, 8),
+        f"{E}value": PropertyStatistics(40_000, 40_000, 30_000),
+        f"{E}kind": PropertyStatistics(4_000, 4_000, 4),
+        f"{E}member": PropertyStatistics(8_000, 400, 8_000),
+        f"{E}rare": PropertyStatistics(10, 10, 10),
     },
     {}, {}, 0,
 )  # fmt: skip
 
 
-def planned(pattern: str, counts: Counts | None = COUNTS, head: str = "SELECT *", tail: str = "") -> str | None:
+def planned(
+    pattern: str, counts: DatasetStatistics | None = COUNTS, head: str = "SELECT *", tail: str = ""
+) -> str | None:
     """The pattern as it is planned, without what stands around it; None if nothing changes."""
     text = f"{PREFIX}{head} {pattern}{tail}"
     found = plan(text, counts).text
     return None if found == text else found.removeprefix(f"{PREFIX}{head} ").removesuffix(tail)
 
 
-def reasons(pattern: str, counts: Counts | None = COUNTS) -> str:
+def reasons(pattern: str, counts: DatasetStatistics | None = COUNTS) -> str:
     return " / ".join(change.words for change in plan(f"{PREFIX}SELECT * {pattern}", counts).changes)
 
 
@@ -342,10 +344,12 @@ def test_a_prefix_of_the_projects_own_keeps_its_meaning(declared: str) -> None:
         f"{declared} SELECT * {{ ?x ?p ?y FILTER (?y IN (id:z1, <{ID}z1>)) FILTER EXISTS {{ ?y ?z 'z<{ID}z'q>' }} }}",
     ):
         assert Plans().of(text, COUNTS).text == plan(text, COUNTS).text
-    counts = Counts(9_000, None, None, None, {"http://e/p": PropertyCounts(9_000, 9_000, 9_000)}, {}, {}, 9_000)
+    counts = DatasetStatistics(
+        9_000, None, None, None, {"http://e/p": PropertyStatistics(9_000, 9_000, 9_000)}, {}, {}, 9_000
+    )
     things = [NamedNode(f"{ID}{name}") for name in ("x", "z1")]
     quad = Quad(things[0], NamedNode("http://e/p"), things[1], NamedNode("http://e/g"))
-    engine = EmbeddedEngine([quad], counts=counts)
+    engine = EmbeddedEngine([quad], statistics=counts)
     assert len(engine.select(f"{declared} SELECT ?x {{ ?x <http://e/p> ?y FILTER (?y IN (id:z1, id:z2)) }}")) == 1
 
 
@@ -465,7 +469,7 @@ def test_an_iri_that_cannot_be_resolved_is_told_as_without_planning() -> None:
     text = "BASE <http://e/> SELECT * { ?z ?p <http://[> OPTIONAL { ?z ?q ?v } }"
     assert plan(text, None).text == text
     with pytest.raises(QuerySyntaxError) as planned:
-        EmbeddedEngine(counts=count(EmbeddedEngine())).select(text)
+        EmbeddedEngine(statistics=count(EmbeddedEngine())).select(text)
     with pytest.raises(QuerySyntaxError) as unplanned:
         EmbeddedEngine(planning=False).select(text)
     assert str(planned.value) == str(unplanned.value)

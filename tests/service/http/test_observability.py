@@ -267,7 +267,7 @@ def test_a_failure_of_the_app_itself_is_counted() -> None:
         raise RuntimeError("broken")
 
     metrics = observability.Metrics(EmbeddedEngine, dict)
-    observer = observability.Observer(broken, metrics, None)
+    observer = observability.ObservabilityMiddleware(broken, metrics, None)
     with pytest.raises(RuntimeError, match="broken"):
         observer({"REQUEST_METHOD": "GET"}, lambda *_: lambda _: None)
     found = samples(metrics.text().decode())

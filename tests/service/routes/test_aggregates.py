@@ -4,8 +4,8 @@ from pathlib import Path
 
 import requests
 
-from kg.changes.credentials import Credentials
-from tests.service.running_service import Served, serving
+from kg.changes.credentials import CredentialStore
+from tests.service.running_service import RunningService, run_service
 
 E = "https://example.org/"
 NUMBER = 2600
@@ -19,21 +19,21 @@ def test_groups_stay_the_same_until_the_data_change(tmp_path: Path) -> None:
     figures = "".join(f"<{E}f{i}> <{E}about> <{E}z{i % 4}> ; <{E}value> {i} .\n" for i in range(NUMBER))
     (tmp_path / "data").mkdir()
     session = requests.Session()
-    token = Credentials(tmp_path / "data").create("writer")
+    token = CredentialStore(tmp_path / "data").create("writer")
     session.headers.update({"Authorization": f"Bearer {token}", "Content-Type": "text/turtle"})
     graph = f"/data?graph={E}graph"
 
-    def sums(served: Served, number: int, limits: str = "") -> list[str]:
+    def sums(served: RunningService, number: int, limits: str = "") -> list[str]:
         sent = {"query": f"# {number}{SUMS}{limits}"}
         answer = requests.post(f"{served.url}/sparql", sent, headers={"Accept": "text/csv"}, timeout=30)
         assert answer.status_code == 200, answer.text
         return answer.text.splitlines()[1:]
 
-    with session, serving(tmp_path) as served:
+    with session, run_service(tmp_path) as served:
         assert session.put(served.url + graph, figures, timeout=120).status_code == 201
         by_engine = sums(served, 0)
     assert by_engine == [f"{E}z{z},{NUMBER // 4},{sum(range(z, NUMBER, 4))}" for z in range(4)]
-    with session, serving(tmp_path) as served:
+    with session, run_service(tmp_path) as served:
         assert all(sums(served, number) == by_engine for number in range(12))
         assert [sums(served, 20 + at, f" LIMIT 1 OFFSET {at}") for at in range(4)] == [[row] for row in by_engine]
         assert session.post(served.url + graph, f"<{E}f0> <{E}value> 0.25 .", timeout=120).status_code in {200, 204}

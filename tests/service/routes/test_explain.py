@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from kg.changes.credentials import Credentials
+from kg.changes.credentials import CredentialStore
 
 Problem = Callable[[requests.Response, int, str], dict[str, object]]
 
@@ -43,7 +43,7 @@ def unplanned(serve: Callable[..., Iterator[str]], folder_of_unplanned: Path) ->
 def holder(folder: Path) -> Iterator[requests.Session]:
     """Whoever has a token, and be it for one graph only."""
     with requests.Session() as session:
-        token = Credentials(folder / "data").create("holder", graphs=("https://w3id.org/hpez/graph/example",))
+        token = CredentialStore(folder / "data").create("holder", graphs=("https://w3id.org/hpez/graph/example",))
         session.headers["Authorization"] = f"Bearer {token}"
         yield session
 
@@ -121,7 +121,7 @@ def test_with_planning_switched_off(unplanned: str, folder_of_unplanned: Path, p
     with requests.Session() as session:
         found = problem(explain(session, unplanned, QUERY), 403, "forbidden")
         assert "hpkg token create" in str(found["detail"])
-        session.headers["Authorization"] = f"Bearer {Credentials(folder_of_unplanned / 'data').create('holder')}"
+        session.headers["Authorization"] = f"Bearer {CredentialStore(folder_of_unplanned / 'data').create('holder')}"
         told = explain(session, unplanned, QUERY).json()
         problem(explain(session, unplanned, "ASK { ?s ?p }"), 400, "query-syntax")
     assert told["planned"] == QUERY

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from kg.changes import data_folder
-from kg.changes.data_folder import Build
+from kg.changes.data_folder import BuiltGraph
 from kg.rdf.namespaces import ID
 from kg.views.observations import observations
 from service import create_app
@@ -39,7 +39,9 @@ def links(page: Any) -> set[str]:  # noqa: ANN401 - the fixture's class
 
 
 @pytest.mark.parametrize("language", ["en", "vi"])
-def test_the_page_shows_every_figure_with_its_claim(server: str, page: ReadPage, built: Build, language: str) -> None:
+def test_the_page_shows_every_figure_with_its_claim(
+    server: str, page: ReadPage, built: BuiltGraph, language: str
+) -> None:
     shown = page(get(server, language=language))
     assert shown.language == language
     expected = {item.claim.replace(ID, "/doc/") for item in observations(built.engine, {})}
@@ -110,7 +112,7 @@ def test_hostile_values_are_words(server: str) -> None:
     assert get(server, about="https://example.org/" + "x" * 5000).status_code == 200
 
 
-def test_csv_has_the_values_of_the_graph(server: str, built: Build) -> None:
+def test_csv_has_the_values_of_the_graph(server: str, built: BuiltGraph) -> None:
     answer = get(server, "text/csv")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="figures.csv"'
     assert answer.content.count(b"\r\n") == answer.content.count(b"\n") == len(rows(answer)) + 1
@@ -167,7 +169,7 @@ def test_unchanged_figures_are_not_sent_again(server: str, accept: str) -> None:
     assert get(server, accept, language="vi").headers["ETag"] != first.headers["ETag"] or accept != "text/html"
 
 
-def test_pages(built: Build, monkeypatch: pytest.MonkeyPatch, app_of: Callable[[], Any]) -> None:
+def test_pages(built: BuiltGraph, monkeypatch: pytest.MonkeyPatch, app_of: Callable[[], Any]) -> None:
     monkeypatch.setattr("service.routes.figures.PAGE_SIZE", 10)
     client = app_of().test_client()
     found: list[str] = []
@@ -190,7 +192,7 @@ def test_more_choices_than_a_list_holds_can_be_typed(
 
 
 @pytest.mark.parametrize(("language", "title"), [("en", "2024 in figures"), ("vi", "Con số năm 2024")])
-def test_charts_for_the_start_page(built: Build, app_of: Callable[[], Any], language: str, title: str) -> None:
+def test_charts_for_the_start_page(built: BuiltGraph, app_of: Callable[[], Any], language: str, title: str) -> None:
     with app_of().test_request_context(f"/?lang={language}"):
         found = charts_of_2024(built.engine, language)
     assert found[0].title.startswith(title)
@@ -209,7 +211,7 @@ def test_names_fall_back_visibly() -> None:
 
 
 @pytest.fixture(scope="module")
-def app_of(built: Build, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Any]:
+def app_of(built: BuiltGraph, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Any]:
     folder = tmp_path_factory.mktemp("figures")
     data_folder.save(built, folder)
     return lambda: create_app(Settings(data=folder))

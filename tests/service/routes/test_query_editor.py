@@ -14,7 +14,7 @@ from flask import Flask
 
 import service
 from kg.changes import data_folder
-from kg.changes.data_folder import Build
+from kg.changes.data_folder import BuiltGraph
 from kg.rdf.namespaces import HPEZ, PREFIXES
 from kg.views.example_queries import example, examples
 from service import create_app
@@ -136,7 +136,7 @@ def test_terms_are_served_for_completion(server: str) -> None:
 
 
 @pytest.fixture
-def app(built: Build, tmp_path: Path) -> Flask:
+def app(built: BuiltGraph, tmp_path: Path) -> Flask:
     data_folder.save(built, tmp_path)
     return create_app(Settings(data=tmp_path))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from kg.changes.credentials import Credentials
+from kg.changes.credentials import CredentialStore
 
 TURTLE, TRIG, NQUADS, UPDATE = "text/turtle", "application/trig", "application/n-quads", "application/sparql-update"
 EXAMPLE = "https://w3id.org/hpez/graph/source/example"
@@ -44,7 +44,7 @@ class Home:
 def home(serve: Callable[..., Iterator[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     folder = tmp_path_factory.mktemp("bad")
     with requests.Session() as session:
-        session.headers["Authorization"] = f"Bearer {Credentials(folder / 'data').create('writer')}"
+        session.headers["Authorization"] = f"Bearer {CredentialStore(folder / 'data').create('writer')}"
         for url in serve(folder):
             yield Home(url, folder / "data", session)
 
@@ -152,7 +152,7 @@ def test_evidence_beyond_the_text_of_its_source(home: Home) -> None:
 
 
 def test_a_graph_beyond_the_scope_of_a_token(unchanged: Home, problem: Problem) -> None:
-    token = Credentials(unchanged.data).create("narrow", "write", ("urn:graph:own",))
+    token = CredentialStore(unchanged.data).create("narrow", "write", ("urn:graph:own",))
     for path, data, media_type in (
         ("/facts?graph=urn:graph:other", "<urn:a> <urn:b> 1 .", TURTLE),
         ("/facts", "<urn:a> <urn:b> <urn:c> <urn:graph:own> .\n<urn:a> <urn:b> <urn:c> <urn:graph:other> .", NQUADS),

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from kg.changes.credentials import Credentials
+from kg.changes.credentials import CredentialStore
 
 ReadPage = Callable[[requests.Response], Any]
 Problem = Callable[[requests.Response, int, str], dict[str, object]]
@@ -42,7 +42,7 @@ def home(serve: Callable[..., Iterator[str]], folder: Path) -> Iterator[str]:
 
 
 def add(home: str, folder: Path, name: str, iri: str) -> None:
-    token = Credentials(folder / "data").create(f"writer-{time.time_ns()}")
+    token = CredentialStore(folder / "data").create(f"writer-{time.time_ns()}")
     headers = {"Content-Type": "text/turtle", "Authorization": f"Bearer {token}"}
     data = PLACE.format(iri=iri, name=name).encode()
     answer = requests.post(f"{home}/facts", data=data, headers=headers, timeout=30)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from kg.changes.credentials import Credentials
+from kg.changes.credentials import CredentialStore
 
 PLACE = """@prefix schema: <https://schema.org/> .
 @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
@@ -31,7 +31,7 @@ def home(serve: Callable[..., Iterator[str]], folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def token(home: str, folder: Path) -> str:  # noqa: ARG001 - the service makes the folder
-    return Credentials(folder / "data").create("reader")
+    return CredentialStore(folder / "data").create("reader")
 
 
 def place(name: str, more: str = "") -> str:

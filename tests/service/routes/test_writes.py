@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from kg.changes.credentials import Credentials
+from kg.changes.credentials import CredentialStore
 from kg.changes.journal import Journal
 
 TURTLE = {"Content-Type": "text/turtle"}
@@ -39,7 +39,7 @@ def home(serve: Callable[..., Iterator[str]], folder: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def writer(folder: Path) -> Iterator[requests.Session]:
     with requests.Session() as session:
-        session.headers["Authorization"] = f"Bearer {Credentials(folder / 'data').create('writer')}"
+        session.headers["Authorization"] = f"Bearer {CredentialStore(folder / 'data').create('writer')}"
         yield session
 
 
@@ -217,12 +217,12 @@ def test_who_may_write(home: str, folder: Path, problem: Problem) -> None:
     nobody = requests.post(f"{home}/facts", data="<urn:a> <urn:b> 1 .", headers=TURTLE, timeout=30)
     problem(nobody, 401, "unauthorized")
     assert nobody.headers["WWW-Authenticate"].lower().startswith("bearer")
-    text = Credentials(folder / "data").create("narrow", graphs=[NEW])
+    text = CredentialStore(folder / "data").create("narrow", graphs=[NEW])
     with requests.Session() as narrow:
         narrow.headers["Authorization"] = f"Bearer {text}"
         problem(add(narrow, home, "<urn:a> <urn:b> 1 ."), 403, "scope")
         assert add(narrow, home, "<urn:a> <urn:b> 1 .", f"?graph={NEW}").status_code == 201
-        Credentials(folder / "data").revoke("narrow")
+        CredentialStore(folder / "data").revoke("narrow")
         problem(add(narrow, home, "<urn:a> <urn:b> 2 .", f"?graph={NEW}"), 401, "unauthorized")
     assert text not in (folder / "data" / "tokens.json").read_text()
 
@@ -231,7 +231,7 @@ def test_only_an_admin_undoes_what_others_did(
     home: str, folder: Path, writer: requests.Session, problem: Problem
 ) -> None:
     foreign = add(writer, home, "<urn:undo> <urn:b> 1 .", f"?graph={NEW}").headers["Location"]
-    credentials = Credentials(folder / "data")
+    credentials = CredentialStore(folder / "data")
     with requests.Session() as other, requests.Session() as admin:
         other.headers["Authorization"] = f"Bearer {credentials.create('other')}"
         admin.headers["Authorization"] = f"Bearer {credentials.create('chief', 'admin')}"
@@ -267,7 +267,7 @@ def test_only_an_admin_reads_what_is_noted_about_tokens(home: str, folder: Path,
         assert answer.json()["events"][-1]["text"] == "token 'auditor' was created, scope admin"
         listed = hpkg("log", "--audit", "--endpoint", home, "--token", created.stdout.strip()).stdout
         assert listed == hpkg("log", "--audit", "--data", str(folder / "data")).stdout
-        session.headers["Authorization"] = f"Bearer {Credentials(folder / 'data').create('curious')}"
+        session.headers["Authorization"] = f"Bearer {CredentialStore(folder / 'data').create('curious')}"
         problem(session.get(f"{home}/audit", timeout=30), 403, "scope")
     nobody = requests.get(f"{home}/audit", timeout=30)
     problem(nobody, 401, "unauthorized")
