@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from kg import resources
 from kg.changes import data_folder
-from kg.engine.counting import count, counts_to_json
+from kg.engine.counting import compute_statistics, statistics_to_json
 from kg.rdf.io import canonical_nquads
 from kg.rdf.namespaces import DCTERMS, GRAPH, HPEZ, ID, OA, PROV, RDF, RDFS, SCHEMA, SKOS, XSD
 
@@ -100,7 +100,7 @@ def write_folder(folder: Path, triples: int) -> Dataset:
                 break
     _write_manifest(folder, digest.hexdigest())
     if written < _MOST_COUNTED:
-        counts = counts_to_json(count(data_folder.open_or_build(folder)))
+        counts = statistics_to_json(compute_statistics(data_folder.open_or_build(folder)))
         _write_manifest(folder, digest.hexdigest(), counts)
     return Dataset(folder, written, blocks - _PREAMBLE)
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import NamedNode, Quad, in_graph, parse
+from kg.rdf.io import NamedNode, Quad, parse, place_in_graph
 from kg.rdf.namespaces import graph_iri
 
 
@@ -25,50 +25,50 @@ class TextFile:
         return self.name.rpartition("/")[2].rpartition(".")[0]
 
 
-def _read(folder: Traversable, suffix: str, under: str = "") -> tuple[TextFile, ...]:
+def _read_folder(folder: Traversable, suffix: str, under: str = "") -> tuple[TextFile, ...]:
     found = sorted((item.name, item) for item in folder.iterdir() if item.name.endswith(suffix))
     return tuple(TextFile(under + name, item.read_text(encoding="utf-8")) for name, item in found)
 
 
 @cache
-def ontology() -> tuple[TextFile, ...]:
+def ontology_files() -> tuple[TextFile, ...]:
     """The ontology and, one file each, the SKOS vocabularies."""
-    return _read(files("ontology"), ".ttl")
+    return _read_folder(files("ontology"), ".ttl")
 
 
 @cache
-def shapes() -> tuple[TextFile, ...]:
+def shape_files() -> tuple[TextFile, ...]:
     """The SHACL shapes, one file per concern."""
-    return _read(files("shapes"), ".ttl")
+    return _read_folder(files("shapes"), ".ttl")
 
 
 @cache
-def data() -> tuple[TextFile, ...]:
+def data_files() -> tuple[TextFile, ...]:
     """The curated facts: entities, sources and issues."""
     folder = files("kg") / "data"
     return (
-        *_read(folder, ".ttl"),
-        *_read(folder / "sources", ".ttl", "sources/"),
-        *_read(folder / "issues", ".ttl", "issues/"),
+        *_read_folder(folder, ".ttl"),
+        *_read_folder(folder / "sources", ".ttl", "sources/"),
+        *_read_folder(folder / "issues", ".ttl", "issues/"),
     )
 
 
 @cache
-def rules() -> tuple[TextFile, ...]:
+def rule_files() -> tuple[TextFile, ...]:
     """The CONSTRUCT rules; the part of a name before the first hyphen is the graph that a rule fills."""
-    return _read(files("kg") / "rules", ".rq")
+    return _read_folder(files("kg") / "rules", ".rq")
 
 
 @cache
-def queries() -> tuple[TextFile, ...]:
+def query_files() -> tuple[TextFile, ...]:
     """The stored questions: SELECT queries that name their titles in comments at the head."""
-    return _read(files("kg") / "queries", ".rq")
+    return _read_folder(files("kg") / "queries", ".rq")
 
 
-def _graph_of(file: TextFile) -> NamedNode:
-    if file in shapes():
+def _graph_of_file(file: TextFile) -> NamedNode:
+    if file in shape_files():
         return NamedNode(graph_iri("shapes"))
-    if file in ontology():
+    if file in ontology_files():
         return NamedNode(graph_iri("ontology" if file.stem == "ontology" else "vocabulary"))
     if file.name.startswith("sources/"):
         return NamedNode(graph_iri(f"source/{file.stem}"))
@@ -79,15 +79,15 @@ def _graph_of(file: TextFile) -> NamedNode:
 
 def curated_quads() -> list[Quad]:
     """Every packaged statement, in the named graph where it belongs."""
-    texts = (*ontology(), *shapes(), *data())
-    return [quad for file in texts for quad in in_graph(parse(file.text.encode(), TURTLE), _graph_of(file))]
+    texts = (*ontology_files(), *shape_files(), *data_files())
+    return [quad for file in texts for quad in place_in_graph(parse(file.text.encode(), TURTLE), _graph_of_file(file))]
 
 
 @cache
 def fingerprint() -> str:
     """A SHA-256 over all packaged texts and the version: a built dataset with another one is stale."""
     digest = hashlib.sha256(project_version().encode())
-    for file in (*ontology(), *shapes(), *data(), *rules()):
+    for file in (*ontology_files(), *shape_files(), *data_files(), *rule_files()):
         digest.update(f"\0{file.name}\0{file.text}".encode())
     return digest.hexdigest()
 

@@ -11,11 +11,11 @@ from kg.changes.credentials import CredentialStore, Throttle
 from kg.changes.data_folder import open_or_build, read_project_shapes, replay
 from kg.changes.journal import Journal
 from kg.engine.protocol import Engine
-from kg.sources.evidence import Texts
+from kg.sources.evidence import SourceTexts
 from kg.validation.incremental import IncrementalValidator
 from kg.views import name_index
-from kg.views.dataset_description import Census
-from kg.views.search import Names
+from kg.views.dataset_description import StatisticsCache
+from kg.views.search import NameSearch
 from kg.workers.main import PoolFactValidator, PoolProposer
 from kg.workers.pool_engine import PoolEngine
 from service.settings import Settings
@@ -36,13 +36,17 @@ class GraphState:
     """The graph that an app serves, shared by its threads; what few requests need is made by the first of them."""
 
     def __init__(
-        self, engine: Engine, settings: Settings, names: Names, make: Callable[[], tuple[FactValidator, CommitPipeline]]
+        self,
+        engine: Engine,
+        settings: Settings,
+        names: NameSearch,
+        make: Callable[[], tuple[FactValidator, CommitPipeline]],
     ) -> None:
         self.engine = engine
         self.settings = settings
         self.name_search = names
-        self.statistics = Census(engine)
-        self.source_texts = Texts(settings.source_texts)
+        self.statistics = StatisticsCache(engine)
+        self.source_texts = SourceTexts(settings.source_texts)
         self.credentials = CredentialStore(settings.data)
         self.throttle = Throttle(path=settings.dispatcher_folder and settings.dispatcher_folder / FAILURES_FILE)
         self._make_write_path = make
@@ -85,7 +89,7 @@ def _pool_state(settings: Settings) -> GraphState:
             proposer, Journal(settings.data), engine.catch_up
         )
 
-    return GraphState(engine, settings, Names(settings.data), made)
+    return GraphState(engine, settings, NameSearch(settings.data), made)
 
 
 def _in_process_state(settings: Settings) -> GraphState:
@@ -99,7 +103,7 @@ def _in_process_state(settings: Settings) -> GraphState:
             proposer, journal, lambda: replay(engine, journal)
         )
 
-    names = Names(settings.data, lambda: name_index.ensure(engine, settings.data))
+    names = NameSearch(settings.data, lambda: name_index.ensure_index(engine, settings.data))
     return GraphState(engine, settings, names, made)
 
 

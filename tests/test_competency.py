@@ -6,7 +6,7 @@ import pytest
 
 from kg.changes.data_folder import BuiltGraph
 from kg.engine.protocol import QueryRequest
-from kg.engine.query import answer
+from kg.engine.query import evaluate_query
 from kg.rdf.formats import TSV
 from kg.rdf.namespaces import SPARQL_PREFIXES
 
@@ -24,6 +24,6 @@ def test_question(built: BuiltGraph, folder: Path) -> None:
     text = (folder / "query.rq").read_text(encoding="utf-8")
     assert text.startswith("# vi: "), "the question stands first, in Vietnamese"
     assert "\n# en: " in text, "and in English"
-    with answer(built.engine, QueryRequest(SPARQL_PREFIXES + text, solutions=TSV)).body as body:
+    with evaluate_query(built.engine, QueryRequest(SPARQL_PREFIXES + text, solutions=TSV)).body as body:
         rows = body.read().decode()
     assert rows == (folder / "expected.tsv").read_text(encoding="utf-8")

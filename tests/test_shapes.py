@@ -8,7 +8,7 @@ import pytest
 from kg import resources
 from kg.changes import data_folder
 from kg.rdf.formats import rdf_format_of_file
-from kg.rdf.io import DefaultGraph, NamedNode, Quad, in_graph, parse
+from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse, place_in_graph
 from kg.rdf.namespaces import HPSH, SH, graph_iri
 from kg.validation import shacl
 from kg.validation.report import VIOLATION, Finding, ValidationReport
@@ -37,7 +37,7 @@ def context() -> tuple[tuple[Quad, ...], ValidationReport]:
 def judge(path: Path) -> ValidationReport:
     quads = parse(path.read_bytes(), rdf_format_of_file(path.name))
     placed = [
-        in_graph([quad], NamedNode(graph_iri("source/example")))[0]
+        place_in_graph([quad], NamedNode(graph_iri("source/example")))[0]
         if isinstance(quad.graph_name, DefaultGraph)
         else quad
         for quad in quads

@@ -14,10 +14,10 @@ from typing import Any, Final, TypeVar
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta, QueryDataset
 from kg.errors import InputError, NotFoundError
-from kg.rdf.blank_nodes import named_alike
+from kg.rdf.blank_nodes import reuse_blank_node_labels
 from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term, Triple
 from kg.sparql.tokens import line_and_column
-from kg.sparql.update_parser import Operation, operations, with_placeholders
+from kg.sparql.update_parser import UpdateOperation, parse_operations, replace_variables
 
 GraphName = NamedNode | DefaultGraph
 T = TypeVar("T")
@@ -121,7 +121,7 @@ def _replace_graphs(engine: EmbeddedEngine, graphs: Iterable[GraphName], quads: 
     """Put quads in the place of all that their graphs hold; blank nodes of which the same was said stay."""
     held = {graph: frozenset(engine.quads_in_graph(graph)) for graph in graphs}
     before = frozenset[Quad]().union(*held.values())
-    wanted = named_alike(engine.normalize_quads(quads), before)
+    wanted = reuse_blank_node_labels(engine.normalize_quads(quads), before)
     delta = _delete_and_insert(engine, before - wanted, wanted)
     empty = (graph for graph in held if graph not in delta.created)
     return functools.reduce(Delta.followed_by, (_create_graph(engine, graph) for graph in empty), delta)
@@ -158,10 +158,10 @@ def _effective_part(engine: EmbeddedEngine, delta: Delta) -> Delta:
 def _update_delta(engine: EmbeddedEngine, text: str, using: QueryDataset) -> Delta:
     """Make the operations one after another, so that each sees what those before it did, and undo them."""
     engine.check_update(text)
-    found = operations(text)
+    found = parse_operations(text)
     for operation in found:
-        if operation.verb == "LOAD":
-            line, column = line_and_column(text, operation.words[0].start)
+        if operation.first_keyword == "LOAD":
+            line, column = line_and_column(text, operation.tokens[0].start)
             raise InputError(f"line {line}, column {column}: LOAD would fetch from the web, which is not done here.")
     if len(found) == 1:
         return _operation_delta(engine, found[0], using)
@@ -201,19 +201,19 @@ def _accumulate(sums: tuple[set[T], set[T]], more: frozenset[T], less: frozenset
     minus -= back
 
 
-def _operation_delta(engine: EmbeddedEngine, operation: Operation, using: QueryDataset) -> Delta:
-    if operation.has("INSERT", "DATA"):
+def _operation_delta(engine: EmbeddedEngine, operation: UpdateOperation, using: QueryDataset) -> Delta:
+    if operation.starts_with("INSERT", "DATA"):
         return _delete_and_insert(engine, (), _ground_quads(operation, operation.block("DATA") or ""))
-    if operation.has("DELETE", "DATA"):
+    if operation.starts_with("DELETE", "DATA"):
         return _delete_and_insert(engine, _ground_quads(operation, operation.block("DATA") or ""), ())
-    if operation.has("DELETE", "WHERE"):
+    if operation.starts_with("DELETE", "WHERE"):
         return _modify(engine, operation, using, operation.block("WHERE") or "", "")
-    if operation.verb in _GRAPH_OPERATIONS:
-        return _GRAPH_OPERATIONS[operation.verb](engine, operation)
+    if operation.first_keyword in _GRAPH_OPERATIONS:
+        return _GRAPH_OPERATIONS[operation.first_keyword](engine, operation)
     return _modify(engine, operation, using, operation.block("DELETE") or "", operation.block("INSERT") or "")
 
 
-def _ground_quads(operation: Operation, block: str) -> frozenset[Quad]:
+def _ground_quads(operation: UpdateOperation, block: str) -> frozenset[Quad]:
     """The quads that stand in a block of data."""
     return EmbeddedEngine.evaluate_ground_update(f"{operation.prologue}\nINSERT DATA {{{block}\n}}")
 
@@ -221,8 +221,10 @@ def _ground_quads(operation: Operation, block: str) -> frozenset[Quad]:
 # Templates
 
 
-def _modify(engine: EmbeddedEngine, operation: Operation, using: QueryDataset, deleted: str, inserted: str) -> Delta:
-    home = _resolve_graph(operation, next(operation.after("WITH"), ())[:1])
+def _modify(
+    engine: EmbeddedEngine, operation: UpdateOperation, using: QueryDataset, deleted: str, inserted: str
+) -> Delta:
+    home = _resolve_graph(operation, next(operation.tokens_after("WITH"), ())[:1])
     deletions, insertions = _QuadTemplate(operation, deleted, home), _QuadTemplate(operation, inserted, home)
     rows = _pattern_solutions(engine, operation, using, home, (deletions, insertions))
     return _delete_and_insert(engine, deletions.instantiate(rows), engine.normalize_quads(insertions.instantiate(rows)))
@@ -231,8 +233,8 @@ def _modify(engine: EmbeddedEngine, operation: Operation, using: QueryDataset, d
 class _QuadTemplate:
     """Quads with variables."""
 
-    def __init__(self, operation: Operation, block: str, home: NamedNode | None) -> None:
-        text, self._names = with_placeholders(block)
+    def __init__(self, operation: UpdateOperation, block: str, home: NamedNode | None) -> None:
+        text, self._names = replace_variables(block)
         quads = EmbeddedEngine.evaluate_ground_update(f"{operation.prologue}\nINSERT {{{text}\n}} WHERE {{}}")
         self._quads = [_with_default_graph(quad, home) for quad in quads]
         self.has_blank_nodes = any(_is_blank(term) for quad in quads for term in (quad.subject, quad.object))
@@ -294,7 +296,7 @@ def _is_blank(term: object) -> bool:
 
 def _pattern_solutions(
     engine: EmbeddedEngine,
-    operation: Operation,
+    operation: UpdateOperation,
     using: QueryDataset,
     home: NamedNode | None,
     wanted: tuple[_QuadTemplate, ...],
@@ -307,15 +309,15 @@ def _pattern_solutions(
     names = sorted(frozenset(itertools.chain.from_iterable(template.variables for template in wanted)))
     distinct = "" if any(template.has_blank_nodes for template in wanted) else "DISTINCT"
     projection = " ".join(f"?{name}" for name in names) or f"(<{_SOLUTION_MARKER}> AS ?solution)"
-    text = f"{operation.prologue}\nSELECT {distinct} {projection} WHERE {operation.pattern()}"
+    text = f"{operation.prologue}\nSELECT {distinct} {projection} WHERE {operation.where_pattern()}"
     return engine.select_with_triple_terms(text, default, named)
 
 
 def _pattern_dataset(
-    operation: Operation, using: QueryDataset, home: NamedNode | None
+    operation: UpdateOperation, using: QueryDataset, home: NamedNode | None
 ) -> tuple[list[NamedNode] | None, list[NamedNode] | None]:
     """The graphs that a pattern sees by default and by name; None for the unnamed one, and for all (section 3.1.3)."""
-    clauses = list(operation.after("USING"))
+    clauses = list(operation.tokens_after("USING"))
     if using.is_explicit:
         if clauses or home is not None:
             raise InputError("The request names its graphs by parameters and by USING or WITH; it may do one of them.")
@@ -334,7 +336,7 @@ def _pattern_dataset(
 # Graphs
 
 
-def _resolve_graph(operation: Operation, words: tuple[Any, ...]) -> NamedNode | None:
+def _resolve_graph(operation: UpdateOperation, words: tuple[Any, ...]) -> NamedNode | None:
     """The graph that a token names, with prefixes and base resolved."""
     if not words:
         return None
@@ -344,10 +346,10 @@ def _resolve_graph(operation: Operation, words: tuple[Any, ...]) -> NamedNode | 
     return quad.graph_name if isinstance(quad.graph_name, NamedNode) else None
 
 
-def _target_graphs(engine: EmbeddedEngine, operation: Operation) -> list[GraphName]:
+def _target_graphs(engine: EmbeddedEngine, operation: UpdateOperation) -> list[GraphName]:
     """The graphs of CLEAR and DROP; raises InputError for one that is not there, unless SILENT."""
-    silent = operation.words[1].is_word("SILENT")
-    words = operation.words[2 if silent else 1 :]
+    silent = operation.tokens[1].is_word("SILENT")
+    words = operation.tokens[2 if silent else 1 :]
     match words[0].text.upper():
         case "DEFAULT":
             return [DefaultGraph()]
@@ -363,11 +365,11 @@ def _target_graphs(engine: EmbeddedEngine, operation: Operation) -> list[GraphNa
     raise InputError(f"There is no graph {graph} here; with SILENT that is no error.")
 
 
-def _clear(engine: EmbeddedEngine, operation: Operation) -> Delta:
+def _clear(engine: EmbeddedEngine, operation: UpdateOperation) -> Delta:
     return Delta(removed=_quads_of_graphs(engine, _target_graphs(engine, operation)))
 
 
-def _drop(engine: EmbeddedEngine, operation: Operation) -> Delta:
+def _drop(engine: EmbeddedEngine, operation: UpdateOperation) -> Delta:
     graphs = _target_graphs(engine, operation)
     return Delta(
         removed=_quads_of_graphs(engine, graphs),
@@ -375,9 +377,9 @@ def _drop(engine: EmbeddedEngine, operation: Operation) -> Delta:
     )
 
 
-def _create(engine: EmbeddedEngine, operation: Operation) -> Delta:
-    silent = operation.words[1].is_word("SILENT")
-    graph = _resolve_graph(operation, operation.words[3 if silent else 2 :][:1])
+def _create(engine: EmbeddedEngine, operation: UpdateOperation) -> Delta:
+    silent = operation.tokens[1].is_word("SILENT")
+    graph = _resolve_graph(operation, operation.tokens[3 if silent else 2 :][:1])
     if graph is None:
         return Delta()
     if engine.has_graph(graph) and not silent:
@@ -389,24 +391,24 @@ def _quads_of_graphs(engine: EmbeddedEngine, graphs: Iterable[GraphName]) -> fro
     return frozenset(quad for graph in graphs for quad in engine.quads_in_graph(graph))
 
 
-def _transfer(engine: EmbeddedEngine, operation: Operation) -> Delta:
+def _transfer(engine: EmbeddedEngine, operation: UpdateOperation) -> Delta:
     """ADD, COPY and MOVE (sections 3.2.3 to 3.2.5); a source that is not there is an empty one, except to MOVE."""
-    silent = operation.words[1].is_word("SILENT")
-    words = operation.words[2 if silent else 1 :]
+    silent = operation.tokens[1].is_word("SILENT")
+    words = operation.tokens[2 if silent else 1 :]
     to = next(index for index, word in enumerate(words) if word.is_word("TO"))
     source, target = _transfer_endpoint(operation, words[:to]), _transfer_endpoint(operation, words[to + 1 :])
     if source == target:
         return Delta()
     copied = {Quad(quad.subject, quad.predicate, quad.object, target) for quad in engine.quads_in_graph(source)}
-    if operation.verb == "ADD":
+    if operation.first_keyword == "ADD":
         return _delete_and_insert(engine, (), copied)
-    moved = operation.verb == "MOVE" and isinstance(source, NamedNode)
+    moved = operation.first_keyword == "MOVE" and isinstance(source, NamedNode)
     if moved and isinstance(source, NamedNode) and not engine.has_graph(source):
         if not silent:
             raise InputError(f"There is no graph {source} here; with SILENT that is no error.")
         moved = False
     gone = _quads_of_graphs(engine, [target]) - copied
-    taken = _quads_of_graphs(engine, [source]) if operation.verb == "MOVE" else frozenset[Quad]()
+    taken = _quads_of_graphs(engine, [source]) if operation.first_keyword == "MOVE" else frozenset[Quad]()
     delta = _delete_and_insert(engine, gone | taken, copied)
     dropped = {source} if moved and isinstance(source, NamedNode) else set[NamedNode]()
     if not copied and isinstance(target, NamedNode) and engine.has_graph(target):
@@ -414,7 +416,7 @@ def _transfer(engine: EmbeddedEngine, operation: Operation) -> Delta:
     return Delta(delta.added, delta.removed, delta.created, frozenset(dropped))
 
 
-def _transfer_endpoint(operation: Operation, words: tuple[Any, ...]) -> GraphName:
+def _transfer_endpoint(operation: UpdateOperation, words: tuple[Any, ...]) -> GraphName:
     """What ADD, COPY and MOVE go from or to: DEFAULT, or an IRI with or without GRAPH."""
     if words[0].is_word("DEFAULT"):
         return DefaultGraph()
@@ -422,7 +424,7 @@ def _transfer_endpoint(operation: Operation, words: tuple[Any, ...]) -> GraphNam
     return DefaultGraph() if graph is None else graph
 
 
-_GRAPH_OPERATIONS: Final[Mapping[str, Callable[[EmbeddedEngine, Operation], Delta]]] = {
+_GRAPH_OPERATIONS: Final[Mapping[str, Callable[[EmbeddedEngine, UpdateOperation], Delta]]] = {
     "CLEAR": _clear,
     "DROP": _drop,
     "CREATE": _create,

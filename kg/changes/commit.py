@@ -24,7 +24,7 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta, Engine
 from kg.engine.query import check_nesting
 from kg.errors import ConflictError, EngineError, InputError, InsufficientScopeError, PreconditionError, ShapesError
-from kg.rdf.io import BlankNode, DefaultGraph, NamedNode, Quad, named_apart
+from kg.rdf.io import BlankNode, DefaultGraph, NamedNode, Quad, label_blank_nodes_by_content
 from kg.rdf.namespaces import graph_iri
 from kg.validation.incremental import IncrementalValidator
 from kg.validation.report import INFO, VIOLATION, WARNING, ValidationReport
@@ -134,12 +134,12 @@ def _with_fresh_blank_nodes(change: ChangeSet) -> ChangeSet:
     """Keep the blank nodes of a payload from being taken for those that are held."""
     match change:
         case QuadAddition(quads):
-            return QuadAddition(tuple(named_apart(quads)))
+            return QuadAddition(tuple(label_blank_nodes_by_content(quads)))
         case GraphReplacement(graph, triples):
-            apart = named_apart(Quad(item.subject, item.predicate, item.object) for item in triples)
+            apart = label_blank_nodes_by_content(Quad(item.subject, item.predicate, item.object) for item in triples)
             return GraphReplacement(graph, tuple(quad.triple for quad in apart))
         case MultiGraphReplacement(graphs, quads):
-            return MultiGraphReplacement(graphs, tuple(named_apart(quads)))
+            return MultiGraphReplacement(graphs, tuple(label_blank_nodes_by_content(quads)))
     return change
 
 

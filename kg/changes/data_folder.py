@@ -29,12 +29,12 @@ from kg.changes.journal import JOURNAL_FILE as JOURNAL
 from kg.changes.locks import try_lock
 from kg.changes.rules import materialised_engine
 from kg.changes.upgrade import align_release_blank_nodes, upgrade_delta
-from kg.engine.counting import count, counts_from_json, counts_to_json
+from kg.engine.counting import compute_statistics, statistics_from_json, statistics_to_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import DatasetStatistics, Delta
 from kg.errors import ConfigurationError, ConflictError, KgError, RdfSyntaxError
 from kg.rdf.formats import NQUADS
-from kg.rdf.io import NamedNode, Quad, canonical_nquads, read, term_text, write
+from kg.rdf.io import NamedNode, Quad, canonical_nquads, parse_stream, serialize_into, term_text
 from kg.validation import report as findings
 from kg.validation import shacl
 from kg.validation.incremental import IncrementalValidator
@@ -91,7 +91,7 @@ def build_graph() -> BuiltGraph:
     """Assemble the graph and judge all of it."""
     engine = assemble_graph()
     report = shacl.validate(engine.quads(), read_project_shapes())
-    return BuiltGraph(engine, report, count(engine))
+    return BuiltGraph(engine, report, compute_statistics(engine))
 
 
 def save(result: BuiltGraph, folder: Path) -> Path:
@@ -115,7 +115,7 @@ def _save_base(result: BuiltGraph, folder: Path, dataset: bytes, digest: str) ->
     manifest = {
         "fingerprint": resources.fingerprint(),
         "sha256": digest,
-        "counts": counts_to_json(result.counts),
+        "counts": statistics_to_json(result.counts),
     }
     with _translate_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -223,7 +223,7 @@ def _write_snapshot_files(engine: EmbeddedEngine, commit: str, folder: Path, num
     empty = engine.named_graphs() - {NamedNode(iri) for iri in engine.graph_sizes()}
     temporary = dataset.with_name(f".{dataset.name}.{os.getpid()}")
     with temporary.open("w+b") as file:
-        write(engine.quads(), file, NQUADS)
+        serialize_into(engine.quads(), file, NQUADS)
         file.flush()
         os.fsync(file.fileno())
         file.seek(0)
@@ -233,7 +233,7 @@ def _write_snapshot_files(engine: EmbeddedEngine, commit: str, folder: Path, num
         "generation": number,
         "hash": commit,
         "empty": sorted(graph.value for graph in empty),
-        "counts": None if known is None else counts_to_json(known),
+        "counts": None if known is None else statistics_to_json(known),
     }
     manifest.unlink(missing_ok=True)
     _rename_durably(temporary, dataset)
@@ -297,7 +297,7 @@ def _load_dataset(path: Path, manifest: dict[str, Any], root: str) -> EmbeddedEn
             if manifest["sha256"] != hashlib.file_digest(dataset, "sha256").hexdigest():
                 return None
             dataset.seek(0)
-            return EmbeddedEngine(read(dataset, NQUADS), root[:16], _counts_from_manifest(manifest))
+            return EmbeddedEngine(parse_stream(dataset, NQUADS), root[:16], _counts_from_manifest(manifest))
     except (OSError, ValueError):
         return None
 
@@ -305,7 +305,7 @@ def _load_dataset(path: Path, manifest: dict[str, Any], root: str) -> EmbeddedEn
 def _counts_from_manifest(manifest: dict[str, Any]) -> DatasetStatistics | None:
     """What a manifest says that the dataset holds; None if it says nothing that can be read."""
     try:
-        return counts_from_json(manifest["counts"])
+        return statistics_from_json(manifest["counts"])
     except (KeyError, TypeError, AttributeError):
         return None
 

@@ -25,7 +25,7 @@ from kg.changes.locks import lock_with_timeout
 from kg.engine.protocol import Delta
 from kg.errors import ConflictError, InputError, IntegrityError, JournalError, KgError, NotFoundError
 from kg.rdf.formats import NQUADS
-from kg.rdf.io import NamedNode, Quad, read, serialize
+from kg.rdf.io import NamedNode, Quad, parse_stream, serialize
 from kg.validation.report import ValidationReport, report_from_json, report_to_json
 
 JOURNAL_FILE: Final = "journal.db"
@@ -560,7 +560,7 @@ def pack_quads(quads: Iterable[Quad]) -> bytes:
 
 def unpack_quads(data: bytes) -> frozenset[Quad]:
     """The quads that `packed` packed."""
-    return frozenset(read(io.BytesIO(zlib.decompress(data)), NQUADS))
+    return frozenset(parse_stream(io.BytesIO(zlib.decompress(data)), NQUADS))
 
 
 def _encode_graph_names(graphs: Iterable[NamedNode]) -> str:

@@ -13,9 +13,9 @@ from typing import Final
 
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
-from kg.rdf.io import BlankNode, NamedNode, Quad, Resource, Triple, in_graph
+from kg.rdf.io import BlankNode, NamedNode, Quad, Resource, Triple, place_in_graph
 from kg.rdf.namespaces import OWL, SKOS, SPARQL_PREFIXES, graph_iri
-from kg.resources import TextFile, rules
+from kg.resources import TextFile, rule_files
 
 RULE_GRAPHS: Final = ("asserted", "derived", "issues")
 """The graphs that rules fill, in the order in which they build on each other."""
@@ -60,13 +60,13 @@ def target_graph(rule: TextFile) -> str:
 
 def materialise(engine: EmbeddedEngine, using: Iterable[TextFile] | None = None) -> None:
     """Run all rules over the union of the graphs and add what they construct."""
-    chosen = tuple(rules() if using is None else using)
+    chosen = tuple(rule_files() if using is None else using)
     for name in RULE_GRAPHS:
         made = [
             quad
             for rule in chosen
             if target_graph(rule) == name
-            for quad in in_graph(engine.construct(rule.text), NamedNode(graph_iri(name)))
+            for quad in place_in_graph(engine.construct(rule.text), NamedNode(graph_iri(name)))
         ]
         engine.extend(made)
 
@@ -112,7 +112,7 @@ class _AffectedClaims:
 
 def expand_delta(engine: EmbeddedEngine, delta: Delta, using: Iterable[TextFile] | None = None) -> Delta:
     """A change with all that follows from it by the rules; the engine is as it was before, and is so again."""
-    chosen = tuple(rules() if using is None else using)
+    chosen = tuple(rule_files() if using is None else using)
     for name in RULE_GRAPHS:
         followed = _derive_graph_delta(engine, delta, [rule for rule in chosen if target_graph(rule) == name], name)
         delta = delta.followed_by(followed)
@@ -138,7 +138,7 @@ def _derive_graph_delta(engine: EmbeddedEngine, delta: Delta, using: list[TextFi
 def _construct_quads(engine: EmbeddedEngine, texts: list[str], name: str) -> frozenset[Quad]:
     graph = NamedNode(graph_iri(name))
     matching = (text for text in texts if _may_match(engine, text))
-    return frozenset(quad for text in matching for quad in in_graph(engine.construct(text), graph))
+    return frozenset(quad for text in matching for quad in place_in_graph(engine.construct(text), graph))
 
 
 def _may_match(engine: EmbeddedEngine, text: str) -> bool:

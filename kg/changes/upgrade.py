@@ -11,9 +11,9 @@ from kg.changes.changeset import DeltaPatch, compute_delta
 from kg.changes.rules import RULE_GRAPHS, target_graph
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
-from kg.rdf.io import BlankNode, NamedNode, Quad, Triple, in_graph, named_apart
+from kg.rdf.io import BlankNode, NamedNode, Quad, Triple, label_blank_nodes_by_content, place_in_graph
 from kg.rdf.namespaces import graph_iri
-from kg.resources import rules
+from kg.resources import rule_files
 
 _PARTLY_CURATED_GRAPH: Final = "issues"
 """The graph of which the rules make only a part."""
@@ -61,8 +61,10 @@ def _rule_graph_delta(engine: EmbeddedEngine, name: str, stale: frozenset[Quad])
 
 
 def _construct_rule_graph(engine: EmbeddedEngine, name: str) -> frozenset[Quad]:
-    texts = (rule.text for rule in rules() if target_graph(rule) == name)
-    return frozenset(quad for text in texts for quad in in_graph(engine.construct(text), NamedNode(graph_iri(name))))
+    texts = (rule.text for rule in rule_files() if target_graph(rule) == name)
+    return frozenset(
+        quad for text in texts for quad in place_in_graph(engine.construct(text), NamedNode(graph_iri(name)))
+    )
 
 
 def _named_graphs(quads: Iterable[Quad]) -> frozenset[NamedNode]:
@@ -71,7 +73,11 @@ def _named_graphs(quads: Iterable[Quad]) -> frozenset[NamedNode]:
 
 def _canonical_content(part: frozenset[Quad]) -> frozenset[Quad]:
     """What says the same of every part that does, whatever its blank nodes are called."""
-    return frozenset(named_apart(part)) if any(True for quad in part for _ in _blank_nodes(quad)) else part
+    return (
+        frozenset(label_blank_nodes_by_content(part))
+        if any(True for quad in part for _ in _blank_nodes(quad))
+        else part
+    )
 
 
 def _blank_node_components(quads: Iterable[Quad]) -> Iterator[frozenset[Quad]]:

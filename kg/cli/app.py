@@ -19,14 +19,14 @@ from rich.table import Table
 from kg import resources
 from kg.changes import data_folder
 from kg.cli import write_commands
-from kg.cli.http_client import Client
+from kg.cli.http_client import HttpClient
 from kg.cli.printing import print_findings
 from kg.engine import remote
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import QueryDataset, QueryRequest
-from kg.engine.query import answer, check
+from kg.engine.query import check_query, evaluate_query
 from kg.errors import KgError, UnknownGraphError, UnsupportedFormatError
-from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, TSV, TURTLE, RdfFormat, ResultFormat, by_name
+from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, TSV, TURTLE, RdfFormat, ResultFormat, format_by_name
 from kg.rdf.io import NamedNode, Quad, canonical_nquads, canonical_turtle, compress, serialize
 from kg.rdf.namespaces import compact, graph_name
 from kg.sources import evidence as anchors
@@ -35,15 +35,15 @@ from kg.workers.main import DispatcherSettings
 from kg.workers.pool_engine import PoolEngine
 from kg.workers.supervisor import running_dispatcher
 
-_LINGER: Final = 5
+_STOP_GRACE: Final = 5
 """Seconds past the longest deadline that a worker of the web server may take to end."""
 _READABLE_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
-_data, _language = write_commands.data_option, write_commands.language_option
-_endpoint: Final = write_commands.endpoint_option
+_data_option, _language_option = write_commands.data_option, write_commands.language_option
+_endpoint_option: Final = write_commands.endpoint_option
 
 
-class _Group(click.Group):
+class _CommandGroup(click.Group):
     """Turns the errors of kg into one line on standard error and exit code 2."""
 
     def invoke(self, ctx: click.Context) -> object:
@@ -53,15 +53,15 @@ class _Group(click.Group):
             raise click.UsageError(str(error)) from error
 
 
-@click.group(cls=_Group)
+@click.group(cls=_CommandGroup)
 @click.version_option(package_name="haiphong-kg")
 def main() -> None:
     """Build, check, query and serve the knowledge graph of Hải Phòng's economic zones."""
 
 
 @main.command("build")
-@_data
-@_language
+@_data_option
+@_language_option
 def build_command(data: Path, lang: str) -> None:
     """Assemble the graph, judge it against its shapes and keep it in the data folder."""
     console = Console()
@@ -134,7 +134,7 @@ def build_command(data: Path, lang: str) -> None:
     help="The text of a source, in which pages show its evidence; may be repeated.",
 )
 @click.option("--workers", default=2, show_default=True, envvar="HPKG_WORKERS", help="Processes of the web server.")
-@_data
+@_data_option
 def serve(
     *,
     host: str,
@@ -150,13 +150,13 @@ def serve(
     **limits: int,
 ) -> None:
     """Serve the graph over HTTP: SPARQL, linked data, validation."""
-    _require_free(host, port)
+    _require_free_address(host, port)
     seconds = {"HPKG_TIMEOUT": str(timeout), "HPKG_WRITE_TIMEOUT": str(write_timeout)}
     os.environ.update({"HPKG_DATA": str(data), "HPKG_DEFAULT_GRAPH": default_graph, "HPKG_SERVICES": services})
     os.environ.update({**seconds, "HPKG_PLAN": plan})
     os.environ["HPKG_TEXT"] = os.pathsep.join(str(file.absolute()) for file in texts)
     os.environ.pop("HPKG_KEEPER", None)
-    own_texts = anchors.Texts(texts)
+    own_texts = anchors.SourceTexts(texts)
     with contextlib.ExitStack() as stack:
         if limits["cells"] > 0 and sys.platform == "linux":
             folder = stack.enter_context(
@@ -164,15 +164,15 @@ def serve(
             )
             os.environ["HPKG_KEEPER"] = str(folder)
             with contextlib.closing(PoolEngine(folder, timeout)) as engine:
-                own_texts.check(engine)
+                own_texts.require_known_sources(engine)
         else:
-            own_texts.check(data_folder.open_or_build(data))
+            own_texts.require_known_sources(data_folder.open_or_build(data))
             click.echo("Queries run in the web server: no time limit, no memory limit, no isolation.", err=True)
         click.echo(f"Serving on http://{host}:{port}/ from {data}", err=True)
-        _serve_web(host, port, workers, math.ceil(max(timeout, write_timeout)) + _LINGER)
+        _serve_web(host, port, workers, math.ceil(max(timeout, write_timeout)) + _STOP_GRACE)
 
 
-def _require_free(host: str, port: int) -> None:
+def _require_free_address(host: str, port: int) -> None:
     """Refuse an address that is taken: the web server's workers would silently share it with the other program."""
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
@@ -195,7 +195,7 @@ def _host_settings(data: Path, services: str, plan: str, limits: dict[str, int])
 
 def _serve_web(host: str, port: int, workers: int, patience: int) -> None:
     """Run the web server; at its end a worker has `patience` seconds."""
-    os.register_at_fork(after_in_child=_heed_signals)
+    os.register_at_fork(after_in_child=_restore_default_signals)
     Granian(
         "service.rsgi:application",
         host,
@@ -211,7 +211,7 @@ def _serve_web(host: str, port: int, workers: int, patience: int) -> None:
     ).serve()
 
 
-def _heed_signals() -> None:
+def _restore_default_signals() -> None:
     """Let a signal end a process that was just forked.
 
     A worker begins with the handlers of the first process. Until it sets its own these would only note a signal to end,
@@ -226,35 +226,37 @@ def _heed_signals() -> None:
 @click.option("--endpoint", metavar="URL", help="Ask this SPARQL endpoint instead of the data folder.")
 @click.option("--format", "format_name", metavar="NAME", help="json, xml, csv, tsv; ttl, nt, jsonld, rdf, trig, nq.")
 @click.option("--explain", is_flag=True, help="Do not run it; print it as it is planned, with what was done and why.")
-@_data
+@_data_option
 def query(*, query: str, endpoint: str | None, format_name: str | None, explain: bool, data: Path) -> None:
     """Run QUERY: a file, `-` for standard input, or the text itself."""
-    text = _query_text(query)
+    text = _read_query(query)
     if explain:
         if endpoint is not None:
             raise click.UsageError("--explain is about a data folder; an endpoint is asked with explain=true.")
-        _explain(text, data)
+        _print_plan(text, data)
         return
-    solutions, graph = _result_formats(format_name)
+    solutions, graph = _chosen_formats(format_name)
     if endpoint is not None:
-        _write(io.BytesIO(remote.query_endpoint(endpoint, text, solutions, graph)))
+        _write_to_stdout(io.BytesIO(remote.query_endpoint(endpoint, text, solutions, graph)))
         return
-    boolean = solutions if solutions.boolean else RESULT_FORMATS[0]
-    result = answer(data_folder.open_or_build(data), QueryRequest(text, QueryDataset(), solutions, boolean, graph))
+    boolean = solutions if solutions.supports_boolean else RESULT_FORMATS[0]
+    result = evaluate_query(
+        data_folder.open_or_build(data), QueryRequest(text, QueryDataset(), solutions, boolean, graph)
+    )
     with result.body as body:
-        _write(body)
+        _write_to_stdout(body)
 
 
-def _explain(text: str, data: Path) -> None:
+def _print_plan(text: str, data: Path) -> None:
     """Print a query as it is planned for the graph of a data folder, with what was done as comments."""
-    check(QueryRequest(text))
+    check_query(QueryRequest(text))
     explained = data_folder.open_or_build(data).explain(text)
     click.echo(explained.text)
-    for change in explained.changes:
-        click.echo(f"# line {change.line}: {change.words}")
+    for change in explained.notes:
+        click.echo(f"# line {change.line}: {change.message}")
 
 
-def _result_formats(name: str | None) -> tuple[ResultFormat, RdfFormat]:
+def _chosen_formats(name: str | None) -> tuple[ResultFormat, RdfFormat]:
     """The formats for solutions and for graphs; a name fixes one of them, and the other stays as it is by default."""
     results = {fmt.suffixes[-1]: fmt for fmt in RESULT_FORMATS}
     graphs = {fmt.suffixes[0]: fmt for fmt in RDF_FORMATS}
@@ -263,7 +265,7 @@ def _result_formats(name: str | None) -> tuple[ResultFormat, RdfFormat]:
     return results.get(name or "", TSV), graphs.get(name or "", TURTLE)
 
 
-def _write(body: IO[bytes]) -> None:
+def _write_to_stdout(body: IO[bytes]) -> None:
     """Copy an answer to standard output, ended by a newline as a terminal expects."""
     last = b"\n"
     while chunk := body.read(64 * 1024):
@@ -273,7 +275,7 @@ def _write(body: IO[bytes]) -> None:
         sys.stdout.buffer.write(b"\n")
 
 
-def _query_text(argument: str) -> str:
+def _read_query(argument: str) -> str:
     if argument == "-":
         return sys.stdin.buffer.read().decode()
     if any(char.isspace() for char in argument) and not Path(argument[:200]).is_file():
@@ -287,9 +289,9 @@ def _query_text(argument: str) -> str:
 @click.argument("files", nargs=-1, required=True, type=_READABLE_FILE)
 @click.option("--alone", is_flag=True, help="Judge the files without the facts that are already known.")
 @click.option("--shapes", "shape_files", multiple=True, type=_READABLE_FILE, help="Use these shapes, and no context.")
-@_endpoint
-@_language
-@_data
+@_endpoint_option
+@_language_option
+@_data_option
 def validate(
     *,
     files: tuple[Path, ...],
@@ -302,14 +304,14 @@ def validate(
     """Judge RDF FILES against the shapes; nothing is stored."""
     if shape_files and endpoint is not None:
         raise click.UsageError("Other shapes need no service: use --shapes or --endpoint.")
-    payload = [quad for file in files for quad in write_commands.parsed(file)]
+    payload = [quad for file in files for quad in write_commands.parse_file(file)]
     if shape_files:
-        shapes = shacl.read_shapes(quad for file in shape_files for quad in write_commands.parsed(file))
+        shapes = shacl.read_shapes(quad for file in shape_files for quad in write_commands.parse_file(file))
         report = shacl.validate(payload, shapes)
     elif endpoint is not None:
-        report = Client(endpoint).validate(payload, alone=alone, language=lang)
+        report = HttpClient(endpoint).validate(payload, alone=alone, language=lang)
     else:
-        judge = write_commands.local_judge(data)
+        judge = write_commands.open_fact_validator(data)
         report = judge.validate_alone(payload) if alone else judge.validate_in_context(payload)
     print_findings(report, lang)
     if not report.admissible:
@@ -324,14 +326,16 @@ def evidence() -> None:
 @evidence.command("verify")
 @click.option("--text", "text_file", required=True, type=_READABLE_FILE, help="The source's text, UTF-8.")
 @click.option("--source", metavar="SLUG", help="Which source it is; found by its digest if left out.")
-@_data
+@_data_option
 def verify_command(text_file: Path, source: str | None, data: Path) -> None:
     """Check a text's digest, every anchor in it, and every figure against its anchor."""
     result = anchors.verify(data_folder.open_or_build(data), text_file.read_bytes(), source)
     for failure in result.failures:
         click.echo(f"{failure.iri}: {failure.reason}")
     verdict = f"{len(result.failures)} failed" if result.failures else "all hold"
-    click.echo(f"{compact(result.source)}: {result.anchors} anchors and {result.figures} figures compared, {verdict}")
+    click.echo(
+        f"{compact(result.source)}: {result.anchor_count} anchors and {result.figure_count} figures compared, {verdict}"
+    )
     if result.failures:
         sys.exit(1)
 
@@ -362,14 +366,14 @@ def fmt(files: tuple[Path, ...], check: bool) -> None:
 @click.option("--format", "format_name", default="nq", show_default=True, help="nq, trig, ttl, nt, jsonld or rdf.")
 @click.option("--gzip", "gzipped", is_flag=True, help="Compress.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of standard output.")
-@_endpoint
-@_data
+@_endpoint_option
+@_data_option
 def dump(
     *, graph: str | None, format_name: str, gzipped: bool, output: Path | None, endpoint: str | None, data: Path
 ) -> None:
     """Write everything, or one graph, as RDF; N-Quads come in canonical order."""
-    quads = _held(graph, data) if endpoint is None else _served(graph, endpoint)
-    chosen = by_name(RDF_FORMATS, format_name)
+    quads = _quads_in_folder(graph, data) if endpoint is None else _quads_at_endpoint(graph, endpoint)
+    chosen = format_by_name(RDF_FORMATS, format_name)
     content = canonical_nquads(quads) if chosen is NQUADS else serialize(quads, chosen)
     content = compress(content) if gzipped else content
     if output is None:
@@ -378,17 +382,17 @@ def dump(
         output.write_bytes(content)
 
 
-def _held(graph: str | None, data: Path) -> list[Quad]:
+def _quads_in_folder(graph: str | None, data: Path) -> list[Quad]:
     engine = data_folder.open_or_build(data)
-    return list(engine.quads(None if graph is None else _known_graph(engine, graph)))
+    return list(engine.quads(None if graph is None else _require_held_graph(engine, graph)))
 
 
-def _served(graph: str | None, endpoint: str) -> list[Quad]:
-    return Client(endpoint).quads(None if graph is None else write_commands.graph_named(graph))
+def _quads_at_endpoint(graph: str | None, endpoint: str) -> list[Quad]:
+    return HttpClient(endpoint).quads(None if graph is None else write_commands.parse_graph_option(graph))
 
 
-def _known_graph(engine: EmbeddedEngine, name: str) -> NamedNode:
-    graph = write_commands.graph_named(name)
+def _require_held_graph(engine: EmbeddedEngine, name: str) -> NamedNode:
+    graph = write_commands.parse_graph_option(name)
     if graph.value not in engine.graph_sizes():
         known = ", ".join(graph_name(iri) or iri for iri in engine.graph_sizes())
         raise UnknownGraphError(f"There is no graph {name!r}; known are: {known}.")

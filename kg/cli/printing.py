@@ -13,16 +13,16 @@ from kg.rdf.namespaces import DASH, RDF, SH
 from kg.validation import report as findings
 from kg.validation.report import Finding, Suggestion, ValidationReport, sort_findings
 
-_WORDS: Final = {
+_SEVERITY_NAMES: Final = {
     "en": {findings.VIOLATION: "violation", findings.WARNING: "warning", findings.INFO: "info"},
     "vi": {findings.VIOLATION: "vi phạm", findings.WARNING: "cảnh báo", findings.INFO: "lưu ý"},
 }
-_VERDICTS: Final = {"en": ("conforms", "does not conform"), "vi": ("hợp lệ", "không hợp lệ")}
+_VERDICT_TEXTS: Final = {"en": ("conforms", "does not conform"), "vi": ("hợp lệ", "không hợp lệ")}
 
 
 def print_findings(report: ValidationReport, language: str) -> None:
     """Print every finding with its message in a language, and the verdict, to standard output."""
-    console, words = Console(), _WORDS[language]
+    console, words = Console(), _SEVERITY_NAMES[language]
     for item in report.findings:
         where = " ".join(filter(None, (term_text(item.focus), item.path_text)))
         shape = term_text(item.shape)
@@ -34,21 +34,21 @@ def print_findings(report: ValidationReport, language: str) -> None:
     counted = [(len(report.with_severity(severity)), word) for severity, word in words.items()]
     plural = language == "en"
     summary = ", ".join(f"{count} {word}{'s' if plural and count != 1 else ''}" for count, word in counted)
-    good, bad = _VERDICTS[language]
+    good, bad = _VERDICT_TEXTS[language]
     console.print(f"{good if report.admissible else bad}: {summary}", highlight=False)
 
 
-def report_of(triples: Iterable[Triple]) -> ValidationReport:
+def report_from_triples(triples: Iterable[Triple]) -> ValidationReport:
     """The report that an sh:ValidationReport is; raises EngineError for one that says too little."""
     known = tuple(triples)
-    said: _Said = defaultdict(lambda: defaultdict(list))
+    said: _StatementsBySubject = defaultdict(lambda: defaultdict(list))
     for item in known:
         said[item.subject][item.predicate.value.removeprefix(SH)].append(item.object)
     results = [result for about in list(said.values()) for result in about["result"]]
-    return ValidationReport(sort_findings(_finding(said, result, known) for result in results))
+    return ValidationReport(sort_findings(_finding_from_statements(said, result, known) for result in results))
 
 
-def _finding(said: "_Said", result: object, known: tuple[Triple, ...]) -> Finding:
+def _finding_from_statements(said: "_StatementsBySubject", result: object, known: tuple[Triple, ...]) -> Finding:
     about = said[result]
     focus, shape, component, severity, path, value = (
         next((term for term in about[name] if isinstance(term, Term)), None)
@@ -58,21 +58,22 @@ def _finding(said: "_Said", result: object, known: tuple[Triple, ...]) -> Findin
         case NamedNode() | BlankNode() | Literal(), NamedNode() | BlankNode(), NamedNode(), NamedNode():
             return Finding(
                 *(focus, shape, component, severity, path, value),
-                messages=_messages(about["resultMessage"]),
+                messages=_literals(about["resultMessage"]),
                 path_triples=known,
-                suggestions=tuple(_suggestion(said, node) for node in about[DASH + "suggestion"]),
+                suggestions=tuple(_suggestion_from_statements(said, node) for node in about[DASH + "suggestion"]),
             )
     raise EngineError("The report has a result that says too little.")
 
 
-def _suggestion(said: "_Said", node: object) -> Suggestion:
+def _suggestion_from_statements(said: "_StatementsBySubject", node: object) -> Suggestion:
     removed, added = (
-        tuple(_statement(said[item]) for item in said[node][DASH + name]) for name in ("deletedTriple", "addedTriple")
+        tuple(_reified_triple(said[item]) for item in said[node][DASH + name])
+        for name in ("deletedTriple", "addedTriple")
     )
-    return Suggestion(_messages(said[node]["message"]), removed, added)
+    return Suggestion(_literals(said[node]["message"]), removed, added)
 
 
-def _statement(about: Mapping[str, Sequence[object]]) -> Triple:
+def _reified_triple(about: Mapping[str, Sequence[object]]) -> Triple:
     match [next(iter(about[RDF + name]), None) for name in ("subject", "predicate", "object")]:
         case [
             NamedNode() | BlankNode() as subject,
@@ -83,8 +84,8 @@ def _statement(about: Mapping[str, Sequence[object]]) -> Triple:
     raise EngineError("The report has a suggestion that says too little.")
 
 
-def _messages(terms: Iterable[object]) -> tuple[Literal, ...]:
+def _literals(terms: Iterable[object]) -> tuple[Literal, ...]:
     return tuple(item for item in terms if isinstance(item, Literal))
 
 
-_Said = defaultdict[object, dict[str, list[object]]]
+_StatementsBySubject = defaultdict[object, dict[str, list[object]]]

@@ -19,33 +19,33 @@ _CLASSES: Final = """
 SELECT (?c AS ?part) (COUNT(DISTINCT ?s) AS ?n) { ?s a ?c FILTER (ISIRI(?c)) } GROUP BY ?c ORDER BY ?part"""
 
 
-def count(engine: Engine) -> DatasetStatistics:
+def compute_statistics(engine: Engine) -> DatasetStatistics:
     """Count by queries, which takes some seconds for each million triples."""
     graphs = engine.graph_sizes()
     everything = engine.status()["triples"]
     return DatasetStatistics(
-        triples=_number(engine, _TRIPLES),
-        entities=_number(engine, _ENTITIES),
-        subjects=_number(engine, _SUBJECTS),
-        objects=_number(engine, _OBJECTS),
+        triples=_single_count(engine, _TRIPLES),
+        entities=_single_count(engine, _ENTITIES),
+        subjects=_single_count(engine, _SUBJECTS),
+        objects=_single_count(engine, _OBJECTS),
         properties={
             part: PropertyStatistics(numbers["n"], numbers["subjects"], numbers["objects"])
-            for part, numbers in _partition(engine, _PROPERTIES).items()
+            for part, numbers in _partition_counts(engine, _PROPERTIES).items()
         },
-        classes={part: numbers["n"] for part, numbers in _partition(engine, _CLASSES).items()},
+        classes={part: numbers["n"] for part, numbers in _partition_counts(engine, _CLASSES).items()},
         graphs=graphs,
         unnamed=everything - sum(graphs.values()) if isinstance(everything, int) else 0,
     )
 
 
-def _number(engine: Engine, query: str) -> int | None:
+def _single_count(engine: Engine, query: str) -> int | None:
     try:
         return int(engine.select(query)[0]["n"].value)
     except (DeadlineError, MemoryLimitError):
         return None
 
 
-def _partition(engine: Engine, query: str) -> dict[str, dict[str, int]]:
+def _partition_counts(engine: Engine, query: str) -> dict[str, dict[str, int]]:
     try:
         rows = engine.select(query)
     except (DeadlineError, MemoryLimitError):
@@ -57,12 +57,12 @@ def _partition(engine: Engine, query: str) -> dict[str, dict[str, int]]:
     }
 
 
-def counts_to_json(counts: DatasetStatistics) -> dict[str, Any]:
+def statistics_to_json(statistics: DatasetStatistics) -> dict[str, Any]:
     """Counts as plain JSON, to be kept or to travel between processes."""
-    return asdict(counts)
+    return asdict(statistics)
 
 
-def counts_from_json(data: dict[str, Any]) -> DatasetStatistics:
+def statistics_from_json(data: dict[str, Any]) -> DatasetStatistics:
     """The counts that `counts_to_json` made plain; raises KeyError or TypeError for anything else."""
     properties = {iri: PropertyStatistics(**numbers) for iri, numbers in data["properties"].items()}
     return DatasetStatistics(**{**data, "properties": properties})

@@ -17,8 +17,8 @@ from typing import IO, Final, cast
 import pyoxigraph as ox
 
 from kg.engine import statistics
-from kg.engine.columns.cache import Columns
-from kg.engine.planner.rewrite import Change, Plan, Plans, plan
+from kg.engine.columns.cache import ColumnCache
+from kg.engine.planner.rewrite import PlanCache, PlanNote, QueryPlan, plan_query
 from kg.engine.protocol import (
     UNION_DATASET,
     DatasetStatistics,
@@ -38,8 +38,8 @@ from kg.errors import (
     ServiceDeniedError,
     UnknownGraphError,
 )
-from kg.rdf.formats import CSV, JSON, RDF_FORMATS, RESULT_FORMATS, TSV, XML, F, RdfFormat
-from kg.rdf.io import DefaultGraph, Literal, NamedNode, Quad, Resource, Term, Triple, write
+from kg.rdf.formats import CSV, JSON, RDF_FORMATS, RESULT_FORMATS, TSV, XML, FormatT, RdfFormat
+from kg.rdf.io import DefaultGraph, Literal, NamedNode, Quad, Resource, Term, Triple, serialize_into
 from kg.rdf.iris import authority
 from kg.rdf.namespaces import BASE
 from kg.sparql import tokens, update_parser
@@ -87,8 +87,8 @@ class EmbeddedEngine:
         self._writing = threading.Lock()
         self._statistics = statistics
         self.planning = planning
-        self._plans = Plans()
-        self.columns = Columns(self.select_as_tsv, self._stable_change_number)
+        self._plans = PlanCache()
+        self.columns = ColumnCache(self.select_as_tsv, self._stable_change_number)
         """What is held to count groups from."""
         self._change_number = 0
         """Odd while a change is being made."""
@@ -117,7 +117,7 @@ class EmbeddedEngine:
                 self._store.extend(quads)
             else:
                 added = self._missing_quads(quads)
-                counts = statistics.grown(self._statistics, added, self._has_any_quad)
+                counts = statistics.statistics_after_adding(self._statistics, added, self._has_any_quad)
                 with self._invalidating_columns(added):
                     self._store.extend(added)
                     self._statistics = counts
@@ -136,11 +136,13 @@ class EmbeddedEngine:
         ):
             self._remove_delta(delta)
             if self._statistics is not None:
-                self._statistics = statistics.shrunk(self._statistics, delta.removed, self._has_any_quad)
+                self._statistics = statistics.statistics_after_removing(
+                    self._statistics, delta.removed, self._has_any_quad
+                )
             counts = (
                 None
                 if self._statistics is None
-                else statistics.grown(self._statistics, delta.added, self._has_any_quad)
+                else statistics.statistics_after_adding(self._statistics, delta.added, self._has_any_quad)
             )
             self._add_delta(delta)
             self._statistics = counts
@@ -163,7 +165,7 @@ class EmbeddedEngine:
         try:
             yield
         finally:
-            self.columns.forget(str(predicate) for predicate in {quad.predicate for quad in quads})
+            self.columns.invalidate(str(predicate) for predicate in {quad.predicate for quad in quads})
             self._change_number += 1
 
     def _remove_delta(self, delta: Delta) -> None:
@@ -262,7 +264,7 @@ class EmbeddedEngine:
         """
         said, pieces = _update_parser_error(text), [text]
         if said is not None:
-            alone = list(update_parser.alone(text))
+            alone = list(update_parser.isolate_operations(text))
             pieces = alone if len(alone) > 1 else pieces
         for piece in pieces:
             _require_parsed(piece, _update_parser_error)
@@ -362,9 +364,9 @@ class EmbeddedEngine:
     def _write(self, graph: NamedNode | DefaultGraph | None, fmt: RdfFormat, body: IO[bytes]) -> QueryResult:
         quads = self._store.quads_for_pattern(None, None, None, graph)
         if graph is None:
-            write(quads, body, fmt)
+            serialize_into(quads, body, fmt)
         else:
-            write((quad.triple for quad in quads), body, fmt)
+            serialize_into((quad.triple for quad in quads), body, fmt)
         return _finish_result("graph", fmt.media_type, body)
 
     def evaluate(self, request: QueryRequest) -> QueryResult:
@@ -387,7 +389,7 @@ class EmbeddedEngine:
                 raise EngineError(f"The query stopped: {error}") from error
             raise
 
-    def explain(self, text: str) -> Plan:
+    def explain(self, text: str) -> QueryPlan:
         """How a query is planned; raises what `evaluate` raises for a text that is none."""
         return explain(text, self._statistics, planning=self.planning)
 
@@ -412,13 +414,13 @@ class EmbeddedEngine:
 
         A text that does not parse is told as such. `complaint` is what the parser says against a text.
         """
-        if not tokens.mentions(text, "SERVICE"):
+        if not tokens.contains_word_outside_iris(text, "SERVICE"):
             return
         _require_parsed(text, parser_error)
         other = "".join(secrets.choice(string.ascii_lowercase) for _ in "SERVICE")
-        if parser_error(tokens.without_glued(text, "SERVICE", other)) is not None:
+        if parser_error(tokens.replace_glued_keyword(text, "SERVICE", other)) is not None:
             raise ServiceDeniedError("Write SERVICE as a word of its own, with a space on both sides.")
-        for clause in tokens.clauses(text, "SERVICE", "SILENT", BASE):
+        for clause in tokens.iri_clauses(text, "SERVICE", "SILENT", BASE):
             if clause.iri is None or authority(clause.iri) not in self.services:
                 line, column = tokens.line_and_column(text, clause.start)
                 target = "a server that only the data name" if clause.iri is None else f"<{clause.iri}>"
@@ -497,10 +499,10 @@ class EmbeddedEngine:
         counts, before = self._statistics, self._change_number
         if counts is None or not self._may_plan():
             return text
-        planned = self._plans.of(text, counts)
+        planned = self._plans.plan_for(text, counts)
         grouped = None
         if grouping and planned.aggregation is not None and self._stable_change_number() is not None:
-            grouped = self.columns.text(planned.aggregation, counts)
+            grouped = self.columns.grouped_text(planned.aggregation, counts)
         if grouped is None or self._change_number != before or _query_parser_error(text) is not None:
             return planned.text
         return grouped
@@ -525,14 +527,14 @@ class EmbeddedEngine:
         return _reason_not_planned(self._statistics, planning=self.planning) is None and not any(self._trials)
 
 
-def explain(text: str, statistics: DatasetStatistics | None, *, planning: bool) -> Plan:
+def explain(text: str, statistics: DatasetStatistics | None, *, planning: bool) -> QueryPlan:
     """How an engine that holds a dataset with these counts plans a query, which is not evaluated.
 
     Raises QuerySyntaxError for a text that is none.
     """
     _require_parsed(text, _query_parser_error)
     why = _reason_not_planned(statistics, planning=planning)
-    return plan(text, statistics) if why is None else Plan(text, (Change(1, f"left alone: {why}"),))
+    return plan_query(text, statistics) if why is None else QueryPlan(text, (PlanNote(1, f"left alone: {why}"),))
 
 
 def _reason_not_planned(statistics: DatasetStatistics | None, *, planning: bool) -> str | None:
@@ -581,10 +583,12 @@ def _serialize_result(
 ) -> QueryResult:
     if isinstance(result, ox.QueryTriples):
         fmt = _require_acceptable(request.graph, "triples", RDF_FORMATS)
-        write(result, body, fmt)
+        serialize_into(result, body, fmt)
         return _finish_result("graph", fmt.media_type, body)
     if isinstance(result, ox.QueryBoolean):
-        answer = _require_acceptable(request.boolean, "a boolean", tuple(fmt for fmt in RESULT_FORMATS if fmt.boolean))
+        answer = _require_acceptable(
+            request.boolean, "a boolean", tuple(fmt for fmt in RESULT_FORMATS if fmt.supports_boolean)
+        )
         result.serialize(body, _OX_RESULT_FORMATS[answer])
         return _finish_result("boolean", answer.media_type, body)
     table = _require_acceptable(request.solutions, "solutions", RESULT_FORMATS)
@@ -598,7 +602,7 @@ def _finish_result(kind: ResultKind, media_type: str, body: IO[bytes]) -> QueryR
     return QueryResult(kind, media_type, body, length)
 
 
-def _require_acceptable(fmt: F | None, kind: str, offered: tuple[F, ...]) -> F:
+def _require_acceptable(fmt: FormatT | None, kind: str, offered: tuple[FormatT, ...]) -> FormatT:
     if fmt is None:
         types = tuple(offer.media_type for offer in offered)
         raise NotAcceptableError(f"The result is {kind}; it can be had as {', '.join(types)}.", types)
@@ -637,7 +641,7 @@ def _update_parser_error(text: str) -> str | None:
 
     An operation that fails is put before the first one: the whole is parsed, then nothing behind it is executed.
     """
-    first = update_parser.first_operation(text)
+    first = update_parser.prologue_end(text)
     try:
         ox.Store().update(f"{text[:first]}{_FAILING_OPERATION}{text[first:]}", base_iri=BASE)
     except SyntaxError as error:

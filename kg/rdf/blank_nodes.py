@@ -10,60 +10,60 @@ from typing import Any
 
 from kg.rdf.io import BlankNode, Quad, Triple, canonical_nquads
 
-Knot = frozenset[Quad]
+BlankNodeComponent = frozenset[Quad]
 
 
-def named_alike(quads: Iterable[Quad], held: Iterable[Quad]) -> frozenset[Quad]:
+def reuse_blank_node_labels(quads: Iterable[Quad], held: Iterable[Quad]) -> frozenset[Quad]:
     """Give quads the blank nodes of their like among those that are held; what has no like stays as it is.
 
     A held node whose name the quads use for another one is nobody's like, so that two nodes never become one.
     """
     wanted = frozenset(quads)
-    knots = set(_knots(wanted))
-    known = set(_knots(held)) if knots else set[Knot]()
+    knots = set(_blank_node_components(wanted))
+    known = set(_blank_node_components(held)) if knots else set[BlankNodeComponent]()
     if knots <= known or not known:
         return wanted
     fresh = knots - known
-    used = set[BlankNode]().union(*map(_nodes, knots))
-    likes = _by_form(knot for knot in known - knots if used.isdisjoint(_nodes(knot)))
+    used = set[BlankNode]().union(*map(_component_blank_nodes, knots))
+    likes = _components_by_form(knot for knot in known - knots if used.isdisjoint(_component_blank_nodes(knot)))
     ground = {quad for quad in wanted if not any(_blank_nodes(quad))}
-    found = (_like(knot, likes) if likes else knot for knot in fresh)
+    found = (_stored_equivalent(knot, likes) if likes else knot for knot in fresh)
     return frozenset(ground).union(*(knots & known), *found)
 
 
-def _like(knot: Knot, likes: dict[Hashable, list[Knot]]) -> Knot:
-    left = likes.get(_form(knot))
+def _stored_equivalent(knot: BlankNodeComponent, likes: dict[Hashable, list[BlankNodeComponent]]) -> BlankNodeComponent:
+    left = likes.get(_canonical_form(knot))
     return left.pop() if left else knot
 
 
-def _by_form(knots: Iterable[Knot]) -> dict[Hashable, list[Knot]]:
-    found = defaultdict[Hashable, list[Knot]](list)
+def _components_by_form(knots: Iterable[BlankNodeComponent]) -> dict[Hashable, list[BlankNodeComponent]]:
+    found = defaultdict[Hashable, list[BlankNodeComponent]](list)
     for knot in knots:
-        found[_form(knot)].append(knot)
+        found[_canonical_form(knot)].append(knot)
     return found
 
 
-def _form(knot: Knot) -> Hashable:
+def _canonical_form(knot: BlankNodeComponent) -> Hashable:
     """What is said in a knot, whatever its blank nodes are called; for a single one there is a short way."""
-    if any(isinstance(quad.object, Triple) for quad in knot) or len(_nodes(knot)) > 1:
+    if any(isinstance(quad.object, Triple) for quad in knot) or len(_component_blank_nodes(knot)) > 1:
         return canonical_nquads(knot)
     return frozenset(tuple(None if isinstance(part, BlankNode) else part for part in quad) for quad in knot)
 
 
-def _knots(quads: Iterable[Quad]) -> Iterator[Knot]:
+def _blank_node_components(quads: Iterable[Quad]) -> Iterator[BlankNodeComponent]:
     """The sets of quads that hang together by blank nodes."""
     tied = [(quad, nodes) for quad in quads if (nodes := tuple(_blank_nodes(quad)))]
     leaders = dict[BlankNode, BlankNode]()
     for _, nodes in tied:
         for node in nodes:
-            leaders[_leader(leaders, node)] = _leader(leaders, nodes[0])
+            leaders[_find_root(leaders, node)] = _find_root(leaders, nodes[0])
     found = defaultdict[BlankNode, set[Quad]](set)
     for quad, nodes in tied:
-        found[_leader(leaders, nodes[0])].add(quad)
+        found[_find_root(leaders, nodes[0])].add(quad)
     yield from map(frozenset, found.values())
 
 
-def _leader(leaders: dict[BlankNode, BlankNode], node: BlankNode) -> BlankNode:
+def _find_root(leaders: dict[BlankNode, BlankNode], node: BlankNode) -> BlankNode:
     """Who stands for all that hang together with a node; ways that were gone are shortened."""
     while (above := leaders.setdefault(node, node)) != node:
         leaders[node] = leaders[above]
@@ -71,7 +71,7 @@ def _leader(leaders: dict[BlankNode, BlankNode], node: BlankNode) -> BlankNode:
     return node
 
 
-def _nodes(knot: Knot) -> set[BlankNode]:
+def _component_blank_nodes(knot: BlankNodeComponent) -> set[BlankNode]:
     return {node for quad in knot for node in _blank_nodes(quad)}
 
 

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 from kg.errors import UnsupportedFormatError
 
-_UNIQUE: Final = "http://www.w3.org/ns/formats/"
+_FORMAT_NAMESPACE: Final = "http://www.w3.org/ns/formats/"
 """Where the W3C names file formats (Unique URIs for File Formats)."""
 
 
@@ -17,13 +17,13 @@ class RdfFormat:
     name: str
     media_type: str
     suffixes: tuple[str, ...]
-    dataset: bool = False
+    supports_datasets: bool = False
     aliases: tuple[str, ...] = ()
 
     @property
     def iri(self) -> str:
         """The format's name among the W3C's unique URIs for file formats."""
-        return _UNIQUE + self.name.replace("/", "_")
+        return _FORMAT_NAMESPACE + self.name.replace("/", "_")
 
 
 @dataclass(frozen=True)
@@ -33,23 +33,23 @@ class ResultFormat:
     name: str
     media_type: str
     suffixes: tuple[str, ...]
-    boolean: bool = True
+    supports_boolean: bool = True
     aliases: tuple[str, ...] = ()
 
     @property
     def iri(self) -> str:
         """The format's name among the W3C's unique URIs for file formats."""
-        return f"{_UNIQUE}SPARQL_Results_{self.name}"
+        return f"{_FORMAT_NAMESPACE}SPARQL_Results_{self.name}"
 
 
-F = TypeVar("F", RdfFormat, ResultFormat)
+FormatT = TypeVar("FormatT", RdfFormat, ResultFormat)
 
 TURTLE: Final = RdfFormat("Turtle", "text/turtle", ("ttl",), aliases=("application/x-turtle",))
 NTRIPLES: Final = RdfFormat("N-Triples", "application/n-triples", ("nt",))
-JSONLD: Final = RdfFormat("JSON-LD", "application/ld+json", ("jsonld",), dataset=True)
+JSONLD: Final = RdfFormat("JSON-LD", "application/ld+json", ("jsonld",), supports_datasets=True)
 RDFXML: Final = RdfFormat("RDF/XML", "application/rdf+xml", ("rdf", "owl", "xml"))
-TRIG: Final = RdfFormat("TriG", "application/trig", ("trig",), dataset=True, aliases=("application/x-trig",))
-NQUADS: Final = RdfFormat("N-Quads", "application/n-quads", ("nq",), dataset=True)
+TRIG: Final = RdfFormat("TriG", "application/trig", ("trig",), supports_datasets=True, aliases=("application/x-trig",))
+NQUADS: Final = RdfFormat("N-Quads", "application/n-quads", ("nq",), supports_datasets=True)
 
 GZIP: Final = "application/gzip"
 """The media type of a file that is compressed for keeping, whatever is in it (RFC 6713)."""
@@ -62,8 +62,8 @@ JSON: Final = ResultFormat("JSON", "application/sparql-results+json", ("srj", "j
 XML: Final = ResultFormat(
     "XML", "application/sparql-results+xml", ("srx", "xml"), aliases=("application/xml", "text/xml")
 )
-CSV: Final = ResultFormat("CSV", "text/csv", ("csv",), boolean=False)
-TSV: Final = ResultFormat("TSV", "text/tab-separated-values", ("tsv",), boolean=False)
+CSV: Final = ResultFormat("CSV", "text/csv", ("csv",), supports_boolean=False)
+TSV: Final = ResultFormat("TSV", "text/tab-separated-values", ("tsv",), supports_boolean=False)
 
 RESULT_FORMATS: Final = (JSON, XML, CSV, TSV)
 
@@ -88,7 +88,7 @@ def rdf_format_of_file(name: str) -> RdfFormat:
     raise UnsupportedFormatError(f"{name}: the suffix names no RDF format; known are {known}")
 
 
-def by_name(formats: tuple[F, ...], name: str) -> F:
+def format_by_name(formats: tuple[FormatT, ...], name: str) -> FormatT:
     """Find a format by its first suffix (`ttl`, `csv`), as options and URL suffixes name it."""
     for fmt in formats:
         if name.lower() in fmt.suffixes:

@@ -24,10 +24,31 @@ from kg.rdf.formats import JSONLD, NQUADS, NTRIPLES, RDFXML, TRIG, TURTLE, RdfFo
 from kg.rdf.namespaces import PREFIXES, RDF, XSD, compact
 
 __all__ = [
-    "BlankNode", "DefaultGraph", "Literal", "NamedNode", "Quad", "Resource", "Term", "Triple",
-    "canonical_nquads", "canonical_turtle", "compress", "compress_into", "from_rdflib", "in_graph",
-    "iri_spellings", "named_apart", "parse",
-    "rdflib_graph", "read", "serialize", "term_from_json", "term_text", "term_to_json", "term_to_rdflib", "write",
+    "BlankNode",
+    "DefaultGraph",
+    "Literal",
+    "NamedNode",
+    "Quad",
+    "Resource",
+    "Term",
+    "Triple",
+    "canonical_nquads",
+    "canonical_turtle",
+    "compress",
+    "compress_into",
+    "iri_candidates",
+    "label_blank_nodes_by_content",
+    "parse",
+    "parse_stream",
+    "place_in_graph",
+    "rdflib_graph",
+    "serialize",
+    "serialize_into",
+    "term_from_json",
+    "term_from_rdflib",
+    "term_text",
+    "term_to_json",
+    "term_to_rdflib",
 ]  # fmt: skip
 
 Resource = NamedNode | BlankNode
@@ -36,7 +57,7 @@ Term = NamedNode | BlankNode | Literal
 RDF_TYPE: Final = NamedNode(RDF + "type")
 XSD_STRING: Final = XSD + "string"
 
-_ENGINE_FORMATS: Final = {
+_OX_RDF_FORMATS: Final = {
     TURTLE: ox.RdfFormat.TURTLE,
     NTRIPLES: ox.RdfFormat.N_TRIPLES,
     JSONLD: ox.RdfFormat.JSON_LD,
@@ -44,13 +65,13 @@ _ENGINE_FORMATS: Final = {
     TRIG: ox.RdfFormat.TRIG,
     NQUADS: ox.RdfFormat.N_QUADS,
 }
-_IRI_SIGNS: Final = ":/?#[]@!$&'()*+,;=%"
+_IRI_SAFE_CHARACTERS: Final = ":/?#[]@!$&'()*+,;=%"
 """What stays as it is when an IRI is percent-encoded (RFC 3986, section 2.2)."""
 MAX_JSON_NESTING: Final = 200
 _JSON_BRACKET: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 # Local names of id: hold slashes, which Turtle would escape one by one: the whole IRI reads better.
-_SHORT: Final = {name: iri for name, iri in PREFIXES.items() if name != "id"}
-_POSITION: Final = re.compile(r"^Parser error (?:at|between) .*?line \d+.*?: ", re.DOTALL)
+_SERIALIZER_PREFIXES: Final = {name: iri for name, iri in PREFIXES.items() if name != "id"}
+_PARSER_ERROR_POSITION: Final = re.compile(r"^Parser error (?:at|between) .*?line \d+.*?: ", re.DOTALL)
 
 
 def parse(data: bytes, fmt: RdfFormat, base_iri: str | None = None) -> list[Quad]:
@@ -59,36 +80,36 @@ def parse(data: bytes, fmt: RdfFormat, base_iri: str | None = None) -> list[Quad
     Raises RdfSyntaxError with the line and column where the parser gives them.
     """
     if fmt is RDFXML:
-        _refuse_broken_xml(data)
+        _require_well_formed_xml(data)
     if fmt is JSONLD:
-        _refuse_deep_json(data)
+        _require_shallow_json(data)
     try:
-        return list(ox.parse(data, _ENGINE_FORMATS[fmt], base_iri=base_iri, rename_blank_nodes=True))
+        return list(ox.parse(data, _OX_RDF_FORMATS[fmt], base_iri=base_iri, rename_blank_nodes=True))
     except SyntaxError as error:
-        raise _located(error, fmt) from None
+        raise _syntax_error(error, fmt) from None
     except (ValueError, OSError) as error:
         raise RdfSyntaxError(f"The {fmt.name} does not parse: {error}") from None
 
 
-def read(source: IO[bytes], fmt: RdfFormat) -> Iterator[Quad]:
+def parse_stream(source: IO[bytes], fmt: RdfFormat) -> Iterator[Quad]:
     """Parse an open file of the project's own, quad by quad, with its blank nodes named as they stand there.
 
     Raises RdfSyntaxError like `parse`, after the quads that precede the error.
     """
     try:
-        yield from ox.parse(source, _ENGINE_FORMATS[fmt])
+        yield from ox.parse(source, _OX_RDF_FORMATS[fmt])
     except SyntaxError as error:
-        raise _located(error, fmt) from None
+        raise _syntax_error(error, fmt) from None
 
 
-def _located(error: SyntaxError, fmt: RdfFormat) -> RdfSyntaxError:
+def _syntax_error(error: SyntaxError, fmt: RdfFormat) -> RdfSyntaxError:
     if fmt is JSONLD and "LoadDocumentCallback" in error.msg:
         return RdfSyntaxError("The JSON-LD names a remote context; write the context into the document.")
-    said = _POSITION.sub("", error.msg)
+    said = _PARSER_ERROR_POSITION.sub("", error.msg)
     return RdfSyntaxError(f"The {fmt.name} does not parse: {said}", error.lineno, error.offset)
 
 
-def _refuse_broken_xml(data: bytes) -> None:
+def _require_well_formed_xml(data: bytes) -> None:
     """Check that XML is well-formed, resolving nothing: the RDF/XML parser takes a truncated document as complete."""
     parser = expat.ParserCreate()
     try:
@@ -98,7 +119,7 @@ def _refuse_broken_xml(data: bytes) -> None:
         raise RdfSyntaxError(f"The RDF/XML does not parse: {reason}", error.lineno, error.offset + 1) from None
 
 
-def _refuse_deep_json(data: bytes) -> None:
+def _require_shallow_json(data: bytes) -> None:
     """Limit how deep JSON is nested: the time that the JSON-LD parser takes grows with the square of it."""
     depth = 0
     for match in _JSON_BRACKET.finditer(data):
@@ -110,22 +131,22 @@ def _refuse_deep_json(data: bytes) -> None:
 
 def serialize(statements: Iterable[Quad] | Iterable[Triple], fmt: RdfFormat) -> bytes:
     """Serialise triples or quads, with the project's prefixes where the format has prefixes."""
-    if not fmt.dataset:
-        statements = _triples(statements)
-    data = ox.serialize(statements, format=_ENGINE_FORMATS[fmt], prefixes=_SHORT)
+    if not fmt.supports_datasets:
+        statements = _without_graph_names(statements)
+    data = ox.serialize(statements, format=_OX_RDF_FORMATS[fmt], prefixes=_SERIALIZER_PREFIXES)
     if data is None:
         raise EngineError(f"The engine gave no {fmt.name}.")
     return data
 
 
-def write(statements: Iterable[Quad] | Iterable[Triple], output: IO[bytes], fmt: RdfFormat) -> None:
+def serialize_into(statements: Iterable[Quad] | Iterable[Triple], output: IO[bytes], fmt: RdfFormat) -> None:
     """Serialise triples or quads into an open binary file, statement by statement."""
-    if not fmt.dataset:
-        statements = _triples(statements)
-    ox.serialize(statements, output, _ENGINE_FORMATS[fmt], prefixes=_SHORT)
+    if not fmt.supports_datasets:
+        statements = _without_graph_names(statements)
+    ox.serialize(statements, output, _OX_RDF_FORMATS[fmt], prefixes=_SERIALIZER_PREFIXES)
 
 
-def _triples(statements: Iterable[Quad] | Iterable[Triple]) -> Iterator[Triple]:
+def _without_graph_names(statements: Iterable[Quad] | Iterable[Triple]) -> Iterator[Triple]:
     for statement in statements:
         yield statement.triple if isinstance(statement, Quad) else statement
 
@@ -141,7 +162,7 @@ def compress_into(source: IO[bytes], target: IO[bytes]) -> None:
         shutil.copyfileobj(source, packed)
 
 
-def in_graph(statements: Iterable[Quad] | Iterable[Triple], graph: NamedNode) -> list[Quad]:
+def place_in_graph(statements: Iterable[Quad] | Iterable[Triple], graph: NamedNode) -> list[Quad]:
     """Place statements in a named graph, whatever graph they came from."""
     return [Quad(item.subject, item.predicate, item.object, graph) for item in statements]
 
@@ -154,7 +175,7 @@ def canonical_nquads(quads: Iterable[Quad]) -> bytes:
     return b"".join(sorted(lines))
 
 
-def named_apart(quads: Iterable[Quad]) -> list[Quad]:
+def label_blank_nodes_by_content(quads: Iterable[Quad]) -> list[Quad]:
     """Name the blank nodes of a payload by all of its content: so they are nobody else's, and those of its repetition.
 
     The names are those of RDFC-1.0 behind a digest of the payload.
@@ -163,15 +184,15 @@ def named_apart(quads: Iterable[Quad]) -> list[Quad]:
     dataset.canonicalize(ox.CanonicalizationAlgorithm.RDFC_1_0)
     lines = sorted(serialize(dataset, NQUADS).splitlines())
     prefix = "p" + hashlib.sha256(b"\n".join(lines)).hexdigest()[:24]
-    return [Quad(*(_prefixed(term, prefix) for term in quad)) for quad in dataset]
+    return [Quad(*(_prefix_blank_nodes(term, prefix) for term in quad)) for quad in dataset]
 
 
-def _prefixed(term: Any, prefix: str) -> Any:  # noqa: ANN401 - whatever stands in a quad
+def _prefix_blank_nodes(term: Any, prefix: str) -> Any:  # noqa: ANN401 - whatever stands in a quad
     match term:
         case BlankNode():
             return BlankNode(prefix + term.value)
         case Triple():
-            return Triple(*(_prefixed(part, prefix) for part in term))
+            return Triple(*(_prefix_blank_nodes(part, prefix) for part in term))
     return term
 
 
@@ -219,10 +240,10 @@ def term_to_rdflib(term: object) -> rdflib.term.Node:
     raise EngineError(f"{term} is a term of RDF 1.2 that the validator does not know")
 
 
-def iri_spellings(iri: str) -> list[NamedNode]:
+def iri_candidates(iri: str) -> list[NamedNode]:
     """How an IRI that was read from a URL may be held: as it reads, or with percent signs; none if it is no IRI."""
     found = list[NamedNode]()
-    for text in dict.fromkeys((iri, quote(iri, safe=_IRI_SIGNS))):
+    for text in dict.fromkeys((iri, quote(iri, safe=_IRI_SAFE_CHARACTERS))):
         with contextlib.suppress(ValueError):
             found.append(NamedNode(text))
     return found
@@ -258,7 +279,7 @@ def term_from_json(data: list[str]) -> Term:
     raise EngineError(f"{data!r} is no RDF term")
 
 
-def from_rdflib(node: object) -> Term:
+def term_from_rdflib(node: object) -> Term:
     """Convert an rdflib term into the engine's; raises EngineError for a term that is none of RDF 1.1."""
     match node:
         case rdflib.URIRef():

@@ -7,12 +7,12 @@ refuses hosts that are none, knows only some schemes, and takes `http:x` for rel
 import re
 from typing import Final, NamedTuple
 
-_PARTS: Final = re.compile(
+_IRI_COMPONENTS: Final = re.compile(
     r"(?:([A-Za-z][A-Za-z0-9+.\-]*):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL
 )
 
 
-class _Parts(NamedTuple):
+class _IriComponents(NamedTuple):
     """The components of a reference, of which only the path is never None."""
 
     scheme: str | None
@@ -24,31 +24,31 @@ class _Parts(NamedTuple):
 
 def resolve(base: str, reference: str) -> str:
     """The IRI that a reference means where `base` holds; the reference itself without a base."""
-    given = _parts(reference)
-    return _text(_below(_parts(base), given)) if base and given.scheme is None else reference
+    given = _split_iri(reference)
+    return _recompose(_resolve_against(_split_iri(base), given)) if base and given.scheme is None else reference
 
 
 def authority(iri: str) -> str:
     """Where an IRI is served, such as `host:port`, in small letters; "" if it does not say."""
-    return (_parts(iri).authority or "").lower()
+    return (_split_iri(iri).authority or "").lower()
 
 
-def _parts(text: str) -> _Parts:
-    match = _PARTS.fullmatch(text)
-    return _Parts(None, None, text, None, None) if match is None else _Parts(*match.groups())
+def _split_iri(text: str) -> _IriComponents:
+    match = _IRI_COMPONENTS.fullmatch(text)
+    return _IriComponents(None, None, text, None, None) if match is None else _IriComponents(*match.groups())
 
 
-def _below(base: _Parts, given: _Parts) -> _Parts:
+def _resolve_against(base: _IriComponents, given: _IriComponents) -> _IriComponents:
     """Complete a reference without scheme (section 5.2.2)."""
     if given.authority is not None:
         return given._replace(scheme=base.scheme)
     if not given.path:
         query = base.query if given.query is None else given.query
         return base._replace(query=query, fragment=given.fragment)
-    return given._replace(scheme=base.scheme, authority=base.authority, path=_merged(base, given.path))
+    return given._replace(scheme=base.scheme, authority=base.authority, path=_merge_paths(base, given.path))
 
 
-def _merged(base: _Parts, path: str) -> str:
+def _merge_paths(base: _IriComponents, path: str) -> str:
     """Put a path in the place of the base's last segment, without `.` and `..` in it (sections 5.2.3 and 5.2.4).
 
     Those of the base itself stay, as they do in an IRI that is written in full.
@@ -66,7 +66,7 @@ def _merged(base: _Parts, path: str) -> str:
     return "/" * rooted + "/".join(kept)
 
 
-def _text(parts: _Parts) -> str:
+def _recompose(parts: _IriComponents) -> str:
     """Put components together (section 5.3)."""
     return "".join(
         [

@@ -74,7 +74,7 @@ def graph_name(iri: str) -> str | None:
     return iri.removeprefix(GRAPH) if iri.startswith(GRAPH) and iri != GRAPH else None
 
 
-def slug(label: str) -> str:
+def slugify(label: str) -> str:
     """Fold a label into an ASCII slug, so that a Vietnamese name gives a readable IRI.
 
     The letter đ has no decomposition in Unicode and is mapped before NFD takes the marks off.

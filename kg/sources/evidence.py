@@ -15,10 +15,10 @@ from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import ID, SPARQL_PREFIXES
 from kg.sources.figures import read_figures
 
-_SOURCES: Final = SPARQL_PREFIXES + (
+_SOURCES_QUERY: Final = SPARQL_PREFIXES + (
     "SELECT ?source ?sha256 { ?source a schema:NewsArticle ; schema:sha256 ?sha256 } ORDER BY ?source"
 )
-_ANCHORS: Final = (
+_ANCHORS_QUERY: Final = (
     SPARQL_PREFIXES
     + """
 SELECT ?evidence ?start ?end ?exact {
@@ -27,7 +27,7 @@ SELECT ?evidence ?start ?end ?exact {
   ?quote a oa:TextQuoteSelector ; oa:exact ?exact .
 } ORDER BY ?start ?end"""
 )
-_FIGURES: Final = (
+_FIGURES_QUERY: Final = (
     SPARQL_PREFIXES
     + """
 SELECT ?claim ?exact ?unit ?value ?min ?max {
@@ -41,25 +41,27 @@ SELECT ?claim ?exact ?unit ?value ?min ?max {
 } ORDER BY ?claim"""
 )
 
-_CITED: Final = (
+_CITED_SOURCES_QUERY: Final = (
     SPARQL_PREFIXES
     + """
 SELECT ?source ?sha256 ?language { VALUES ?source { SOURCES }
   OPTIONAL { ?source schema:sha256 ?sha256 } OPTIONAL { ?source schema:inLanguage ?language } }"""
 )
-MOST_SHOWN: Final = 300
+MAX_PASSAGE_LENGTH: Final = 300
 """Characters of a text that are shown around an anchor."""
-_REACH: Final = 1000
+_MAX_SENTENCE_SCAN: Final = 1000
 """Characters on either side within which the ends of a sentence are sought."""
-_STOP: Final = re.compile(r"[.!?…]+[”\"’)\]]*\s+|\s*\n\s*")
+_SENTENCE_END: Final = re.compile(r"[.!?…]+[”\"’)\]]*\s+|\s*\n\s*")
 """What may end a sentence, with the white space after it; a stop within 2.608,66 has none."""
-_ABBREVIATED: Final = re.compile(r"(?:^|[\s(])(?:TP|Tp|TX|TT|Q|P|GS|PGS|TS|ThS|BS|KS|CN|Mr|Mrs|Dr|St|[A-ZĐ])\.\s+$")
+_ENDS_WITH_ABBREVIATION: Final = re.compile(
+    r"(?:^|[\s(])(?:TP|Tp|TX|TT|Q|P|GS|PGS|TS|ThS|BS|KS|CN|Mr|Mrs|Dr|St|[A-ZĐ])\.\s+$"
+)
 """Words that end with a stop which ends no sentence, such as TP. Hải Phòng."""
-_ABBREVIATION_REACH: Final = 8
+_MAX_ABBREVIATION_LENGTH: Final = 8
 
 
 @dataclass(frozen=True)
-class Failure:
+class VerificationFailure:
     """Something cited that the text does not bear out: the IRI of the node, and why."""
 
     iri: str
@@ -71,9 +73,9 @@ class Verification:
     """The outcome for one source: how many anchors and figures were compared, and what failed."""
 
     source: str
-    anchors: int
-    figures: int
-    failures: tuple[Failure, ...]
+    anchor_count: int
+    figure_count: int
+    failures: tuple[VerificationFailure, ...]
 
 
 def verify(engine: Engine, text: bytes, source: str | None = None) -> Verification:
@@ -84,23 +86,27 @@ def verify(engine: Engine, text: bytes, source: str | None = None) -> Verificati
     and for a text that is not UTF-8.
     """
     digest = hashlib.sha256(text).hexdigest()
-    iri, wanted = _source(engine, digest, source)
-    content = _decoded(text)
-    anchors = engine.select(_about(_ANCHORS, iri))
-    figures = engine.select(_about(_FIGURES, iri))
-    failures = [] if digest == wanted else [Failure(iri, f"the text has SHA-256 {digest}, the source states {wanted}")]
+    iri, wanted = _resolve_source(engine, digest, source)
+    content = _decode_utf8(text)
+    anchors = engine.select(_query_about_source(_ANCHORS_QUERY, iri))
+    figures = engine.select(_query_about_source(_FIGURES_QUERY, iri))
+    failures = (
+        []
+        if digest == wanted
+        else [VerificationFailure(iri, f"the text has SHA-256 {digest}, the source states {wanted}")]
+    )
     failures += [failure for row in anchors if (failure := _anchor_failure(row, content)) is not None]
     by_claim = [(claim, list(rows)) for claim, rows in groupby(figures, key=lambda row: row["claim"].value)]
     failures += [failure for claim, rows in by_claim if (failure := _figure_failure(claim, rows)) is not None]
     return Verification(iri, len(anchors), len(by_claim), tuple(failures))
 
 
-def _about(query: str, source: str) -> str:
+def _query_about_source(query: str, source: str) -> str:
     return query.replace("?source", f"<{source}>")
 
 
-def _source(engine: Engine, digest: str, slug: str | None) -> tuple[str, str]:
-    digests = {row["source"].value: row["sha256"].value for row in engine.select(_SOURCES)}
+def _resolve_source(engine: Engine, digest: str, slug: str | None) -> tuple[str, str]:
+    digests = {row["source"].value: row["sha256"].value for row in engine.select(_SOURCES_QUERY)}
     if slug is not None:
         iri = f"{ID}source/{slug}"
         if iri not in digests:
@@ -113,23 +119,27 @@ def _source(engine: Engine, digest: str, slug: str | None) -> tuple[str, str]:
     return fitting[0], digests[fitting[0]]
 
 
-def _decoded(text: bytes) -> str:
+def _decode_utf8(text: bytes) -> str:
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError as error:
         raise EvidenceTextError(f"The text is not UTF-8: byte {error.start} cannot be read.") from None
 
 
-def _anchor_failure(row: Row, text: str) -> Failure | None:
+def _anchor_failure(row: Row, text: str) -> VerificationFailure | None:
     start, end, exact = int(row["start"].value), int(row["end"].value), row["exact"].value
     if end > len(text):
-        return Failure(row["evidence"].value, f"ends at {end}, the text at {len(text)}")
+        return VerificationFailure(row["evidence"].value, f"ends at {end}, the text at {len(text)}")
     found = text[start:end]
-    return None if found == exact else Failure(row["evidence"].value, f"cites {exact!r}, the text has {found!r}")
+    return (
+        None
+        if found == exact
+        else VerificationFailure(row["evidence"].value, f"cites {exact!r}, the text has {found!r}")
+    )
 
 
-def _figure_failure(claim: str, rows: list[Row]) -> Failure | None:
-    stated = _bounds(rows[0])
+def _figure_failure(claim: str, rows: list[Row]) -> VerificationFailure | None:
+    stated = _stated_bounds(rows[0])
     read = [figure for row in rows for figure in read_figures(row["exact"].value)]
     unit = rows[0]["unit"].value
     for figure in read:
@@ -139,10 +149,10 @@ def _figure_failure(claim: str, rows: list[Row]) -> Failure | None:
         if fits:
             return None
     cited = ", ".join(repr(row["exact"].value) for row in rows)
-    return Failure(claim, f"states {_spoken(stated)}, which its evidence {cited} does not say")
+    return VerificationFailure(claim, f"states {_format_bounds(stated)}, which its evidence {cited} does not say")
 
 
-def _bounds(row: Row) -> tuple[Decimal | None, Decimal | None]:
+def _stated_bounds(row: Row) -> tuple[Decimal | None, Decimal | None]:
     def number(name: str) -> Decimal | None:
         return Decimal(row[name].value) if name in row else None
 
@@ -150,7 +160,7 @@ def _bounds(row: Row) -> tuple[Decimal | None, Decimal | None]:
     return (number("min"), number("max")) if exact is None else (exact, exact)
 
 
-def _spoken(bounds: tuple[Decimal | None, Decimal | None]) -> str:
+def _format_bounds(bounds: tuple[Decimal | None, Decimal | None]) -> str:
     return " to ".join("?" if bound is None else f"{bound:f}" for bound in dict.fromkeys(bounds))
 
 
@@ -163,7 +173,7 @@ class Passage:
     after: str
 
 
-def passage(text: str, start: int, end: int, most: int = MOST_SHOWN) -> Passage:
+def extract_passage(text: str, start: int, end: int, most: int = MAX_PASSAGE_LENGTH) -> Passage:
     """The sentence around code points `start` to `end`, cut with … to about `most` characters."""
     start, end = max(0, min(start, len(text))), max(0, min(end, len(text)))
     first, last = _sentence_start(text, start), _sentence_end(text, end)
@@ -171,34 +181,34 @@ def passage(text: str, start: int, end: int, most: int = MOST_SHOWN) -> Passage:
     before, after = text[first:start], text[end:last]
     kept = max(room // 2, room - len(after))
     follow = max(room // 2, room - len(before))
-    return Passage(_cut_left(before.lstrip(), kept), text[start:end], _cut_right(after.rstrip(), follow))
+    return Passage(_truncate_left(before.lstrip(), kept), text[start:end], _truncate_right(after.rstrip(), follow))
 
 
 def _sentence_start(text: str, start: int) -> int:
-    begin = max(0, start - _REACH)
-    return max((end for end in _stops(text, begin, start + 1) if end <= start), default=begin)
+    begin = max(0, start - _MAX_SENTENCE_SCAN)
+    return max((end for end in _sentence_boundaries(text, begin, start + 1) if end <= start), default=begin)
 
 
 def _sentence_end(text: str, end: int) -> int:
-    last = min(len(text), end + _REACH)
-    return next((stop for stop in _stops(text, max(0, end - 1), last) if stop >= end), last)
+    last = min(len(text), end + _MAX_SENTENCE_SCAN)
+    return next((stop for stop in _sentence_boundaries(text, max(0, end - 1), last) if stop >= end), last)
 
 
-def _stops(text: str, start: int, end: int) -> Iterator[int]:
+def _sentence_boundaries(text: str, start: int, end: int) -> Iterator[int]:
     """Where sentences begin after a stop; after one before a small letter, or of an abbreviation, none does."""
-    for match in _STOP.finditer(text, start, end):
+    for match in _SENTENCE_END.finditer(text, start, end):
         following = text[match.end() : match.end() + 1]
-        before = text[max(0, match.start() - _ABBREVIATION_REACH) : match.end()]
-        if "\n" in match[0] or not (following.islower() or _ABBREVIATED.search(before)):
+        before = text[max(0, match.start() - _MAX_ABBREVIATION_LENGTH) : match.end()]
+        if "\n" in match[0] or not (following.islower() or _ENDS_WITH_ABBREVIATION.search(before)):
             yield match.end()
 
 
-def _cut_left(text: str, most: int) -> str:
+def _truncate_left(text: str, most: int) -> str:
     text = " ".join(text.split()) + (" " if text[-1:].isspace() else "")
     return text if len(text) <= most else "… " + text[len(text) - most :].partition(" ")[2]
 
 
-def _cut_right(text: str, most: int) -> str:
+def _truncate_right(text: str, most: int) -> str:
     text = (" " if text[:1].isspace() else "") + " ".join(text.split())
     return text if len(text) <= most else text[:most].rpartition(" ")[0] + " …"
 
@@ -210,12 +220,12 @@ class CitedSource:
     language: str | None
     text: str | None
 
-    def bears_out(self, start: int, end: int, exact: str) -> bool | None:
+    def matches_quote(self, start: int, end: int, exact: str) -> bool | None:
         """Whether the text says just this there; None where there is no text."""
         return None if self.text is None else self.text[start:end] == exact
 
 
-class Texts:
+class SourceTexts:
     """Texts of sources that the operator has, by their SHA-256."""
 
     def __init__(self, files: Iterable[Path] = ()) -> None:
@@ -223,25 +233,25 @@ class Texts:
         self._names = dict[str, Path]()
         self._texts = dict[str, str]()
         for file in files:
-            content = _read(file)
+            content = _read_file(file)
             digest = hashlib.sha256(content).hexdigest()
-            self._names[digest], self._texts[digest] = file, _decoded(content)
+            self._names[digest], self._texts[digest] = file, _decode_utf8(content)
 
     @property
     def digests(self) -> tuple[str, ...]:
         """The SHA-256 of each text, in order."""
         return tuple(sorted(self._texts))
 
-    def check(self, engine: Engine) -> None:
+    def require_known_sources(self, engine: Engine) -> None:
         """Raise EvidenceTextError for a text that is none of the sources of a graph."""
-        known = {row["sha256"].value for row in engine.select(_SOURCES)}
+        known = {row["sha256"].value for row in engine.select(_SOURCES_QUERY)}
         for digest in self._texts.keys() - known:
             raise EvidenceTextError(f"{self._names[digest]} is the text of no source: its SHA-256 is {digest}.")
 
-    def sources(self, engine: Engine, iris: Iterable[NamedNode]) -> dict[str, CitedSource]:
+    def load_cited_sources(self, engine: Engine, iris: Iterable[NamedNode]) -> dict[str, CitedSource]:
         """What is known of some sources, by IRI."""
         nodes = " ".join(sorted({str(iri) for iri in iris}))
-        rows = engine.select(_CITED.replace("SOURCES", nodes)) if nodes else []
+        rows = engine.select(_CITED_SOURCES_QUERY.replace("SOURCES", nodes)) if nodes else []
         return {row["source"].value: self._cited(row) for row in rows}
 
     def _cited(self, row: Row) -> CitedSource:
@@ -250,7 +260,7 @@ class Texts:
         return CitedSource(language.value if language is not None else None, text)
 
 
-def _read(file: Path) -> bytes:
+def _read_file(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:

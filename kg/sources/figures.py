@@ -7,7 +7,7 @@ from typing import Final
 
 from kg.rdf.namespaces import PREFIXES
 
-_UNIT: Final = PREFIXES["unit"]
+_UNIT_NAMESPACE: Final = PREFIXES["unit"]
 _SCALES: Final = {
     "": Decimal(1),
     "nghìn": Decimal(10**3),
@@ -18,7 +18,7 @@ _SCALES: Final = {
     "nghìn tỷ": Decimal(10**12),
     "ngàn tỷ": Decimal(10**12),
 }
-_UNITS: Final = {
+_UNIT_NAMES: Final = {
     "USD": "CCY_USD",
     "đồng": "CCY_VND",
     "VND": "CCY_VND",
@@ -27,10 +27,10 @@ _UNITS: Final = {
     "ha": "HA",
     "KCN": "NUM",
 }
-_NUMBER: Final = r"\d{1,3}(?:\.\d{3})+(?:,\d+)?|\d+(?:,\d+)?"
-_FIGURE: Final = re.compile(
-    rf"(?<![\d.,])(?P<low>{_NUMBER})(?:\s*[-–]\s*(?P<high>{_NUMBER}))?"
-    rf"\s*(?P<scale>(?:nghìn|ngàn) tỷ|nghìn|ngàn|triệu|tỷ|tỉ|)\s*(?P<unit>{'|'.join(_UNITS)})(?!\w)"
+_NUMBER_PATTERN: Final = r"\d{1,3}(?:\.\d{3})+(?:,\d+)?|\d+(?:,\d+)?"
+_FIGURE_PATTERN: Final = re.compile(
+    rf"(?<![\d.,])(?P<low>{_NUMBER_PATTERN})(?:\s*[-–]\s*(?P<high>{_NUMBER_PATTERN}))?"
+    rf"\s*(?P<scale>(?:nghìn|ngàn) tỷ|nghìn|ngàn|triệu|tỷ|tỉ|)\s*(?P<unit>{'|'.join(_UNIT_NAMES)})(?!\w)"
 )
 
 
@@ -48,15 +48,15 @@ def read_figures(text: str) -> list[Figure]:
 
     "." groups thousands and "," marks decimals; triệu is 10⁶, tỷ is 10⁹. Units are QUDT IRIs.
     """
-    return [_figure(match) for match in _FIGURE.finditer(text)]
+    return [_parse_figure(match) for match in _FIGURE_PATTERN.finditer(text)]
 
 
-def _figure(match: re.Match[str]) -> Figure:
+def _parse_figure(match: re.Match[str]) -> Figure:
     scale = _SCALES[match["scale"]]
-    low = _number(match["low"])
-    high = low if match["high"] is None else _number(match["high"])
-    return Figure(low * scale, high * scale, _UNIT + _UNITS[match["unit"]])
+    low = _parse_number(match["low"])
+    high = low if match["high"] is None else _parse_number(match["high"])
+    return Figure(low * scale, high * scale, _UNIT_NAMESPACE + _UNIT_NAMES[match["unit"]])
 
 
-def _number(text: str) -> Decimal:
+def _parse_number(text: str) -> Decimal:
     return Decimal(text.replace(".", "").replace(",", "."))

@@ -12,44 +12,44 @@ from rdflib.namespace import RDF
 from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, Path, SequencePath
 
 from kg.rdf.io import Literal, NamedNode
-from kg.sparql.tokens import Token, tokens
+from kg.sparql.tokens import Token, iter_tokens
 
-PathLike = rdflib.URIRef | Path
-Node = str | NamedNode | Literal
+PropertyPath = rdflib.URIRef | Path
+PatternTerm = str | NamedNode | Literal
 """A variable by its name, or a constant; of literals it is only known that they are some."""
 
-STEP: Final = NegatedPath(RDF.type)
+ANY_FORWARD_STEP: Final = NegatedPath(RDF.type)
 """A path of one step forward by whatever predicate: a variable stands there."""
-_ANY: Final = NegatedPath(RDF.type)
+_ANY_STEP: Final = NegatedPath(RDF.type)
 """A path of one step in either direction by whatever predicate."""
-_LITERAL: Final = Literal("")
-_AGGREGATES: Final = frozenset(
+_SOME_LITERAL: Final = Literal("")
+_UNSUPPORTED_KEYWORDS: Final = frozenset(
     {"COUNT", "SUM", "MIN", "MAX", "AVG", "SAMPLE", "GROUP_CONCAT", "EXISTS", "FROM", "SELECT"}
 )
-_MODIFIERS: Final = {"*": "*", "+": "+", "?": "?"}
+_PATH_MODIFIERS: Final = {"*": "*", "+": "+", "?": "?"}
 
 
-class UnreadableError(Exception):
+class UnsupportedConstraintError(Exception):
     """What is read cannot be told; the message says why."""
 
 
 @dataclass(frozen=True)
-class Pattern:
+class PathPattern:
     """A triple pattern; `predicate` names the variable that stands for the predicate, if one does."""
 
-    subject: Node
-    path: PathLike
-    object: Node
-    predicate: str | None = None
+    subject: PatternTerm
+    path: PropertyPath
+    object: PatternTerm
+    predicate_variable: str | None = None
 
     @property
-    def ends(self) -> tuple[Node, Node]:
+    def end_nodes(self) -> tuple[PatternTerm, PatternTerm]:
         """Its subject and object."""
         return self.subject, self.object
 
 
 @dataclass
-class Group:
+class ConstraintGroup:
     """A group of patterns, with the groups in it.
 
     `kind` is main, plain, branch (of a UNION), optional, exists, absent (NOT EXISTS), asked (EXISTS somewhere in an
@@ -59,11 +59,11 @@ class Group:
     kind: str
     start: int
     end: int = 0
-    patterns: list[Pattern] = field(default_factory=list)
-    groups: list["Group"] = field(default_factory=list)
-    assigned: set[str] = field(default_factory=set)
+    patterns: list[PathPattern] = field(default_factory=list)
+    groups: list["ConstraintGroup"] = field(default_factory=list)
+    assigned_variables: set[str] = field(default_factory=set)
 
-    def walk(self) -> Iterator["Group"]:
+    def walk(self) -> Iterator["ConstraintGroup"]:
         """This group and all within it."""
         yield self
         for inner in self.groups:
@@ -72,31 +72,31 @@ class Group:
     @property
     def variables(self) -> set[str]:
         """The variables of its own patterns."""
-        ends = {node for pattern in self.patterns for node in pattern.ends if isinstance(node, str)}
-        return ends | {pattern.predicate for pattern in self.patterns if pattern.predicate}
+        ends = {node for pattern in self.patterns for node in pattern.end_nodes if isinstance(node, str)}
+        return ends | {pattern.predicate_variable for pattern in self.patterns if pattern.predicate_variable}
 
 
-def read_group(text: str, static_graph: str) -> Group:
+def parse_constraint_query(text: str, static_graph: str) -> ConstraintGroup:
     """The main group of a SELECT query; raises UnreadableError for a query that is not understood."""
-    return _Parser(text, static_graph).query()
+    return _ConstraintParser(text, static_graph).parse()
 
 
-class _Parser:
+class _ConstraintParser:
     def __init__(self, text: str, static_graph: str) -> None:
-        self._tokens = list(tokens(text))
+        self._tokens = list(iter_tokens(text))
         self._at = 0
-        self._static = static_graph
+        self._static_graph = static_graph
         self._prefixes = dict[str, str]()
 
-    def query(self) -> Group:
+    def parse(self) -> ConstraintGroup:
         self._prologue()
         while self._peek.text != "{":
-            if self._peek.text == "*" or self._peek.text.upper() in _AGGREGATES:
-                raise UnreadableError(f"a SPARQL text selects by {self._peek.text}")
+            if self._peek.text == "*" or self._peek.text.upper() in _UNSUPPORTED_KEYWORDS:
+                raise UnsupportedConstraintError(f"a SPARQL text selects by {self._peek.text}")
             self._next()
         group = self._group("main")
         if self._at < len(self._tokens):
-            raise UnreadableError(f"a SPARQL text has {self._peek.text} after its pattern")
+            raise UnsupportedConstraintError(f"a SPARQL text has {self._peek.text} after its pattern")
         return group
 
     @property
@@ -106,7 +106,7 @@ class _Parser:
     def _next(self) -> Token:
         token = self._peek
         if token.kind == "end":
-            raise UnreadableError("a SPARQL text ends too early")
+            raise UnsupportedConstraintError("a SPARQL text ends too early")
         self._at += 1
         return token
 
@@ -118,7 +118,7 @@ class _Parser:
     def _expect(self, text: str) -> Token:
         token = self._next()
         if token.text.upper() != text:
-            raise UnreadableError(f"a SPARQL text has {token.text} where {text} was expected")
+            raise UnsupportedConstraintError(f"a SPARQL text has {token.text} where {text} was expected")
         return token
 
     def _prologue(self) -> None:
@@ -127,14 +127,14 @@ class _Parser:
             name, iri = self._next(), self._next()
             self._prefixes[name.text.removesuffix(":")] = iri.text[1:-1]
 
-    def _group(self, kind: str) -> Group:
-        group = Group(kind, self._expect("{").start)
+    def _group(self, kind: str) -> ConstraintGroup:
+        group = ConstraintGroup(kind, self._expect("{").start)
         while self._peek.text != "}":
             self._item(group)
         group.end = self._next().start + 1
         return group
 
-    def _item(self, group: Group) -> None:
+    def _item(self, group: ConstraintGroup) -> None:
         if self._skip("."):
             return
         if self._skip("FILTER"):
@@ -144,23 +144,23 @@ class _Parser:
         elif self._peek.is_word("GRAPH"):
             group.groups.append(self._graph())
         elif self._skip("BIND"):
-            self._bracket(group)
+            self._expression(group)
         elif self._peek.text == "{":
             self._union(group)
         elif self._peek.kind == "word" and self._peek.text not in {"true", "false"}:
-            raise UnreadableError(f"a SPARQL text has {self._peek.text.upper()}")
+            raise UnsupportedConstraintError(f"a SPARQL text has {self._peek.text.upper()}")
         else:
             self._triples(group)
 
-    def _graph(self) -> Group:
+    def _graph(self) -> ConstraintGroup:
         start = self._next().start
-        if self._iri(self._next()) != self._static:
-            raise UnreadableError("a SPARQL text reads single graphs")
+        if self._iri(self._next()) != self._static_graph:
+            raise UnsupportedConstraintError("a SPARQL text reads single graphs")
         group = self._group("static")
         group.start = start
         return group
 
-    def _union(self, group: Group) -> None:
+    def _union(self, group: ConstraintGroup) -> None:
         branches = [self._group("plain")]
         while self._skip("UNION"):
             branches.append(self._group("branch"))
@@ -168,7 +168,7 @@ class _Parser:
             branches[0].kind = "branch"
         group.groups += branches
 
-    def _filter(self, group: Group) -> None:
+    def _filter(self, group: ConstraintGroup) -> None:
         if self._skip("EXISTS"):
             group.groups.append(self._group("exists"))
         elif self._skip("NOT"):
@@ -177,9 +177,9 @@ class _Parser:
         else:
             if self._peek.text != "(":
                 self._next()
-            self._bracket(group)
+            self._expression(group)
 
-    def _bracket(self, group: Group) -> None:
+    def _expression(self, group: ConstraintGroup) -> None:
         """Pass over an expression; the patterns that it asks for are read."""
         self._expect("(")
         depth = 1
@@ -189,17 +189,17 @@ class _Parser:
             if token.is_word("EXISTS"):
                 group.groups.append(self._group("asked"))
             elif token.is_word("AS") and self._peek.kind == "variable":
-                group.assigned.add(self._peek.text[1:])
+                group.assigned_variables.add(self._peek.text[1:])
 
-    def _triples(self, group: Group) -> None:
+    def _triples(self, group: ConstraintGroup) -> None:
         subject = self._term()
         while True:
             predicate = self._peek.text[1:] if self._peek.kind == "variable" else None
-            path = STEP if predicate else self._path()
+            path = ANY_FORWARD_STEP if predicate else self._path()
             self._at += predicate is not None
-            group.patterns.append(Pattern(subject, path, self._term(), predicate))
+            group.patterns.append(PathPattern(subject, path, self._term(), predicate))
             while self._skip(","):
-                group.patterns.append(Pattern(subject, path, self._term(), predicate))
+                group.patterns.append(PathPattern(subject, path, self._term(), predicate))
             if not self._skip(";"):
                 return
             while self._skip(";"):
@@ -207,7 +207,7 @@ class _Parser:
             if self._peek.text in {".", "}"} or self._peek.is_word("FILTER"):
                 return
 
-    def _term(self) -> Node:
+    def _term(self) -> PatternTerm:
         token = self._next()
         if token.kind == "variable":
             return token.text[1:]
@@ -218,19 +218,21 @@ class _Parser:
         if token.kind == "string":
             if self._peek.kind == "tag" or (self._skip("^") and self._skip("^")):
                 self._next()
-            return _LITERAL
+            return _SOME_LITERAL
         if token.text in {"true", "false"}:
-            return _LITERAL
+            return _SOME_LITERAL
         return self._number(token)
 
-    def _number(self, token: Token) -> Node:
+    def _number(self, token: Token) -> PatternTerm:
         if not (token.text.isdigit() or token.text in "+-."):
-            raise UnreadableError(f"a SPARQL text has {token.text} in a pattern")
-        while self._peek.start == token.start + len(token.text) and (self._peek.text.isalnum() or self._decimal()):
+            raise UnsupportedConstraintError(f"a SPARQL text has {token.text} in a pattern")
+        while self._peek.start == token.start + len(token.text) and (
+            self._peek.text.isalnum() or self._is_decimal_point()
+        ):
             token = self._next()
-        return _LITERAL
+        return _SOME_LITERAL
 
-    def _decimal(self) -> bool:
+    def _is_decimal_point(self) -> bool:
         """Whether the next token is a dot within a number."""
         after = self._tokens[self._at + 1] if self._at + 1 < len(self._tokens) else self._peek
         return self._peek.text == "." and after.text[:1].isdigit() and after.start == self._peek.start + 1
@@ -240,33 +242,33 @@ class _Parser:
             return token.text[1:-1]
         prefix, _, local = token.text.partition(":")
         if token.kind != "pname" or prefix not in self._prefixes or "\\" in local:
-            raise UnreadableError(f"a SPARQL text names {token.text}, which is not understood")
+            raise UnsupportedConstraintError(f"a SPARQL text names {token.text}, which is not understood")
         return self._prefixes[prefix] + local
 
-    def _path(self) -> PathLike:
+    def _path(self) -> PropertyPath:
         parts = [self._sequence()]
         while self._skip("|"):
             parts.append(self._sequence())
         return parts[0] if len(parts) == 1 else AlternativePath(*parts)
 
-    def _sequence(self) -> PathLike:
+    def _sequence(self) -> PropertyPath:
         parts = [self._element()]
         while self._skip("/"):
             parts.append(self._element())
         return parts[0] if len(parts) == 1 else SequencePath(*parts)
 
-    def _element(self) -> PathLike:
+    def _element(self) -> PropertyPath:
         if self._skip("^"):
             return InvPath(self._element())
         if self._skip("!"):
-            self._negated()
-            return _ANY
+            self._skip_negated_property_set()
+            return _ANY_STEP
         path = self._primary()
-        if self._peek.text in _MODIFIERS:
+        if self._peek.text in _PATH_MODIFIERS:
             return MulPath(path, self._next().text)  # type: ignore[arg-type] # rdflib names the signs itself
         return path
 
-    def _primary(self) -> PathLike:
+    def _primary(self) -> PropertyPath:
         if self._skip("("):
             path = self._path()
             self._expect(")")
@@ -274,7 +276,7 @@ class _Parser:
         token = self._next()
         return RDF.type if token.text == "a" else rdflib.URIRef(self._iri(token))
 
-    def _negated(self) -> None:
+    def _skip_negated_property_set(self) -> None:
         """Pass over what a step may not be."""
         if self._skip("("):
             while not self._skip(")"):

@@ -9,56 +9,56 @@ from itertools import islice
 from typing import Final
 
 from kg.rdf.iris import resolve
-from kg.sparql.syntax_tree import NONE, Element, Group, Names, Query, union
-from kg.sparql.token_stream import UnreadableError
-from kg.sparql.tokens import doubtful, nesting, tokens
-from kg.sparql.triple_parser import TriplesReader
+from kg.sparql.syntax_tree import NO_NAMES, GroupElement, GroupGraphPattern, ParsedQuery, VariableNames, union_of_names
+from kg.sparql.token_stream import UnsupportedQueryError
+from kg.sparql.tokens import find_ambiguous_operator, iter_tokens, nesting_depth
+from kg.sparql.triple_parser import TripleParser
 
-LONGEST: Final = 64 * 1024
+MAX_PARSED_LENGTH: Final = 64 * 1024
 """Code points of a query that is read."""
-MOST: Final = 12_000
+MAX_PARSED_TOKENS: Final = 12_000
 """Tokens of a query that is read: so many take about 100 ms to plan, nested deep half as much again."""
-DEEPEST: Final = 40
+MAX_PARSED_NESTING: Final = 40
 """How deep the brackets of a query that is read may stand within each other; the reader recurses."""
 
-_ABSOLUTE: Final = re.compile(r"<[a-z][a-z0-9+.-]*:(?://)?(?:(?!/\.)[^<>\\])*>", re.IGNORECASE)
+_ABSOLUTE_IRI: Final = re.compile(r"<[a-z][a-z0-9+.-]*:(?://)?(?:(?!/\.)[^<>\\])*>", re.IGNORECASE)
 """An IRI that no base changes, so that two are the same if they are written alike."""
-_OPERANDS: Final = frozenset({"variable", "iri", "pname", "blank", "string", "tag", "word"})
+_KINDS_BEFORE_OPERATOR: Final = frozenset({"variable", "iri", "pname", "blank", "string", "tag", "word"})
 """Kinds of tokens behind which a '<' is an operator, though it and what follows may look like an IRI."""
-_FORMS: Final = ("SELECT", "ASK", "CONSTRUCT", "DESCRIBE")
-_ELSEWHERE: Final = ("SERVICE", "LATERAL")
+_QUERY_FORMS: Final = ("SELECT", "ASK", "CONSTRUCT", "DESCRIBE")
+_UNSUPPORTED_KEYWORDS: Final = ("SERVICE", "LATERAL")
 
 
-def read(text: str) -> Query:
+def parse_query(text: str) -> ParsedQuery:
     """Read a query; raises UnreadableError for what is not understood."""
-    if len(text) > LONGEST:
-        raise UnreadableError(f"it is longer than {LONGEST} characters")
-    stream = list(islice(tokens(text), MOST + 1))
-    if len(stream) > MOST:
-        raise UnreadableError(f"it has more than {MOST} tokens")
-    if nesting(text, stream, DEEPEST) > DEEPEST:
-        raise UnreadableError(f"it is nested deeper than {DEEPEST} levels")
+    if len(text) > MAX_PARSED_LENGTH:
+        raise UnsupportedQueryError(f"it is longer than {MAX_PARSED_LENGTH} characters")
+    stream = list(islice(iter_tokens(text), MAX_PARSED_TOKENS + 1))
+    if len(stream) > MAX_PARSED_TOKENS:
+        raise UnsupportedQueryError(f"it has more than {MAX_PARSED_TOKENS} tokens")
+    if nesting_depth(text, stream, MAX_PARSED_NESTING) > MAX_PARSED_NESTING:
+        raise UnsupportedQueryError(f"it is nested deeper than {MAX_PARSED_NESTING} levels")
     if re.search(r"\\[uU]", text):
-        raise UnreadableError("it has escaped code points")
-    if doubtful(text, stream) is not None:
-        raise UnreadableError("a '<' in it may be an operator")
-    return _Reader(text, stream).query()
+        raise UnsupportedQueryError("it has escaped code points")
+    if find_ambiguous_operator(text, stream) is not None:
+        raise UnsupportedQueryError("a '<' in it may be an operator")
+    return _QueryParser(text, stream).parse()
 
 
-class _Reader(TriplesReader):
-    def query(self) -> Query:
+class _QueryParser(TripleParser):
+    def parse(self) -> ParsedQuery:
         for token in self._tokens:
-            if token.kind == "word" and token.text.upper() in _ELSEWHERE:
-                raise UnreadableError(f"it has {token.text.upper()}")
+            if token.kind == "word" and token.text.upper() in _UNSUPPORTED_KEYWORDS:
+                raise UnsupportedQueryError(f"it has {token.text.upper()}")
         self._prologue()
         start = self._at
         form = self._next().text.upper()
-        if form not in _FORMS:
-            raise self._unread(self._tokens[start])
-        self._to_pattern(form)
+        if form not in _QUERY_FORMS:
+            raise self._unsupported_token(self._tokens[start])
+        self._skip_to_pattern(form)
         head = tuple(self._tokens[start : self._at])
         main = self.group()
-        return Query(self._text, form, head, main, tuple(self._tokens[self._at : -1]))
+        return ParsedQuery(self._text, form, head, main, tuple(self._tokens[self._at : -1]))
 
     def _prologue(self) -> None:
         while True:
@@ -70,31 +70,31 @@ class _Reader(TriplesReader):
             else:
                 return
 
-    def _to_pattern(self, form: str) -> None:
+    def _skip_to_pattern(self, form: str) -> None:
         """Pass over what stands before the main group."""
         if form == "CONSTRUCT" and self._peek.text == "{":
-            self._balanced("{", "}")
+            self._skip_brackets("{", "}")
         while self._peek.text != "{":
             if self._peek.text == "(":
-                self._balanced("(", ")")
+                self._skip_brackets("(", ")")
             else:
                 self._next()
 
-    def group(self) -> Group:
-        start, elements = self._expect("{").start, list[Element]()
+    def group(self) -> GroupGraphPattern:
+        start, elements = self._expect("{").start, list[GroupElement]()
         if self._peek.is_word("SELECT"):
             elements.append(self._select())
         while self._peek.text != "}":
             if self._starts_triples():
                 elements.append(self._triples())
                 if self._starts_triples():
-                    raise self._unread(self._peek)
+                    raise self._unsupported_token(self._peek)
             else:
                 elements.append(self._element())
                 self._skip(".")
-        return Group(start, self._next().start + 1, tuple(elements))
+        return GroupGraphPattern(start, self._next().start + 1, tuple(elements))
 
-    def _element(self) -> Element:
+    def _element(self) -> GroupElement:
         token = self._peek
         if token.text == "{":
             return self._union(token.start)
@@ -102,7 +102,7 @@ class _Reader(TriplesReader):
         match token.text.upper() if token.kind == "word" else "":
             case "OPTIONAL" | "MINUS" as kind:
                 group = self.group()
-                return Element(kind.lower(), token.start, group.end, group.names, groups=(group,))
+                return GroupElement(kind.lower(), token.start, group.end, group.names, groups=(group,))
             case "GRAPH":
                 return self._graph(token.start)
             case "FILTER":
@@ -111,39 +111,43 @@ class _Reader(TriplesReader):
                 return self._bind(token.start)
             case "VALUES":
                 return self._values(token.start)
-        raise self._unread(token)
+        raise self._unsupported_token(token)
 
-    def _union(self, start: int) -> Element:
+    def _union(self, start: int) -> GroupElement:
         groups = [self.group()]
         while self._skip("UNION"):
             groups.append(self.group())
-        certain = reduce(frozenset.intersection, (group.certain for group in groups))
-        return Element("union", start, groups[-1].end, union(g.names for g in groups), certain, groups=tuple(groups))
+        certain = reduce(frozenset.intersection, (group.certainly_bound for group in groups))
+        return GroupElement(
+            "union", start, groups[-1].end, union_of_names(g.names for g in groups), certain, groups=tuple(groups)
+        )
 
-    def _graph(self, start: int) -> Element:
+    def _graph(self, start: int) -> GroupElement:
         term = self._next()
         if term.kind not in {"variable", "iri", "pname"}:
-            raise self._unread(term)
+            raise self._unsupported_token(term)
         name = term.text[1:] if term.kind == "variable" else ""
         group, own = self.group(), frozenset({name} - {""})
-        certain = group.certain | own
-        return Element("graph", start, group.end, group.names | own, certain, groups=(group,), variable=name)
+        certain = group.certainly_bound | own
+        return GroupElement("graph", start, group.end, group.names | own, certain, groups=(group,), variable=name)
 
-    def _filter(self, start: int) -> Element:
+    def _filter(self, start: int) -> GroupElement:
         begun = self._at
         if self._skip("NOT", "EXISTS") or self._skip("EXISTS"):
             group = self.group()
-            return Element("filter", start, group.end, group.names, groups=(group,))
+            return GroupElement("filter", start, group.end, group.names, groups=(group,))
         while self._peek.text != "(":
             if self._peek.kind not in {"word", "iri", "pname"} or self._at > begun:
-                raise self._unread(self._peek)
+                raise self._unsupported_token(self._peek)
             self._next()
         plain = self._at == begun
         names, groups = self._expression()
-        variable, allowed = self._restriction(begun) if plain else ("", ())
-        return Element("filter", start, self._end, names, groups=groups, variable=variable, allowed=allowed)
+        variable, allowed = self._iri_restriction(begun) if plain else ("", ())
+        return GroupElement(
+            "filter", start, self._previous_end, names, groups=groups, variable=variable, allowed_iris=allowed
+        )
 
-    def _restriction(self, begun: int) -> tuple[str, tuple[str, ...]]:
+    def _iri_restriction(self, begun: int) -> tuple[str, tuple[str, ...]]:
         """The variable and the IRIs of `(?x IN (<a>, <b>))` and of `(?x = <a>)`, else nothing."""
         inner = self._tokens[begun + 1 : self._at - 1]
         signs = [token.text.upper() for token in inner[1:]]
@@ -156,15 +160,15 @@ class _Reader(TriplesReader):
         listed = len(terms) == len(commas) + 1 and all(comma.text == "," for comma in commas)
         if not listed or inner[0].kind != "variable" or any(term.kind not in {"iri", "pname"} for term in terms):
             return "", ()
-        iris = [self._resolved(term.text) for term in terms]
-        if any(_ABSOLUTE.fullmatch(iri) is None for iri in iris):
+        iris = [self._resolved_term(term.text) for term in terms]
+        if any(_ABSOLUTE_IRI.fullmatch(iri) is None for iri in iris):
             return "", ()
         return inner[0].text[1:], tuple(dict.fromkeys(iris))
 
-    def _expression(self) -> tuple[Names, tuple[Group, ...]]:
+    def _expression(self) -> tuple[VariableNames, tuple[GroupGraphPattern, ...]]:
         """Pass over an expression in brackets: its names, and the groups that it asks for."""
         self._expect("(")
-        depth, names, groups, before = 1, set[str](), list[Group](), ""
+        depth, names, groups, before = 1, set[str](), list[GroupGraphPattern](), ""
         while depth:
             token = self._next()
             if token.is_word("EXISTS"):
@@ -172,21 +176,23 @@ class _Reader(TriplesReader):
                 before = "operand"
                 continue
             if token.text in {"{", "}"} or (token.kind == "iri" and before == "operand"):
-                raise self._unread(token)
+                raise self._unsupported_token(token)
             if token.kind in {"variable", "blank"}:
                 names.add(token.text[1:] if token.kind == "variable" else token.text)
             depth += (token.text == "(") - (token.text == ")")
-            before = "operand" if token.kind in _OPERANDS or token.text[-1] in ")0123456789" else token.text
+            before = (
+                "operand" if token.kind in _KINDS_BEFORE_OPERATOR or token.text[-1] in ")0123456789" else token.text
+            )
         return frozenset(names).union(*(group.names for group in groups)), tuple(groups)
 
-    def _bind(self, start: int) -> Element:
+    def _bind(self, start: int) -> GroupElement:
         names, groups = self._expression()
         name, word = self._tokens[self._at - 2], self._tokens[self._at - 3]
         if name.kind != "variable" or not word.is_word("AS"):
-            raise self._unread(name)
-        return Element("bind", start, self._end, names, groups=groups, variable=name.text[1:])
+            raise self._unsupported_token(name)
+        return GroupElement("bind", start, self._previous_end, names, groups=groups, variable=name.text[1:])
 
-    def _values(self, start: int) -> Element:
+    def _values(self, start: int) -> GroupElement:
         names, alone = list[str](), self._peek.kind == "variable"
         if not alone:
             self._expect("(")
@@ -201,18 +207,18 @@ class _Reader(TriplesReader):
         while not self._skip("}"):
             token = self._next()
             if token.text == "{":
-                raise self._unread(token)
+                raise self._unsupported_token(token)
             certain = certain and not token.is_word("UNDEF")
         columns = frozenset(names)
-        return Element("values", start, self._end, columns, columns if certain else NONE)
+        return GroupElement("values", start, self._previous_end, columns, columns if certain else NO_NAMES)
 
-    def _select(self) -> Element:
+    def _select(self) -> GroupElement:
         """A sub-select that fills its group; what stands behind its pattern is only passed over."""
         begun = self._at
         start, projected, everything = self._next().start, set[str](), False
         while self._peek.text != "{":
             if self._peek.text == "(":
-                self._balanced("(", ")")
+                self._skip_brackets("(", ")")
                 continue
             token = self._next()
             everything = everything or token.text == "*"
@@ -221,9 +227,9 @@ class _Reader(TriplesReader):
         group = self.group()
         while self._peek.text != "}":
             if self._peek.text == "{":
-                self._balanced("{", "}")
+                self._skip_brackets("{", "}")
             else:
                 self._next()
         names = {token.text[1:] for token in self._tokens[begun : self._at] if token.kind == "variable"}
-        certain = group.certain if everything else group.certain & projected
-        return Element("select", start, self._end, group.names | names, certain, groups=(group,))
+        certain = group.certainly_bound if everything else group.certainly_bound & projected
+        return GroupElement("select", start, self._previous_end, group.names | names, certain, groups=(group,))

@@ -12,29 +12,29 @@ from itertools import pairwise
 from typing import Final
 
 from kg.errors import QuerySyntaxError
-from kg.sparql.tokens import Token, line_and_column, tokens
+from kg.sparql.tokens import Token, iter_tokens, line_and_column
 
-GAP: Final = " " * 64
-LONGEST: Final = 100_000
+TOKEN_GAP: Final = " " * 64
+MAX_DIAGNOSED_LENGTH: Final = 100_000
 """Code points of a query that is worth a second parse; a longer one gets the parser's own words."""
 
-_PLACE: Final = re.compile(r"^error at (\d+):(\d+): (.*)", re.DOTALL)
-_REASON: Final = re.compile(r"expected (?:one of )?([A-Z][a-z]+(?: \w+)+)")
-_CLASSES: Final = re.compile(r"\[(?:'[^']*'|\"[^\"]*\"|[^\]'\"])*\]", re.DOTALL)
-_EXPECTED: Final = re.compile(r'"[^"\w\\]{1,3}"|\b[A-Z]{2,}\b')
+_PARSER_ERROR: Final = re.compile(r"^error at (\d+):(\d+): (.*)", re.DOTALL)
+_EXPECTED_DESCRIPTION: Final = re.compile(r"expected (?:one of )?([A-Z][a-z]+(?: \w+)+)")
+_CHARACTER_CLASSES: Final = re.compile(r"\[(?:'[^']*'|\"[^\"]*\"|[^\]'\"])*\]", re.DOTALL)
+_EXPECTED_TOKENS: Final = re.compile(r'"[^"\w\\]{1,3}"|\b[A-Z]{2,}\b')
 _BRACKETS: Final = frozenset("{}()")
 
 
-def diagnose(text: str, said: str, parse: Callable[[str], str | None]) -> QuerySyntaxError:
+def diagnose(text: str, parser_error: str, parse: Callable[[str], str | None]) -> QuerySyntaxError:
     """Turn a parser's complaint about a text into an error with line, column and a readable message.
 
     `parse` gives the complaint about another text, or None if there is none.
     """
-    words = list(tokens(text)) if len(text) <= LONGEST else []
-    spread, starts = _spread(words)
-    match = _PLACE.match(parse(spread) or "") if words else None
+    words = list(iter_tokens(text)) if len(text) <= MAX_DIAGNOSED_LENGTH else []
+    spread, starts = _space_out(words)
+    match = _PARSER_ERROR.match(parse(spread) or "") if words else None
     if match is None:
-        return _plain(said)
+        return _undiagnosed_error(parser_error)
     offset = int(match[2]) - 1
     detail = match[3]
     at_end = offset >= len(spread)
@@ -43,7 +43,7 @@ def diagnose(text: str, said: str, parse: Callable[[str], str | None]) -> QueryS
     return QuerySyntaxError(_message(detail, faulty), line, column)
 
 
-def _spread(words: list[Token]) -> tuple[str, list[int]]:
+def _space_out(words: list[Token]) -> tuple[str, list[int]]:
     """Join the words on one line, far apart wherever white space may stand; also where each then starts."""
     pieces, starts, length = list[str](), list[int](), 0
     for word, following in pairwise((*words, None)):
@@ -52,23 +52,23 @@ def _spread(words: list[Token]) -> tuple[str, list[int]]:
         starts.append(length)
         end = word.start + len(word.text)
         apart = following is None or following.start > end or word.text in _BRACKETS or following.text in _BRACKETS
-        piece = word.text.replace("\n", " ").replace("\r", " ") + (GAP if apart else "")
+        piece = word.text.replace("\n", " ").replace("\r", " ") + (TOKEN_GAP if apart else "")
         pieces.append(piece)
         length += len(piece)
     return "".join(pieces), starts
 
 
 def _message(detail: str, faulty: Token | None) -> str:
-    reason = _REASON.search(detail)
+    reason = _EXPECTED_DESCRIPTION.search(detail)
     found = "the end of the query" if faulty is None else repr(faulty.text[:40])
     if reason is not None:
         return f"{reason[1]}, at {found}"
-    wanted = ", ".join(dict.fromkeys(_EXPECTED.findall(_CLASSES.sub("", detail))))
+    wanted = ", ".join(dict.fromkeys(_EXPECTED_TOKENS.findall(_CHARACTER_CLASSES.sub("", detail))))
     return f"unexpected {found}" + (f"; possible here: {wanted}" if wanted else "")
 
 
-def _plain(said: str) -> QuerySyntaxError:
-    match = _PLACE.match(said)
+def _undiagnosed_error(parser_error: str) -> QuerySyntaxError:
+    match = _PARSER_ERROR.match(parser_error)
     if match is None:
         return QuerySyntaxError("the query does not parse")
     return QuerySyntaxError("the query does not parse at or before this place", int(match[1]), int(match[2]))

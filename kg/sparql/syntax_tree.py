@@ -7,15 +7,15 @@ from typing import Final
 
 from kg.sparql.tokens import Token
 
-TYPE: Final = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
+RDF_TYPE_IRIREF: Final = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
 
-Names = frozenset[str]
+VariableNames = frozenset[str]
 """Variables without their mark, and labels of blank nodes with theirs."""
-NONE: Final[Names] = frozenset()
+NO_NAMES: Final[VariableNames] = frozenset()
 
 
 @dataclass(frozen=True)
-class Unit:
+class TriplePattern:
     """A triple pattern, or several that must stay together, as a text of its own.
 
     Terms are `?name`, `<IRI>` or anything else; the predicate is "" where it is a path. A path that is `nullable` also
@@ -23,16 +23,16 @@ class Unit:
     """
 
     text: str
-    names: Names
+    names: VariableNames
     subject: str = ""
     predicate: str = ""
     object: str = ""
-    nullable: bool = False
-    whole: bool = False
+    is_nullable: bool = False
+    is_compound: bool = False
 
 
 @dataclass(frozen=True)
-class Element:
+class GroupElement:
     """A part of a group: triples, filter, bind, values, optional, union, graph, minus or select, between two offsets.
 
     `names` are all that occur in it, `certain` the variables that it binds in every solution. `groups` are the groups
@@ -43,69 +43,69 @@ class Element:
     kind: str
     start: int
     end: int
-    names: Names
-    certain: Names = NONE
-    units: tuple[Unit, ...] = ()
-    groups: tuple["Group", ...] = ()
+    names: VariableNames
+    certainly_bound: VariableNames = NO_NAMES
+    triple_patterns: tuple[TriplePattern, ...] = ()
+    groups: tuple["GroupGraphPattern", ...] = ()
     variable: str = ""
-    allowed: tuple[str, ...] = ()
+    allowed_iris: tuple[str, ...] = ()
 
     @cached_property
-    def loose(self) -> Names:
+    def nullable_names(self) -> VariableNames:
         """The names in its own patterns that may match nothing."""
-        return union(unit.names for unit in self.units if unit.nullable)
+        return union_of_names(unit.names for unit in self.triple_patterns if unit.is_nullable)
 
     @property
-    def joins(self) -> bool:
+    def is_joined(self) -> bool:
         """Whether it is joined with what stands before it."""
         return self.kind not in {"filter", "bind", "minus", "optional"}
 
 
 @dataclass(frozen=True)
-class Group:
+class GroupGraphPattern:
     """A group graph pattern with its braces."""
 
     start: int
     end: int
-    elements: tuple[Element, ...]
+    elements: tuple[GroupElement, ...]
 
     @cached_property
-    def names(self) -> Names:
+    def names(self) -> VariableNames:
         """All names that occur in it."""
-        return union(element.names for element in self.elements)
+        return union_of_names(element.names for element in self.elements)
 
     @cached_property
-    def certain(self) -> Names:
+    def certainly_bound(self) -> VariableNames:
         """The variables that it binds in every solution."""
-        return union(element.certain for element in self.elements)
+        return union_of_names(element.certainly_bound for element in self.elements)
 
     @cached_property
-    def plain(self) -> bool:
+    def is_basic_graph_pattern(self) -> bool:
         """Whether it is nothing but patterns each of which matches something."""
-        return all(element.kind == "triples" and not element.loose for element in self.elements)
+        return all(element.kind == "triples" and not element.nullable_names for element in self.elements)
 
     @property
-    def units(self) -> list[Unit]:
+    def triple_patterns(self) -> list[TriplePattern]:
         """The triple patterns that it requires directly."""
-        return [unit for element in self.elements for unit in element.units]
+        return [unit for element in self.elements for unit in element.triple_patterns]
 
 
 @dataclass(frozen=True)
-class Query:
+class ParsedQuery:
     """A query: its form in capitals, its main group, and the tokens before and behind that."""
 
     text: str
     form: str
     head: tuple[Token, ...] = field(repr=False)
-    main: Group
+    main: GroupGraphPattern
     tail: tuple[Token, ...] = field(repr=False)
 
 
-def variables(names: Names) -> Names:
+def without_blank_nodes(names: VariableNames) -> VariableNames:
     """The variables among names."""
     return frozenset(name for name in names if not name.startswith("_:"))
 
 
-def union(sets: Iterable[Names]) -> Names:
+def union_of_names(sets: Iterable[VariableNames]) -> VariableNames:
     """What is in any of some sets."""
-    return NONE.union(*sets)
+    return NO_NAMES.union(*sets)

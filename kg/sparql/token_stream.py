@@ -5,15 +5,15 @@ from typing import Final
 
 from kg.sparql.tokens import Token, line_and_column
 
-_PLAIN: Final = frozenset({"word", "other"})
+_KEYWORD_KINDS: Final = frozenset({"word", "other"})
 """Kinds of keywords and signs."""
 
 
-class UnreadableError(Exception):
+class UnsupportedQueryError(Exception):
     """A query is not read; the message says why."""
 
 
-class Cursor:
+class TokenStream:
     """A place in a text, between two tokens of it."""
 
     def __init__(self, text: str, stream: Iterable[Token]) -> None:
@@ -26,7 +26,7 @@ class Cursor:
         return self._tokens[self._at]
 
     @property
-    def _end(self) -> int:
+    def _previous_end(self) -> int:
         """Where the last token ended."""
         last = self._tokens[self._at - 1]
         return last.start + len(last.text)
@@ -34,30 +34,30 @@ class Cursor:
     def _next(self) -> Token:
         token = self._tokens[self._at]
         if token.kind == "end":
-            raise UnreadableError("it ends too early")
+            raise UnsupportedQueryError("it ends too early")
         self._at += 1
         return token
 
-    def _unread(self, token: Token) -> UnreadableError:
+    def _unsupported_token(self, token: Token) -> UnsupportedQueryError:
         line, column = line_and_column(self._text, token.start)
-        return UnreadableError(f"{token.text[:20]!r} at line {line}, column {column} is not read")
+        return UnsupportedQueryError(f"{token.text[:20]!r} at line {line}, column {column} is not read")
 
     def _skip(self, *texts: str) -> bool:
         """Pass over keywords or signs if they stand here."""
         for place, text in enumerate(texts, self._at):
             token = self._tokens[place]
-            if token.text.upper() != text or token.kind not in _PLAIN:
+            if token.text.upper() != text or token.kind not in _KEYWORD_KINDS:
                 return False
         self._at += len(texts)
         return True
 
     def _expect(self, text: str) -> Token:
         token = self._next()
-        if token.text.upper() != text or token.kind not in _PLAIN:
-            raise self._unread(token)
+        if token.text.upper() != text or token.kind not in _KEYWORD_KINDS:
+            raise self._unsupported_token(token)
         return token
 
-    def _balanced(self, opening: str, closing: str) -> None:
+    def _skip_brackets(self, opening: str, closing: str) -> None:
         """Pass over brackets that open here, and what is in them."""
         depth = 0
         while True:
@@ -67,7 +67,7 @@ class Cursor:
                 return
 
 
-def joined(piece: Sequence[Token]) -> str:
+def join_tokens(piece: Sequence[Token]) -> str:
     """Tokens as they stand, but without comments and with no more than a space between them."""
     if len(piece) == 1:
         return piece[0].text

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from kg.rdf.iris import resolve
 
-_PATTERN: Final = r"""
+_LEXICAL_GRAMMAR: Final = r"""
     (?: (?P<variable>[?$]\w+)
       | (?P<pname>(?:[^\W\d_][\w.\-]*+)?:(?:[\w:]|%%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%%])?
                   (?:(?:[\w:.\-]|%%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?\#@%%])*
@@ -26,17 +26,17 @@ _PATTERN: Final = r"""
     )\s*
     """
 """Tokens; a `run` is of words and signs, looked through at once for the colon that would make it a prefix."""
-_RUN: Final = re.compile(r"(?P<word>[^\W\d]\w*)|(?P<other>.)", re.DOTALL)
-_STRINGS: Final = {
+_WORD_RUN: Final = re.compile(r"(?P<word>[^\W\d]\w*)|(?P<other>.)", re.DOTALL)
+_STRING_PATTERNS: Final = {
     '"""': r'"""(?:[^"\\]|\\.|"(?!""))*+',
     "'''": r"'''(?:[^'\\]|\\.|'(?!''))*+",
     '"': r'"(?:[^"\\\n\r]|\\.)*+',
     "'": r"'(?:[^'\\\n\r]|\\.)*+",
 }
 """Strings by their quotes, but for those at the end."""
-_LONG: Final = frozenset({'"""', "'''"})
+_LONG_QUOTES: Final = frozenset({'"""', "'''"})
 
-_ODD: Final = re.compile(
+_MASKED_CHARACTERS: Final = re.compile(
     "(\\\\(?=u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})|[\u00b7\u0300-\u036f\u203f\u2040])|(<<(?=[<(?$]))"
     "|[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c\u200d\u2070-\u218f\u2c00-\u2fef"
     "\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff]+"
@@ -45,24 +45,24 @@ _ODD: Final = re.compile(
 
 The last are the letters of names (PN_CHARS_BASE), among which are signs that no word of Python has.
 """
-_ESCAPE: Final = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U(000[0-9A-Fa-f]{5}|0010[0-9A-Fa-f]{4})")
+_CODEPOINT_ESCAPE: Final = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U(000[0-9A-Fa-f]{5}|0010[0-9A-Fa-f]{4})")
 _SURROGATES: Final = range(0xD800, 0xE000)
-_HIDING: Final = re.compile(r"""<(?![A-Za-z][A-Za-z0-9+.\-]*://)[^<>"{}|^`\\\x00-\x20]*['#]""")
+_AMBIGUOUS_IRI: Final = re.compile(r"""<(?![A-Za-z][A-Za-z0-9+.\-]*://)[^<>"{}|^`\\\x00-\x20]*['#]""")
 _PLAIN_IRI: Final = re.compile(r"<[A-Za-z][A-Za-z0-9+.\-]*://[\w.~:/%\-]*#?>")
-_ESCAPED: Final = re.compile(r"\\(.)")
-_OPERANDS: Final = frozenset({"variable", "string", "iri", "pname", "blank", "tag"})
+_LOCAL_NAME_ESCAPE: Final = re.compile(r"\\(.)")
+_OPERAND_KINDS: Final = frozenset({"variable", "string", "iri", "pname", "blank", "tag"})
 
-_VARYING: Final = re.compile(
+_FINGERPRINT_CONSTANTS: Final = re.compile(
     r"""(?P<i><[^<>"{}|^`\\\x00-\x20]*>) | (?P<s>"(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*') | \#[^\n]* | (?P<n>\d+)""",
     re.VERBOSE,
 )
-_SHAPED: Final = 8192
+_MAX_FINGERPRINT_INPUT: Final = 8192
 """Code points of a text that make its shape."""
-_OPENING: Final = frozenset("([{")
-_CLOSING: Final = frozenset(")]}")
-_SIGNS: Final = frozenset("!+-^")
-_DEEPENING: Final = (*_OPENING, *_SIGNS)
-SHALLOW: Final = 64
+_OPENING_BRACKETS: Final = frozenset("([{")
+_CLOSING_BRACKETS: Final = frozenset(")]}")
+_PREFIX_OPERATORS: Final = frozenset("!+-^")
+_NESTING_CHARACTERS: Final = (*_OPENING_BRACKETS, *_PREFIX_OPERATORS)
+NESTING_THRESHOLD: Final = 64
 """So many brackets and signs cannot nest deep, wherever they stand."""
 
 
@@ -86,22 +86,22 @@ class DatasetClauses:
     named: tuple[str, ...]
 
 
-def tokens(text: str) -> Iterator[Token]:
+def iter_tokens(text: str) -> Iterator[Token]:
     """Cut a text into tokens, without white space and comments; never fails, whatever the text.
 
     In linear time: what an open quote leads through to no end is looked through once.
     """
-    even, place, unclosed = _ODD.sub(_evened, text), 0, dict[str, int]()
+    even, place, unclosed = _MASKED_CHARACTERS.sub(_mask_character, text), 0, dict[str, int]()
     while place < len(even):
-        for match in _pattern(frozenset(unclosed)).finditer(even, place):
+        for match in _token_regex(frozenset(unclosed)).finditer(even, place):
             kind = match.lastgroup or "other"
             start, end = match.span(kind)
             if kind == "open":
-                unclosed[_quote(even, start, unclosed)], place = end, start
+                unclosed[_opening_quote(even, start, unclosed)], place = end, start
                 break
             place = match.end()
             if kind == "run":
-                yield from _split(text, even, start, end)
+                yield from _split_word_run(text, even, start, end)
             elif kind != "space":
                 yield Token(kind, text[start:end], start)
             if unclosed and place >= min(unclosed.values()):
@@ -109,50 +109,50 @@ def tokens(text: str) -> Iterator[Token]:
                 break
 
 
-def _split(text: str, even: str, start: int, end: int) -> Iterator[Token]:
+def _split_word_run(text: str, even: str, start: int, end: int) -> Iterator[Token]:
     """The words and signs of a run."""
-    for match in _RUN.finditer(even, start, end):
+    for match in _WORD_RUN.finditer(even, start, end):
         yield Token(match.lastgroup or "other", text[match.start() : match.end()], match.start())
 
 
 @cache
-def _pattern(unclosed: frozenset[str]) -> re.Pattern[str]:
+def _token_regex(unclosed: frozenset[str]) -> re.Pattern[str]:
     """What tokens look like where some quotes are known to open nothing."""
-    quotes = [quote for quote in _STRINGS if quote not in unclosed]
-    longer = {quote[0]: f"(?!{quote})" for quote in quotes if quote in _LONG}
-    opened = [longer.get(quote, "") + _STRINGS[quote] for quote in quotes]
+    quotes = [quote for quote in _STRING_PATTERNS if quote not in unclosed]
+    longer = {quote[0]: f"(?!{quote})" for quote in quotes if quote in _LONG_QUOTES}
+    opened = [longer.get(quote, "") + _STRING_PATTERNS[quote] for quote in quotes]
     closed = map(add, opened, quotes)
     strings = f"| (?P<string>{' | '.join(closed)}) | (?P<open>{' | '.join(opened)})" if quotes else ""
-    return re.compile(_PATTERN % strings, re.VERBOSE | re.DOTALL)
+    return re.compile(_LEXICAL_GRAMMAR % strings, re.VERBOSE | re.DOTALL)
 
 
-def _quote(text: str, start: int, unclosed: Container[str]) -> str:
+def _opening_quote(text: str, start: int, unclosed: Container[str]) -> str:
     """The quotes that open a string at an offset."""
-    return next(quote for quote in _STRINGS if quote not in unclosed and text.startswith(quote, start))
+    return next(quote for quote in _STRING_PATTERNS if quote not in unclosed and text.startswith(quote, start))
 
 
-def _evened(match: re.Match[str]) -> str:
+def _mask_character(match: re.Match[str]) -> str:
     """Signs of equal number that keep a token together, or that are tokens of their own."""
     inner, doubled = match.groups()
     return "_" if inner else ",," if doubled else "x" * len(match[0])
 
 
-def doubtful(text: str, stream: Iterable[Token] | None = None) -> Token | None:
+def find_ambiguous_operator(text: str, stream: Iterable[Token] | None = None) -> Token | None:
     """The first token that looks like an IRI and may be an operator, which would let the parser read on otherwise.
 
     In `?a<?b&&?c!='>'` all from `<` to `>` looks like an IRI. Only where a quote or a `#` is inside does it matter.
     `stream` are the tokens of the text, if they were read before.
     """
-    if _HIDING.search(text) is None:
+    if _AMBIGUOUS_IRI.search(text) is None:
         return None
     depth, before = 0, None
-    for token in tokens(text) if stream is None else stream:
+    for token in iter_tokens(text) if stream is None else stream:
         depth += (token.text == "(") - (token.text == ")")
         if (
             token.kind == "iri"
             and depth > 0
             and before is not None
-            and _HIDING.match(token.text)
+            and _AMBIGUOUS_IRI.match(token.text)
             and _is_operand(before)
         ):
             return token
@@ -161,57 +161,59 @@ def doubtful(text: str, stream: Iterable[Token] | None = None) -> Token | None:
 
 
 def _is_operand(token: Token) -> bool:
-    return token.kind in _OPERANDS or token.text == ")" or token.text[-1].isalnum()
+    return token.kind in _OPERAND_KINDS or token.text == ")" or token.text[-1].isalnum()
 
 
-def without_glued(text: str, keyword: str, other: str) -> str:
+def replace_glued_keyword(text: str, keyword: str, other: str) -> str:
     """A text with another word wherever a keyword stands that is no token of its own.
 
     The parser takes SERVICEa:b for SERVICE and a:b. With a word that nobody could foresee, the text parses only if all
     that was replaced are parts of names, strings and comments.
     """
     pieces, end = list[str](), 0
-    for token in (token for token in tokens(text) if token.is_word(keyword)):
-        pieces += [_replaced(text[end : token.start], keyword, other), token.text]
+    for token in (token for token in iter_tokens(text) if token.is_word(keyword)):
+        pieces += [_replace_ignoring_case(text[end : token.start], keyword, other), token.text]
         end = token.start + len(token.text)
-    return "".join(pieces) + _replaced(text[end:], keyword, other)
+    return "".join(pieces) + _replace_ignoring_case(text[end:], keyword, other)
 
 
-def _replaced(text: str, keyword: str, other: str) -> str:
+def _replace_ignoring_case(text: str, keyword: str, other: str) -> str:
     return re.sub(keyword, other, text, flags=re.IGNORECASE)
 
 
-def service_position(text: str) -> int | None:
+def find_service_keyword(text: str) -> int | None:
     """Return the offset of the first SERVICE keyword, or None."""
-    if not contains(text, "SERVICE"):
+    if not contains_word(text, "SERVICE"):
         return None
-    return next((token.start for token in tokens(text) if token.is_word("SERVICE")), None)
+    return next((token.start for token in iter_tokens(text) if token.is_word("SERVICE")), None)
 
 
 @dataclass(frozen=True)
-class Clause:
+class IriClause:
     """A keyword that names something by IRI, such as FROM: its offset, whether `modifier` follows it, and the IRI.
 
     The IRI is None where a variable or an unknown prefix stands.
     """
 
     start: int
-    modified: bool
+    has_modifier: bool
     iri: str | None
 
 
-def clauses(text: str, keyword: str, modifier: str, base: str = "") -> Iterator[Clause]:
+def iri_clauses(text: str, keyword: str, modifier: str, base: str = "") -> Iterator[IriClause]:
     """Find a keyword's clauses, with prefixes and BASE resolved; `base` is the text's own base IRI."""
-    stream = list(tokens(text))
-    base, prefixes = _declared(stream, base)
+    stream = list(iter_tokens(text))
+    base, prefixes = _parse_prologue(stream, base)
     for index, token in enumerate(stream):
         following = stream[index + 1 : index + 3]
         if token.is_word(keyword) and following:
             modified = following[0].is_word(modifier)
-            yield Clause(token.start, modified, resolved(following[-1] if modified else following[0], base, prefixes))
+            yield IriClause(
+                token.start, modified, resolve_token(following[-1] if modified else following[0], base, prefixes)
+            )
 
 
-def _declared(stream: Iterable[Token], base: str) -> tuple[str, dict[str, str]]:
+def _parse_prologue(stream: Iterable[Token], base: str) -> tuple[str, dict[str, str]]:
     """The base and the prefixes that are declared at the start of a text; none at all if it does not begin plainly."""
     prefixes, rest = dict[str, str](), iter(stream)
     for token in rest:
@@ -228,7 +230,7 @@ def _declared(stream: Iterable[Token], base: str) -> tuple[str, dict[str, str]]:
         iri = next(rest, token)
         if iri.kind != "iri" or not (name is None or name.endswith(":")):
             break
-        meant = resolve(base, _unescaped(iri.text[1:-1]))
+        meant = resolve(base, _unescape_codepoints(iri.text[1:-1]))
         if name is None:
             base = meant
         else:
@@ -236,70 +238,70 @@ def _declared(stream: Iterable[Token], base: str) -> tuple[str, dict[str, str]]:
     return "", {}
 
 
-def _unescaped(iri: str) -> str:
+def _unescape_codepoints(iri: str) -> str:
     """An IRI in which the escapes of code points are resolved, as far as they are such."""
-    return _ESCAPE.sub(_character, iri)
+    return _CODEPOINT_ESCAPE.sub(_decode_codepoint, iri)
 
 
-def _character(match: re.Match[str]) -> str:
+def _decode_codepoint(match: re.Match[str]) -> str:
     number = int(match[1] or match[2], 16)
     return match[0] if number in _SURROGATES else chr(number)
 
 
 def dataset_clauses(text: str, base: str = "") -> DatasetClauses:
     """Collect the FROM and FROM NAMED clauses."""
-    if not contains(text, "FROM"):
+    if not contains_word(text, "FROM"):
         return DatasetClauses((), ())
-    found = [clause for clause in clauses(text, "FROM", "NAMED", base) if clause.iri is not None]
+    found = [clause for clause in iri_clauses(text, "FROM", "NAMED", base) if clause.iri is not None]
     return DatasetClauses(
-        tuple(clause.iri for clause in found if clause.iri is not None and not clause.modified),
-        tuple(clause.iri for clause in found if clause.iri is not None and clause.modified),
+        tuple(clause.iri for clause in found if clause.iri is not None and not clause.has_modifier),
+        tuple(clause.iri for clause in found if clause.iri is not None and clause.has_modifier),
     )
 
 
-def resolved(token: Token, base: str, prefixes: dict[str, str]) -> str | None:
+def resolve_token(token: Token, base: str, prefixes: dict[str, str]) -> str | None:
     """The IRI that a token stands for; None where it is none, or its prefix is unknown. Never fails."""
     if token.kind == "iri":
-        return resolve(base, _unescaped(token.text[1:-1]))
+        return resolve(base, _unescape_codepoints(token.text[1:-1]))
     if token.kind == "pname":
         prefix, _, local = token.text.partition(":")
         namespace = prefixes.get(prefix)
-        return None if namespace is None else namespace + _ESCAPED.sub(r"\1", local)
+        return None if namespace is None else namespace + _LOCAL_NAME_ESCAPE.sub(r"\1", local)
     return None
 
 
-def contains(text: str, word: str) -> bool:
+def contains_word(text: str, word: str) -> bool:
     """Whether a word, in capitals, stands anywhere in a text; if not, no token is that keyword."""
     return word in text.upper()
 
 
-def mentions(text: str, word: str) -> bool:
+def contains_word_outside_iris(text: str, word: str) -> bool:
     """Whether a word, in capitals, stands anywhere in a text but within IRIs that are nothing else.
 
     What begins with `<scheme://` is no operator; and these have no sign that could end them before their end.
     """
-    return contains(text, word) and contains(_PLAIN_IRI.sub("<>", text), word)
+    return contains_word(text, word) and contains_word(_PLAIN_IRI.sub("<>", text), word)
 
 
-def nesting(text: str, stream: Iterable[Token] | None = None, shallow: int = SHALLOW) -> int:
+def nesting_depth(text: str, stream: Iterable[Token] | None = None, threshold: int = NESTING_THRESHOLD) -> int:
     """Measure how deep brackets and prefix signs stand within each other at most; a bound where that is `shallow`.
 
     `stream` are the tokens of the text, if they were read before.
     """
-    bound = sum(map(text.count, _DEEPENING))
-    if bound <= shallow:
+    bound = sum(map(text.count, _NESTING_CHARACTERS))
+    if bound <= threshold:
         return bound
     depth = deepest = signs = 0
-    for token in tokens(text) if stream is None else stream:
-        signs = signs + 1 if token.text in _SIGNS else 0
-        depth += (token.text in _OPENING) - (token.text in _CLOSING)
+    for token in iter_tokens(text) if stream is None else stream:
+        signs = signs + 1 if token.text in _PREFIX_OPERATORS else 0
+        depth += (token.text in _OPENING_BRACKETS) - (token.text in _CLOSING_BRACKETS)
         deepest = max(deepest, depth + signs)
     return deepest
 
 
-def shape(text: str) -> str:
+def query_fingerprint(text: str) -> str:
     """Name what a text has in common with others that differ in IRIs, literals, numbers, comments and white space."""
-    skeleton = _VARYING.sub(lambda match: match.lastgroup or "", text[:_SHAPED])
+    skeleton = _FINGERPRINT_CONSTANTS.sub(lambda match: match.lastgroup or "", text[:_MAX_FINGERPRINT_INPUT])
     return blake2b(" ".join(skeleton.split()).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 

@@ -4,70 +4,70 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from kg.sparql.syntax_tree import TYPE, Element, Unit, union, variables
-from kg.sparql.token_stream import Cursor, joined
-from kg.sparql.tokens import Token, resolved
+from kg.sparql.syntax_tree import RDF_TYPE_IRIREF, GroupElement, TriplePattern, union_of_names, without_blank_nodes
+from kg.sparql.token_stream import TokenStream, join_tokens
+from kg.sparql.tokens import Token, resolve_token
 
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.\d*[eE][+-]?\d+|\.?\d+[eE][+-]?\d+|\d*\.\d+|\d+)")
-_TRUTHS: Final = frozenset({"true", "false"})
-_SINGLE: Final = frozenset({"variable", "iri", "pname", "blank"})
+_BOOLEANS: Final = frozenset({"true", "false"})
+_SINGLE_TOKEN_KINDS: Final = frozenset({"variable", "iri", "pname", "blank"})
 """Kinds of terms of one token, whatever follows."""
-_TERMS: Final = _SINGLE | {"string"}
-_OPENING: Final = {"(": ")", "[": "]"}
-_PATH_SIGNS: Final = frozenset("*?+/|")
+_TERM_KINDS: Final = _SINGLE_TOKEN_KINDS | {"string"}
+_BRACKET_PAIRS: Final = {"(": ")", "[": "]"}
+_PATH_OPERATORS: Final = frozenset("*?+/|")
 """What may follow a predicate in a path."""
 
 
-class TriplesReader(Cursor):
+class TripleParser(TokenStream):
     """A cursor that reads triple patterns."""
 
     def __init__(self, text: str, stream: Iterable[Token]) -> None:
         super().__init__(text, stream)
         self._prefixes = dict[str, str]()
         self._base = ""
-        self._terms = dict[str, str]()
+        self._resolved_terms = dict[str, str]()
 
     def _starts_triples(self) -> bool:
         token = self._peek
-        if token.kind in _TERMS or token.text in _TRUTHS or token.text in _OPENING:
+        if token.kind in _TERM_KINDS or token.text in _BOOLEANS or token.text in _BRACKET_PAIRS:
             return True
         return token.kind == "other" and _NUMBER.match(self._text, token.start) is not None
 
-    def _triples(self) -> Element:
-        start, units, end = self._peek.start, list[Unit](), 0
+    def _triples(self) -> GroupElement:
+        start, units, end = self._peek.start, list[TriplePattern](), 0
         while True:
-            units += self._subject()
-            end = self._end
+            units += self._triples_same_subject()
+            end = self._previous_end
             if not self._skip(".") or not self._starts_triples():
                 break
-        names = union(unit.names for unit in units)
-        return Element("triples", start, end, names, variables(names), tuple(units))
+        names = union_of_names(unit.names for unit in units)
+        return GroupElement("triples", start, end, names, without_blank_nodes(names), tuple(units))
 
-    def _subject(self) -> list[Unit]:
+    def _triples_same_subject(self) -> list[TriplePattern]:
         """The triple patterns of one subject; all in one where a node is written in brackets."""
         begun = self._at
         subject, found = self._term(), list[tuple[str, str, str, bool]]()
-        whole = subject in _OPENING
+        whole = subject in _BRACKET_PAIRS
         while not whole or self._peek.text not in {".", "}"}:
             text, predicate, nullable = self._verb()
             while True:
                 node = self._term()
-                whole = whole or node in _OPENING
+                whole = whole or node in _BRACKET_PAIRS
                 found.append((text, predicate, node, nullable))
                 if not self._skip(","):
                     break
-            if not self._more():
+            if not self._skip_semicolons():
                 break
         if whole:
-            return [self._whole(begun, any(nullable for *_, nullable in found))]
-        return [self._unit(subject, *triple) for triple in found]
+            return [self._compound_pattern(begun, any(nullable for *_, nullable in found))]
+        return [self._triple_pattern(subject, *triple) for triple in found]
 
-    def _unit(self, subject: str, text: str, predicate: str, node: str, nullable: bool) -> Unit:
-        (first, one), (last, other) = self._known(subject), self._known(node)
+    def _triple_pattern(self, subject: str, text: str, predicate: str, node: str, nullable: bool) -> TriplePattern:
+        (first, one), (last, other) = self._normalized_term(subject), self._normalized_term(node)
         names = {one, predicate[1:] if predicate.startswith("?") else "", other} - {""}
-        return Unit(f"{subject} {text} {node}", frozenset(names), first, predicate, last, nullable)
+        return TriplePattern(f"{subject} {text} {node}", frozenset(names), first, predicate, last, nullable)
 
-    def _more(self) -> bool:
+    def _skip_semicolons(self) -> bool:
         """Pass over semicolons; whether another predicate follows."""
         if not self._skip(";"):
             return False
@@ -76,48 +76,48 @@ class TriplesReader(Cursor):
         token = self._peek
         return token.kind in {"variable", "iri", "pname"} or token.text in {"a", "^", "!", "("}
 
-    def _whole(self, begun: int, nullable: bool) -> Unit:
+    def _compound_pattern(self, begun: int, nullable: bool) -> TriplePattern:
         piece = self._tokens[begun : self._at]
         names = frozenset(t.text.lstrip("?$") for t in piece if t.kind in {"variable", "blank"})
         inside = any(token.text in {"*", "?"} for token in piece)
-        return Unit(joined(piece), names, nullable=nullable or inside, whole=True)
+        return TriplePattern(join_tokens(piece), names, is_nullable=nullable or inside, is_compound=True)
 
     def _term(self) -> str:
         """A term as its text, or the bracket that begins it."""
         begun, token = self._at, self._peek
-        if token.text in _OPENING:
-            return self._bracketed(token)
-        if token.kind in _SINGLE:
+        if token.text in _BRACKET_PAIRS:
+            return self._bracketed_node(token)
+        if token.kind in _SINGLE_TOKEN_KINDS:
             self._next()
             return token.text
         number = _NUMBER.match(self._text, token.start) if token.kind == "other" else None
         if number is not None:
             while self._peek.start < number.end():
                 self._next()
-            if self._end != number.end() or (self._peek.start == number.end() and self._peek.kind == "word"):
-                raise self._unread(token)
+            if self._previous_end != number.end() or (self._peek.start == number.end() and self._peek.kind == "word"):
+                raise self._unsupported_token(token)
             return number.group()
-        if token.kind != "string" and token.text not in _TRUTHS:
-            raise self._unread(token)
+        if token.kind != "string" and token.text not in _BOOLEANS:
+            raise self._unsupported_token(token)
         self._next()
         if token.kind == "string":
             if self._peek.kind == "tag":
                 self._next()
             elif self._skip("^", "^") and self._next().kind not in {"iri", "pname"}:
-                raise self._unread(token)
-        return joined(self._tokens[begun : self._at])
+                raise self._unsupported_token(token)
+        return join_tokens(self._tokens[begun : self._at])
 
-    def _bracketed(self, token: Token) -> str:
+    def _bracketed_node(self, token: Token) -> str:
         depth = list[str]()
         while True:
             inner = self._next()
-            if inner.text in _OPENING:
-                depth.append(_OPENING[inner.text])
+            if inner.text in _BRACKET_PAIRS:
+                depth.append(_BRACKET_PAIRS[inner.text])
             elif inner.text in {")", "]"}:
                 if depth.pop() != inner.text:
-                    raise self._unread(inner)
+                    raise self._unsupported_token(inner)
             elif inner.text in {"{", "}", "<", ">"}:
-                raise self._unread(inner)
+                raise self._unsupported_token(inner)
             if not depth:
                 return token.text
 
@@ -127,11 +127,11 @@ class TriplesReader(Cursor):
         if token.kind == "variable":
             self._next()
             return token.text, f"?{token.text[1:]}", False
-        if _is_predicate(token) and self._tokens[self._at + 1].text not in _PATH_SIGNS:
+        if _is_predicate(token) and self._tokens[self._at + 1].text not in _PATH_OPERATORS:
             self._next()
-            return token.text, TYPE if token.text == "a" else self._resolved(token.text), False
+            return token.text, RDF_TYPE_IRIREF if token.text == "a" else self._resolved_term(token.text), False
         nullable = self._path()
-        return joined(self._tokens[begun : self._at]), "", nullable
+        return join_tokens(self._tokens[begun : self._at]), "", nullable
 
     def _path(self) -> bool:
         nullable = self._sequence()
@@ -148,7 +148,7 @@ class TriplesReader(Cursor):
     def _step(self) -> bool:
         self._skip("^")
         if self._skip("!"):
-            nullable = self._negated()
+            nullable = self._negated_property_set()
         elif self._skip("("):
             nullable = self._path()
             self._expect(")")
@@ -158,11 +158,11 @@ class TriplesReader(Cursor):
         if self._peek.text in {"*", "?"}:
             self._next()
             return True
-        if self._skip("+") and self._peek.text[:1].isdigit() and self._peek.start == self._end:
-            raise self._unread(self._peek)
+        if self._skip("+") and self._peek.text[:1].isdigit() and self._peek.start == self._previous_end:
+            raise self._unsupported_token(self._peek)
         return nullable
 
-    def _negated(self) -> bool:
+    def _negated_property_set(self) -> bool:
         if self._skip("("):
             while not self._skip(")"):
                 self._skip("^")
@@ -176,21 +176,21 @@ class TriplesReader(Cursor):
     def _predicate(self) -> None:
         token = self._next()
         if not _is_predicate(token):
-            raise self._unread(token)
+            raise self._unsupported_token(token)
 
-    def _known(self, term: str) -> tuple[str, str]:
+    def _normalized_term(self, term: str) -> tuple[str, str]:
         """A term as the planner compares it, and the name in it, if it is a variable or a blank node with a label."""
         if term.startswith(("?", "$")):
             return f"?{term[1:]}", term[1:]
-        return self._resolved(term), term if term.startswith("_:") else ""
+        return self._resolved_term(term), term if term.startswith("_:") else ""
 
-    def _resolved(self, term: str) -> str:
+    def _resolved_term(self, term: str) -> str:
         """A term with its prefix and base resolved, as `<IRI>`, if it is an IRI."""
-        found = self._terms.get(term)
+        found = self._resolved_terms.get(term)
         if found is None:
             kind = "iri" if term.startswith("<") else "pname" if ":" in term and term[0] not in "\"'_?$" else ""
-            iri = resolved(Token(kind, term, 0), self._base, self._prefixes)
-            found = self._terms[term] = term if iri is None else f"<{iri}>"
+            iri = resolve_token(Token(kind, term, 0), self._base, self._prefixes)
+            found = self._resolved_terms[term] = term if iri is None else f"<{iri}>"
         return found
 
 

@@ -9,112 +9,112 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kg.errors import QuerySyntaxError
-from kg.sparql.tokens import Token, doubtful, line_and_column, tokens
+from kg.sparql.tokens import Token, find_ambiguous_operator, iter_tokens, line_and_column
 
-_GRAPH_WORDS: Final = frozenset({"CLEAR", "DROP", "CREATE", "ADD", "COPY", "MOVE", "LOAD"})
-_KEYWORDS: Final = frozenset({"INSERT", "DELETE", "WITH", *_GRAPH_WORDS})
-_CLAUSES: Final = frozenset({
-    *_KEYWORDS, "DATA", "WHERE", "USING", "NAMED", "SILENT", "GRAPH", "DEFAULT", "ALL", "TO", "INTO",
+_GRAPH_MANAGEMENT_KEYWORDS: Final = frozenset({"CLEAR", "DROP", "CREATE", "ADD", "COPY", "MOVE", "LOAD"})
+_OPERATION_KEYWORDS: Final = frozenset({"INSERT", "DELETE", "WITH", *_GRAPH_MANAGEMENT_KEYWORDS})
+_CLAUSE_KEYWORDS: Final = frozenset({
+    *_OPERATION_KEYWORDS, "DATA", "WHERE", "USING", "NAMED", "SILENT", "GRAPH", "DEFAULT", "ALL", "TO", "INTO",
 })  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Operation:
+class UpdateOperation:
     """One operation: the prologue that holds for it, and its tokens; `text` is the whole request."""
 
     prologue: str
     text: str
-    words: tuple[Token, ...] = field(repr=False)
+    tokens: tuple[Token, ...] = field(repr=False)
 
     @property
-    def verb(self) -> str:
+    def first_keyword(self) -> str:
         """Its first keyword, in capitals."""
-        return self.words[0].text.upper()
+        return self.tokens[0].text.upper()
 
-    def has(self, *keywords: str) -> bool:
+    def starts_with(self, *keywords: str) -> bool:
         """Whether it begins with some keywords."""
-        return [word.text.upper() for word in self.words[: len(keywords)]] == list(keywords)
+        return [word.text.upper() for word in self.tokens[: len(keywords)]] == list(keywords)
 
     def block(self, keyword: str) -> str | None:
         """What stands between the outer braces behind a keyword, without them; None if there is no such keyword."""
-        for index, word in self.outside():
-            if word.is_word(keyword) and index + 1 < len(self.words) and self.words[index + 1].text == "{":
-                return self._braced(index + 1)
+        for index, word in self.top_level_tokens():
+            if word.is_word(keyword) and index + 1 < len(self.tokens) and self.tokens[index + 1].text == "{":
+                return self._brace_content(index + 1)
         return None
 
-    def after(self, keyword: str) -> Iterator[tuple[Token, ...]]:
+    def tokens_after(self, keyword: str) -> Iterator[tuple[Token, ...]]:
         """The tokens behind each occurrence of a keyword outside of braces."""
-        for index, word in self.outside():
+        for index, word in self.top_level_tokens():
             if word.is_word(keyword):
-                yield self.words[index + 1 :]
+                yield self.tokens[index + 1 :]
 
-    def pattern(self) -> str:
+    def where_pattern(self) -> str:
         """The group graph pattern behind WHERE, with its braces."""
         return f"{{{self.block('WHERE') or ''}}}"
 
-    def outside(self) -> Iterator[tuple[int, Token]]:
+    def top_level_tokens(self) -> Iterator[tuple[int, Token]]:
         """The tokens outside of braces, with their places in `words`."""
         depth = 0
-        for index, word in enumerate(self.words):
+        for index, word in enumerate(self.tokens):
             if depth == 0:
                 yield index, word
             depth += (word.text == "{") - (word.text == "}")
 
-    def _braced(self, opening: int) -> str:
+    def _brace_content(self, opening: int) -> str:
         depth = 0
-        for word in self.words[opening:]:
+        for word in self.tokens[opening:]:
             depth += (word.text == "{") - (word.text == "}")
             if depth == 0:
-                return self.text[self.words[opening].start + 1 : word.start]
-        return self.text[self.words[opening].start + 1 :]
+                return self.text[self.tokens[opening].start + 1 : word.start]
+        return self.text[self.tokens[opening].start + 1 :]
 
 
-def first_operation(text: str) -> int:
+def prologue_end(text: str) -> int:
     """Where the declarations at the start of a text end: the offset of the next token, or the text's length."""
-    piece = next(_pieces(text))
+    piece = next(_split_at_semicolons(text))
     rest = piece[_prologue_length(piece) :]
-    return rest[0].start if rest else _behind(piece)
+    return rest[0].start if rest else _end_offset(piece)
 
 
-def _behind(piece: list[Token]) -> int:
+def _end_offset(piece: list[Token]) -> int:
     return piece[-1].start + len(piece[-1].text) if piece else 0
 
 
-def operations(text: str) -> list[Operation]:
+def parse_operations(text: str) -> list[UpdateOperation]:
     """The operations of a request that is known to parse, each with all of the prologues before it.
 
     Raises QuerySyntaxError where the parser could read the text in another way: words without space between them,
     or a `<` that may be an operator.
     """
-    doubt = doubtful(text)
+    doubt = find_ambiguous_operator(text)
     if doubt is not None:
         raise QuerySyntaxError("write a space behind '<' if it is an operator", *line_and_column(text, doubt.start))
-    found, prologue = list[Operation](), list[str]()
-    for piece in _pieces(text):
+    found, prologue = list[UpdateOperation](), list[str]()
+    for piece in _split_at_semicolons(text):
         start = _prologue_length(piece)
         if start:
-            prologue.append(_slice(text, piece[:start]))
+            prologue.append(_source_text(text, piece[:start]))
         if piece[start:]:
-            found.append(_known(Operation("\n".join(prologue), text, tuple(piece[start:]))))
+            found.append(_check_keywords(UpdateOperation("\n".join(prologue), text, tuple(piece[start:]))))
     return found
 
 
-def _known(operation: Operation) -> Operation:
+def _check_keywords(operation: UpdateOperation) -> UpdateOperation:
     """Refuse keywords that are none: the parser takes INSERTDATA for two, and would find more than is found here."""
-    for index, word in operation.outside():
-        verbs = _KEYWORDS if index == 0 else _CLAUSES
+    for index, word in operation.top_level_tokens():
+        verbs = _OPERATION_KEYWORDS if index == 0 else _CLAUSE_KEYWORDS
         if (word.kind == "word" or index == 0) and word.text.upper() not in verbs:
             place = line_and_column(operation.text, word.start)
             raise QuerySyntaxError(f"unexpected {word.text[:40]!r}; write every keyword as a word of its own", *place)
     return operation
 
 
-def alone(text: str) -> Iterator[str]:
+def isolate_operations(text: str) -> Iterator[str]:
     """For each operation, the text in which only white space is left of the others; places stay as they are.
 
     One text if declarations stand only before the first operation.
     """
-    pieces = list(_pieces(text))
+    pieces = list(_split_at_semicolons(text))
     lengths = [_prologue_length(piece) for piece in pieces]
     if not any(lengths[1:]):
         yield text
@@ -123,26 +123,26 @@ def alone(text: str) -> Iterator[str]:
     for piece, length in zip(pieces, lengths, strict=True):
         declared += piece[:length]
         if piece[length:]:
-            yield _only(text, [*declared, *piece[length:]])
+            yield _blank_out_others(text, [*declared, *piece[length:]])
 
 
-def _only(text: str, kept: list[Token]) -> str:
+def _blank_out_others(text: str, kept: list[Token]) -> str:
     pieces, end = list[str](), 0
     for token in kept:
-        pieces += [_blank(text[end : token.start]), token.text]
+        pieces += [_to_spaces(text[end : token.start]), token.text]
         end = token.start + len(token.text)
-    return "".join(pieces) + _blank(text[end:])
+    return "".join(pieces) + _to_spaces(text[end:])
 
 
-def _blank(text: str) -> str:
+def _to_spaces(text: str) -> str:
     return "".join(sign if sign in "\r\n" else " " for sign in text)
 
 
-def with_placeholders(block: str) -> tuple[str, dict[str, str]]:
+def replace_variables(block: str) -> tuple[str, dict[str, str]]:
     """A template in which reserved IRIs stand for the variables, and the variables by these IRIs."""
     pieces, end, names = list[str](), 0, dict[str, str]()
     prefix = f"urn:uuid:{uuid.uuid4()}#"  # no text, and no prefix in it, can spell it
-    for token in tokens(block):
+    for token in iter_tokens(block):
         if token.kind == "variable":
             iri = prefix + token.text[1:]
             names[iri] = token.text[1:]
@@ -151,10 +151,10 @@ def with_placeholders(block: str) -> tuple[str, dict[str, str]]:
     return "".join(pieces) + block[end:], names
 
 
-def _pieces(text: str) -> Iterator[list[Token]]:
+def _split_at_semicolons(text: str) -> Iterator[list[Token]]:
     """Cut at semicolons outside of braces."""
     piece, depth = list[Token](), 0
-    for token in tokens(text):
+    for token in iter_tokens(text):
         if token.text == ";" and depth == 0:
             yield piece
             piece = []
@@ -179,5 +179,5 @@ def _prologue_length(piece: list[Token]) -> int:
     return min(index, len(piece))
 
 
-def _slice(text: str, piece: list[Token]) -> str:
+def _source_text(text: str, piece: list[Token]) -> str:
     return text[piece[0].start : piece[-1].start + len(piece[-1].text)]

@@ -27,11 +27,11 @@ from kg.rdf.io import (
     Resource,
     Term,
     Triple,
-    from_rdflib,
     rdflib_graph,
+    term_from_rdflib,
     term_to_rdflib,
 )
-from kg.sparql.constraint_parser import UnreadableError
+from kg.sparql.constraint_parser import UnsupportedConstraintError
 from kg.validation.dependency_graph import MAX_NODE_STATES, ChangeTrigger, NodeState, State, TooManyDependenciesError
 from kg.validation.query_dependencies import THIS, QueryDependencies, ShapesGraphQueries, analyse_query
 from kg.validation.report import Finding, ValidationReport, finding_key, sort_findings
@@ -224,7 +224,7 @@ class IncrementalValidator:
             targets = self._targets_of(shape)
             focus = self._reader.add_shape(term_to_rdflib(shape)) if constraint is None else None
             query = None if constraint is None else analyse_query(constraint.select, self._reader, self._shapes_graph)
-        except UnreadableError as error:
+        except UnsupportedConstraintError as error:
             self._explanations.append(ShapeExplanation(shape, name, str(error)))
             return False
         if constraint is not None and query is not None:
@@ -238,8 +238,8 @@ class IncrementalValidator:
         if shape not in self._targets:
             node, graph = term_to_rdflib(shape), self._source
             self._targets[shape] = _ShapeTargets(
-                classes=frozenset(map(from_rdflib, target_classes(graph, node))),
-                nodes=frozenset(map(from_rdflib, graph.objects(node, SH.targetNode))),
+                classes=frozenset(map(term_from_rdflib, target_classes(graph, node))),
+                nodes=frozenset(map(term_from_rdflib, graph.objects(node, SH.targetNode))),
                 subjects_of=_target_predicates(graph, node, SH.targetSubjectsOf),
                 objects_of=_target_predicates(graph, node, SH.targetObjectsOf),
                 queries=tuple(
@@ -257,7 +257,7 @@ class IncrementalValidator:
             own, properties = (judged.focus_state, {}) if parts is None else parts
             self._units_by_state[own].append((number, None))
             for part, state in properties.items():
-                known = _require_shape(from_rdflib(part))
+                known = _require_shape(term_from_rdflib(part))
                 self._units_by_state[state].append((number, known))
                 self._property_shape_states[known] = state
         for query in judged.queries:
@@ -471,7 +471,7 @@ def _new_findings(new: Iterable[Finding], old: Iterable[Finding]) -> list[Findin
 
 
 def _target_predicates(graph: rdflib.Graph, shape: rdflib.term.Node, term: rdflib.URIRef) -> tuple[NamedNode, ...]:
-    found = map(from_rdflib, graph.objects(shape, term))
+    found = map(term_from_rdflib, graph.objects(shape, term))
     return tuple(predicate for predicate in found if isinstance(predicate, NamedNode))
 
 

@@ -16,8 +16,15 @@ from rdflib.paths import AlternativePath, InvPath, MulPath, SequencePath
 
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.io import BlankNode, NamedNode, Quad, Term
-from kg.sparql.constraint_parser import Group, Node, PathLike, Pattern, UnreadableError, read_group
-from kg.sparql.tokens import tokens
+from kg.sparql.constraint_parser import (
+    ConstraintGroup,
+    PathPattern,
+    PatternTerm,
+    PropertyPath,
+    UnsupportedConstraintError,
+    parse_constraint_query,
+)
+from kg.sparql.tokens import iter_tokens
 from kg.validation.dependency_graph import ChangeTrigger, State
 from kg.validation.shacl import SHAPES_GRAPH
 from kg.validation.shape_dependencies import ShapeDependencyBuilder
@@ -96,7 +103,7 @@ class QueryDependencies:
 def _split_at_variable(body: str, variable: str) -> tuple[str, ...] | None:
     """What stands around a variable in a pattern; None where a variable must stand."""
     pieces, end = list[str](), 0
-    for token in tokens(body):
+    for token in iter_tokens(body):
         if token.is_word("BOUND"):
             return None
         if token.kind == "variable" and token.text[1:] == variable:
@@ -127,15 +134,18 @@ def analyse_query(text: str, reader: ShapeDependencyBuilder, index: ShapesGraphQ
 
     Raises UnreadableError for what cannot be told by triple patterns.
     """
-    group = read_group(text, SHAPES_GRAPH.value)
+    group = parse_constraint_query(text, SHAPES_GRAPH.value)
     linked = _VariableLinker(reader)
     linked.link_group(group, {}, ChangeTrigger.GAINED)
     if THIS not in linked.row_states:
-        raise UnreadableError("a SPARQL text does not bind ?this by a pattern")
-    if any(part.assigned & part.variables or part.assigned & set(linked.row_states) for part in group.walk()):
-        raise UnreadableError("a SPARQL text computes what a pattern asks for")
+        raise UnsupportedConstraintError("a SPARQL text does not bind ?this by a pattern")
+    if any(
+        part.assigned_variables & part.variables or part.assigned_variables & set(linked.row_states)
+        for part in group.walk()
+    ):
+        raise UnsupportedConstraintError("a SPARQL text computes what a pattern asks for")
     written = _inline_static_groups(text, group, index)
-    select = next(token.start for token in tokens(text) if token.is_word("SELECT"))
+    select = next(token.start for token in iter_tokens(text) if token.is_word("SELECT"))
     return QueryDependencies(
         text=written,
         prologue=text[:select],
@@ -154,7 +164,7 @@ class _VariableLinker:
         self._reader = reader
         self.row_states = dict[str, State]()
 
-    def link_group(self, group: Group, nested: dict[str, State], when: ChangeTrigger) -> None:
+    def link_group(self, group: ConstraintGroup, nested: dict[str, State], when: ChangeTrigger) -> None:
         """Add what a group reads; `nested` has the states of variables that only groups around it bind."""
         if group.kind == "static":
             return
@@ -167,20 +177,20 @@ class _VariableLinker:
         for inner in sorted(group.groups, key=lambda part: part.kind not in _ROW_BINDING_GROUPS):
             self.link_group(inner, own, _group_trigger(inner.kind, when))
 
-    def _link_patterns(self, patterns: list[Pattern], nested: dict[str, State], when: ChangeTrigger) -> None:
+    def _link_patterns(self, patterns: list[PathPattern], nested: dict[str, State], when: ChangeTrigger) -> None:
         while patterns:
             known = {**nested, **self.row_states}
-            pattern = next((item for item in patterns if any(end in known for end in item.ends)), None)
+            pattern = next((item for item in patterns if any(end in known for end in item.end_nodes)), None)
             if pattern is None:
-                raise UnreadableError("parts of a SPARQL text are not connected with ?this")
+                raise UnsupportedConstraintError("parts of a SPARQL text are not connected with ?this")
             patterns.remove(pattern)
-            if pattern.predicate is not None and pattern.predicate in nested:
-                raise UnreadableError("parts of a SPARQL text are connected by predicates only")
+            if pattern.predicate_variable is not None and pattern.predicate_variable in nested:
+                raise UnsupportedConstraintError("parts of a SPARQL text are connected by predicates only")
             self._link_pattern(pattern, nested, when)
 
-    def _link_pattern(self, pattern: Pattern, nested: dict[str, State], when: ChangeTrigger) -> None:
+    def _link_pattern(self, pattern: PathPattern, nested: dict[str, State], when: ChangeTrigger) -> None:
         path = pattern.path
-        first, last = pattern.ends
+        first, last = pattern.end_nodes
         better = last in self.row_states and (first not in self.row_states or (last == THIS and first != THIS))
         if better or (first not in self.row_states and first not in nested):
             first, last, path = last, first, InvPath(path)
@@ -194,7 +204,7 @@ class _VariableLinker:
         self._link_path(parts, start, last, nested, when)
 
     def _link_path(
-        self, parts: list[PathLike], start: State, last: Node, nested: dict[str, State], when: ChangeTrigger
+        self, parts: list[PropertyPath], start: State, last: PatternTerm, nested: dict[str, State], when: ChangeTrigger
     ) -> None:
         """Lead to the other end of a pattern, which is no new place if rows bind it."""
         reader, new = self._reader, self._reader.dependency_graph.add_state
@@ -209,7 +219,7 @@ class _VariableLinker:
         reader.add_path(parts[-1], start, end, when, other)
 
 
-def _focus_paths(group: Group, reader: ShapeDependencyBuilder) -> Iterator[tuple[str, tuple[State, State]]]:
+def _focus_paths(group: ConstraintGroup, reader: ShapeDependencyBuilder) -> Iterator[tuple[str, tuple[State, State]]]:
     """States between which ?this and another variable of the main group stand, with the steps between them."""
     patterns = [pattern for part in group.walk() if part.kind == "main" for pattern in part.patterns]
     new = reader.dependency_graph.add_state
@@ -230,8 +240,8 @@ def _focus_paths(group: Group, reader: ShapeDependencyBuilder) -> Iterator[tuple
         yield last, (start, states[last])
 
 
-def _known_end(pattern: Pattern, states: Mapping[str, State]) -> Node | None:
-    return next((end for end in pattern.ends if isinstance(end, str) and end in states), None)
+def _known_end(pattern: PathPattern, states: Mapping[str, State]) -> PatternTerm | None:
+    return next((end for end in pattern.end_nodes if isinstance(end, str) and end in states), None)
 
 
 def _group_trigger(kind: str, when: ChangeTrigger) -> ChangeTrigger:
@@ -241,7 +251,7 @@ def _group_trigger(kind: str, when: ChangeTrigger) -> ChangeTrigger:
     return when.under_negation() if kind == "absent" else when
 
 
-def _sequence_parts(path: PathLike) -> list[PathLike]:
+def _sequence_parts(path: PropertyPath) -> list[PropertyPath]:
     """The parts of a sequence, one after the other."""
     match path:
         case SequencePath():
@@ -253,7 +263,7 @@ def _sequence_parts(path: PathLike) -> list[PathLike]:
     return [path]
 
 
-def _required_triples(group: Group, variable: str) -> Iterator[RequiredTriple]:
+def _required_triples(group: ConstraintGroup, variable: str) -> Iterator[RequiredTriple]:
     """What the values of a variable must have in every row."""
     for inner in group.groups:
         if inner.kind in {"exists", "plain"}:
@@ -271,7 +281,7 @@ def _required_triples(group: Group, variable: str) -> Iterator[RequiredTriple]:
                 yield RequiredTriple(predicates, inverse != backwards, constant)
 
 
-def _single_step(path: PathLike) -> tuple[tuple[NamedNode, ...], bool] | None:
+def _single_step(path: PropertyPath) -> tuple[tuple[NamedNode, ...], bool] | None:
     """The predicates of a path of a single step, and whether it is walked backwards; None for any other path."""
     match path:
         case rdflib.URIRef():
@@ -283,13 +293,13 @@ def _single_step(path: PathLike) -> tuple[tuple[NamedNode, ...], bool] | None:
     return None
 
 
-def _hazards(group: Group, around: frozenset[str] = frozenset({THIS})) -> Iterator[Hazard]:
+def _hazards(group: ConstraintGroup, around: frozenset[str] = frozenset({THIS})) -> Iterator[Hazard]:
     """How the shapes graph could be taken for data; `around` are nodes that the focus node's triples name."""
     near = around | _focus_neighbours(group)
     for pattern in group.patterns if group.kind != "static" else ():
         single = isinstance(pattern.path, rdflib.URIRef)
         object_ = pattern.object if single and isinstance(pattern.object, NamedNode) else None
-        simple = single or pattern.predicate is not None
+        simple = single or pattern.predicate_variable is not None
         for name in _path_predicates(pattern.path):
             predicate = None if name is None else NamedNode(name)
             yield Hazard(predicate, object_, simple and pattern.subject in near)
@@ -297,14 +307,16 @@ def _hazards(group: Group, around: frozenset[str] = frozenset({THIS})) -> Iterat
         yield from _hazards(inner, near)
 
 
-def _focus_neighbours(group: Group) -> frozenset[str]:
+def _focus_neighbours(group: ConstraintGroup) -> frozenset[str]:
     """The variables for which a group's patterns take what triples of $this name."""
     own = (item for item in group.patterns if item.subject == THIS)
-    simple = (item for item in own if item.predicate is not None or isinstance(item.path, rdflib.URIRef))
-    return frozenset(name for item in simple for name in (item.object, item.predicate) if isinstance(name, str))
+    simple = (item for item in own if item.predicate_variable is not None or isinstance(item.path, rdflib.URIRef))
+    return frozenset(
+        name for item in simple for name in (item.object, item.predicate_variable) if isinstance(name, str)
+    )
 
 
-def _path_predicates(path: PathLike) -> Iterator[str | None]:
+def _path_predicates(path: PropertyPath) -> Iterator[str | None]:
     match path:
         case rdflib.URIRef():
             yield str(path)
@@ -319,13 +331,13 @@ def _path_predicates(path: PathLike) -> Iterator[str | None]:
             yield None
 
 
-def _inline_static_groups(text: str, group: Group, index: ShapesGraphQueries) -> str:
+def _inline_static_groups(text: str, group: ConstraintGroup, index: ShapesGraphQueries) -> str:
     """Write in place of what is asked of the shapes graph what it answers: the shapes do not change."""
-    prologue = text[: next(token.start for token in tokens(text) if token.is_word("SELECT"))]
+    prologue = text[: next(token.start for token in iter_tokens(text) if token.is_word("SELECT"))]
     for part in sorted((part for part in group.walk() if part.kind == "static"), key=lambda part: -part.start):
         before, after = text[: part.start], text[part.end :]
-        around = {token.text[1:] for token in tokens(before + after) if token.kind == "variable"}
-        inside = {token.text[1:] for token in tokens(text[part.start : part.end]) if token.kind == "variable"}
+        around = {token.text[1:] for token in iter_tokens(before + after) if token.kind == "variable"}
+        inside = {token.text[1:] for token in iter_tokens(text[part.start : part.end]) if token.kind == "variable"}
         shared = sorted(inside & around)
         rows = index.solutions(prologue, shared, text[part.start : part.end])
         text = before + _values_clause(shared, rows) + after
@@ -336,6 +348,6 @@ def _values_clause(names: list[str], rows: list[dict[str, Term]]) -> str:
     if not names:
         return "" if rows else "FILTER (false)"
     if any(isinstance(term, BlankNode) for row in rows for term in row.values()):
-        raise UnreadableError("a SPARQL text asks for blank nodes of the shapes graph")
+        raise UnsupportedConstraintError("a SPARQL text asks for blank nodes of the shapes graph")
     lines = (" ".join(str(row[name]) if name in row else "UNDEF" for name in names) for row in rows)
     return f"VALUES ({' '.join('?' + name for name in names)}) {{ {' '.join(f'({line})' for line in lines)} }}"

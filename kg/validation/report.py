@@ -13,8 +13,8 @@ from kg.rdf.io import (
     Resource,
     Term,
     Triple,
-    from_rdflib,
     term_from_json,
+    term_from_rdflib,
     term_to_json,
     term_to_rdflib,
 )
@@ -257,7 +257,11 @@ def _triples_from_json(data: list[list[list[str]]]) -> tuple[Triple, ...]:
 
 
 def _triple_terms(triple: Triple) -> tuple[Term, Term, Term]:
-    return from_rdflib(term_to_rdflib(triple.subject)), triple.predicate, from_rdflib(term_to_rdflib(triple.object))
+    return (
+        term_from_rdflib(term_to_rdflib(triple.subject)),
+        triple.predicate,
+        term_from_rdflib(term_to_rdflib(triple.object)),
+    )
 
 
 def require_resource(term: Term | None) -> Resource:

@@ -25,9 +25,9 @@ from kg.rdf.io import (
     Resource,
     Term,
     Triple,
-    from_rdflib,
-    in_graph,
+    place_in_graph,
     rdflib_graph,
+    term_from_rdflib,
     term_to_rdflib,
 )
 from kg.rdf.namespaces import SH as SHACL
@@ -91,7 +91,7 @@ class Shapes:
     def targeted_shapes(self) -> tuple[Resource, ...]:
         """The shapes that pySHACL judges by targets of their own."""
         found = {subject for subject in self.core_graph.subjects() if any(_focus_queries(self.core_graph, subject))}
-        return tuple(require_resource(from_rdflib(shape)) for shape in sorted(found, key=str))
+        return tuple(require_resource(term_from_rdflib(shape)) for shape in sorted(found, key=str))
 
     def restrict_targets(self, shapes: Iterable[Resource], constraints: Iterable[SparqlConstraint]) -> "Shapes":
         """The same, but only some shapes and constraints have targets."""
@@ -114,7 +114,7 @@ def read_shapes(quads: Iterable[Quad]) -> Shapes:
     Raises ShapesError for owl:imports, a SERVICE call in a constraint, or a term of the SHACL
     namespace that SHACL does not define: a misspelt one would otherwise constrain nothing.
     """
-    placed = tuple(in_graph(quads, SHAPES_GRAPH))
+    placed = tuple(place_in_graph(quads, SHAPES_GRAPH))
     graph = rdflib_graph(placed)
     _refuse_imports(graph)
     _refuse_unknown_terms(graph)
@@ -170,7 +170,7 @@ def _validate_core(data: rdflib.Graph, shapes: rdflib.Graph) -> Iterator[Finding
 def _parse_result(report: rdflib.Graph, result: rdflib.term.Node) -> Finding:
     def one(predicate: rdflib.URIRef) -> Term | None:
         value = report.value(result, predicate)
-        return None if value is None else from_rdflib(value)
+        return None if value is None else term_from_rdflib(value)
 
     return Finding(
         focus=_require_term(one(SH.focusNode)),
@@ -189,7 +189,11 @@ def _path_triples(graph: rdflib.Graph, node: rdflib.term.Node | None) -> Iterato
     """The triples that spell out a complex path, which hangs on a blank node."""
     if isinstance(node, rdflib.BNode):
         for predicate, value in graph.predicate_objects(node):
-            yield Triple(require_resource(from_rdflib(node)), require_iri(from_rdflib(predicate)), from_rdflib(value))
+            yield Triple(
+                require_resource(term_from_rdflib(node)),
+                require_iri(term_from_rdflib(predicate)),
+                term_from_rdflib(value),
+            )
             yield from _path_triples(graph, value)
 
 
@@ -386,7 +390,7 @@ def _substitute_this(select: str, focus: NamedNode) -> str | None:
 def _split_at_this(select: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """What stands around $this: in what is selected, up to the first $this of the pattern; and behind each such."""
     selected, pieces, end, projecting = list[str](), list[str](), 0, True
-    for token in tokens.tokens(select):
+    for token in tokens.iter_tokens(select):
         projecting = projecting and token.text != "{"
         if token.is_word("BOUND") or token.is_word("GROUP") or token.is_word("ORDER"):
             return None
@@ -398,7 +402,9 @@ def _split_at_this(select: str) -> tuple[tuple[str, ...], tuple[str, ...]] | Non
 
 
 def _validate_sparql(facts: list[Quad], shapes: Shapes) -> Iterator[Finding]:
-    named = [quad if isinstance(quad.graph_name, NamedNode) else in_graph([quad], DATA_GRAPH)[0] for quad in facts]
+    named = [
+        quad if isinstance(quad.graph_name, NamedNode) else place_in_graph([quad], DATA_GRAPH)[0] for quad in facts
+    ]
     engine = EmbeddedEngine((*named, *shapes.quads))
     graphs = tuple(engine.graph_sizes())
     seen = QueryDataset(default=tuple(iri for iri in graphs if iri != SHAPES_GRAPH.value), named=graphs)
@@ -454,7 +460,7 @@ def _prebinding_equals_join(select: str) -> bool:
     It does where every group that asks for $this in an expression also binds it by a pattern, or sees what the
     group around it binds. What SHACL forbids (appendix A) is left to pySHACL, which refuses it.
     """
-    stream = list(tokens.tokens(select))
+    stream = list(tokens.iter_tokens(select))
     words = ["", *(token.text.upper() for token in stream)]  # so that words[n] stands before stream[n]
     if not _FORBIDDEN_KEYWORDS.isdisjoint(words) or words.count("SELECT") != 1:
         return False
@@ -500,10 +506,10 @@ def _engine_constraint(
     severity = graph.value(shape, SH.severity)
     messages = _literals(graph, constraint, SH.message) or _literals(graph, shape, SH.message)
     return SparqlConstraint(
-        shape=require_resource(from_rdflib(shape)),
-        constraint=require_resource(from_rdflib(constraint)),
+        shape=require_resource(term_from_rdflib(shape)),
+        constraint=require_resource(term_from_rdflib(constraint)),
         select=_prefix_declarations(graph, constraint) + _bind_shape_variables(select, shape),
-        severity=VIOLATION if severity is None else require_iri(from_rdflib(severity)),
+        severity=VIOLATION if severity is None else require_iri(term_from_rdflib(severity)),
         path=None,
         messages=messages,
         focus_queries=focus,
@@ -536,7 +542,7 @@ def _bind_shape_variables(select: str, shape: rdflib.term.Node) -> str:
     bound = {"shapesGraph": f"<{SHAPES_GRAPH.value}>", "currentShape": shape.n3()}
     select = _BOUND_CHECK.sub("(true)", select)
     pieces, end = list[str](), 0
-    for token in tokens.tokens(select):
+    for token in tokens.iter_tokens(select):
         if token.kind == "variable" and token.text[1:] in bound:
             pieces += [select[end : token.start], bound[token.text[1:]]]
             end = token.start + len(token.text)
@@ -589,7 +595,7 @@ def _refuse_undefined_shapes(graph: rdflib.Graph) -> None:
 def _refuse_service(graph: rdflib.Graph) -> None:
     for predicate in (SH.select, SH.ask, SH.construct, SH.update):
         for text in graph.objects(None, predicate):
-            if tokens.service_position(str(text)) is not None:
+            if tokens.find_service_keyword(str(text)) is not None:
                 raise ShapesError(_SERVICE_CALL_MESSAGE)
 
 
@@ -613,7 +619,7 @@ def target_selects(graph: rdflib.Graph, shape: Resource) -> tuple[str, ...]:
 
 
 def _literals(graph: rdflib.Graph, subject: rdflib.term.Node, predicate: rdflib.URIRef) -> tuple[Literal, ...]:
-    found = (from_rdflib(value) for value in graph.objects(subject, predicate))
+    found = (term_from_rdflib(value) for value in graph.objects(subject, predicate))
     return tuple(sorted((term for term in found if isinstance(term, Literal)), key=str))
 
 

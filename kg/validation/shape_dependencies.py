@@ -10,8 +10,8 @@ from rdflib.collection import Collection
 from rdflib.namespace import OWL, RDF, RDFS, SH
 from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, SequencePath
 
-from kg.rdf.io import NamedNode, Term, from_rdflib
-from kg.sparql.constraint_parser import STEP, PathLike, UnreadableError
+from kg.rdf.io import NamedNode, Term, term_from_rdflib
+from kg.sparql.constraint_parser import ANY_FORWARD_STEP, PropertyPath, UnsupportedConstraintError
 from kg.validation.dependency_graph import ChangeTrigger, DependencyGraph, Direction, State
 
 RdflibNode = rdflib.term.Node
@@ -83,15 +83,17 @@ class ShapeDependencyBuilder:
         """Rules change the data, and components of the shapes' own look at whatever they want."""
         graph = self.graph
         if (None, SH.rule, None) in graph:
-            raise UnreadableError("rules of the shapes graph add to the data")
+            raise UnsupportedConstraintError("rules of the shapes graph add to the data")
         if {SH.ConstraintComponent, SH.SPARQLFunction, SH.TargetType} & set(graph.objects()):
-            raise UnreadableError("the shapes graph defines constraint components, functions or targets of its own")
+            raise UnsupportedConstraintError(
+                "the shapes graph defines constraint components, functions or targets of its own"
+            )
 
     def _refuse_unsupported(self, shape: RdflibNode) -> None:
         for term in (SH.sparql, *_UNSUPPORTED_PROPERTIES):
             if (shape, term, None) in self.graph:
                 name = str(term).rpartition("#")[2]
-                raise UnreadableError(f"sh:{name} is left to the validator, which may read anything")
+                raise UnsupportedConstraintError(f"sh:{name} is left to the validator, which may read anything")
         path = self.graph.value(shape, SH.path)
         if path is not None:
             self._parse_path(path)
@@ -100,9 +102,9 @@ class ShapeDependencyBuilder:
         """The state at a node from which is read whether it is a target of a shape, but for SPARQL targets."""
         state = self.dependency_graph.add_state()
         if any(self.source.value(target, SH.select) is None for target in self.source.objects(shape, SH.target)):
-            raise UnreadableError("a target is none that SHACL or SPARQL knows")
+            raise UnsupportedConstraintError("a target is none that SHACL or SPARQL knows")
         if set(self.source.objects(shape, RDF.type)) & set(self.source.subjects(RDFS.subClassOf, RDFS.Class)):
-            raise UnreadableError("the shape may be a class of a kind that the shapes graph defines")
+            raise UnsupportedConstraintError("the shape may be a class of a kind that the shapes graph defines")
         if any(target_classes(self.source, shape)):
             self.dependency_graph.add_transition(state, Direction.FORWARD, _TYPE, self._class_state())
         for predicate in self.source.objects(shape, SH.targetSubjectsOf):
@@ -165,7 +167,7 @@ class ShapeDependencyBuilder:
             for other in self.graph.objects(parent, SH.property):
                 yield from self.graph.objects(other, SH.qualifiedValueShape)
 
-    def _parse_path(self, node: RdflibNode) -> PathLike:
+    def _parse_path(self, node: RdflibNode) -> PropertyPath:
         """A SHACL path as rdflib's (SHACL, section 2.3.1)."""
         graph = self.graph
         if isinstance(node, rdflib.URIRef):
@@ -182,11 +184,11 @@ class ShapeDependencyBuilder:
             inner = graph.value(node, term)
             if inner is not None:
                 return MulPath(self._parse_path(inner), sign)  # type: ignore[arg-type] # rdflib names the signs itself
-        raise UnreadableError("a path is none that SHACL knows")
+        raise UnsupportedConstraintError("a path is none that SHACL knows")
 
     def add_path(
         self,
-        path: PathLike,
+        path: PropertyPath,
         start: State,
         end: State,
         when: ChangeTrigger = ChangeTrigger.ALWAYS,
@@ -197,7 +199,7 @@ class ShapeDependencyBuilder:
         match path:
             case rdflib.URIRef():
                 step(start, Direction.FORWARD, _require_iri(path), end)
-            case NegatedPath() if path is STEP:
+            case NegatedPath() if path is ANY_FORWARD_STEP:
                 step(start, Direction.FORWARD, None, end)
             case InvPath():
                 self._add_inverse_path(path.arg, start, end, when, other)
@@ -216,10 +218,10 @@ class ShapeDependencyBuilder:
                 step(start, Direction.FORWARD, None, end)
                 step(start, Direction.INVERSE, None, end)
             case _:
-                raise UnreadableError("a path is none that SHACL knows")
+                raise UnsupportedConstraintError("a path is none that SHACL knows")
 
     def _add_inverse_path(
-        self, path: PathLike, start: State, end: State, when: ChangeTrigger, other: Term | None
+        self, path: PropertyPath, start: State, end: State, when: ChangeTrigger, other: Term | None
     ) -> None:
         """Lead by a path walked against its direction; pySHACL walks the parts of a sequence in their order then."""
         match path:
@@ -227,7 +229,7 @@ class ShapeDependencyBuilder:
                 self.dependency_graph.add_transition(
                     start, Direction.INVERSE, _require_iri(path), end, when=when, other=other
                 )
-            case NegatedPath() if path is STEP:
+            case NegatedPath() if path is ANY_FORWARD_STEP:
                 self.dependency_graph.add_transition(start, Direction.INVERSE, None, end, when=when, other=other)
             case InvPath():
                 self.add_path(path.arg, start, end, when, other)
@@ -265,7 +267,7 @@ def _path_modifier(path: MulPath) -> str:
 
 
 def _require_iri(node: RdflibNode) -> NamedNode:
-    term: Term = from_rdflib(node)
+    term: Term = term_from_rdflib(node)
     if not isinstance(term, NamedNode):
-        raise UnreadableError("a predicate is no IRI")
+        raise UnsupportedConstraintError("a predicate is no IRI")
     return term

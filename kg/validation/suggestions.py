@@ -19,8 +19,8 @@ from rdflib.namespace import RDF, SH
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta, Row
 from kg.errors import KgError
-from kg.rdf.io import RDF_TYPE, Literal, NamedNode, Quad, Term, Triple, from_rdflib, term_to_rdflib
-from kg.rdf.namespaces import HPEZ, HPSH, ID, OA, PREFIXES, PROV, SCHEMA, SKOS, SPARQL_PREFIXES, XSD, compact, slug
+from kg.rdf.io import RDF_TYPE, Literal, NamedNode, Quad, Term, Triple, term_from_rdflib, term_to_rdflib
+from kg.rdf.namespaces import HPEZ, HPSH, ID, OA, PREFIXES, PROV, SCHEMA, SKOS, SPARQL_PREFIXES, XSD, compact, slugify
 from kg.rdf.namespaces import SH as SHACL
 from kg.sources.figures import read_figures
 from kg.validation.report import VIOLATION, WARNING, Finding, Suggestion, ValidationReport, finding_key
@@ -188,7 +188,7 @@ def _replace_value(
 def _convert_datatype(case: FindingContext) -> Iterator[SuggestionCandidate]:
     """The same value with the datatype that is wanted; an amount in words with its unit."""
     value = case.finding.value
-    wanted = [from_rdflib(term) for term in case.shape_values(SH.datatype)]
+    wanted = [term_from_rdflib(term) for term in case.shape_values(SH.datatype)]
     if not isinstance(value, Literal):
         return
     for datatype in wanted:
@@ -275,9 +275,11 @@ def _replace_with_list_member(case: FindingContext) -> Iterator[SuggestionCandid
     value = case.finding.value
     if value is None:
         return
-    members = [from_rdflib(member) for head in case.shape_values(SH["in"]) for member in Collection(case.shapes, head)]
-    named = {slug(_local_name(member)): member for member in members}
-    for name in difflib.get_close_matches(slug(_local_name(value)), named, 1, _MIN_SIMILARITY):
+    members = [
+        term_from_rdflib(member) for head in case.shape_values(SH["in"]) for member in Collection(case.shapes, head)
+    ]
+    named = {slugify(_local_name(member)): member for member in members}
+    for name in difflib.get_close_matches(slugify(_local_name(value)), named, 1, _MIN_SIMILARITY):
         yield from _replace_value(case, value, named[name])
 
 
@@ -422,7 +424,7 @@ def _emend_amount(
 
 def _emendation_issue(claim: NamedNode, english: str, vietnamese: str) -> Iterator[Triple]:
     """An issue that tells of an emendation."""
-    issue = NamedNode(f"{ID}issue/{claim.value.partition('/id/claim/')[2] or slug(claim.value)}-emended")
+    issue = NamedNode(f"{ID}issue/{claim.value.partition('/id/claim/')[2] or slugify(claim.value)}-emended")
     texts = {
         "en": (f"The word for {english} is missing", f"Read with the word for {english} that the source leaves out."),
         "vi": (f"Thiếu chữ «{vietnamese}»", f"Đọc thêm chữ «{vietnamese}» mà nguồn bỏ sót."),
@@ -448,9 +450,9 @@ def _add_relation_claim(case: FindingContext) -> Iterator[SuggestionCandidate]:
     for row in rows:
         if "publisher" not in row:
             continue
-        source = slug(_local_name(row["source"]))
+        source = slugify(_local_name(row["source"]))
         claim = NamedNode(
-            f"{ID}claim/{source}/{slug(_local_name(case.focus))}-{slug(_local_name(path))}-{slug(_local_name(value))}"
+            f"{ID}claim/{source}/{slugify(_local_name(case.focus))}-{slugify(_local_name(path))}-{slugify(_local_name(value))}"
         )
         yield SuggestionCandidate(
             f"Add the claim {_turtle_term(claim)} that states it, if the evidence “{row['exact'].value}” says so.",

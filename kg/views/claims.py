@@ -8,10 +8,10 @@ from typing import Final
 from kg.engine.protocol import Engine
 from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import HPEZ, PROV, RDF, SPARQL_PREFIXES
-from kg.views.description import Anchor, anchors
-from kg.views.observations import Observation, of_claims
+from kg.views.description import Anchor, load_anchors
+from kg.views.observations import Observation, observations_of_claims
 
-_SAID: Final = (
+_CLAIM_VALUES_QUERY: Final = (
     SPARQL_PREFIXES
     + """
 SELECT DISTINCT ?claim ?key ?value {
@@ -21,14 +21,14 @@ SELECT DISTINCT ?claim ?key ?value {
     hpez:conflictsWith, prov:wasDerivedFrom))
 } ORDER BY ?claim ?key ?value LIMIT 20000"""
 )
-_OF_RELATIONS: Final = (
+_CLAIMS_OF_RELATIONS_QUERY: Final = (
     SPARQL_PREFIXES
     + """
 SELECT DISTINCT ?claim { VALUES (?s ?p ?o) { RELATIONS }
   ?claim rdf:subject ?s ; rdf:predicate ?p ; rdf:object ?o
 } ORDER BY ?claim LIMIT 1000"""
 )
-_WITHOUT_FIGURE: Final = (
+_CLAIMS_WITHOUT_FIGURE_QUERY: Final = (
     SPARQL_PREFIXES
     + """
 SELECT DISTINCT ?claim { ?claim schema:observationAbout <IRI> FILTER NOT EXISTS { ?claim a hpez:Observation } }
@@ -54,15 +54,15 @@ class Claim:
     anchors: tuple[Anchor, ...]
     emended: bool
     conflicts: tuple[str, ...]
-    basis: tuple[str, ...]
+    derived_from: tuple[str, ...]
 
     @property
-    def iris(self) -> Iterator[str]:
+    def mentioned_iris(self) -> Iterator[str]:
         """All that it names, to be labelled."""
         yield self.iri
-        yield from self.figure.iris if self.figure else ()
+        yield from self.figure.mentioned_iris if self.figure else ()
         yield from self.relation or ()
-        yield from (*self.speakers, *self.conflicts, *self.basis)
+        yield from (*self.speakers, *self.conflicts, *self.derived_from)
         yield from (anchor.source.value for anchor in self.anchors)
 
     @property
@@ -71,7 +71,7 @@ class Claim:
         return min((anchor.start for anchor in self.anchors), default=0)
 
 
-def claims_of(
+def load_claims(
     engine: Engine, nodes: Iterable[NamedNode], known: Iterable[Observation] | None = None
 ) -> dict[str, Claim]:
     """What some claims say, by IRI and in their order; whatever is no claim comes as one without content.
@@ -81,37 +81,37 @@ def claims_of(
     wanted = tuple(dict.fromkeys(nodes))
     if not wanted:
         return {}
-    figures = {item.claim: item for item in (of_claims(engine, wanted) if known is None else known)}
+    figures = {item.claim: item for item in (observations_of_claims(engine, wanted) if known is None else known)}
     places = defaultdict[str, list[Anchor]](list)
-    for anchor in anchors(engine, wanted):
+    for anchor in load_anchors(engine, wanted):
         places[anchor.claim.value].append(anchor)
-    said = _said(engine, wanted)
-    return {node.value: _claim(node.value, figures, places[node.value], said[node.value]) for node in wanted}
+    said = _load_claim_values(engine, wanted)
+    return {node.value: _build_claim(node.value, figures, places[node.value], said[node.value]) for node in wanted}
 
 
-def of_relations(engine: Engine, relations: Iterable[Relation]) -> list[NamedNode]:
+def find_claims_of_relations(engine: Engine, relations: Iterable[Relation]) -> list[NamedNode]:
     """The claims that state some relations."""
     rows = " ".join(f"({' '.join(f'<{iri}>' for iri in relation)})" for relation in sorted(set(relations)))
     if not rows:
         return []
-    found = engine.select(_OF_RELATIONS.replace("RELATIONS", rows))
+    found = engine.select(_CLAIMS_OF_RELATIONS_QUERY.replace("RELATIONS", rows))
     return [row["claim"] for row in found if isinstance(row["claim"], NamedNode)]
 
 
-def without_figure(engine: Engine, about: NamedNode, limit: int) -> list[NamedNode]:
+def find_claims_without_figure(engine: Engine, about: NamedNode, limit: int) -> list[NamedNode]:
     """Claims about a thing that are words only, such as that something grew."""
-    rows = engine.select(_WITHOUT_FIGURE.replace("<IRI>", str(about)).replace("MOST", str(limit)))
+    rows = engine.select(_CLAIMS_WITHOUT_FIGURE_QUERY.replace("<IRI>", str(about)).replace("MOST", str(limit)))
     return [row["claim"] for row in rows if isinstance(row["claim"], NamedNode)]
 
 
-def _said(engine: Engine, claims: Iterable[NamedNode]) -> defaultdict[str, dict[str, list[str]]]:
+def _load_claim_values(engine: Engine, claims: Iterable[NamedNode]) -> defaultdict[str, dict[str, list[str]]]:
     found = defaultdict[str, dict[str, list[str]]](dict)
-    for row in engine.select(_SAID.replace("CLAIMS", " ".join(map(str, claims)))):
+    for row in engine.select(_CLAIM_VALUES_QUERY.replace("CLAIMS", " ".join(map(str, claims)))):
         found[row["claim"].value].setdefault(row["key"].value, []).append(row["value"].value)
     return found
 
 
-def _claim(iri: str, figures: dict[str, Observation], places: list[Anchor], said: dict[str, list[str]]) -> Claim:
+def _build_claim(iri: str, figures: dict[str, Observation], places: list[Anchor], said: dict[str, list[str]]) -> Claim:
     parts = tuple(said[RDF + name][0] for name in ("subject", "predicate", "object") if RDF + name in said)
     return Claim(
         iri=iri,
@@ -121,5 +121,5 @@ def _claim(iri: str, figures: dict[str, Observation], places: list[Anchor], said
         anchors=tuple(sorted(places, key=lambda anchor: (anchor.source.value, anchor.start))),
         emended="true" in said.get(f"{HPEZ}emended", ()),
         conflicts=tuple(said.get(f"{HPEZ}conflictsWith", ())),
-        basis=tuple(said.get(f"{PROV}wasDerivedFrom", ())),
+        derived_from=tuple(said.get(f"{PROV}wasDerivedFrom", ())),
     )

@@ -7,25 +7,27 @@ from typing import Final
 
 from kg.engine.protocol import Engine
 from kg.errors import NotFoundError
-from kg.rdf.io import BlankNode, Literal, NamedNode, Triple, iri_spellings
+from kg.rdf.io import BlankNode, Literal, NamedNode, Triple, iri_candidates
 from kg.rdf.namespaces import HPEZ, OA, RDF, RDFS, SPARQL_PREFIXES
 
-INVERSE_LIMIT: Final = 500
+MAX_INVERSE_STATEMENTS: Final = 500
 """How many statements that point at a node a document lists; what there is of each predicate is always counted."""
 CLAIM_LIMIT: Final = 500
 """How many claims about a node a document lists with their evidence."""
 
-_OWN: Final = """
+_OUTGOING_QUERY: Final = """
 CONSTRUCT { ?s ?p ?o } WHERE {
   { VALUES ?s { <IRI> } ?s ?p ?o }
   UNION { <IRI> ?p1 ?s . FILTER (ISBLANK(?s)) ?s ?p ?o }
   UNION { <IRI> ?p1 ?a . FILTER (ISBLANK(?a)) ?a ?p2 ?s . FILTER (ISBLANK(?s)) ?s ?p ?o }
 }"""
-_INVERSE_SIZES: Final = """
+_INVERSE_COUNTS_QUERY: Final = """
 SELECT ?p (COUNT(DISTINCT ?s) AS ?n) { ?s ?p <IRI> FILTER (!ISBLANK(?s)) } GROUP BY ?p ORDER BY ?p"""
-_INVERSE: Final = "CONSTRUCT { ?s ?p <IRI> } WHERE { ?s ?p <IRI> FILTER (!ISBLANK(?s)) } ORDER BY ?p ?s"
-_INVERSE_SHARE: Final = "CONSTRUCT { ?s <PREDICATE> <IRI> } WHERE { ?s <PREDICATE> <IRI> FILTER (!ISBLANK(?s)) } LIMIT "
-_CLAIMS: Final = (
+_INVERSE_QUERY: Final = "CONSTRUCT { ?s ?p <IRI> } WHERE { ?s ?p <IRI> FILTER (!ISBLANK(?s)) } ORDER BY ?p ?s"
+_INVERSE_SAMPLE_QUERY: Final = (
+    "CONSTRUCT { ?s <PREDICATE> <IRI> } WHERE { ?s <PREDICATE> <IRI> FILTER (!ISBLANK(?s)) } LIMIT "
+)
+_CLAIMS_QUERY: Final = (
     SPARQL_PREFIXES
     + """
 SELECT DISTINCT ?claim { { ?claim schema:observationAbout <IRI> } UNION { ?claim rdf:subject <IRI> }
@@ -33,7 +35,7 @@ SELECT DISTINCT ?claim { { ?claim schema:observationAbout <IRI> } UNION { ?claim
 } ORDER BY ?claim LIMIT """
     + str(CLAIM_LIMIT)
 )
-_EVIDENCE: Final = (
+_EVIDENCE_QUERY: Final = (
     SPARQL_PREFIXES
     + """
 SELECT ?claim ?evidence ?source ?start ?end ?exact {
@@ -42,14 +44,14 @@ SELECT ?claim ?evidence ?source ?start ?end ?exact {
   ?position oa:start ?start ; oa:end ?end . ?quote oa:exact ?exact
 } ORDER BY ?claim ?start"""
 )
-_LABELS: Final = (
+_LABELS_QUERY: Final = (
     SPARQL_PREFIXES
     + """
 SELECT ?node ?label ?quoted { VALUES ?node { NODES } { ?node rdfs:label ?label }
   UNION { ?node oa:hasSelector ?quote . ?quote oa:exact ?label BIND (true AS ?quoted) }
 } ORDER BY ?node ?label"""
 )
-_KNOWN: Final = "SELECT ?p { { <IRI> ?p ?o } UNION { ?s ?p <IRI> } } LIMIT 1"
+_EXISTS_QUERY: Final = "SELECT ?p { { <IRI> ?p ?o } UNION { ?s ?p <IRI> } } LIMIT 1"
 
 
 @dataclass(frozen=True)
@@ -67,14 +69,14 @@ class Anchor:
         """The anchor as a Web Annotation specific resource with both selectors, cited by its claim."""
         position, quote = (BlankNode(f"{kind}-{self.start}-{self.end}") for kind in ("position", "quote"))
         yield Triple(self.claim, NamedNode(HPEZ + "evidence"), self.evidence)
-        yield Triple(self.evidence, _TYPE, NamedNode(OA + "SpecificResource"))
+        yield Triple(self.evidence, _TYPE_PROPERTY, NamedNode(OA + "SpecificResource"))
         yield Triple(self.evidence, NamedNode(OA + "hasSource"), self.source)
         yield Triple(self.evidence, NamedNode(OA + "hasSelector"), position)
-        yield Triple(position, _TYPE, NamedNode(OA + "TextPositionSelector"))
+        yield Triple(position, _TYPE_PROPERTY, NamedNode(OA + "TextPositionSelector"))
         yield Triple(position, NamedNode(OA + "start"), Literal(self.start))
         yield Triple(position, NamedNode(OA + "end"), Literal(self.end))
         yield Triple(self.evidence, NamedNode(OA + "hasSelector"), quote)
-        yield Triple(quote, _TYPE, NamedNode(OA + "TextQuoteSelector"))
+        yield Triple(quote, _TYPE_PROPERTY, NamedNode(OA + "TextQuoteSelector"))
         yield Triple(quote, NamedNode(OA + "exact"), Literal(self.exact))
 
 
@@ -90,24 +92,28 @@ class Description:
     iri: NamedNode
     statements: tuple[Triple, ...]
     inverse: tuple[Triple, ...]
-    inverse_sizes: Mapping[str, int]
+    inverse_counts: Mapping[str, int]
     claims: tuple[NamedNode, ...]
     anchors: tuple[Anchor, ...]
     labels: Mapping[str, Mapping[str, str]]
-    quoted: frozenset[str]
+    labelled_by_quote: frozenset[str]
 
     @property
     def types(self) -> tuple[str, ...]:
         """The classes that it is said to be in."""
-        found = (triple.object for triple in self.statements if (triple.subject, triple.predicate) == (self.iri, _TYPE))
+        found = (
+            triple.object
+            for triple in self.statements
+            if (triple.subject, triple.predicate) == (self.iri, _TYPE_PROPERTY)
+        )
         return tuple(term.value for term in found if isinstance(term, NamedNode))
 
     def triples(self) -> list[Triple]:
         """The description as RDF: statements both ways, and the label of every node named."""
         names = [
-            Triple(NamedNode(iri), _LABEL, Literal(text, language=language) if language else Literal(text))
+            Triple(NamedNode(iri), _LABEL_PROPERTY, Literal(text, language=language) if language else Literal(text))
             for iri, texts in self.labels.items()
-            if iri not in self.quoted
+            if iri not in self.labelled_by_quote
             for language, text in texts.items()
         ]
         evidence = [triple for anchor in self.anchors for triple in anchor.triples()]
@@ -119,8 +125,8 @@ class Description:
         return texts.get(language) or next(iter(texts.values()), None)
 
 
-_LABEL: Final = NamedNode(RDFS + "label")
-_TYPE: Final = NamedNode(RDF + "type")
+_LABEL_PROPERTY: Final = NamedNode(RDFS + "label")
+_TYPE_PROPERTY: Final = NamedNode(RDF + "type")
 
 
 def describe(engine: Engine, iri: str) -> Description:
@@ -128,39 +134,39 @@ def describe(engine: Engine, iri: str) -> Description:
 
     An IRI that comes decoded out of a URL may be held percent-encoded; it is found either way.
     """
-    for node in iri_spellings(iri):
-        statements = _in_order(engine.construct(_about(_OWN, node)))
-        sizes = _inverse_sizes(engine, node)
+    for node in iri_candidates(iri):
+        statements = _normalize_statements(engine.construct(_query_about(_OUTGOING_QUERY, node)))
+        sizes = _count_inverse(engine, node)
         if statements or sizes:
-            return _described(engine, node, statements, sizes)
+            return _load_description(engine, node, statements, sizes)
     raise NotFoundError(f"Nothing is said about <{iri}> here.")
 
 
-def _described(
+def _load_description(
     engine: Engine, node: NamedNode, statements: tuple[Triple, ...], sizes: Mapping[str, int]
 ) -> Description:
-    inverse = _inverse(engine, node, sizes)
-    claims = tuple(_iris(row["claim"] for row in engine.select(_about(_CLAIMS, node))))
-    cited = anchors(engine, claims) if claims else ()
+    inverse = _load_inverse(engine, node, sizes)
+    claims = tuple(_named_nodes(row["claim"] for row in engine.select(_query_about(_CLAIMS_QUERY, node))))
+    cited = load_anchors(engine, claims) if claims else ()
     mentioned = {node, *claims, *(anchor.source for anchor in cited)}
     for triple in (*statements, *inverse):
-        mentioned.update(_iris((triple.subject, triple.predicate, triple.object)))
-    named, quoted = labels(engine, mentioned)
+        mentioned.update(_named_nodes((triple.subject, triple.predicate, triple.object)))
+    named, quoted = load_labels(engine, mentioned)
     return Description(node, statements, inverse, sizes, claims, cited, named, quoted)
 
 
 def is_known(engine: Engine, iri: str) -> bool:
     """Whether anything is said of an IRI, or with it."""
-    return any(engine.select(_about(_KNOWN, node)) for node in iri_spellings(iri))
+    return any(engine.select(_query_about(_EXISTS_QUERY, node)) for node in iri_candidates(iri))
 
 
-def labels(engine: Engine, nodes: Iterable[NamedNode]) -> tuple[dict[str, dict[str, str]], frozenset[str]]:
+def load_labels(engine: Engine, nodes: Iterable[NamedNode]) -> tuple[dict[str, dict[str, str]], frozenset[str]]:
     """Name nodes, by IRI and language ("" where a name has none): by label, else by the words that evidence quotes.
 
     Which nodes have no label but such words is the second value.
     """
     found, quotes = dict[str, dict[str, str]](), dict[str, dict[str, str]]()
-    for row in engine.select(_LABELS.replace("NODES", " ".join(sorted(map(str, nodes))))):
+    for row in engine.select(_LABELS_QUERY.replace("NODES", " ".join(sorted(map(str, nodes))))):
         label = row["label"]
         if isinstance(label, Literal):
             names = quotes if "quoted" in row else found
@@ -168,7 +174,7 @@ def labels(engine: Engine, nodes: Iterable[NamedNode]) -> tuple[dict[str, dict[s
     return quotes | found, frozenset(quotes.keys() - found.keys())
 
 
-def _in_order(triples: Iterable[Triple]) -> tuple[Triple, ...]:
+def _normalize_statements(triples: Iterable[Triple]) -> tuple[Triple, ...]:
     """Order statements, and name blank nodes, by what they say: an engine may do so differently each time.
 
     So equal data is equal byte for byte, which entity tags promise.
@@ -184,11 +190,11 @@ def _in_order(triples: Iterable[Triple]) -> tuple[Triple, ...]:
 
     blank = {item.object for items in said.values() for item in items if isinstance(item.object, BlankNode)}
     names = {node: BlankNode(f"b{number}") for number, node in enumerate(sorted(blank, key=text))}
-    renamed = (_renamed(item, names) for items in said.values() for item in items)
+    renamed = (_rename_blank_nodes(item, names) for items in said.values() for item in items)
     return tuple(sorted(renamed, key=lambda item: (isinstance(item.subject, BlankNode), str(item))))
 
 
-def _renamed(triple: Triple, names: Mapping[BlankNode, BlankNode]) -> Triple:
+def _rename_blank_nodes(triple: Triple, names: Mapping[BlankNode, BlankNode]) -> Triple:
     subject, value = triple.subject, triple.object
     return Triple(
         names[subject] if isinstance(subject, BlankNode) else subject,
@@ -197,33 +203,33 @@ def _renamed(triple: Triple, names: Mapping[BlankNode, BlankNode]) -> Triple:
     )
 
 
-def _inverse_sizes(engine: Engine, node: NamedNode) -> dict[str, int]:
-    rows = engine.select(_about(_INVERSE_SIZES, node))
+def _count_inverse(engine: Engine, node: NamedNode) -> dict[str, int]:
+    rows = engine.select(_query_about(_INVERSE_COUNTS_QUERY, node))
     return {row["p"].value: int(row["n"].value) for row in rows if "p" in row}
 
 
-def _inverse(engine: Engine, node: NamedNode, sizes: Mapping[str, int]) -> tuple[Triple, ...]:
+def _load_inverse(engine: Engine, node: NamedNode, sizes: Mapping[str, int]) -> tuple[Triple, ...]:
     """All statements that point at a node, or of each predicate a share, so that none hides the others."""
-    if sum(sizes.values()) <= INVERSE_LIMIT:
-        return tuple(engine.construct(_about(_INVERSE, node))) if sizes else ()
-    share = str(max(1, INVERSE_LIMIT // len(sizes)))
-    shares = (_about(_INVERSE_SHARE, node).replace("<PREDICATE>", f"<{predicate}>") for predicate in sizes)
+    if sum(sizes.values()) <= MAX_INVERSE_STATEMENTS:
+        return tuple(engine.construct(_query_about(_INVERSE_QUERY, node))) if sizes else ()
+    share = str(max(1, MAX_INVERSE_STATEMENTS // len(sizes)))
+    shares = (_query_about(_INVERSE_SAMPLE_QUERY, node).replace("<PREDICATE>", f"<{predicate}>") for predicate in sizes)
     return tuple(triple for query in shares for triple in engine.construct(query + share))
 
 
-def anchors(engine: Engine, claims: Iterable[NamedNode]) -> tuple[Anchor, ...]:
+def load_anchors(engine: Engine, claims: Iterable[NamedNode]) -> tuple[Anchor, ...]:
     """Where sources say what some claims claim."""
-    rows = engine.select(_EVIDENCE.replace("CLAIMS", " ".join(map(str, claims))))
+    rows = engine.select(_EVIDENCE_QUERY.replace("CLAIMS", " ".join(map(str, claims))))
     return tuple(
         Anchor(claim, evidence, source, int(row["start"].value), int(row["end"].value), row["exact"].value)
         for row in rows
-        for claim, evidence, source in [_iris((row["claim"], row["evidence"], row["source"]))]
+        for claim, evidence, source in [_named_nodes((row["claim"], row["evidence"], row["source"]))]
     )
 
 
-def _about(query: str, node: NamedNode) -> str:
+def _query_about(query: str, node: NamedNode) -> str:
     return query.replace("<IRI>", str(node))
 
 
-def _iris(terms: Iterable[object]) -> list[NamedNode]:
+def _named_nodes(terms: Iterable[object]) -> list[NamedNode]:
     return [term for term in terms if isinstance(term, NamedNode)]

@@ -6,17 +6,17 @@ from functools import cache
 from typing import Final
 
 from kg.rdf.namespaces import PREFIXES
-from kg.resources import TextFile, queries
+from kg.resources import TextFile, query_files
 
-_LANGUAGE: Final = '"LANGUAGE"'
+_LANGUAGE_PLACEHOLDER: Final = '"LANGUAGE"'
 """What stands in a query for the reader's language."""
-_HEAD: Final = re.compile(r"^# (title|description)@([a-z]+): (.+)\n", re.MULTILINE)
-_SPELLED_OUT: Final = re.compile(r"<[^>]*>|\"[^\"]*\"")
-_PREFIXED: Final = re.compile(r"\b([a-z]+):(?=\w)")
+_HEADER_COMMENT: Final = re.compile(r"^# (title|description)@([a-z]+): (.+)\n", re.MULTILINE)
+_IRI_OR_STRING: Final = re.compile(r"<[^>]*>|\"[^\"]*\"")
+_PREFIX_USE: Final = re.compile(r"\b([a-z]+):(?=\w)")
 
 
 @dataclass(frozen=True)
-class Example:
+class ExampleQuery:
     """A question by its slug; titles and descriptions are by language, the text declares its own prefixes."""
 
     slug: str
@@ -24,27 +24,27 @@ class Example:
     descriptions: dict[str, str]
     text: str
 
-    def query(self, language: str) -> str:
+    def text_in(self, language: str) -> str:
         """The SPARQL text that finds the names of things in a language."""
-        return self.text.replace(_LANGUAGE, f'"{language}"')
+        return self.text.replace(_LANGUAGE_PLACEHOLDER, f'"{language}"')
 
 
 @cache
-def examples() -> tuple[Example, ...]:
+def all_examples() -> tuple[ExampleQuery, ...]:
     """All of them, by slug."""
-    return tuple(_example(file) for file in queries())
+    return tuple(_parse_example(file) for file in query_files())
 
 
-def example(slug: str) -> Example:
+def find_example(slug: str) -> ExampleQuery:
     """The one of a slug; raises KeyError if there is none."""
-    return {item.slug: item for item in examples()}[slug]
+    return {item.slug: item for item in all_examples()}[slug]
 
 
-def _example(file: TextFile) -> Example:
+def _parse_example(file: TextFile) -> ExampleQuery:
     said: dict[str, dict[str, str]] = {"title": {}, "description": {}}
-    for kind, language, text in _HEAD.findall(file.text):
+    for kind, language, text in _HEADER_COMMENT.findall(file.text):
         said[kind][language] = text
-    body = _HEAD.sub("", file.text)
-    used = sorted(set(_PREFIXED.findall(_SPELLED_OUT.sub("", body))))
+    body = _HEADER_COMMENT.sub("", file.text)
+    used = sorted(set(_PREFIX_USE.findall(_IRI_OR_STRING.sub("", body))))
     declared = "".join(f"PREFIX {name}: <{PREFIXES[name]}>\n" for name in used)
-    return Example(file.stem, said["title"], said["description"], f"{declared}\n{body}")
+    return ExampleQuery(file.stem, said["title"], said["description"], f"{declared}\n{body}")

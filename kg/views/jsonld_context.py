@@ -5,21 +5,21 @@ from typing import Final
 
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import RDF_TYPE, NamedNode, Quad, parse
-from kg.rdf.jsonld import LANGUAGE, REFERENCE, Context, Name
+from kg.rdf.jsonld import LANGUAGE_COERCION, REFERENCE_COERCION, Context, TermDefinition
 from kg.rdf.namespaces import DCAT, DCTERMS, HPEZ, OA, OWL, PREFIXES, PROV, RDF, RDFS, SCHEMA, SKOS, VOID, XSD
-from kg.resources import ontology
+from kg.resources import ontology_files
 
 _ORG: Final = PREFIXES["org"]
 _QUDT: Final = PREFIXES["qudt"]
 
-_REUSED: Final[dict[str | None, dict[str, tuple[str, ...]]]] = {
-    LANGUAGE: {
+_REUSED_TERMS: Final[dict[str | None, dict[str, tuple[str, ...]]]] = {
+    LANGUAGE_COERCION: {
         DCTERMS: ("description", "title"),
         RDFS: ("comment", "label"),
         SCHEMA: ("name",),
         SKOS: ("altLabel", "definition", "prefLabel"),
     },
-    REFERENCE: {
+    REFERENCE_COERCION: {
         DCAT: ("accessService", "accessURL", "distribution", "downloadURL", "mediaType"),
         DCTERMS: ("creator", "license", "publisher", "temporal"),
         OA: ("hasBody", "hasSelector", "hasSource", "hasTarget", "motivatedBy"),
@@ -60,20 +60,20 @@ def project_context() -> Context:
     """The context at /context.jsonld; every term of the ontology has its local name there."""
     prefixes = {name: iri for name, iri in PREFIXES.items() if name != "id"}
     reused = {
-        local: Name(namespace + local, coercion)
-        for coercion, namespaces in _REUSED.items()
+        local: TermDefinition(namespace + local, coercion)
+        for coercion, namespaces in _REUSED_TERMS.items()
         for namespace, locals_ in namespaces.items()
         for local in locals_
     }
-    return Context(prefixes, reused | _own())
+    return Context(prefixes, reused | _ontology_terms())
 
 
-def _own() -> dict[str, Name]:
-    quads = [quad for file in ontology() for quad in parse(file.text.encode(), TURTLE)]
+def _ontology_terms() -> dict[str, TermDefinition]:
+    quads = [quad for file in ontology_files() for quad in parse(file.text.encode(), TURTLE)]
     references = {quad.subject for quad in quads if quad.predicate == RDF_TYPE and quad.object == _OBJECT_PROPERTY}
     terms = {quad.subject for quad in quads if _is_own_term(quad)}
     return {
-        term.value.removeprefix(HPEZ): Name(term.value, REFERENCE if term in references else None)
+        term.value.removeprefix(HPEZ): TermDefinition(term.value, REFERENCE_COERCION if term in references else None)
         for term in terms
         if isinstance(term, NamedNode)
     }

@@ -9,14 +9,14 @@ from kg.engine.protocol import Engine, Row
 from kg.rdf.io import Literal, NamedNode, Term
 from kg.rdf.namespaces import ID, SPARQL_PREFIXES
 
-MOST_SORTED: Final = 2000
+MAX_SORTED_OBSERVATIONS: Final = 2000
 """Figures up to which a selection is sorted; more come in the order in which the engine has them."""
-SORTED_PAGES: Final = 300
+MAX_SORTED_FOR_PAGES: Final = 300
 """Figures up to which a selection is sorted before it is cut into pages."""
-DEEPEST: Final = 30_000
+MAX_OFFSET: Final = 30_000
 """Figures that are passed over at most to come to a page; further ones are found by filters."""
 
-_SELECTED: Final = (
+_CLAIMS_QUERY: Final = (
     SPARQL_PREFIXES
     + """
 SELECT DISTINCT ?claim {
@@ -25,7 +25,7 @@ SELECT DISTINCT ?claim {
   PATTERNS
 } OFFSET FIRST LIMIT MOST"""
 )
-_DETAILS: Final = (
+_DETAILS_QUERY: Final = (
     SPARQL_PREFIXES
     + """
 SELECT ?claim ?about ?indicator ?unit ?period ?starts ?status ?qualifier ?value ?min ?max ?emended ?rule ?of ?to {
@@ -44,25 +44,25 @@ SELECT ?claim ?about ?indicator ?unit ?period ?starts ?status ?qualifier ?value 
   OPTIONAL { ?claim hpez:ratioTo ?to }
 }"""
 )
-_SPEAKERS: Final = (
+_SPEAKERS_QUERY: Final = (
     SPARQL_PREFIXES + "SELECT DISTINCT ?claim ?agent { VALUES ?claim { CLAIMS } ?claim prov:wasAttributedTo ?agent }"
 )
-_PATTERNS: Final[Mapping[str, str]] = {
+_FILTER_PATTERNS: Final[Mapping[str, str]] = {
     "about": "?claim schema:observationAbout ?about .",
     "indicator": "?claim schema:variableMeasured ?indicator .",
     "period": "?claim dcterms:temporal ?period .",
     "status": "?claim hpez:status ?status .",
 }
-_CHOICES: Final[Mapping[str, str]] = {
+_CHOICE_PATTERNS: Final[Mapping[str, str]] = {
     "about": "?any schema:observationAbout ?choice .",
     "indicator": "?choice a hpez:Indicator FILTER EXISTS { ?any schema:variableMeasured ?choice IS_FIGURE }",
     "period": "?choice a dcterms:PeriodOfTime FILTER EXISTS { ?any dcterms:temporal ?choice IS_FIGURE }",
     "status": "?choice skos:inScheme <SCHEME> FILTER EXISTS { ?any hpez:status ?choice IS_FIGURE }",
 }
-_IS_FIGURE: Final = "FILTER EXISTS { ?any a hpez:Observation }"
+_IS_OBSERVATION_FILTER: Final = "FILTER EXISTS { ?any a hpez:Observation }"
 """Asked of one thing after another: as a plain pattern it would be joined over all figures first."""
-_CHOSEN: Final = SPARQL_PREFIXES + "SELECT DISTINCT ?choice { PATTERN } LIMIT MOST"
-FILTERS: Final = tuple(_PATTERNS)
+_CHOICES_QUERY: Final = SPARQL_PREFIXES + "SELECT DISTINCT ?choice { PATTERN } LIMIT MOST"
+FILTER_NAMES: Final = tuple(_FILTER_PATTERNS)
 """By what figures may be selected; each by the IRI of what it is."""
 
 
@@ -79,7 +79,7 @@ class Observation:
     indicator: str
     unit: str | None
     period: str | None
-    starts: str | None
+    period_start: str | None
     status: str | None
     qualifier: str | None
     low: Decimal | None
@@ -91,106 +91,108 @@ class Observation:
     speakers: tuple[str, ...] = field(default=())
 
     @property
-    def iris(self) -> tuple[str, ...]:
+    def mentioned_iris(self) -> tuple[str, ...]:
         """All that it names, to be labelled."""
         found = (self.claim, self.about, self.indicator, self.unit, self.period, self.status, self.qualifier, self.rule)
         return tuple(iri for iri in (*found, *self.speakers) if iri is not None)
 
 
 @dataclass(frozen=True)
-class Page:
+class ObservationPage:
     """Some figures of a selection; `total` counts them all where they are few, `more` says whether others follow."""
 
     items: tuple[Observation, ...]
     total: int | None
-    more: bool
+    has_more: bool
 
 
-def page(engine: Engine, filters: Mapping[str, NamedNode], number: int, size: int) -> Page:
+def load_page(engine: Engine, filters: Mapping[str, NamedNode], number: int, size: int) -> ObservationPage:
     """A page of the figures that fit all filters, counted from 1: a small selection is sorted first, a large one not.
 
     No page lies deeper than DEEPEST figures, so that each costs little whatever the graph holds.
     """
     first = (number - 1) * size
-    few = max(SORTED_PAGES, size)
-    claims = _claims(engine, filters, 0, few + 1)
+    few = max(MAX_SORTED_FOR_PAGES, size)
+    claims = _find_claims(engine, filters, 0, few + 1)
     if len(claims) <= few:
-        items = of_claims(engine, claims)
-        return Page(tuple(items[first : first + size]), len(items), first + size < len(items))
-    if first > DEEPEST:
-        return Page((), None, more=False)
-    claims = _claims(engine, filters, first, size + 1)
-    more = len(claims) > size and first + size <= DEEPEST
-    return Page(tuple(of_claims(engine, claims[:size])), None, more)
+        items = observations_of_claims(engine, claims)
+        return ObservationPage(tuple(items[first : first + size]), len(items), first + size < len(items))
+    if first > MAX_OFFSET:
+        return ObservationPage((), None, has_more=False)
+    claims = _find_claims(engine, filters, first, size + 1)
+    more = len(claims) > size and first + size <= MAX_OFFSET
+    return ObservationPage(tuple(observations_of_claims(engine, claims[:size])), None, more)
 
 
-def choices(engine: Engine, name: str, limit: int) -> list[NamedNode]:
+def filter_choices(engine: Engine, name: str, limit: int) -> list[NamedNode]:
     """Some of what a filter may select, at most so many; found without going through the figures one by one."""
-    pattern = _CHOICES[name].replace("IS_FIGURE", _IS_FIGURE).replace("<SCHEME>", f"<{ID}scheme/status>")
-    rows = engine.select(_CHOSEN.replace("PATTERN", pattern).replace("MOST", str(limit)))
+    pattern = (
+        _CHOICE_PATTERNS[name].replace("IS_FIGURE", _IS_OBSERVATION_FILTER).replace("<SCHEME>", f"<{ID}scheme/status>")
+    )
+    rows = engine.select(_CHOICES_QUERY.replace("PATTERN", pattern).replace("MOST", str(limit)))
     return sorted((row["choice"] for row in rows if isinstance(row["choice"], NamedNode)), key=str)
 
 
-def observations(
-    engine: Engine, filters: Mapping[str, NamedNode], offset: int = 0, limit: int = MOST_SORTED
+def find_observations(
+    engine: Engine, filters: Mapping[str, NamedNode], offset: int = 0, limit: int = MAX_SORTED_OBSERVATIONS
 ) -> list[Observation]:
     """Some of the figures that fit all filters, which are named as FILTERS are; sorted if they are all of them."""
-    claims = _claims(engine, filters, offset, limit)
-    return of_claims(engine, claims)
+    claims = _find_claims(engine, filters, offset, limit)
+    return observations_of_claims(engine, claims)
 
 
-def of_claims(engine: Engine, claims: Iterable[NamedNode]) -> list[Observation]:
+def observations_of_claims(engine: Engine, claims: Iterable[NamedNode]) -> list[Observation]:
     """The figures that some claims are: the newest period first, what has none last, then by what they measure."""
     listed = " ".join(sorted(map(str, claims)))
     if not listed:
         return []
     speakers = dict[str, list[str]]()
-    for row in engine.select(_SPEAKERS.replace("CLAIMS", listed)):
+    for row in engine.select(_SPEAKERS_QUERY.replace("CLAIMS", listed)):
         speakers.setdefault(row["claim"].value, []).append(row["agent"].value)
     found = dict[str, Observation]()
-    for row in engine.select(_DETAILS.replace("CLAIMS", listed)):
+    for row in engine.select(_DETAILS_QUERY.replace("CLAIMS", listed)):
         claim = row["claim"].value
         found.setdefault(claim, _observation(row, tuple(sorted(speakers.get(claim, ())))))
-    return sorted(found.values(), key=_order)
+    return sorted(found.values(), key=_sort_key)
 
 
-def _claims(engine: Engine, filters: Mapping[str, NamedNode], offset: int, limit: int) -> list[NamedNode]:
+def _find_claims(engine: Engine, filters: Mapping[str, NamedNode], offset: int, limit: int) -> list[NamedNode]:
     restrictions = " ".join(f"VALUES ?{name} {{ {node} }}" for name, node in filters.items())
-    patterns = " ".join(_PATTERNS[name] for name in filters)
-    text = _SELECTED.replace("RESTRICTIONS", restrictions).replace("PATTERNS", patterns)
+    patterns = " ".join(_FILTER_PATTERNS[name] for name in filters)
+    text = _CLAIMS_QUERY.replace("RESTRICTIONS", restrictions).replace("PATTERNS", patterns)
     rows = engine.select(text.replace("FIRST", str(offset)).replace("MOST", str(limit)))
     return [row["claim"] for row in rows if isinstance(row["claim"], NamedNode)]
 
 
 def _observation(row: Row, speakers: tuple[str, ...]) -> Observation:
-    value = _number(row.get("value"))
+    value = _optional_decimal(row.get("value"))
     return Observation(
         claim=row["claim"].value,
         about=row["about"].value,
         indicator=row["indicator"].value,
-        unit=_value(row, "unit"),
-        period=_value(row, "period"),
-        starts=_value(row, "starts"),
-        status=_value(row, "status"),
-        qualifier=_value(row, "qualifier"),
-        low=_number(row.get("min")) if value is None else value,
-        high=_number(row.get("max")) if value is None else value,
-        emended=_value(row, "emended") == "true",
-        rule=_value(row, "rule"),
-        ratio_of=_value(row, "of"),
-        ratio_to=_value(row, "to"),
+        unit=_optional_value(row, "unit"),
+        period=_optional_value(row, "period"),
+        period_start=_optional_value(row, "starts"),
+        status=_optional_value(row, "status"),
+        qualifier=_optional_value(row, "qualifier"),
+        low=_optional_decimal(row.get("min")) if value is None else value,
+        high=_optional_decimal(row.get("max")) if value is None else value,
+        emended=_optional_value(row, "emended") == "true",
+        rule=_optional_value(row, "rule"),
+        ratio_of=_optional_value(row, "of"),
+        ratio_to=_optional_value(row, "to"),
         speakers=speakers,
     )
 
 
-def _value(row: Row, name: str) -> str | None:
+def _optional_value(row: Row, name: str) -> str | None:
     return row[name].value if name in row else None
 
 
-def _number(term: Term | None) -> Decimal | None:
+def _optional_decimal(term: Term | None) -> Decimal | None:
     return Decimal(term.value) if isinstance(term, Literal) else None
 
 
-def _order(item: Observation) -> tuple[object, ...]:
-    newest = -int(item.starts[:4]) if item.starts and item.starts[:4].isdigit() else 1
+def _sort_key(item: Observation) -> tuple[object, ...]:
+    newest = -int(item.period_start[:4]) if item.period_start and item.period_start[:4].isdigit() else 1
     return (newest, item.indicator, item.about, item.status or "", item.claim)

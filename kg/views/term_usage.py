@@ -7,42 +7,42 @@ from typing import Final
 from kg.engine.protocol import DatasetStatistics, Engine
 from kg.rdf.io import NamedNode, Term
 
-_BATCH: Final = 40
+_BATCH_SIZE: Final = 40
 """Terms that one query is asked about."""
-_PROPERTY: Final = "{ SELECT ?term ?subject ?value { BIND (TERM AS ?term) ?subject TERM ?value } LIMIT 1 }"
-_CLASS: Final = "{ SELECT ?term ?subject { BIND (TERM AS ?term) ?subject a TERM } LIMIT 1 }"
+_PROPERTY_PATTERN: Final = "{ SELECT ?term ?subject ?value { BIND (TERM AS ?term) ?subject TERM ?value } LIMIT 1 }"
+_CLASS_PATTERN: Final = "{ SELECT ?term ?subject { BIND (TERM AS ?term) ?subject a TERM } LIMIT 1 }"
 
 
 @dataclass(frozen=True)
-class Use:
+class UsageExample:
     """One use of a term: what it is said of and, for a property, which value it has there."""
 
     subject: Term
     value: Term | None = None
 
 
-def uses(counts: DatasetStatistics, iri: str) -> int:
+def usage_count(counts: DatasetStatistics, iri: str) -> int:
     """How many statements have a term for their property, or how many things it has for their class."""
     found = counts.properties.get(iri)
     return counts.classes.get(iri, 0) if found is None else found.triples
 
 
-def examples(engine: Engine, terms: Iterable[str]) -> dict[str, Use]:
+def find_usage_examples(engine: Engine, terms: Iterable[str]) -> dict[str, UsageExample]:
     """One use of each term that is used, by IRI; as many queries as there are forty terms."""
-    known, found = [NamedNode(term) for term in terms], dict[str, Use]()
-    for first in range(0, len(known), _BATCH):
-        for row in engine.select(_query(known[first : first + _BATCH])):
+    known, found = [NamedNode(term) for term in terms], dict[str, UsageExample]()
+    for first in range(0, len(known), _BATCH_SIZE):
+        for row in engine.select(_usage_query(known[first : first + _BATCH_SIZE])):
             if "subject" in row:
-                found.setdefault(row["term"].value, Use(row["subject"], row.get("value")))
+                found.setdefault(row["term"].value, UsageExample(row["subject"], row.get("value")))
     return found
 
 
-def of_classes(
+def instance_usage(
     engine: Engine, counts: DatasetStatistics, targets: Mapping[str, tuple[str, ...]]
-) -> dict[str, tuple[int, Use]]:
+) -> dict[str, tuple[int, UsageExample]]:
     """For each key that some classes belong to: how many things are in them, and one of these, if there are any."""
-    members = examples(engine, dict.fromkeys(kind for kinds in targets.values() for kind in kinds))
-    found = dict[str, tuple[int, Use]]()
+    members = find_usage_examples(engine, dict.fromkeys(kind for kinds in targets.values() for kind in kinds))
+    found = dict[str, tuple[int, UsageExample]]()
     for key, kinds in targets.items():
         some = next((members[kind] for kind in kinds if kind in members), None)
         if some is not None:
@@ -50,6 +50,6 @@ def of_classes(
     return found
 
 
-def _query(terms: list[NamedNode]) -> str:
-    parts = [pattern.replace("TERM", str(term)) for term in terms for pattern in (_PROPERTY, _CLASS)]
+def _usage_query(terms: list[NamedNode]) -> str:
+    parts = [pattern.replace("TERM", str(term)) for term in terms for pattern in (_PROPERTY_PATTERN, _CLASS_PATTERN)]
     return "SELECT ?term ?subject ?value { " + " UNION ".join(parts) + " }"

@@ -18,7 +18,7 @@ from kg.changes.commit import Proposal
 from kg.engine.protocol import Delta, QueryDataset
 from kg.errors import EngineError
 from kg.rdf.formats import NQUADS
-from kg.rdf.io import DefaultGraph, NamedNode, Quad, read, serialize
+from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse_stream, serialize
 from kg.validation.report import report_from_json, report_to_json
 
 JsonObject = Mapping[str, Any]
@@ -104,7 +104,7 @@ def decode_proposal(data: JsonObject) -> Proposal:
 
 
 def _parse_quads(data: bytes) -> Iterable[Quad]:
-    return read(io.BytesIO(data), NQUADS)
+    return parse_stream(io.BytesIO(data), NQUADS)
 
 
 def _graph_name(graph: NamedNode | DefaultGraph) -> str | None:

@@ -20,7 +20,7 @@ from kg.changes.changeset import ChangeSet, QuadAddition
 from kg.changes.commit import EngineFactValidator, LocalProposer, Proposal, in_submission_graph, propose
 from kg.changes.data_folder import is_snapshot_due, open_or_build, read_project_shapes, write_snapshot
 from kg.changes.journal import Journal
-from kg.engine.counting import counts_to_json
+from kg.engine.counting import statistics_to_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import QueryDataset, QueryRequest, QueryResult
 from kg.errors import IntegrityError, JournalError, KgError, ResultTooLargeError
@@ -130,7 +130,7 @@ def worker_operations(
 
     def counts(_: Header, __: bytes) -> JobResult:
         known = engine.statistics
-        return JobResult({"counts": None if known is None else counts_to_json(known)})
+        return JobResult({"counts": None if known is None else statistics_to_json(known)})
 
     def propose_change(header: Header, payload: bytes) -> JobResult:
         return _json_job_result(
@@ -218,8 +218,8 @@ def run_dispatcher(folder: Path, settings: DispatcherSettings) -> None:
             engine.status,
             Hooks(lambda: _catch_up(engine, journal, version, data, grown), _warm_up_steps(own)),
         )
-        if name_index.is_wanted(engine, data):
-            _run_detached(lambda: name_index.build(engine, data))
+        if name_index.is_build_needed(engine, data):
+            _run_detached(lambda: name_index.build_index(engine, data))
         _print_line(READY_LINE)
         keeper.run(sys.stdin)
 
@@ -251,8 +251,8 @@ def _catch_up(
         refresh_columns()
         if is_snapshot_due(engine, data):
             _run_detached(lambda: write_snapshot(engine, journal, data))
-    if name_index.is_wanted(engine, data):
-        _run_detached(lambda: name_index.build(engine, data))
+    if name_index.is_build_needed(engine, data):
+        _run_detached(lambda: name_index.build_index(engine, data))
 
 
 def _run_detached(work: Callable[[], object]) -> None:

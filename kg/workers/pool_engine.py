@@ -23,8 +23,8 @@ from kg.engine.embedded import rows_from_json
 from kg.engine.protocol import QueryDataset, QueryRequest, QueryResult, Row
 from kg.errors import EngineError, UnreachableError, WorkerCrashError
 from kg.rdf.formats import JSON, NQUADS, NTRIPLES, RdfFormat, ResultFormat
-from kg.rdf.io import DefaultGraph, NamedNode, Quad, Triple, in_graph, parse
-from kg.sparql.tokens import shape
+from kg.rdf.io import DefaultGraph, NamedNode, Quad, Triple, parse, place_in_graph
+from kg.sparql.tokens import query_fingerprint
 from kg.workers.framing import (
     FramingError,
     Header,
@@ -176,7 +176,7 @@ class PoolEngine:
     def quads(self, graph: NamedNode | None = None) -> Iterator[Quad]:
         with self.dump(graph, NQUADS).body as body:
             quads = parse(body.read(), NQUADS)
-        yield from quads if graph is None else in_graph(quads, graph)
+        yield from quads if graph is None else place_in_graph(quads, graph)
 
     def graph_sizes(self) -> dict[str, int]:
         header, body = self.call({"op": "sizes"})
@@ -321,7 +321,7 @@ class PoolEngine:
 def query_job(request: QueryRequest) -> tuple[Header, bytes]:
     """A query as the header and the payload of a job for the keeper."""
     header = _query_header(request.dataset, *_requested_formats(request))
-    return {**header, "shape": shape(request.text)}, request.text.encode()
+    return {**header, "shape": query_fingerprint(request.text)}, request.text.encode()
 
 
 RequestedFormats = tuple[ResultFormat | None, ResultFormat | None, RdfFormat | None]

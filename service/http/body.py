@@ -14,7 +14,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 from kg.errors import UnsupportedFormatError
 from kg.rdf.formats import JSONLD, TURTLE, RdfFormat, rdf_format, rdf_format_of_file
 from kg.rdf.io import Quad, parse
-from kg.rdf.jsonld import with_context
+from kg.rdf.jsonld import inline_context
 from kg.rdf.namespaces import BASE
 from kg.validation.source_lines import SourceLines
 from kg.validation.source_lines import read_source_lines as read_lines
@@ -110,7 +110,7 @@ def read_part_rdf(part: FormPart) -> list[Quad]:
 def parse_rdf(data: bytes, fmt: RdfFormat) -> list[Quad]:
     """Parse RDF; JSON-LD may name the project's own context, by its IRI or by the URL that documents here name."""
     if fmt is JSONLD:
-        data = with_context(data, project_context(), (context_url(), CONTEXT_IRI))
+        data = inline_context(data, project_context(), (context_url(), CONTEXT_IRI))
     return parse(data, fmt)
 
 

@@ -27,11 +27,11 @@ from werkzeug.wsgi import wrap_file
 
 import kg
 from kg.engine.protocol import QueryRequest, QueryResult, ResultKind
-from kg.engine.query import answer
+from kg.engine.query import evaluate_query
 from kg.errors import KgError
 from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS
 from kg.resources import project_version
-from kg.sparql.tokens import contains, tokens
+from kg.sparql.tokens import contains_word, iter_tokens
 from service.graph_state import current_graph_state
 from service.http.negotiation import LANGUAGE_COOKIE, LANGUAGES
 from service.http.observability import current_exchange, exchange_from_environ, measure_engine_time
@@ -295,11 +295,11 @@ def _caching() -> Caching:
 
 def is_deterministic(query: str) -> bool:
     """Whether a query's result depends on nothing but the dataset: CONSTRUCT makes new blank nodes each time."""
-    if contains(query, "CONSTRUCT") and ("_:" in query or "[" in query):
+    if contains_word(query, "CONSTRUCT") and ("_:" in query or "[" in query):
         return False
-    if not any(contains(query, word) for word in _VOLATILE_KEYWORDS):
+    if not any(contains_word(query, word) for word in _VOLATILE_KEYWORDS):
         return True
-    return not any(token.kind == "word" and token.text.upper() in _VOLATILE_KEYWORDS for token in tokens(query))
+    return not any(token.kind == "word" and token.text.upper() in _VOLATILE_KEYWORDS for token in iter_tokens(query))
 
 
 def evaluate_preconditions(*parts: str) -> CacheValidator:
@@ -392,7 +392,7 @@ def answer_query(query: QueryRequest, media_types: tuple[str, ...]) -> QueryResu
 
 def _evaluate_query(query: QueryRequest) -> QueryResult:
     with measure_engine_time():
-        return answer(current_graph_state().engine, query)
+        return evaluate_query(current_graph_state().engine, query)
 
 
 def query_cache_key(query: QueryRequest, media_types: tuple[str, ...]) -> tuple[str, ...]:

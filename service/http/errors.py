@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from kg.errors import KgError, LimitError, NotAcceptableError, PositionedError
 from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS
-from kg.rdf.namespaces import slug
+from kg.rdf.namespaces import slugify
 from service.graph_state import current_graph_state
 from service.http.negotiation import HTML, MediaType, best_offer
 from service.http.observability import current_exchange
@@ -68,7 +68,7 @@ def _handle_http_error(error: HTTPException) -> WerkzeugResponse | HTTPException
     """
     if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
         return error
-    code = slug(error.name)
+    code = slugify(error.name)
     instance = _instance(code)
     original = getattr(error, "original_exception", None)
     if original is not None:

@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from kg.rdf.formats import JSONLD, RdfFormat
 from kg.rdf.io import Literal, NamedNode, Term, Triple, serialize
-from kg.rdf.jsonld import document
+from kg.rdf.jsonld import write_document
 from kg.rdf.namespaces import BASE, HPEZ, HPSH, ID, SH, VOID, compact
 from kg.views.jsonld_context import project_context
 from service.http import i18n
@@ -72,7 +72,7 @@ def compact_response(triples: Iterable[Triple], fmt: RdfFormat, about: NamedNode
     """Send a document about a node: as `rdf_response` does, but JSON-LD compact, by reference to the context here."""
     if fmt is not JSONLD:
         return rdf_response(triples, fmt)
-    return Response(document(triples, project_context(), context_url(), about), mimetype=fmt.media_type)
+    return Response(write_document(triples, project_context(), context_url(), about), mimetype=fmt.media_type)
 
 
 def context_url() -> str:

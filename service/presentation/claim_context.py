@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from kg.engine.protocol import Engine
 from kg.rdf.io import NamedNode
-from kg.sources.evidence import CitedSource, Passage, Texts, passage
-from kg.views.claims import Claim, claims_of
+from kg.sources.evidence import CitedSource, Passage, SourceTexts, extract_passage
+from kg.views.claims import Claim, load_claims
 from kg.views.description import Anchor
 from kg.views.issues import Issue
 from kg.views.observations import Observation
@@ -40,12 +40,12 @@ class ClaimContext:
         source = self.sources.get(anchor.source.value)
         if source is None or source.text is None or not self.is_verified(anchor):
             return None
-        return passage(source.text, anchor.start, anchor.end)
+        return extract_passage(source.text, anchor.start, anchor.end)
 
     def is_verified(self, anchor: Anchor) -> bool | None:
         """Whether the text of the source says just this there; None where the text is not at hand."""
         source = self.sources.get(anchor.source.value)
-        return None if source is None else source.bears_out(anchor.start, anchor.end, anchor.exact)
+        return None if source is None else source.matches_quote(anchor.start, anchor.end, anchor.exact)
 
     def source_language(self, anchor: Anchor) -> str | None:
         """The language of a source."""
@@ -80,7 +80,7 @@ def load_claim_context(
     `figures` are those among the claims, where they are known already.
     """
     kg = current_graph_state()
-    claims = claims_of(kg.engine, nodes, figures)
+    claims = load_claims(kg.engine, nodes, figures)
     names = _context_names(kg.engine, claims, issues, also)
     return ClaimContext(
         page_language(), names, claims, issues, _cited_sources(kg.engine, kg.source_texts, claims.values())
@@ -90,9 +90,11 @@ def load_claim_context(
 def _context_names(
     engine: Engine, claims: Mapping[str, Claim], issues: Iterable[Issue], also: Iterable[str]
 ) -> DisplayNames:
-    iris = {iri for claim in claims.values() for iri in claim.iris} | {iri for issue in issues for iri in issue.iris}
+    iris = {iri for claim in claims.values() for iri in claim.mentioned_iris} | {
+        iri for issue in issues for iri in issue.mentioned_iris
+    }
     return load_names(engine, iris | set(also), page_language())
 
 
-def _cited_sources(engine: Engine, texts: Texts, claims: Iterable[Claim]) -> dict[str, CitedSource]:
-    return texts.sources(engine, {anchor.source for claim in claims for anchor in claim.anchors})
+def _cited_sources(engine: Engine, texts: SourceTexts, claims: Iterable[Claim]) -> dict[str, CitedSource]:
+    return texts.load_cited_sources(engine, {anchor.source for claim in claims for anchor in claim.anchors})

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from kg.rdf.namespaces import ID, PREFIXES
 from kg.views.observations import Observation
 from service.presentation.number_format import format_number, short_amount
-from service.presentation.svg_charts import COLOURED, Bar, bars
+from service.presentation.svg_charts import COLOURED_STATUSES, Bar, render_bar_chart
 
 MAX_BARS: Final = 12
 """Bars of a chart."""
@@ -56,7 +56,7 @@ def build_charts(items: Sequence[Observation], names: NamesByIri, language: str)
 def status_name(iri: str | None) -> str | None:
     """The part of a status's IRI by which pages colour it, None for a status that has no colour."""
     name = (iri or "").removeprefix(_STATUS)
-    return name if name in COLOURED else None
+    return name if name in COLOURED_STATUSES else None
 
 
 def _amount_charts(
@@ -73,7 +73,7 @@ def _amount_charts(
 
 
 def _group_priority(group: Sequence[Observation]) -> tuple[int, int]:
-    starts = group[0].starts
+    starts = group[0].period_start
     return _CHARTED_UNITS.index(group[0].unit or ""), -int(starts[:4]) if starts and starts[:4].isdigit() else 1
 
 
@@ -128,7 +128,11 @@ def _plan_bar(pair: _PlanOutcome, names: NamesByIri, language: str) -> Bar:
     text = gettext("Plan: %(amount)s", amount=short_amount(pair.plan, language))
     bar = _bar(pair.outcome, _label(pair.outcome, names, about=True, period=True), names, language)
     return replace(
-        bar, text=f"{bar.text} ({percent})", plan=plan, plan_text=text, said=f"{bar.said}; {text}; {percent}"
+        bar,
+        text=f"{bar.text} ({percent})",
+        plan=plan,
+        plan_text=text,
+        description=f"{bar.description}; {text}; {percent}",
     )
 
 
@@ -151,7 +155,7 @@ def _bar(item: Observation, label: str, names: NamesByIri, language: str) -> Bar
     text = short_amount(item, language)
     status = names.get(item.status or "", "")
     said = f"{label}: {text} ({status})" if status else f"{label}: {text}"
-    return Bar(label, item.low, item.high, text, status_name(item.status), said=said)
+    return Bar(label, item.low, item.high, text, status_name(item.status), description=said)
 
 
 def _label(item: Observation, names: NamesByIri, *, about: bool, period: bool = False) -> str:
@@ -161,10 +165,10 @@ def _label(item: Observation, names: NamesByIri, *, about: bool, period: bool = 
 
 
 def _chart(title: str, note: str, drawn: Sequence[Bar], items: Iterable[Observation], names: NamesByIri) -> FigureChart:
-    said = "; ".join(bar.said for bar in drawn) + "."
+    said = "; ".join(bar.description for bar in drawn) + "."
     shown = {item.status: status_name(item.status) for item in items if item.status}
     statuses = tuple(sorted((status, names.get(iri, status)) for iri, status in shown.items() if status))
-    return FigureChart(title, Markup(bars(title, said, drawn)), note, statuses)  # noqa: S704 - charts escape what they say
+    return FigureChart(title, Markup(render_bar_chart(title, said, drawn)), note, statuses)  # noqa: S704 - charts escape what they say
 
 
 def _upper_value(item: Observation) -> Decimal | None:

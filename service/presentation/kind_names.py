@@ -2,7 +2,7 @@
 
 from flask_babel import gettext
 
-from kg.views.name_index import FOREIGN
+from kg.views.name_index import FOREIGN_KIND
 
 
 def kind_name(kind: str) -> str:
@@ -36,6 +36,6 @@ def kind_name(kind: str) -> str:
         "zone": gettext("Zones"),
         "zone-group": gettext("Groups of zones"),
         "zone-type": gettext("Types of zones"),
-        FOREIGN: gettext("Other"),
+        FOREIGN_KIND: gettext("Other"),
     }
     return names.get(kind, kind)

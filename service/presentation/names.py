@@ -13,7 +13,7 @@ from kg.engine.protocol import Engine
 from kg.rdf.io import Literal, NamedNode
 from kg.rdf.namespaces import ID, XSD, compact
 from kg.sources.folding import fold
-from kg.views.description import labels
+from kg.views.description import load_labels
 from service.presentation import labels as vocabulary
 
 MAX_NAME_LENGTH: Final = 240
@@ -69,7 +69,7 @@ class DisplayNames:
 def load_names(engine: Engine, iris: Iterable[str], language: str) -> DisplayNames:
     """The names of some things."""
     nodes = {NamedNode(iri) for iri in iris}
-    return DisplayNames(labels(engine, nodes)[0] if nodes else {}, language)
+    return DisplayNames(load_labels(engine, nodes)[0] if nodes else {}, language)
 
 
 def _capitalize(text: str, iri: str) -> str:

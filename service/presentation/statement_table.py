@@ -98,7 +98,7 @@ class _TableBuilder:
         return tuple(self._counted(row) for row in self._grouped(subjects, 0))
 
     def _counted(self, row: PropertyRow) -> PropertyRow:
-        size = self._description.inverse_sizes.get(row.predicate.iri or "", 0)
+        size = self._description.inverse_counts.get(row.predicate.iri or "", 0)
         return replace(row, total=size) if size > len(row.values) else row
 
     def _claim(self, claim: NamedNode) -> ClaimRow:

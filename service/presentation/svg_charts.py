@@ -16,30 +16,30 @@ from textwrap import wrap
 from typing import Any, Final
 from xml.etree.ElementTree import Element, fromstring, tostring
 
-WIDTH: Final = 400
+CHART_WIDTH: Final = 400
 """Pixels of a chart, which a phone shows nearly as they are."""
-COLOURED: Final = frozenset({"actual", "estimate", "plan", "target", "forecast"})
+COLOURED_STATUSES: Final = frozenset({"actual", "estimate", "plan", "target", "forecast"})
 """The statuses that have a colour of their own."""
 
-_LINE: Final = 20
-_BAR: Final = 16
-_GAP: Final = 14
-_FONT: Final = 15
-_SMALL: Final = 13
-_LETTER: Final = 0.58
+_LINE_HEIGHT: Final = 20
+_BAR_HEIGHT: Final = 16
+_BAR_GAP: Final = 14
+_FONT_SIZE: Final = 15
+_SMALL_FONT_SIZE: Final = 13
+_LETTER_WIDTH: Final = 0.58
 """Width of a letter of a font without serifs, on the average and rather too much, as a share of the font size."""
-_LINES: Final = 3
+_MAX_LABEL_LINES: Final = 3
 """Lines of a label at most."""
-_BESIDE: Final = 6
-_NARROWEST: Final = 90
+_TEXT_MARGIN: Final = 6
+_MIN_LONGEST_BAR: Final = 90
 """Pixels that the longest bar has at least, however long the texts beside the bars are."""
-_KEPT: Final = frozenset({
+_ALLOWED_ATTRIBUTES: Final = frozenset({
     "aria-hidden", "aria-label", "class", "d", "fill", "font-family", "font-size", "font-weight", "height", "stroke",
     "stroke-width", "text-anchor", "transform", "viewBox", "width", "x1", "x2", "y1", "y2",
 })  # fmt: skip
-_SHAPES: Final = frozenset({"svg", "g", "path", "line", "text"})
-_GROUNDS: Final = {"background", "foreground"}
-_drawing: Final = threading.Lock()
+_ALLOWED_ELEMENTS: Final = frozenset({"svg", "g", "path", "line", "text"})
+_BACKGROUND_CLASSES: Final = {"background", "foreground"}
+_render_lock: Final = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ class Bar:
     status: str | None = None
     plan: Decimal | None = None
     plan_text: str = ""
-    said: str = ""
+    description: str = ""
 
     @property
-    def ends(self) -> tuple[Decimal, Decimal] | None:
+    def extent(self) -> tuple[Decimal, Decimal] | None:
         """Where the bar begins and ends, None if the figure has no number."""
         known = [bound for bound in (self.low, self.high) if bound is not None]
         if not known:
@@ -70,23 +70,23 @@ class Bar:
         return min(known), max(known)
 
     @property
-    def reach(self) -> Decimal:
+    def max_value(self) -> Decimal:
         """How far right the bar and its plan go."""
-        ends = self.ends or (Decimal(0), Decimal(0))
+        ends = self.extent or (Decimal(0), Decimal(0))
         return ends[1] if self.plan is None else max(ends[1], self.plan)
 
 
-def bars(title: str, description: str, bars: Sequence[Bar]) -> str:
+def render_bar_chart(title: str, description: str, bars: Sequence[Bar]) -> str:
     """Draw figures of one unit as horizontal bars, in their order, each beneath its label and with its amount.
 
     `title` names the chart and `description` says its figures in words, both for readers who do not see it. The same
     chart must not stand twice in one page, since its parts would have the same ids.
     """
-    specification = json.dumps(_specification(bars), ensure_ascii=False)
-    return _named(_drawn(specification), _clean(title), _clean(description))
+    specification = json.dumps(_vega_lite_specification(bars), ensure_ascii=False)
+    return _add_title_and_description(_render_svg(specification), _clean_text(title), _clean_text(description))
 
 
-def _named(svg: str, title: str, description: str) -> str:
+def _add_title_and_description(svg: str, title: str, description: str) -> str:
     """Give a chart its name and description, under ids that no other chart has."""
     name = "chart-" + blake2b(repr((svg, title, description)).encode(), digest_size=6).hexdigest()
     root = fromstring(svg)  # noqa: S314 - written by `_drawn`
@@ -100,41 +100,45 @@ def _named(svg: str, title: str, description: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _drawn(specification: str) -> str:
+def _render_svg(specification: str) -> str:
     """The chart of a specification of Vega-Lite; a process's first takes half a second to load the library."""
-    with _drawing:
+    with _render_lock:
         from vl_convert import vegalite_to_svg  # noqa: PLC0415 - large, and not needed before a chart is drawn
 
         svg = vegalite_to_svg(specification, allowed_base_urls=[])
-    return tostring(_kept(fromstring(svg)), encoding="unicode")  # noqa: S314 - written by Vega
+    return tostring(_sanitized_copy(fromstring(svg)), encoding="unicode")  # noqa: S314 - written by Vega
 
 
-def _kept(element: Element) -> Element:
+def _sanitized_copy(element: Element) -> Element:
     """A shape with nothing but what a page may show."""
-    attributes = {name: value for name, value in element.attrib.items() if name in _KEPT}
-    copy = Element(_tag(element), attributes)
+    attributes = {name: value for name, value in element.attrib.items() if name in _ALLOWED_ATTRIBUTES}
+    copy = Element(_local_name(element), attributes)
     copy.text = element.text
     if "aria-label" in attributes:
         copy.set("role", "graphics-symbol")
-    copy.extend(_kept(child) for child in element if _tag(child) in _SHAPES and child.get("class") not in _GROUNDS)
+    copy.extend(
+        _sanitized_copy(child)
+        for child in element
+        if _local_name(child) in _ALLOWED_ELEMENTS and child.get("class") not in _BACKGROUND_CLASSES
+    )
     return copy
 
 
-def _tag(element: Element) -> str:
+def _local_name(element: Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
-def _clean(text: str) -> str:
+def _clean_text(text: str) -> str:
     """A text without what XML has no place for: control characters, halves of pairs and non-characters."""
     plain = "".join(" " if unicodedata.category(sign) in {"Cc", "Cs", "Cn"} else sign for sign in text)
     return unicodedata.normalize("NFC", " ".join(plain.split()))
 
 
-def _specification(bars: Sequence[Bar]) -> dict[str, Any]:
+def _vega_lite_specification(bars: Sequence[Bar]) -> dict[str, Any]:
     """A specification of Vega-Lite: shapes and texts with the places where they are."""
-    chart = _Chart(bars)
+    chart = _ChartLayout(bars)
     shapes, ticks, texts = chart.shapes, chart.ticks, chart.texts
-    across = {"type": "quantitative", "scale": {"domain": [0, WIDTH], "range": [0, WIDTH]}, "axis": None}
+    across = {"type": "quantitative", "scale": {"domain": [0, CHART_WIDTH], "range": [0, CHART_WIDTH]}, "axis": None}
     down = {"type": "quantitative", "scale": {"domain": [0, chart.height], "range": [0, chart.height]}, "axis": None}
     place = {"x": {"field": "x", **across}, "y": {"field": "y", **down}}
     colour = {"field": "colour", "type": "nominal", "scale": None}
@@ -154,7 +158,7 @@ def _specification(bars: Sequence[Bar]) -> dict[str, Any]:
     ]
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "width": WIDTH,
+        "width": CHART_WIDTH,
         "height": chart.height,
         "padding": 0,
         "autosize": "none",
@@ -180,7 +184,7 @@ def _text_layer(texts: list[dict[str, Any]], place: dict[str, Any], align: str) 
     }
 
 
-class _Chart:
+class _ChartLayout:
     """Where everything of a chart is, in pixels; the longest bar and the text beside it just fit into the width."""
 
     def __init__(self, bars: Sequence[Bar]) -> None:
@@ -188,47 +192,47 @@ class _Chart:
         self.ticks: list[dict[str, Any]] = []
         self.texts: list[dict[str, Any]] = []
         self.height = 0
-        self._least, self._scale = _fitted(bars)
+        self._least, self._scale = _fit_scale(bars)
         for bar in bars:
             self._draw(bar)
-        self.height = max(self.height - _GAP, 1)
+        self.height = max(self.height - _BAR_GAP, 1)
 
     def _draw(self, bar: Bar) -> None:
         for line in _label_lines(bar.label):
-            self._write(line, 0, self.height + _FONT)
-            self.height += _LINE
+            self._write(line, 0, self.height + _FONT_SIZE)
+            self.height += _LINE_HEIGHT
         self.height += 2
         self._draw_shape(bar)
-        self._write(_clean(bar.text), self._x(bar.reach) + _BESIDE, self.height + _BAR - 3)
+        self._write(_clean_text(bar.text), self._x(bar.max_value) + _TEXT_MARGIN, self.height + _BAR_HEIGHT - 3)
         if bar.plan is not None:
-            self._draw_plan(bar.plan, _clean(bar.plan_text))
-        self.height += _BAR + _GAP
+            self._draw_plan(bar.plan, _clean_text(bar.plan_text))
+        self.height += _BAR_HEIGHT + _BAR_GAP
 
     def _draw_shape(self, bar: Bar) -> None:
-        top, bottom, zero = self.height, self.height + _BAR, self._x(Decimal(0))
+        top, bottom, zero = self.height, self.height + _BAR_HEIGHT, self._x(Decimal(0))
         self._rule(zero, top - 2, bottom + 2, 1, "var(--soft)")
-        if bar.ends is None:
+        if bar.extent is None:
             return
-        first, last = map(self._x, bar.ends)
-        colour = f"var(--{bar.status if bar.status in COLOURED else 'soft'})"
-        said = _clean(bar.said or f"{bar.label}: {bar.text}")
+        first, last = map(self._x, bar.extent)
+        colour = f"var(--{bar.status if bar.status in COLOURED_STATUSES else 'soft'})"
+        said = _clean_text(bar.description or f"{bar.label}: {bar.text}")
         self.shapes.append({"x": first, "x2": last, "y": top, "y2": bottom, "colour": colour, "said": said})
 
     def _draw_plan(self, plan: Decimal, text: str) -> None:
         x = self._x(plan)
         for width, colour in ((7, "var(--paper)"), (3, "var(--plan)")):
-            self._rule(x, self.height - 4, self.height + _BAR + 4, width, colour)
-        self.height += _LINE
-        room = _width(text, _SMALL)
-        align = "right" if x + room > WIDTH and x >= room else "left"
-        start = x if align == "right" else max(min(x, WIDTH - room), 0)
-        self._write(text, start, self.height + _BAR, colour="plan", size=_SMALL, align=align)
+            self._rule(x, self.height - 4, self.height + _BAR_HEIGHT + 4, width, colour)
+        self.height += _LINE_HEIGHT
+        room = _estimate_text_width(text, _SMALL_FONT_SIZE)
+        align = "right" if x + room > CHART_WIDTH and x >= room else "left"
+        start = x if align == "right" else max(min(x, CHART_WIDTH - room), 0)
+        self._write(text, start, self.height + _BAR_HEIGHT, colour="plan", size=_SMALL_FONT_SIZE, align=align)
 
     def _rule(self, x: float, top: float, bottom: float, width: int, colour: str) -> None:
         self.ticks.append({"x": x, "y": top, "y2": bottom, "width": width, "colour": colour})
 
     def _write(
-        self, text: str, x: float, y: float, *, colour: str = "ink", size: int = _FONT, align: str = "left"
+        self, text: str, x: float, y: float, *, colour: str = "ink", size: int = _FONT_SIZE, align: str = "left"
     ) -> None:
         self.texts.append({"text": text, "x": x, "y": y, "colour": f"var(--{colour})", "size": size, "align": align})
 
@@ -236,24 +240,26 @@ class _Chart:
         return round(1 + float((amount - self._least) * self._scale), 1)
 
 
-def _fitted(bars: Sequence[Bar]) -> tuple[Decimal, Decimal]:
+def _fit_scale(bars: Sequence[Bar]) -> tuple[Decimal, Decimal]:
     """The least number of a chart, zero or less, and the pixels of a unit: each bar has room for its text beside it."""
-    starts = [number for bar in bars for number in (*(bar.ends or ()), bar.plan) if number is not None]
+    starts = [number for bar in bars for number in (*(bar.extent or ()), bar.plan) if number is not None]
     least = min([Decimal(0), *starts])
-    scales = [Decimal(_room(bar)) / (bar.reach - least) for bar in bars if bar.reach > least]
+    scales = [Decimal(_available_width(bar)) / (bar.max_value - least) for bar in bars if bar.max_value > least]
     return least, min(scales, default=Decimal(0))
 
 
-def _room(bar: Bar) -> int:
+def _available_width(bar: Bar) -> int:
     """Pixels that a bar may take, beside its amount."""
-    return max(WIDTH - 2 - _BESIDE - _width(bar.text, _FONT), _NARROWEST)
+    return max(CHART_WIDTH - 2 - _TEXT_MARGIN - _estimate_text_width(bar.text, _FONT_SIZE), _MIN_LONGEST_BAR)
 
 
 def _label_lines(label: str) -> list[str]:
-    return wrap(_clean(label), int(WIDTH / _FONT / _LETTER), max_lines=_LINES, placeholder=" …") or [""]
+    return wrap(
+        _clean_text(label), int(CHART_WIDTH / _FONT_SIZE / _LETTER_WIDTH), max_lines=_MAX_LABEL_LINES, placeholder=" …"
+    ) or [""]
 
 
-def _width(text: str, size: int) -> int:
+def _estimate_text_width(text: str, size: int) -> int:
     """About how many pixels a text needs: marks stand above letters, letters of East Asia are twice as wide."""
     wide = sum(unicodedata.east_asian_width(sign) in {"W", "F"} for sign in text)
-    return int((len(_clean(text)) + wide) * size * _LETTER)
+    return int((len(_clean_text(text)) + wide) * size * _LETTER_WIDTH)

@@ -10,7 +10,7 @@ from kg.changes.journal import Commit
 from kg.changes.rdf_patch import RDF_PATCH_MEDIA_TYPE, serialize_rdf_patch
 from kg.errors import InsufficientScopeError, NotFoundError
 from kg.rdf.io import NamedNode
-from kg.views.description import labels
+from kg.views.description import load_labels
 from service.graph_state import current_graph_state
 from service.http.negotiation import HTML, MediaType, require_offer
 from service.http.responses import Link, absolute_url, add_links, page_language, page_response, positive_parameter
@@ -114,7 +114,7 @@ def _commit_page(commit: Commit, reverted_by: int | None) -> Response:
     delta, language = commit.delta, page_language()
     lines = commit_diff.select_statements(delta)
     wanted = commit_diff.mentioned_iris(lines)
-    held, _ = labels(current_graph_state().engine, map(NamedNode, wanted))
+    held, _ = load_labels(current_graph_state().engine, map(NamedNode, wanted))
     names = DisplayNames({**commit_diff.labels_in_delta(delta), **held}, language)
     page = render_template(
         "commits/one.html",

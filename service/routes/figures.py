@@ -15,8 +15,15 @@ from kg.engine.protocol import Engine
 from kg.errors import NotFoundError
 from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import ID
-from kg.views.description import labels
-from kg.views.observations import FILTERS, Observation, Page, choices, observations, page
+from kg.views.description import load_labels
+from kg.views.observations import (
+    FILTER_NAMES,
+    Observation,
+    ObservationPage,
+    filter_choices,
+    find_observations,
+    load_page,
+)
 from service.graph_state import current_graph_state
 from service.http.caching import evaluate_preconditions
 from service.http.negotiation import HTML, LANGUAGES, MediaType, require_offer, split_suffix
@@ -75,7 +82,7 @@ class FilterField:
 
 def charts_of_2024(engine: Engine, language: str) -> list[FigureChart]:
     """Charts of the figures of 2024, for a request in that language: a heading, SVG, a note and the statuses shown."""
-    items = observations(engine, {"period": NamedNode(ID + "period/2024")}, limit=PAGE_SIZE)
+    items = find_observations(engine, {"period": NamedNode(ID + "period/2024")}, limit=PAGE_SIZE)
     return build_charts(items, _figure_names(engine, items, (), language).as_dict(), language)
 
 
@@ -96,11 +103,11 @@ def index(suffix: str = "") -> Response:
     evaluate_preconditions(offer.media_type, page_language())
     engine = current_graph_state().engine
     with measure_engine_time():
-        found = page(engine, filters, number, PAGE_SIZE if offer is HTML else EXPORT_PAGE_SIZE)
+        found = load_page(engine, filters, number, PAGE_SIZE if offer is HTML else EXPORT_PAGE_SIZE)
     if offer is HTML:
         response = _figures_page(engine, found, filters, number)
     else:
-        texts = _load_labels(engine, (iri for item in found.items for iri in item.iris))
+        texts = _load_labels(engine, (iri for item in found.items for iri in item.mentioned_iris))
         response = _csv_response(found.items, texts) if offer is _CSV else _json_response(found, texts)
     return _add_page_links(response, found, number, offer)
 
@@ -119,7 +126,9 @@ def _negotiate(suffix: str) -> MediaType:
 
 def _requested_filters() -> dict[str, NamedNode]:
     return {
-        name: _filter_iri(name, request.args[name].strip()) for name in FILTERS if request.args.get(name, "").strip()
+        name: _filter_iri(name, request.args[name].strip())
+        for name in FILTER_NAMES
+        if request.args.get(name, "").strip()
     }
 
 
@@ -135,17 +144,17 @@ def _filter_iri(name: str, value: str) -> NamedNode:
 
 def _filter_parameters() -> dict[str, str]:
     """What the URL of the request asks for, but for the page and the form."""
-    return {name: request.args[name] for name in FILTERS if request.args.get(name)}
+    return {name: request.args[name] for name in FILTER_NAMES if request.args.get(name)}
 
 
 def _figures_url(suffix: str = "", **values: Any) -> str:  # noqa: ANN401 - values of a URL
     return url_for(".index", suffix=suffix, lang=None, **values) if suffix else url_for(".index", **values)
 
 
-def _add_page_links(response: Response, found: Page, number: int, offer: MediaType) -> Response:
+def _add_page_links(response: Response, found: ObservationPage, number: int, offer: MediaType) -> Response:
     """Link to the pages before and after, and to the other forms."""
     suffix = "" if offer is HTML else next(key for key, form in _REPRESENTATIONS.items() if form is offer)
-    beside = {"prev": number - 1 if number > 1 else None, "next": number + 1 if found.more else None}
+    beside = {"prev": number - 1 if number > 1 else None, "next": number + 1 if found.has_more else None}
     pages = [
         Link(_figures_url(suffix, **_filter_parameters(), page=at), relation) for relation, at in beside.items() if at
     ]
@@ -160,22 +169,24 @@ def _add_page_links(response: Response, found: Page, number: int, offer: MediaTy
 
 def _load_labels(engine: Engine, iris: Iterable[str]) -> Labels:
     nodes = {NamedNode(iri) for iri in iris}
-    return labels(engine, nodes)[0] if nodes else {}
+    return load_labels(engine, nodes)[0] if nodes else {}
 
 
 def _figure_names(
     engine: Engine, items: Iterable[Observation], others: Iterable[NamedNode], language: str
 ) -> DisplayNames:
-    return load_names(engine, {iri for item in items for iri in item.iris} | {node.value for node in others}, language)
+    return load_names(
+        engine, {iri for item in items for iri in item.mentioned_iris} | {node.value for node in others}, language
+    )
 
 
 # --- the page
 
 
-def _figures_page(engine: Engine, found: Page, filters: Mapping[str, NamedNode], number: int) -> Response:
+def _figures_page(engine: Engine, found: ObservationPage, filters: Mapping[str, NamedNode], number: int) -> Response:
     language = page_language()
     with measure_engine_time():
-        offered = {name: choices(engine, name, MAX_CHOICES + 1) for name in FILTERS}
+        offered = {name: filter_choices(engine, name, MAX_CHOICES + 1) for name in FILTER_NAMES}
         nodes = (*filters.values(), *(node for group in offered.values() for node in group))
         names = _figure_names(engine, found.items, nodes, language)
     html = render_template(
@@ -183,7 +194,7 @@ def _figures_page(engine: Engine, found: Page, filters: Mapping[str, NamedNode],
         unknown=[node.value for node in filters.values() if not names.has_name(node.value)],
         charts=build_charts(found.items, names.as_dict(), language),
         short=number_format.short_amount, exact=_exact_amount,
-        status_name=status_name, asked=_filter_parameters(), following=number + 1 if found.more else None,
+        status_name=status_name, asked=_filter_parameters(), following=number + 1 if found.has_more else None,
         formats=[
             (NamedMediaType(form.media_type, name=key.upper()), _figures_url(key, **_filter_parameters()))
             for key, form in _FILE_REPRESENTATIONS.items()
@@ -209,7 +220,7 @@ def _filter_fields(
         "period": gettext("Period"),
         "status": gettext("Reported as"),
     }
-    return [_filter_field(name, titles[name], filters.get(name), offered[name], names) for name in FILTERS]
+    return [_filter_field(name, titles[name], filters.get(name), offered[name], names) for name in FILTER_NAMES]
 
 
 def _filter_field(
@@ -232,14 +243,14 @@ def _filter_value(name: str, iri: str) -> str:
 # --- the files
 
 
-def _json_response(found: Page, texts: Labels) -> Response:
+def _json_response(found: ObservationPage, texts: Labels) -> Response:
     return jsonify({"figures": [_figure_json(item, texts) for item in found.items], "total": found.total})
 
 
 def _figure_json(item: Observation, texts: Labels) -> dict[str, object]:
     named = {name: _entity_json(getattr(item, name), texts) for name in (*_ENTITY_FIELDS, "unit", "qualifier")}
     return {
-        **named, "starts": item.starts, "low": _decimal_text(item.low), "high": _decimal_text(item.high),
+        **named, "starts": item.period_start, "low": _decimal_text(item.low), "high": _decimal_text(item.high),
         "saidBy": [_entity_json(iri, texts) for iri in item.speakers], "emended": item.emended,
         "computedBy": _entity_json(item.rule, texts),
     }  # fmt: skip
@@ -264,7 +275,7 @@ def _csv_row(item: Observation, texts: Labels) -> list[str]:
     named = [part for name in _ENTITY_FIELDS for part in _label_cells(getattr(item, name), texts)]
     speakers = [_label_cells(iri, texts) for iri in item.speakers]
     said_by = [" ".join(cells[0] for cells in speakers), *("; ".join(c[i] for c in speakers) for i in (1, 2))]
-    numbers = [item.starts or "", _decimal_text(item.low) or "", _decimal_text(item.high) or ""]
+    numbers = [item.period_start or "", _decimal_text(item.low) or "", _decimal_text(item.high) or ""]
     rest = [item.unit or "", item.qualifier or "", *said_by, "true" if item.emended else "false", item.rule or ""]
     return [*named, *numbers, *rest]
 

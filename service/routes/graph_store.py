@@ -11,12 +11,12 @@ from werkzeug.exceptions import BadRequest
 
 from kg.changes.changeset import ChangeSet, GraphRemoval, GraphReplacement, QuadAddition
 from kg.changes.commit import replacement_of_graphs
-from kg.engine.query import gzipped
+from kg.engine.query import gzip_result
 from kg.errors import NotFoundError
 from kg.rdf.formats import DATASET_FORMATS, GZIP, RDF_FORMATS, RdfFormat
-from kg.rdf.io import DefaultGraph, NamedNode, Quad, iri_spellings
+from kg.rdf.io import DefaultGraph, NamedNode, Quad, iri_candidates
 from kg.rdf.iris import resolve
-from kg.rdf.namespaces import graph_iri, graph_name, slug
+from kg.rdf.namespaces import graph_iri, graph_name, slugify
 from kg.views.dataset_description import graph_title
 from service.graph_state import current_graph_state
 from service.http import body
@@ -131,7 +131,7 @@ def graphs(suffix: str = "") -> Response:
     if isinstance(representation, RdfFormat):
         return _file_response(None, representation, "everything", packed=packed)
     evaluate_preconditions(HTML.media_type, page_language())
-    sizes = current_graph_state().statistics.graphs()
+    sizes = current_graph_state().statistics.graph_sizes()
     page = render_template(
         "graph_store/graphs.html",
         sizes=sizes,
@@ -185,7 +185,7 @@ def _alternate_links(iri: str | None) -> list[Link]:
 
 
 def _graph_page(iri: str, name: str) -> Response:
-    size = current_graph_state().statistics.graphs().get(iri)
+    size = current_graph_state().statistics.graph_sizes().get(iri)
     if size is None:
         raise NotFoundError(f"There is no graph <{iri}> here.")
     page = render_template(
@@ -196,7 +196,7 @@ def _graph_page(iri: str, name: str) -> Response:
 
 def _find_graph(iri: str) -> NamedNode:
     """The graph that a URL means, which may be held percent-encoded."""
-    nodes, sizes = iri_spellings(iri), current_graph_state().statistics.graphs()
+    nodes, sizes = iri_candidates(iri), current_graph_state().statistics.graph_sizes()
     found = next((node for node in nodes if node.value in sizes), next(iter(nodes), None))
     if found is None:
         raise NotFoundError(f"There is no graph <{iri}> here.")
@@ -232,7 +232,7 @@ def _file_response(graph: NamedNode | None, fmt: RdfFormat, name: str, *, packed
     evaluate_preconditions(GZIP, fmt.media_type)
     with measure_engine_time():
         result = current_graph_state().engine.dump(graph, fmt)
-    response = result_response(gzipped(result), GZIP)
+    response = result_response(gzip_result(result), GZIP)
     response.headers.set("Content-Disposition", "attachment", **_file_names(name, f".{fmt.suffixes[0]}.gz"))
     add_links(response, dataset_link())
     return response
@@ -242,7 +242,7 @@ def _file_names(name: str, suffix: str) -> dict[str, str]:
     """A file's name for Content-Disposition, with another in ASCII where it has other letters (RFC 6266, section 5)."""
     if name.isascii():
         return {"filename": name + suffix}
-    return {"filename": slug(name) + suffix, "filename*": f"UTF-8''{quote(name + suffix, safe='')}"}
+    return {"filename": slugify(name) + suffix, "filename*": f"UTF-8''{quote(name + suffix, safe='')}"}
 
 
 def _dump_response(graph: NamedNode | DefaultGraph | None, fmt: RdfFormat, media_type: str) -> Response:

@@ -7,10 +7,10 @@ from flask import Response, render_template
 
 from kg.errors import IndexingError
 from kg.rdf.io import NamedNode
-from kg.views.description import labels
-from kg.views.example_queries import Example, examples
-from kg.views.issues import kinds
-from kg.views.search import Found
+from kg.views.description import load_labels
+from kg.views.example_queries import ExampleQuery, all_examples
+from kg.views.issues import count_issues_by_kind
+from kg.views.search import SearchResult
 from service.graph_state import current_graph_state
 from service.http.observability import measure_engine_time
 from service.http.responses import page_language, page_response
@@ -31,15 +31,15 @@ class KindGroup:
 
     kind: str
     name: str
-    found: Found
+    found: SearchResult
 
 
 def home_page() -> Response:
     """The start page, text/html."""
     engine, language = current_graph_state().engine, page_language()
     with measure_engine_time():
-        groups, open_issues = _kind_groups(), kinds(engine)
-        named, _ = labels(engine, map(NamedNode, open_issues))
+        groups, open_issues = _kind_groups(), count_issues_by_kind(engine)
+        named, _ = load_labels(engine, map(NamedNode, open_issues))
     drawn = charts_of_2024(engine, language)
     return page_response(
         render_template(
@@ -57,12 +57,14 @@ def _kind_groups() -> list[KindGroup]:
     """What there is of each kind; nothing while the index of names is being made."""
     graph = current_graph_state()
     try:
-        found = {kind: graph.name_search.of_kind(kind, NAMES_PER_KIND, graph.engine.version) for kind in SHOWN_KINDS}
+        found = {
+            kind: graph.name_search.find_by_kind(kind, NAMES_PER_KIND, graph.engine.version) for kind in SHOWN_KINDS
+        }
     except IndexingError:
         return []
     return [KindGroup(kind, kind_name(kind), some) for kind, some in found.items() if some.total]
 
 
-def _shown_examples() -> list[Example]:
-    known = {item.slug: item for item in examples()}
+def _shown_examples() -> list[ExampleQuery]:
+    known = {item.slug: item for item in all_examples()}
     return [known[slug] for slug in EXAMPLE_SLUGS]

@@ -5,8 +5,8 @@ from typing import Any, Final
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 
-from kg.rdf.io import NamedNode, iri_spellings
-from kg.views.issues import Issue, kinds, listed
+from kg.rdf.io import NamedNode, iri_candidates
+from kg.views.issues import Issue, count_issues_by_kind, list_issues
 from service.graph_state import current_graph_state
 from service.http.caching import evaluate_preconditions
 from service.http.negotiation import HTML, MediaType, require_offer
@@ -31,8 +31,8 @@ def index() -> Response:
     evaluate_preconditions(offer.media_type, page_language(), *kg.source_texts.digests)
     kind, number = _requested_kind(), page_number()
     with measure_engine_time():
-        counts = kinds(kg.engine)
-        issues = listed(kg.engine, kind, (number - 1) * PAGE_SIZE, PAGE_SIZE)
+        counts = count_issues_by_kind(kg.engine)
+        issues = list_issues(kg.engine, kind, (number - 1) * PAGE_SIZE, PAGE_SIZE)
     size = counts.get(kind.value, 0) if kind else sum(counts.values())
     turns = adjacent_pages(number, size, PAGE_SIZE)
     response = _issues_page(kind, counts, issues, turns) if offer is HTML else jsonify(_issues_json(counts, issues))
@@ -78,7 +78,7 @@ def _requested_kind() -> NamedNode | None:
     text = request.args.get("kind")
     if not text:
         return None
-    found = next(iter(iri_spellings(text)), None)
+    found = next(iter(iri_candidates(text)), None)
     if found is None:
         raise BadRequest("`kind` must be an IRI.")
     return found

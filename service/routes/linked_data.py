@@ -13,10 +13,10 @@ from kg.errors import NotFoundError
 from kg.rdf.formats import GRAPH_FORMATS, RDF_FORMATS, RdfFormat
 from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import BASE, HPEZ, HPSH, ID, graph_iri
-from kg.views.dataset_description import current_version
-from kg.views.description import Description, describe, is_known, labels
-from kg.views.summary import portrait
-from kg.views.term_usage import Use, examples, of_classes, uses
+from kg.views.dataset_description import read_version_iri
+from kg.views.description import Description, describe, is_known, load_labels
+from kg.views.summary import summarize
+from kg.views.term_usage import UsageExample, find_usage_examples, instance_usage, usage_count
 from service.graph_state import current_graph_state
 from service.http.caching import evaluate_preconditions, result_response
 from service.http.negotiation import HTML, Representation, require_offer, split_suffix
@@ -128,7 +128,7 @@ def _statements_response(name: str, path: str, representation: Representation) -
 def _page_about(name: str, path: str) -> Response:
     """The page about a thing."""
     with measure_engine_time():
-        found = portrait(current_graph_state().engine, ID + name)
+        found = summarize(current_graph_state().engine, ID + name)
     response = page_response(render_page(found, path, _format_urls(path)))
     _add_document_links(response, found.iri, found.types, path, HTML)
     return response
@@ -185,7 +185,7 @@ def _vocabulary_response(graph: str, namespace: str, suffix: str, version: str) 
     if isinstance(representation, RdfFormat) and not suffix and name == plain:
         set_content_location(f"{request.script_root}/{name}.{representation.suffixes[0]}")
     evaluate_preconditions(*_variant_key(representation))
-    if version and current_version(current_graph_state().engine, BASE + graph) != BASE + name:
+    if version and read_version_iri(current_graph_state().engine, BASE + graph) != BASE + name:
         raise NotFoundError(f"There is no version <{BASE}{name}> here.")
     path = url_for(f".{graph}", lang=None)
     if isinstance(representation, RdfFormat):
@@ -203,7 +203,7 @@ def _terms_page(graph: str, namespace: str, path: str) -> Response:
     found = _term_entries(graph, namespace)
     usage = _usage_of_shapes(found) if graph == "shapes" else _usage_of_terms(found)
     nodes = {term for _, use in usage.values() for term in (use.subject, use.value) if isinstance(term, NamedNode)}
-    names, _ = labels(current_graph_state().engine, nodes)
+    names, _ = load_labels(current_graph_state().engine, nodes)
     page = render_template(
         "resource/terms.html",
         title=titles[graph], entries=found, formats=_format_urls(path), usage=usage, names=names,
@@ -211,17 +211,17 @@ def _terms_page(graph: str, namespace: str, path: str) -> Response:
     return page_response(page)
 
 
-def _usage_of_terms(found: list[TermEntry]) -> dict[str, tuple[int, Use]]:
+def _usage_of_terms(found: list[TermEntry]) -> dict[str, tuple[int, UsageExample]]:
     """How often each term is used, with an example."""
-    counts = current_graph_state().statistics.counts()
-    some = examples(current_graph_state().engine, [entry.iri for entry in found])
-    return {iri: (uses(counts, iri), use) for iri, use in some.items()}
+    counts = current_graph_state().statistics.current()
+    some = find_usage_examples(current_graph_state().engine, [entry.iri for entry in found])
+    return {iri: (usage_count(counts, iri), use) for iri, use in some.items()}
 
 
-def _usage_of_shapes(found: list[TermEntry]) -> dict[str, tuple[int, Use]]:
+def _usage_of_shapes(found: list[TermEntry]) -> dict[str, tuple[int, UsageExample]]:
     """How many things each shape is about, with an example; of shapes that go by class."""
     targets = {entry.iri: entry.targets for entry in found if entry.targets}
-    return of_classes(current_graph_state().engine, current_graph_state().statistics.counts(), targets)
+    return instance_usage(current_graph_state().engine, current_graph_state().statistics.current(), targets)
 
 
 def _term_entries(graph: str, namespace: str) -> list[TermEntry]:

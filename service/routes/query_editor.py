@@ -9,8 +9,8 @@ from flask_babel import gettext
 from werkzeug.exceptions import NotFound
 
 from kg.rdf.namespaces import BASE
-from kg.views.autocomplete import completion
-from kg.views.example_queries import example, examples
+from kg.views.autocomplete import autocomplete_terms
+from kg.views.example_queries import all_examples, find_example
 from service.graph_state import current_graph_state
 from service.http.caching import evaluate_preconditions
 from service.http.responses import page_response
@@ -26,20 +26,20 @@ _DEFAULT_EXAMPLE: Final = "who-invests-where"
 def terms() -> Response:
     """The prefixes, classes and properties that the editor completes, as JSON."""
     evaluate_preconditions("application/json")
-    counts = current_graph_state().statistics.counts()
-    found = completion(counts.classes, counts.properties)
+    counts = current_graph_state().statistics.current()
+    found = autocomplete_terms(counts.classes, counts.properties)
     return Response(json.dumps(found, ensure_ascii=False, separators=(",", ":")), mimetype="application/json")
 
 
 def editor_page() -> Response:
     """The page, with the question that `?example=` names by its slug; raises NotFound (404) if there is none such."""
     try:
-        chosen = example(request.args.get("example", _DEFAULT_EXAMPLE))
+        chosen = find_example(request.args.get("example", _DEFAULT_EXAMPLE))
     except KeyError:
         raise NotFound("There is no such example; /sparql lists them.") from None
     html = render_template(
         "sparql/form.html",
-        chosen=chosen, asked="example" in request.args, examples=examples(), base=BASE,
+        chosen=chosen, asked="example" in request.args, examples=all_examples(), base=BASE,
         has_editor=_BUNDLE.is_file(), words=_editor_messages(),
     )  # fmt: skip
     return page_response(html)

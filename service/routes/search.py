@@ -8,8 +8,8 @@ from urllib.parse import urljoin
 
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
 
-from kg.sources.folding import parts
-from kg.views.search import Found, Match, Question
+from kg.sources.folding import split_highlights
+from kg.views.search import SearchMatch, SearchQuery, SearchResult
 from service.graph_state import current_graph_state
 from service.http.caching import evaluate_preconditions
 from service.http.negotiation import HTML, MediaType, require_offer
@@ -49,9 +49,9 @@ def index() -> Response:
     offer = require_offer(request.accept_mimetypes, (_JSON, HTML))
     page, kind = page_number(), request.args.get("kind") or None
     evaluate_preconditions(offer.media_type, page_language())
-    question = Question(request.args.get("q", ""), kind, (page - 1) * PAGE_SIZE, PAGE_SIZE)
+    question = SearchQuery(request.args.get("q", ""), kind, (page - 1) * PAGE_SIZE, PAGE_SIZE)
     found = _find(question)
-    here = partial(url_for, ".index", q=question.asked, kind=kind)
+    here = partial(url_for, ".index", q=question.truncated_text, kind=kind)
     pages = {"prev": page - 1 if page > 1 else None, "next": page + 1 if page * PAGE_SIZE < found.total else None}
     links = {relation: here(page=number) for relation, number in pages.items() if number is not None}
     response = _results_page(question, found, links) if offer is HTML else jsonify(_results_json(question, found, page))
@@ -64,32 +64,32 @@ def suggest() -> Response:
     """At most ten things whose names begin with the words of `?q=`, the likeliest first: application/json."""
     require_offer(request.accept_mimetypes, (_JSON,))
     evaluate_preconditions(_JSON.media_type, page_language())
-    question = Question(request.args.get("q", ""), limit=MAX_SUGGESTIONS)
+    question = SearchQuery(request.args.get("q", ""), limit=MAX_SUGGESTIONS)
     found = _find(question)
-    return jsonify({"query": question.asked, "suggestions": [_match_json(match) for match in found.matches]})
+    return jsonify({"query": question.truncated_text, "suggestions": [_match_json(match) for match in found.matches]})
 
 
-def _find(question: Question) -> Found:
+def _find(question: SearchQuery) -> SearchResult:
     graph = current_graph_state()
     with measure_engine_time():
         return graph.name_search.find(question, graph.engine.version)
 
 
-def _results_json(question: Question, found: Found, page: int) -> dict[str, object]:
-    kinds = [{"kind": kind, "name": kind_name(kind), "count": count} for kind, count in found.kinds.items()]
+def _results_json(question: SearchQuery, found: SearchResult, page: int) -> dict[str, object]:
+    kinds = [{"kind": kind, "name": kind_name(kind), "count": count} for kind, count in found.kind_counts.items()]
     return {
-        "query": question.asked,
+        "query": question.truncated_text,
         "kind": question.kind,
         "page": page,
         "total": found.total,
-        "totalIsLowerBound": found.more,
+        "totalIsLowerBound": found.total_is_lower_bound,
         "kinds": kinds,
-        "kindsAreLowerBounds": found.more_kinds,
+        "kindsAreLowerBounds": found.kinds_are_lower_bounds,
         "results": [{**_match_json(match), "names": dict(match.names)} for match in found.matches],
     }
 
 
-def _match_json(match: Match) -> dict[str, object]:
+def _match_json(match: SearchMatch) -> dict[str, object]:
     path = link_url(match.iri)
     return {
         "label": match.name(page_language()),
@@ -101,31 +101,31 @@ def _match_json(match: Match) -> dict[str, object]:
     }
 
 
-def _results_page(question: Question, found: Found, links: dict[str, str]) -> Response:
-    chosen = {question.kind: found.kinds.get(question.kind, 0)} if question.kind else {}
-    kinds = chosen | dict(list(found.kinds.items())[:MAX_KINDS])
+def _results_page(question: SearchQuery, found: SearchResult, links: dict[str, str]) -> Response:
+    chosen = {question.kind: found.kind_counts.get(question.kind, 0)} if question.kind else {}
+    kinds = chosen | dict(list(found.kind_counts.items())[:MAX_KINDS])
     page = render_template(
         "search/index.html",
         question=question,
         found=found,
         hits=[_hit(match, question) for match in found.matches],
         kinds=[(kind, kind_name(kind), count) for kind, count in kinds.items()],
-        words=re.findall(r"\S+", question.asked)[:8],
+        words=re.findall(r"\S+", question.truncated_text)[:8],
         links=links,
     )
     return page_response(page)
 
 
-def _hit(match: Match, question: Question) -> Hit:
+def _hit(match: SearchMatch, question: SearchQuery) -> Hit:
     language = page_language()
     name, other = match.name(language), match.names.get(other_language(language))
     shown = next((tag for tag, text in match.names.items() if tag and text == name), None)
     return Hit(
         url=link_url(match.iri),
         kind=kind_name(match.kind),
-        name=tuple(parts(name, question.words)),
+        name=tuple(split_highlights(name, question.folded_words)),
         language=shown,
         other_name=other if other != name else None,
-        matched=() if match.text in {name, other} else tuple(parts(match.text, question.words)),
+        matched=() if match.text in {name, other} else tuple(split_highlights(match.text, question.folded_words)),
         matched_language=match.language,
     )

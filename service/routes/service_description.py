@@ -24,10 +24,10 @@ def service_description(site: Site, default_graph: DefaultGraphMode, counts: Dat
         "UnionDefaultGraph": default_graph == "union",
         "BasicFederatedQuery": bool(current_graph_state().settings.services),
     }
-    service, dataset = BlankNode("service"), NamedNode(site.dataset)
+    service, dataset = BlankNode("service"), NamedNode(site.dataset_iri)
     return [
         Triple(service, RDF_TYPE, _sd("Service")),
-        Triple(service, _sd("endpoint"), NamedNode(site.endpoint)),
+        Triple(service, _sd("endpoint"), NamedNode(site.endpoint_url)),
         Triple(service, _sd("supportedLanguage"), _sd("SPARQL11Query")),
         *(Triple(service, _sd("resultFormat"), NamedNode(fmt.iri)) for fmt in (*RESULT_FORMATS, *RDF_FORMATS)),
         *(Triple(service, _sd("feature"), _sd(name)) for name, there in features.items() if there),

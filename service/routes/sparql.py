@@ -15,7 +15,7 @@ from werkzeug.http import parse_accept_header
 from kg.changes.changeset import SparqlUpdate
 from kg.engine.embedded import explain
 from kg.engine.protocol import QueryDataset, QueryRequest, ResultKind
-from kg.engine.query import check
+from kg.engine.query import check_query
 from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from service.graph_state import ABANDONED_KEY, PENDING_RESULT_KEY, current_graph_state
 from service.http import body
@@ -43,7 +43,7 @@ QUERY_MEDIA_TYPE: Final = "application/sparql-query"
 UPDATE_MEDIA_TYPE: Final = "application/sparql-update"
 EXPLAIN_PARAMETER: Final = "explain"
 """The parameter by which one asks how a query is planned."""
-_BOOLEAN_FORMATS: Final = tuple(fmt for fmt in RESULT_FORMATS if fmt.boolean)
+_BOOLEAN_FORMATS: Final = tuple(fmt for fmt in RESULT_FORMATS if fmt.supports_boolean)
 _DESCRIPTION_OFFERS: Final[tuple[Representation, ...]] = (*RDF_FORMATS, HTML)
 _QUERY_DATASET_PARAMETERS: Final = {"default-graph-uri", "named-graph-uri"}
 _UPDATE_DATASET_PARAMETERS: Final = {"using-graph-uri", "using-named-graph-uri"}
@@ -116,11 +116,11 @@ def _explain_query(sent: MultiDict[str, str]) -> Response:
         raise BadRequest("`explain` can be true.")
     authenticate_request()
     query = query_request(sent, negotiate_formats(""), current_graph_state().settings)
-    check(query)
+    check_query(query)
     planned = explain(
-        query.text, current_graph_state().statistics.counts(), planning=current_graph_state().settings.planning
+        query.text, current_graph_state().statistics.current(), planning=current_graph_state().settings.planning
     )
-    changes = [{"line": change.line, "words": change.words} for change in planned.changes]
+    changes = [{"line": change.line, "words": change.message} for change in planned.notes]
     return jsonify({"query": query.text, "planned": planned.text, "changes": changes})
 
 
@@ -197,7 +197,7 @@ def _describe_service() -> Response:
     evaluate_preconditions(offer.media_type, page_language(), settings.default_graph, *settings.services)
     if isinstance(offer, MediaType):
         return query_editor.editor_page()
-    described = service_description(site(), settings.default_graph, served.statistics.counts())
+    described = service_description(site(), settings.default_graph, served.statistics.current())
     response = rdf_response(described, offer)
     add_links(response, dataset_link(), Link(url_for("catalog.void", lang=None), "describedby"))
     return response

@@ -14,7 +14,7 @@ from werkzeug.http import quote_etag
 from werkzeug.utils import get_content_type
 
 from kg.engine.protocol import QueryRequest
-from kg.engine.query import check
+from kg.engine.query import check_query
 from kg.errors import KgError
 from kg.workers.leases import LeaseClient
 from kg.workers.pool_engine import PoolEngine
@@ -113,7 +113,7 @@ class SparqlFastPath:
                 return None
             formats = negotiate_formats(environ.get("HTTP_ACCEPT", ""))
             query = query_request(sent, formats, self._settings)
-            check(query)
+            check_query(query)
         except (HTTPException, KgError):
             return None
         return (query, formats) if is_deterministic(query.text) else None

@@ -11,7 +11,7 @@ from kg.changes.changeset import QuadAddition
 from kg.changes.commit import in_submission_graph
 from kg.changes.journal import Commit
 from kg.errors import KgError, PositionedError
-from kg.rdf.formats import RDF_FORMATS, TURTLE, RdfFormat, by_name, rdf_format_of_file
+from kg.rdf.formats import RDF_FORMATS, TURTLE, RdfFormat, format_by_name, rdf_format_of_file
 from kg.rdf.io import Quad
 from kg.validation.report import Finding, ValidationReport
 from kg.validation.source_lines import SourceLines, read_source_lines
@@ -124,7 +124,7 @@ def _submitted_document() -> tuple[bytes, RdfFormat]:
     file = request.files.get("file")
     chosen = request.form.get("format", "")
     if file is not None and file.filename:
-        fmt = by_name(RDF_FORMATS, chosen) if chosen else rdf_format_of_file(file.filename)
+        fmt = format_by_name(RDF_FORMATS, chosen) if chosen else rdf_format_of_file(file.filename)
         return file.read(), fmt
     text = request.form.get("text", "").replace("\r\n", "\n")  # browsers send line ends so (HTML, form submission)
-    return text.encode(), by_name(RDF_FORMATS, chosen) if chosen else TURTLE
+    return text.encode(), format_by_name(RDF_FORMATS, chosen) if chosen else TURTLE

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 from kg.rdf.formats import DATASET_FORMATS, GRAPH_FORMATS, JSONLD, NQUADS, RDF_FORMATS, TURTLE, RdfFormat
 from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import graph_name
-from kg.views.dataset_description import Dump, Site, catalogue
+from kg.views.dataset_description import Dump, Site, describe_dataset
 from kg.views.jsonld_context import project_context
 from service.graph_state import current_graph_state
 from service.http.caching import evaluate_preconditions
@@ -28,7 +28,9 @@ def dataset_response(fmt: RdfFormat) -> Response:
     """The description of the dataset in a format."""
     evaluate_preconditions(fmt.media_type)
     here = site()
-    return compact_response(catalogue(current_graph_state().statistics.counts(), here), fmt, NamedNode(here.dataset))
+    return compact_response(
+        describe_dataset(current_graph_state().statistics.current(), here), fmt, NamedNode(here.dataset_iri)
+    )
 
 
 @blueprint.get("/context.jsonld")
@@ -42,11 +44,11 @@ def context() -> Response:
 def site() -> Site:
     """The absolute URLs of this service, as the client reaches it."""
     return Site(
-        home=absolute_url("resource.home"),
-        description=absolute_url("catalog.void"),
-        endpoint=absolute_url("sparql.get"),
+        home_url=absolute_url("resource.home"),
+        description_url=absolute_url("catalog.void"),
+        endpoint_url=absolute_url("sparql.get"),
         dumps=graph_dumps(None),
-        graphs={iri: graph_dumps(iri) for iri in current_graph_state().statistics.graphs()},
+        graph_dumps={iri: graph_dumps(iri) for iri in current_graph_state().statistics.graph_sizes()},
     )
 
 

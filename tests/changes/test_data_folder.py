@@ -15,12 +15,22 @@ from kg.changes.data_folder import BuiltGraph
 from kg.changes.journal import JOURNAL_FILE as JOURNAL
 from kg.changes.journal import CommitDraft, Journal
 from kg.changes.rules import materialised_engine, target_graph
-from kg.engine.counting import count, counts_from_json
+from kg.engine.counting import compute_statistics, statistics_from_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.errors import ConfigurationError, IntegrityError, RdfSyntaxError
 from kg.rdf.formats import NQUADS, TRIG, TURTLE
-from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, canonical_nquads, canonical_turtle, parse, read, serialize
+from kg.rdf.io import (
+    BlankNode,
+    Literal,
+    NamedNode,
+    Quad,
+    canonical_nquads,
+    canonical_turtle,
+    parse,
+    parse_stream,
+    serialize,
+)
 from kg.rdf.namespaces import SPARQL_PREFIXES
 from kg.validation.report import VIOLATION, WARNING, ValidationReport
 
@@ -51,12 +61,14 @@ def test_counts_of_the_model(built: BuiltGraph) -> None:
 
 def test_every_rule_has_its_activity_and_fills_a_known_graph(built: BuiltGraph) -> None:
     activities = set(ask(built, "?activity a prov:Activity ; dcterms:identifier ?x"))
-    for rule in resources.rules():
+    for rule in resources.rule_files():
         assert target_graph(rule) in {"asserted", "derived", "issues"}
         assert rule.stem in activities or rule.stem.startswith("asserted")
 
 
-@pytest.mark.parametrize("file", [*resources.ontology(), *resources.shapes(), *resources.data()], ids=lambda f: f.name)
+@pytest.mark.parametrize(
+    "file", [*resources.ontology_files(), *resources.shape_files(), *resources.data_files()], ids=lambda f: f.name
+)
 def test_packaged_turtle_is_canonical(file: resources.TextFile) -> None:
     assert canonical_turtle(file.text, file.name) == file.text
 
@@ -97,7 +109,7 @@ def test_a_loaded_graph_knows_its_counts(built: BuiltGraph, tmp_path: Path) -> N
     data_folder.save(built, tmp_path)
     loaded = data_folder.load(tmp_path)
     assert loaded is not None
-    assert loaded.statistics == count(EmbeddedEngine(loaded.quads()))
+    assert loaded.statistics == compute_statistics(EmbeddedEngine(loaded.quads()))
 
 
 @pytest.mark.parametrize("kept", [None, [], {"properties": 1}, {"properties": {}}])
@@ -237,7 +249,9 @@ def changed(changed_folder: Path, tmp_path: Path) -> EmbeddedEngine:
     shutil.copytree(changed_folder, tmp_path, dirs_exist_ok=True)
     with (tmp_path / data_folder.DATASET_FILE).open("rb") as dataset:
         base = json.loads((tmp_path / data_folder.MANIFEST_FILE).read_text())
-        engine = EmbeddedEngine(read(dataset, NQUADS), base["sha256"][:16], counts_from_json(base["counts"]))
+        engine = EmbeddedEngine(
+            parse_stream(dataset, NQUADS), base["sha256"][:16], statistics_from_json(base["counts"])
+        )
     data_folder.replay(engine, Journal(tmp_path))
     return engine
 
@@ -256,7 +270,7 @@ def test_a_snapshot_keeps_empty_graphs_and_counts(changed: EmbeddedEngine, tmp_p
     opened = data_folder.load(tmp_path)
     assert state(opened) == state(changed)
     assert opened is not None
-    assert opened.statistics == changed.statistics == count(EmbeddedEngine(changed.quads()))
+    assert opened.statistics == changed.statistics == compute_statistics(EmbeddedEngine(changed.quads()))
 
 
 def test_the_newest_two_snapshots_are_kept(changed: EmbeddedEngine, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from kg.changes.rdf_patch import RDF_PATCH_MEDIA_TYPE, serialize_rdf_patch
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Delta
 from kg.rdf.formats import NQUADS
-from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple, read
+from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple, parse_stream
 
 S, P, G = NamedNode("urn:s"), NamedNode("urn:p"), NamedNode("urn:g")
 BLANK = re.compile(r"<(_:[^>]+)>")
@@ -19,7 +19,7 @@ LINE = re.compile(r"(?:H (?:id|prev) <[^<>\" ]+>|TX|TC|[AD] .+) \.")
 def statements(text: str, sign: str) -> frozenset[Quad]:
     """What a patch adds or deletes, read by a parser of N-Quads once the brackets of blank nodes are off."""
     lines = [BLANK.sub(r"\1", line[2:]) for line in text.split("\n") if line.startswith(f"{sign} ")]
-    return frozenset(read(io.BytesIO("\n".join(lines).encode()), NQUADS))
+    return frozenset(parse_stream(io.BytesIO("\n".join(lines).encode()), NQUADS))
 
 
 def test_a_patch_in_full() -> None:

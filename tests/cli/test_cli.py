@@ -245,7 +245,7 @@ def test_there_is_no_token_without_a_note(tmp_path: Path, monkeypatch: pytest.Mo
         raise JournalError("The journal is locked.")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Journal, "note", locked)
+        patched.setattr(Journal, "record_event", locked)
         assert hpkg("token", "create", "second", "--data", tmp_path).exit_code == 2
     assert [item.name for item in CredentialStore(tmp_path).list_credentials()] == ["first"]
 

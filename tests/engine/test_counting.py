@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kg.changes.data_folder import BuiltGraph
 from kg.engine import statistics
-from kg.engine.counting import count, counts_from_json, counts_to_json
+from kg.engine.counting import compute_statistics, statistics_from_json, statistics_to_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import DatasetStatistics, Delta
 from kg.rdf.io import RDF_TYPE, BlankNode, DefaultGraph, Literal, NamedNode, Quad
@@ -30,7 +30,7 @@ def test_grown_counts_are_those_of_queries(additions: list[list[Quad]]) -> None:
     for quads in additions:
         grown.extend(quads)
         asked.extend(quads)
-        assert grown.statistics == count(asked)
+        assert grown.statistics == compute_statistics(asked)
         assert grown.graph_sizes() == asked.graph_sizes()
         assert grown.status() == asked.status()
 
@@ -46,7 +46,7 @@ def test_counts_follow_what_is_taken_away(first: list[Quad], steps: list[tuple[l
         named = {quad.graph_name for quad in added if isinstance(quad.graph_name, NamedNode)}
         delta = Delta(added, removed, frozenset(named - engine.named_graphs()))
         engine.apply(delta)
-        assert engine.statistics == count(engine)
+        assert engine.statistics == compute_statistics(engine)
         engine.apply(delta.inverse())
         assert engine.statistics == before
         engine.apply(delta)
@@ -76,13 +76,13 @@ def test_partitions_keep_the_order_of_iris() -> None:
 
 
 def test_json_keeps_all(built: BuiltGraph) -> None:
-    assert counts_from_json(counts_to_json(built.counts)) == built.counts
+    assert statistics_from_json(statistics_to_json(built.counts)) == built.counts
 
 
 @pytest.mark.parametrize("data", [{}, {"properties": {"urn:p": {}}}, {"properties": {}, "triples": 1}])
 def test_other_json_is_refused(data: dict[str, object]) -> None:
     with pytest.raises((KeyError, TypeError)):
-        counts_from_json(data)
+        statistics_from_json(data)
 
 
 def test_each_node_is_looked_up_once() -> None:
@@ -94,6 +94,6 @@ def test_each_node_is_looked_up_once() -> None:
 
     node, said = NamedNode("urn:a"), NamedNode("urn:said")
     quads = [Quad(node, said, Literal(str(number))) for number in range(10)]
-    statistics.shrunk(statistics.grown(EMPTY, quads, held), quads, held)
+    statistics.statistics_after_removing(statistics.statistics_after_adding(EMPTY, quads, held), quads, held)
     assert asked.count((node, None, None)) == 2
     assert len(asked) == len(set(asked)) * 2

@@ -4,7 +4,7 @@ import pytest
 
 from kg.engine.embedded import SPOOL_MEMORY, EmbeddedEngine
 from kg.engine.protocol import Delta, QueryDataset, QueryRequest
-from kg.engine.query import answer
+from kg.engine.query import evaluate_query
 from kg.errors import InputError, NotAcceptableError, QuerySyntaxError, ServiceDeniedError, UnknownGraphError
 from kg.rdf.formats import CSV, JSON, TRIG, TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, parse
@@ -22,7 +22,7 @@ def engine() -> EmbeddedEngine:
 
 def values(engine: EmbeddedEngine, text: str, dataset: QueryDataset) -> list[str]:
     request = QueryRequest("PREFIX e: <http://e.org/> " + text, dataset, JSON, JSON, TURTLE)
-    with answer(engine, request).body as body:
+    with evaluate_query(engine, request).body as body:
         rows = json.load(body)["results"]["bindings"]
     return sorted(row["o"]["value"] for row in rows)
 
@@ -58,7 +58,7 @@ def test_graphs_are_tried_in_one_order(text: str) -> None:
     quads = parse("".join(f"<{name}> {{ <http://e.org/a> <http://e.org/p> 1 }}" for name in names).encode(), TRIG)
     found = set[bytes]()
     for _ in range(5):
-        with answer(EmbeddedEngine(quads), QueryRequest(text, QueryDataset(), CSV)).body as body:
+        with evaluate_query(EmbeddedEngine(quads), QueryRequest(text, QueryDataset(), CSV)).body as body:
             found.add(body.read())
     assert len(found) == 1
     assert sorted(found.pop().decode().split()[1:]) == names
@@ -100,7 +100,7 @@ def test_syntax_error(engine: EmbeddedEngine, text: str, line: int, column: int,
 )
 def test_nesting_is_limited(engine: EmbeddedEngine, text: str) -> None:
     with pytest.raises(InputError, match="nested deeper"):
-        answer(engine, QueryRequest(text, QueryDataset(), JSON, JSON))
+        evaluate_query(engine, QueryRequest(text, QueryDataset(), JSON, JSON))
 
 
 def test_service_is_denied(engine: EmbeddedEngine) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kg.changes.data_folder import BuiltGraph
-from kg.rdf.blank_nodes import named_alike
+from kg.rdf.blank_nodes import reuse_blank_node_labels
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, Triple, canonical_nquads, parse
 
@@ -29,17 +29,17 @@ def read(text: str) -> frozenset[Quad]:
 
 @given(QUADS, QUADS)
 def test_names_change_and_nothing_else(quads: frozenset[Quad], held: frozenset[Quad]) -> None:
-    assert canonical_nquads(named_alike(quads, held)) == canonical_nquads(quads)
+    assert canonical_nquads(reuse_blank_node_labels(quads, held)) == canonical_nquads(quads)
 
 
 @given(QUADS)
 def test_what_is_read_anew_is_what_is_held(held: frozenset[Quad]) -> None:
-    assert named_alike(read(canonical_nquads(held).decode()), held) == held
+    assert reuse_blank_node_labels(read(canonical_nquads(held).decode()), held) == held
 
 
 def test_all_of_the_graph_can_be_read_anew(built: BuiltGraph) -> None:
     held = frozenset(built.engine.quads())
-    assert named_alike(read(canonical_nquads(held).decode()), held) == held
+    assert reuse_blank_node_labels(read(canonical_nquads(held).decode()), held) == held
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_all_of_the_graph_can_be_read_anew(built: BuiltGraph) -> None:
 def test_only_what_is_quite_alike_is_taken_for_it(new: str, kept: int) -> None:
     held = read('_:a <urn:p> "1" .\n_:b <urn:p> "2" .')
     quads = read(new.replace(" . ", " .\n"))
-    assert len(named_alike(quads, held) & held) == kept
+    assert len(reuse_blank_node_labels(quads, held) & held) == kept
 
 
 def test_two_nodes_never_become_one() -> None:
@@ -63,4 +63,4 @@ def test_two_nodes_never_become_one() -> None:
     prop, one, two = NamedNode("urn:p"), Literal("1"), Literal("2")
     held = {Quad(BlankNode("a"), prop, two)}
     quads = {Quad(BlankNode("a"), prop, one), Quad(BlankNode("b"), prop, two)}
-    assert len({quad.subject for quad in named_alike(quads, held)}) == 2
+    assert len({quad.subject for quad in reuse_blank_node_labels(quads, held)}) == 2

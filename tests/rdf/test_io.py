@@ -11,10 +11,10 @@ from kg.rdf.io import (
     Quad,
     canonical_nquads,
     canonical_turtle,
-    from_rdflib,
-    in_graph,
     parse,
+    place_in_graph,
     serialize,
+    term_from_rdflib,
     term_to_rdflib,
 )
 
@@ -37,7 +37,7 @@ quads = st.builds(Quad, nodes | blanks, nodes, nodes | blanks | literals, st.jus
 @pytest.mark.parametrize("fmt", RDF_FORMATS)
 @given(statements=st.lists(quads, max_size=12))
 def test_each_format_gives_back_what_was_written(fmt: RdfFormat, statements: list[Quad]) -> None:
-    again = in_graph(parse(serialize(statements, fmt), fmt), G)
+    again = place_in_graph(parse(serialize(statements, fmt), fmt), G)
     assert canonical_nquads(again) == canonical_nquads(statements)
 
 
@@ -51,12 +51,12 @@ def test_canonical_nquads_depend_on_the_dataset_alone(statements: list[Quad], ra
 
 @given(nodes | blanks | literals)
 def test_rdflib_keeps_terms(term: NamedNode | BlankNode | Literal) -> None:
-    assert from_rdflib(term_to_rdflib(term)) == term
+    assert term_from_rdflib(term_to_rdflib(term)) == term
 
 
 def test_rdflib_keeps_lexical_forms() -> None:
     term = Literal("04.50", datatype=NamedNode("http://www.w3.org/2001/XMLSchema#decimal"))
-    assert from_rdflib(term_to_rdflib(term)) == term
+    assert term_from_rdflib(term_to_rdflib(term)) == term
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,15 @@ from kg.changes.data_folder import BuiltGraph
 from kg.errors import RdfSyntaxError
 from kg.rdf.formats import JSONLD, TURTLE
 from kg.rdf.io import NamedNode, Quad, Triple, canonical_nquads, parse, rdflib_graph
-from kg.rdf.jsonld import LANGUAGE, MAX_REFERENCES, REFERENCE, Context, Name, document, with_context
+from kg.rdf.jsonld import (
+    LANGUAGE_COERCION,
+    MAX_CONTEXT_REFERENCES,
+    REFERENCE_COERCION,
+    Context,
+    TermDefinition,
+    inline_context,
+    write_document,
+)
 from kg.rdf.namespaces import ID, PREFIXES
 from kg.views.description import describe
 from kg.views.jsonld_context import project_context
@@ -19,11 +27,11 @@ URL = "https://example.org/context.jsonld"
 CONTEXT = Context(
     {"ex": "http://example.org/", "geo": "http://www.opengis.net/ont/geosparql#", "xsd": PREFIXES["xsd"]},
     {
-        "label": Name("http://example.org/label", LANGUAGE),
-        "knows": Name("http://example.org/knows", REFERENCE),
-        "born": Name("http://example.org/born", PREFIXES["xsd"] + "date"),
-        "age": Name("http://example.org/age"),
-        "Person": Name("http://example.org/Person"),
+        "label": TermDefinition("http://example.org/label", LANGUAGE_COERCION),
+        "knows": TermDefinition("http://example.org/knows", REFERENCE_COERCION),
+        "born": TermDefinition("http://example.org/born", PREFIXES["xsd"] + "date"),
+        "age": TermDefinition("http://example.org/age"),
+        "Person": TermDefinition("http://example.org/Person"),
     },
 )
 HARD = """
@@ -58,12 +66,12 @@ def assert_same(statements: list[Triple], text: str, context: Context) -> None:
 
 def test_everything_reads_back() -> None:
     statements = triples(HARD)
-    assert_same(statements, document(statements, CONTEXT, URL), CONTEXT)
+    assert_same(statements, write_document(statements, CONTEXT, URL), CONTEXT)
 
 
 def test_rdflib_reads_the_same() -> None:
     statements = triples(HARD.replace("007, 7, -7, -0, 1.0, 1e0, true, ", "7, true, ").replace('"1"^^xsd:boolean,', ""))
-    read = rdflib.Graph().parse(data=inlined(document(statements, CONTEXT, URL), CONTEXT), format="json-ld")
+    read = rdflib.Graph().parse(data=inlined(write_document(statements, CONTEXT, URL), CONTEXT), format="json-ld")
     assert isomorphic(read, rdflib_graph(statements))
 
 
@@ -86,30 +94,32 @@ def test_rdflib_reads_the_same() -> None:
 )
 def test_form_of_values(turtle: str, node: dict[str, object]) -> None:
     prefixes = f"PREFIX ex: <http://example.org/> PREFIX xsd: <{PREFIXES['xsd']}> "
-    written = json.loads(document(triples(prefixes + turtle + " ."), CONTEXT, URL))
+    written = json.loads(write_document(triples(prefixes + turtle + " ."), CONTEXT, URL))
     assert written == {"@context": URL, "@graph": [{"id": "urn:a", **node}]}
 
 
 def test_schemes_that_look_like_prefixes_are_taken_out_of_the_context() -> None:
     statements = triples("<urn:a> <urn:p> <geo:20.8,106.7> .")
-    text = document(statements, CONTEXT, URL)
+    text = write_document(statements, CONTEXT, URL)
     assert json.loads(text)["@context"] == [URL, {"geo": None}]
     assert_same(statements, text, CONTEXT)
 
 
 def test_the_node_that_it_is_about_comes_first() -> None:
-    nodes = json.loads(document(triples("<urn:a> <urn:p> 1 . <urn:b> <urn:p> 2 ."), CONTEXT, URL, NamedNode("urn:b")))
+    nodes = json.loads(
+        write_document(triples("<urn:a> <urn:p> 1 . <urn:b> <urn:p> 2 ."), CONTEXT, URL, NamedNode("urn:b"))
+    )
     assert [node["id"] for node in nodes["@graph"]] == ["urn:b", "urn:a"]
 
 
 def test_equal_triples_give_equal_bytes() -> None:
     turtle = "<urn:a> <urn:p> [ <urn:q> 2, 1 ], [ <urn:q> 3 ], 'x' ; <urn:o> <urn:c>, <urn:b> . <urn:b> <urn:p> 1 ."
     statements = triples(turtle)
-    assert document(statements, CONTEXT, URL) == document(triples(turtle)[::-1], CONTEXT, URL)
+    assert write_document(statements, CONTEXT, URL) == write_document(triples(turtle)[::-1], CONTEXT, URL)
 
 
 def test_nothing() -> None:
-    assert json.loads(document([], CONTEXT, URL)) == {"@context": URL, "@graph": []}
+    assert json.loads(write_document([], CONTEXT, URL)) == {"@context": URL, "@graph": []}
 
 
 # --- the project's context
@@ -122,20 +132,20 @@ def test_every_document_reads_back(built: BuiltGraph) -> None:
     assert len(entities) > 200
     for iri in entities:
         statements = describe(built.engine, iri).triples()
-        assert_same(statements, document(statements, context, URL, NamedNode(iri)), context)
+        assert_same(statements, write_document(statements, context, URL, NamedNode(iri)), context)
 
 
 def test_terms_of_the_ontology_have_their_names() -> None:
-    names = project_context().names
-    assert names["Observation"] == Name(PREFIXES["hpez"] + "Observation")
-    assert names["evidence"] == Name(PREFIXES["hpez"] + "evidence", REFERENCE)
-    assert names["label"] == Name(PREFIXES["rdfs"] + "label", LANGUAGE)
+    names = project_context().terms
+    assert names["Observation"] == TermDefinition(PREFIXES["hpez"] + "Observation")
+    assert names["evidence"] == TermDefinition(PREFIXES["hpez"] + "evidence", REFERENCE_COERCION)
+    assert names["label"] == TermDefinition(PREFIXES["rdfs"] + "label", LANGUAGE_COERCION)
 
 
 def test_names_stand_for_one_thing_each() -> None:
     context = project_context()
-    assert not {"id", "type", *context.prefixes} & context.names.keys()
-    iris = [name.iri for name in context.names.values()]
+    assert not {"id", "type", *context.prefixes} & context.terms.keys()
+    iris = [name.iri for name in context.terms.values()]
     assert len(iris) == len(set(iris))
 
 
@@ -152,12 +162,12 @@ WRITTEN = json.dumps(CONTEXT.to_json()["@context"], separators=(",", ":"))
 
 
 def put_in(text: str) -> str:
-    return with_context(text.encode(), CONTEXT, (URL,)).decode()
+    return inline_context(text.encode(), CONTEXT, (URL,)).decode()
 
 
 def test_what_was_written_reads_back_without_fetching() -> None:
     statements = triples(HARD)
-    read = parse(put_in(document(statements, CONTEXT, URL)).encode(), JSONLD)
+    read = parse(put_in(write_document(statements, CONTEXT, URL)).encode(), JSONLD)
     quads = [Quad(item.subject, item.predicate, item.object) for item in statements]
     assert canonical_nquads(read) == canonical_nquads(quads)
 
@@ -215,6 +225,6 @@ def test_other_contexts_are_refused(text: str, line: int, words: str) -> None:
 def test_references_are_counted() -> None:
     """A short text that names a long context many times would become a very long one."""
     one = f'{{"@context": "{URL}"}}'
-    assert put_in("[" + ",".join([one] * MAX_REFERENCES) + "]").count(WRITTEN) == MAX_REFERENCES
+    assert put_in("[" + ",".join([one] * MAX_CONTEXT_REFERENCES) + "]").count(WRITTEN) == MAX_CONTEXT_REFERENCES
     with pytest.raises(RdfSyntaxError, match="more than"):
-        put_in("[" + ",".join([one] * (MAX_REFERENCES + 1)) + "]")
+        put_in("[" + ",".join([one] * (MAX_CONTEXT_REFERENCES + 1)) + "]")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.rdf.namespaces import compact, graph_iri, graph_name, slug
+from kg.rdf.namespaces import compact, graph_iri, graph_name, slugify
 
 VIETNAMESE = "aàảãáạăằẳẵắặâầẩẫấậbcdđeèẻẽéẹêềểễếệghiìỉĩíịklmnoòỏõóọôồổỗốộơờởỡớợpqrstuùủũúụưừửữứựvxyỳỷỹýỵ"
 
@@ -23,27 +23,27 @@ VIETNAMESE = "aàảãáạăằẳẵắặâầẩẫấậbcdđeèẻẽéẹ
     ],
 )
 def test_slug(label: str, expected: str) -> None:
-    assert slug(label) == expected
+    assert slugify(label) == expected
 
 
 @given(st.text())
 def test_slug_is_ascii_with_single_hyphens(label: str) -> None:
-    assert re.fullmatch(r"([a-z0-9]+(-[a-z0-9]+)*)?", slug(label))
+    assert re.fullmatch(r"([a-z0-9]+(-[a-z0-9]+)*)?", slugify(label))
 
 
 @given(st.text())
 def test_slug_of_a_slug_is_itself(label: str) -> None:
-    assert slug(slug(label)) == slug(label)
+    assert slugify(slugify(label)) == slugify(label)
 
 
 @given(st.text(alphabet=VIETNAMESE + VIETNAMESE.upper() + " -–"))
 def test_slug_is_the_same_for_composed_and_decomposed_text(label: str) -> None:
-    assert slug(unicodedata.normalize("NFC", label)) == slug(unicodedata.normalize("NFD", label))
+    assert slugify(unicodedata.normalize("NFC", label)) == slugify(unicodedata.normalize("NFD", label))
 
 
 @given(st.text(alphabet=VIETNAMESE, min_size=1))
 def test_slug_loses_no_vietnamese_letter(label: str) -> None:
-    assert len(slug(label)) == len(unicodedata.normalize("NFC", label))
+    assert len(slugify(label)) == len(unicodedata.normalize("NFC", label))
 
 
 def test_compact_uses_the_longest_prefix() -> None:

@@ -13,8 +13,8 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import QueryRequest, QueryResult
 from kg.errors import ConfigurationError, EngineError, KgError
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import NamedNode, in_graph, parse
-from kg.views.search import Names
+from kg.rdf.io import NamedNode, parse, place_in_graph
+from kg.views.search import NameSearch
 from service import create_app, graph_state, rsgi
 from service.settings import Settings
 
@@ -38,7 +38,7 @@ class FailingEngine(EmbeddedEngine):
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Flask:
-    quads = in_graph(parse(HOSTILE.encode(), TURTLE), NamedNode("https://w3id.org/hpez/graph/entities"))
+    quads = place_in_graph(parse(HOSTILE.encode(), TURTLE), NamedNode("https://w3id.org/hpez/graph/entities"))
     monkeypatch.setattr(graph_state, "open_or_build", lambda _: EmbeddedEngine(quads))
     return create_app(Settings(tmp_path))
 
@@ -127,7 +127,7 @@ def test_workers_of_one_service_count_wrong_tokens_together(tmp_path: Path) -> N
             raise AssertionError("nobody writes")
 
         return graph_state.GraphState(
-            EmbeddedEngine(), Settings(data=tmp_path, dispatcher_folder=keeper), Names(tmp_path), made
+            EmbeddedEngine(), Settings(data=tmp_path, dispatcher_folder=keeper), NameSearch(tmp_path), made
         )
 
     first, second, alone = worker(tmp_path), worker(tmp_path), worker(None)

@@ -21,7 +21,7 @@ from kg.changes.commit import SUBMISSION_GRAPH
 from kg.changes.credentials import CredentialStore
 from kg.changes.journal import Journal
 from kg.rdf.formats import NQUADS, TURTLE
-from kg.rdf.io import NamedNode, Quad, in_graph, parse, read
+from kg.rdf.io import NamedNode, Quad, parse, parse_stream, place_in_graph
 from kg.rdf.namespaces import ID
 from tests.service.running_service import PLACE_TURTLE, RunningService, run_service
 
@@ -80,7 +80,7 @@ def killed(served: RunningService, token: str, turn: int, seconds: float) -> Str
 
 
 def place(name: str) -> frozenset[Quad]:
-    return frozenset(in_graph(parse(PLACE_TURTLE.format(name=name).encode(), TURTLE), SUBMISSION_GRAPH))
+    return frozenset(place_in_graph(parse(PLACE_TURTLE.format(name=name).encode(), TURTLE), SUBMISSION_GRAPH))
 
 
 def recorded(data: Path, after: int) -> dict[int, str]:
@@ -117,7 +117,7 @@ def assert_served(served: RunningService, known: dict[int, str]) -> None:
     replayed = data_folder.load(served.data)
     assert replayed is not None
     held = requests.get(f"{served.url}/graph.nq", timeout=60)
-    assert frozenset(read(io.BytesIO(held.content), NQUADS)) == frozenset(replayed.quads())
+    assert frozenset(parse_stream(io.BytesIO(held.content), NQUADS)) == frozenset(replayed.quads())
 
 
 def test_a_killed_service_keeps_every_answered_commit_and_none_half(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from kg.errors import EvidenceTextError
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import NamedNode, parse
 from kg.rdf.namespaces import SPARQL_PREFIXES
-from kg.sources.evidence import MOST_SHOWN, Passage, Texts, passage, verify
+from kg.sources.evidence import MAX_PASSAGE_LENGTH, Passage, SourceTexts, extract_passage, verify
 
 TEXT = "Bến cảng đón 1.250 triệu USD trong năm, vượt 12% kế hoạch; Cầu Đất là nhà đầu tư.\n"
 BASE = "https://w3id.org/hpez/id/"
@@ -43,7 +43,7 @@ ANCHORS = cited("1.250 triệu USD", "capital") + cited("Cầu Đất", "investo
 
 def test_everything_holds() -> None:
     result = verify(engine(source(), ANCHORS, figure("1250000000.0")), TEXT.encode())
-    assert (result.anchors, result.figures, result.failures) == (2, 1, ())
+    assert (result.anchor_count, result.figure_count, result.failures) == (2, 1, ())
 
 
 def test_positions_count_code_points_of_the_text() -> None:
@@ -98,8 +98,8 @@ def test_a_text_that_is_not_utf8_is_refused() -> None:
 def test_the_article_bears_out_every_anchor(built: BuiltGraph, article: bytes) -> None:
     result = verify(built.engine, article)
     assert result.failures == ()
-    assert result.figures >= 18
-    assert result.anchors >= 50
+    assert result.figure_count >= 18
+    assert result.anchor_count >= 50
 
 
 # --- an anchor in its sentence
@@ -109,7 +109,7 @@ WORDS = "Năm rồi thế. Theo báo cáo, ra 2.608,66 triệu tại TP. Hải P
 
 def around(anchor: str, text: str = WORDS) -> Passage:
     start = text.index(anchor)
-    return passage(text, start, start + len(anchor))
+    return extract_passage(text, start, start + len(anchor))
 
 
 @pytest.mark.parametrize(
@@ -131,12 +131,12 @@ def test_a_long_sentence_is_cut() -> None:
     found = around("số liệu", text)
     assert found.before.startswith("… ")
     assert found.after.endswith(" …")
-    assert len(found.before + found.exact + found.after) <= MOST_SHOWN + 4
+    assert len(found.before + found.exact + found.after) <= MAX_PASSAGE_LENGTH + 4
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, 10**6), (10**6, 10**6 + 5), (5, 3), (-4, 2)])
 def test_positions_beyond_the_text_give_what_there_is(start: int, end: int) -> None:
-    found = passage(WORDS, start, end)
+    found = extract_passage(WORDS, start, end)
     assert found.exact == WORDS[max(0, start) : end]
 
 
@@ -147,9 +147,9 @@ def test_every_passage_of_the_article_holds_its_anchor(built: BuiltGraph, articl
         "?q oa:exact ?exact }"
     )
     for row in rows:
-        found = passage(text, int(row["start"].value), int(row["end"].value))
+        found = extract_passage(text, int(row["start"].value), int(row["end"].value))
         assert found.exact == row["exact"].value
-        assert len(found.before + found.after) <= MOST_SHOWN + 4
+        assert len(found.before + found.after) <= MAX_PASSAGE_LENGTH + 4
 
 
 # --- texts that the operator has
@@ -158,22 +158,22 @@ def test_every_passage_of_the_article_holds_its_anchor(built: BuiltGraph, articl
 def test_a_text_belongs_to_its_source(tmp_path: Path) -> None:
     file = tmp_path / "own.txt"
     file.write_bytes(TEXT.encode())
-    graph, texts = engine(source(), ANCHORS), Texts([file])
-    texts.check(graph)
-    known = texts.sources(graph, [NamedNode(f"{BASE}source/own"), NamedNode(f"{BASE}source/other")])
+    graph, texts = engine(source(), ANCHORS), SourceTexts([file])
+    texts.require_known_sources(graph)
+    known = texts.load_cited_sources(graph, [NamedNode(f"{BASE}source/own"), NamedNode(f"{BASE}source/other")])
     own, start = known[f"{BASE}source/own"], TEXT.index("Cầu Đất")
-    assert own.bears_out(start, start + 7, "Cầu Đất") is True
-    assert own.bears_out(start, start + 7, "Cầu Đá") is False
-    assert known[f"{BASE}source/other"].bears_out(0, 1, "B") is None
+    assert own.matches_quote(start, start + 7, "Cầu Đất") is True
+    assert own.matches_quote(start, start + 7, "Cầu Đá") is False
+    assert known[f"{BASE}source/other"].matches_quote(0, 1, "B") is None
 
 
 def test_a_text_of_no_source_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "other.txt"
     file.write_text("something else")
     with pytest.raises(EvidenceTextError, match=r"other\.txt is the text of no source: its SHA-256 is"):
-        Texts([file]).check(engine(source(), ANCHORS))
+        SourceTexts([file]).require_known_sources(engine(source(), ANCHORS))
     with pytest.raises(EvidenceTextError, match="cannot be read"):
-        Texts([tmp_path / "none.txt"])
+        SourceTexts([tmp_path / "none.txt"])
     file.write_bytes(b"ab\xff")
     with pytest.raises(EvidenceTextError, match="byte 2"):
-        Texts([file])
+        SourceTexts([file])

@@ -5,17 +5,22 @@ import rdflib
 from rdflib.paths import AlternativePath, InvPath, MulPath, SequencePath
 
 from kg.rdf.io import NamedNode
-from kg.sparql.constraint_parser import STEP, Group, UnreadableError, read_group
+from kg.sparql.constraint_parser import (
+    ANY_FORWARD_STEP,
+    ConstraintGroup,
+    UnsupportedConstraintError,
+    parse_constraint_query,
+)
 
 SHAPES = "http://e.org/shapes"
 P, Q = rdflib.URIRef("http://e.org/p"), rdflib.URIRef("http://e.org/q")
 
 
-def read(pattern: str, head: str = "SELECT $this ?value") -> Group:
-    return read_group(f"PREFIX e: <http://e.org/>\n{head} WHERE {{ {pattern} }}", SHAPES)
+def read(pattern: str, head: str = "SELECT $this ?value") -> ConstraintGroup:
+    return parse_constraint_query(f"PREFIX e: <http://e.org/>\n{head} WHERE {{ {pattern} }}", SHAPES)
 
 
-def kinds(group: Group) -> list[str]:
+def kinds(group: ConstraintGroup) -> list[str]:
     return [part.kind for part in group.walk()]
 
 
@@ -36,13 +41,13 @@ def kinds(group: Group) -> list[str]:
 def test_paths(written: str, path: object) -> None:
     (pattern,) = read(f"$this {written} ?value").patterns
     assert repr(pattern.path) == repr(path)
-    assert pattern.ends == ("this", "value")
+    assert pattern.end_nodes == ("this", "value")
 
 
 def test_a_variable_may_stand_for_the_predicate() -> None:
     (pattern,) = read("$this ?path ?value").patterns
-    assert pattern.path is STEP
-    assert pattern.predicate == "path"
+    assert pattern.path is ANY_FORWARD_STEP
+    assert pattern.predicate_variable == "path"
 
 
 def test_lists_of_predicates_and_objects_share_their_subject() -> None:
@@ -69,7 +74,7 @@ def test_groups(pattern: str, expected: list[str]) -> None:
 
 
 def test_what_is_computed_is_known() -> None:
-    assert read("$this e:p ?value BIND (STR(?value) AS ?text)").assigned == {"text"}
+    assert read("$this e:p ?value BIND (STR(?value) AS ?text)").assigned_variables == {"text"}
 
 
 @pytest.mark.parametrize(
@@ -90,5 +95,5 @@ def test_what_is_computed_is_known() -> None:
     ],
 )
 def test_what_is_not_understood_is_refused(text: str, said: str) -> None:
-    with pytest.raises(UnreadableError, match=said):
-        read_group(text, SHAPES)
+    with pytest.raises(UnsupportedConstraintError, match=said):
+        parse_constraint_query(text, SHAPES)

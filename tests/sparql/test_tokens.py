@@ -2,7 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.sparql.tokens import dataset_clauses, line_and_column, service_position, shape, tokens, without_glued
+from kg.sparql.tokens import (
+    dataset_clauses,
+    find_service_keyword,
+    iter_tokens,
+    line_and_column,
+    query_fingerprint,
+    replace_glued_keyword,
+)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +24,7 @@ from kg.sparql.tokens import dataset_clauses, line_and_column, service_position,
     ],
 )
 def test_finds_service(text: str) -> None:
-    position = service_position(text)
+    position = find_service_keyword(text)
     assert position is not None
     assert text[position:].upper().startswith("SERVICE")
 
@@ -33,7 +40,7 @@ def test_finds_service(text: str) -> None:
     ],
 )
 def test_is_not_misled(text: str) -> None:
-    assert service_position(text) is None
+    assert find_service_keyword(text) is None
 
 
 def test_dataset_clauses() -> None:
@@ -70,7 +77,10 @@ def test_graphs_of_odd_texts(text: str, graphs: list[str]) -> None:
 
 def test_without_glued_words() -> None:
     text = "SERVICE <service:Service> { ?service a 'xSERVICEx' } service"
-    assert without_glued(text, "SERVICE", "abcdefg") == "SERVICE <abcdefg:abcdefg> { ?abcdefg a 'xabcdefgx' } service"
+    assert (
+        replace_glued_keyword(text, "SERVICE", "abcdefg")
+        == "SERVICE <abcdefg:abcdefg> { ?abcdefg a 'xabcdefgx' } service"
+    )
 
 
 def test_line_and_column() -> None:
@@ -81,7 +91,7 @@ def test_line_and_column() -> None:
 @given(st.text(alphabet="'\"<>#{}?$:@_\\ \nabSERVICEFROM%.1"))
 def test_tokens_cover_the_text_in_order(text: str) -> None:
     end = 0
-    for token in tokens(text):
+    for token in iter_tokens(text):
         assert token.start >= end
         assert text[token.start : token.start + len(token.text)] == token.text
         end = token.start + len(token.text)
@@ -100,13 +110,13 @@ def test_tokens_cover_the_text_in_order(text: str) -> None:
     ],
 )
 def test_runs_and_open_strings(text: str, expected: str) -> None:
-    assert " ".join(token.text for token in tokens(text)) == expected
+    assert " ".join(token.text for token in iter_tokens(text)) == expected
 
 
 @pytest.mark.parametrize("piece", ["a.", "a-", "'\\", '"\\', "'''\\'\"", '"""\'\\', "'\n"])
 def test_long_texts_are_read_in_linear_time(piece: str) -> None:
     """They would take hours otherwise."""
-    assert sum(len(token.text) for token in tokens(piece * 200_000)) >= 200_000
+    assert sum(len(token.text) for token in iter_tokens(piece * 200_000)) >= 200_000
 
 
 @pytest.mark.parametrize(
@@ -120,4 +130,4 @@ def test_long_texts_are_read_in_linear_time(piece: str) -> None:
     ],
 )
 def test_the_shape_of_a_query(one: str, other: str, alike: bool) -> None:
-    assert (shape(one) == shape(other)) is alike
+    assert (query_fingerprint(one) == query_fingerprint(other)) is alike

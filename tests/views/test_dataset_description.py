@@ -7,25 +7,33 @@ import pytest
 
 from kg.changes.commit import EngineFactValidator, LocalProposer
 from kg.changes.data_folder import BuiltGraph, read_project_shapes
-from kg.engine.counting import count
+from kg.engine.counting import compute_statistics
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import PropertyStatistics, QueryRequest, Row
 from kg.errors import DeadlineError, MemoryLimitError, QueueFullError
 from kg.rdf.formats import NQUADS, TURTLE
-from kg.rdf.io import Literal, NamedNode, Quad, Triple, in_graph, parse
+from kg.rdf.io import Literal, NamedNode, Quad, Triple, parse, place_in_graph
 from kg.rdf.namespaces import DCAT, ID, ONTOLOGY, VOID, graph_iri
 from kg.validation.incremental import IncrementalValidator
-from kg.views.dataset_description import Census, DatasetStatistics, Dump, Site, catalogue, current_version, graph_title
+from kg.views.dataset_description import (
+    DatasetStatistics,
+    Dump,
+    Site,
+    StatisticsCache,
+    describe_dataset,
+    graph_title,
+    read_version_iri,
+)
 from kg.workers.framing import Header
 from kg.workers.main import worker_operations
 from kg.workers.pool_engine import PoolEngine
 
 SITE = Site(
-    home="http://example.org/",
-    description="http://example.org/.well-known/void",
-    endpoint="http://example.org/sparql",
+    home_url="http://example.org/",
+    description_url="http://example.org/.well-known/void",
+    endpoint_url="http://example.org/sparql",
     dumps=(Dump("http://example.org/graph.nq.gz", NQUADS, gzipped=True),),
-    graphs={"urn:one": (Dump("http://example.org/graph/one.ttl", TURTLE),)},
+    graph_dumps={"urn:one": (Dump("http://example.org/graph/one.ttl", TURTLE),)},
 )
 DATA = f"""
 <{ID}zone/a> a <urn:Zone> ; <urn:p> 1 . <{ID}zone/b> a <urn:Zone>, <urn:Other> . <urn:c> <urn:p> [ a [] ] .
@@ -36,7 +44,7 @@ class CountingEngine(EmbeddedEngine):
     def __init__(self, error: Exception | None = None) -> None:
         self.asked = 0
         self.error = error
-        super().__init__(in_graph(parse(DATA.encode(), TURTLE), NamedNode("urn:one")))
+        super().__init__(place_in_graph(parse(DATA.encode(), TURTLE), NamedNode("urn:one")))
 
     def select(self, text: str) -> list[Row]:  # type: ignore[override]
         self.asked += 1
@@ -47,9 +55,9 @@ class CountingEngine(EmbeddedEngine):
 
 def test_counts() -> None:
     engine = CountingEngine()
-    engine.extend(in_graph(parse(f"<{ID}zone/a> <urn:p> 1 .".encode(), TURTLE), NamedNode("urn:two")))
+    engine.extend(place_in_graph(parse(f"<{ID}zone/a> <urn:p> 1 .".encode(), TURTLE), NamedNode("urn:two")))
     engine.extend([Quad(NamedNode("urn:c"), NamedNode("urn:p"), Literal(1))])
-    found = Census(engine).counts()
+    found = StatisticsCache(engine).current()
     assert found.graphs == {"urn:one": 6, "urn:two": 1}
     assert found.unnamed == 1
     assert found.triples == 7, "a statement of two graphs counts once, and the graph without a name counts too"
@@ -63,20 +71,20 @@ def test_counts() -> None:
 
 def test_counted_once_for_each_version() -> None:
     engine = CountingEngine()
-    census = Census(engine)
-    first, asked = census.counts(), engine.asked
-    assert census.counts() is first
+    census = StatisticsCache(engine)
+    first, asked = census.current(), engine.asked
+    assert census.current() is first
     assert engine.asked == asked
     engine.extend([Quad(NamedNode("urn:x"), NamedNode("urn:p"), Literal(9), NamedNode("urn:one"))])
-    assert census.counts().graphs == {"urn:one": 7}
+    assert census.current().graphs == {"urn:one": 7}
 
 
 def test_what_an_engine_knows_is_not_counted() -> None:
     known = DatasetStatistics(1, 2, 3, 4, {"urn:p": PropertyStatistics(5, 6, 7)}, {"urn:c": 8}, {"urn:g": 9}, 10)
-    census = Census(EmbeddedEngine(statistics=known))
-    assert census.counts() is known
-    assert census.graphs() == {"urn:g": 9}
-    parts = [item for item in catalogue(known, SITE) if str(item.subject) == "_:property0"]
+    census = StatisticsCache(EmbeddedEngine(statistics=known))
+    assert census.current() is known
+    assert census.graph_sizes() == {"urn:g": 9}
+    parts = [item for item in describe_dataset(known, SITE) if str(item.subject) == "_:property0"]
     numbers = {item.predicate.value: item.object.value for item in parts}  # type: ignore[union-attr]
     assert [numbers[VOID + name] for name in ("triples", "distinctSubjects", "distinctObjects")] == ["5", "6", "7"]
 
@@ -113,23 +121,23 @@ class AnsweringEngine(PoolEngine):
 def test_what_a_cell_knows_is_asked_for_once() -> None:
     known = DatasetStatistics(1, 2, 3, 4, {"urn:p": PropertyStatistics(5, 6, 7)}, {"urn:c": 8}, {"urn:g": 9}, 10)
     engine = AnsweringEngine(EmbeddedEngine(statistics=known))
-    census = Census(engine)
-    assert [census.counts(), census.counts()] == [known, known]
+    census = StatisticsCache(engine)
+    assert [census.current(), census.current()] == [known, known]
     assert engine.asked == ["counts"]
 
 
 def test_what_a_cell_does_not_know_is_counted() -> None:
     counted = CountingEngine()
     engine = AnsweringEngine(counted)
-    assert Census(engine).counts() == count(counted)
+    assert StatisticsCache(engine).current() == compute_statistics(counted)
     assert {"counts", "query"} <= set(engine.asked)
 
 
 @pytest.mark.parametrize("error", [DeadlineError(), MemoryLimitError()])
 def test_what_takes_too_long_to_count_is_left_out(error: Exception) -> None:
-    counts = Census(CountingEngine(error)).counts()
+    counts = StatisticsCache(CountingEngine(error)).current()
     assert (counts.triples, counts.properties, counts.classes) == (None, {}, {})
-    described = values(catalogue(counts, SITE), SITE.dataset)
+    described = values(describe_dataset(counts, SITE), SITE.dataset_iri)
     assert VOID + "triples" not in described
     assert VOID + "properties" not in described
     assert VOID + "subset" in described
@@ -137,7 +145,7 @@ def test_what_takes_too_long_to_count_is_left_out(error: Exception) -> None:
 
 def test_other_errors_pass() -> None:
     with pytest.raises(QueueFullError):
-        Census(CountingEngine(QueueFullError())).counts()
+        StatisticsCache(CountingEngine(QueueFullError())).current()
 
 
 def values(triples: list[Triple], subject: str) -> Mapping[str, str]:
@@ -145,9 +153,9 @@ def values(triples: list[Triple], subject: str) -> Mapping[str, str]:
 
 
 def test_catalogue() -> None:
-    described = catalogue(Census(CountingEngine()).counts(), SITE)
-    assert described == catalogue(Census(CountingEngine()).counts(), SITE)
-    dataset = values(described, SITE.dataset)
+    described = describe_dataset(StatisticsCache(CountingEngine()).current(), SITE)
+    assert described == describe_dataset(StatisticsCache(CountingEngine()).current(), SITE)
+    dataset = values(described, SITE.dataset_iri)
     assert dataset[VOID + "triples"] == "6"
     assert dataset[VOID + "dataDump"] == "http://example.org/graph.nq.gz"
     assert values(described, "urn:one")[VOID + "triples"] == "6"
@@ -158,7 +166,7 @@ def test_catalogue() -> None:
 
 def test_an_empty_dataset_is_described_too() -> None:
     counts = DatasetStatistics(0, 0, 0, 0, {}, {}, {}, 0)
-    assert values(catalogue(counts, SITE), SITE.dataset)[VOID + "triples"] == "0"
+    assert values(describe_dataset(counts, SITE), SITE.dataset_iri)[VOID + "triples"] == "0"
 
 
 def test_every_graph_of_the_project_has_a_title(built: BuiltGraph) -> None:
@@ -167,5 +175,5 @@ def test_every_graph_of_the_project_has_a_title(built: BuiltGraph) -> None:
 
 
 def test_current_version(built: BuiltGraph) -> None:
-    assert current_version(built.engine, ONTOLOGY) == f"{ONTOLOGY}/0.1.0"
-    assert current_version(built.engine, graph_iri("entities")) is None
+    assert read_version_iri(built.engine, ONTOLOGY) == f"{ONTOLOGY}/0.1.0"
+    assert read_version_iri(built.engine, graph_iri("entities")) is None

@@ -4,7 +4,7 @@ from kg.changes.data_folder import BuiltGraph
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import NotFoundError
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import BlankNode, NamedNode, Triple, in_graph, parse
+from kg.rdf.io import BlankNode, NamedNode, Triple, parse, place_in_graph
 from kg.rdf.namespaces import ID, RDFS
 from kg.views import description as module
 from kg.views.description import describe, is_known
@@ -14,22 +14,22 @@ LABEL = NamedNode(RDFS + "label")
 
 
 def engine(turtle: str) -> EmbeddedEngine:
-    return EmbeddedEngine(in_graph(parse(turtle.encode(), TURTLE), GRAPH))
+    return EmbeddedEngine(place_in_graph(parse(turtle.encode(), TURTLE), GRAPH))
 
 
 def test_inverse_is_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "INVERSE_LIMIT", 6)
+    monkeypatch.setattr(module, "MAX_INVERSE_STATEMENTS", 6)
     held = engine("".join(f"<urn:s{n}> <urn:many> <urn:o> ." for n in range(20)) + "<urn:s> <urn:one> <urn:o> .")
     found = describe(held, "urn:o")
-    assert found.inverse_sizes == {"urn:many": 20, "urn:one": 1}
+    assert found.inverse_counts == {"urn:many": 20, "urn:one": 1}
     assert [triple.predicate.value for triple in found.inverse].count("urn:many") == 3
     assert [triple.predicate.value for triple in found.inverse].count("urn:one") == 1, "the many do not hide the one"
 
 
 def test_a_statement_in_two_graphs_counts_once() -> None:
     held = engine("<urn:s> <urn:p> <urn:o> .")
-    held.extend(in_graph(parse(b"<urn:s> <urn:p> <urn:o> .", TURTLE), NamedNode("urn:other")))
-    assert describe(held, "urn:o").inverse_sizes == {"urn:p": 1}
+    held.extend(place_in_graph(parse(b"<urn:s> <urn:p> <urn:o> .", TURTLE), NamedNode("urn:other")))
+    assert describe(held, "urn:o").inverse_counts == {"urn:p": 1}
 
 
 def test_blank_nodes_are_described_two_deep_under_stable_names() -> None:
@@ -77,7 +77,7 @@ def test_evidence_is_named_by_its_words_but_not_labelled(built: BuiltGraph) -> N
     claim = describe(built.engine, ID + "claim/dnhn-94474/fdi-2024")
     evidence = ID + "evidence/dnhn-94474/1884-1895"
     assert claim.label(evidence, "en") == "4,35 tỷ USD"
-    assert evidence in claim.quoted
+    assert evidence in claim.labelled_by_quote
     assert not [triple for triple in claim.triples() if triple.subject.value == evidence and triple.predicate == LABEL]
 
 

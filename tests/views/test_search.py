@@ -19,11 +19,11 @@ from kg.engine.protocol import Delta
 from kg.errors import IndexingError, JournalError
 from kg.rdf.io import Literal, NamedNode, Quad
 from kg.rdf.namespaces import BASE, HPEZ, HPSH, ID, RDFS, SKOS
-from kg.sources.folding import fold, parts, spellings, words
+from kg.sources.folding import accented_words, fold, folded_words, split_highlights
 from kg.validation.report import ValidationReport
 from kg.views import name_index, search
 from kg.views.name_index import kind_of
-from kg.views.search import CANDIDATES, Found, Names, Question
+from kg.views.search import MAX_WORD_CANDIDATES, NameSearch, SearchQuery, SearchResult
 
 LABEL, ALTERNATIVE = NamedNode(RDFS + "label"), NamedNode(SKOS + "altLabel")
 HERE, THERE = NamedNode("urn:here"), NamedNode("urn:there")
@@ -41,9 +41,9 @@ def engine_of(*quads: Quad) -> EmbeddedEngine:
     return EmbeddedEngine(quads, "0123456789abcdef")
 
 
-def names_of(engine: EmbeddedEngine, folder: Path) -> Names:
-    name_index.build(engine, folder)
-    return Names(folder)
+def names_of(engine: EmbeddedEngine, folder: Path) -> NameSearch:
+    name_index.build_index(engine, folder)
+    return NameSearch(folder)
 
 
 def commit(engine: EmbeddedEngine, folder: Path, delta: Delta) -> None:
@@ -52,16 +52,16 @@ def commit(engine: EmbeddedEngine, folder: Path, delta: Delta) -> None:
     engine.apply_commit(delta, done.number)
 
 
-def iris(found: Found) -> list[str]:
+def iris(found: SearchResult) -> list[str]:
     return [match.iri.removeprefix(ID) for match in found.matches]
 
 
-def everything(names: Names, version: str, text: str) -> set[str]:
-    return set(iris(names.find(Question(text, limit=10_000), version)))
+def everything(names: NameSearch, version: str, text: str) -> set[str]:
+    return set(iris(names.find(SearchQuery(text, limit=10_000), version)))
 
 
 @pytest.fixture(scope="module")
-def article(built: BuiltGraph, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Names, str]]:
+def article(built: BuiltGraph, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NameSearch, str]]:
     names = names_of(built.engine, tmp_path_factory.mktemp("index"))
     yield names, built.engine.version
     names.close()
@@ -81,21 +81,21 @@ def test_a_vietnamese_text_is_the_same_however_it_is_written(text: str) -> None:
 
 @given(st.text())
 def test_any_text_is_the_same_in_each_form_of_unicode(text: str) -> None:
-    forms = {tuple(words(unicodedata.normalize(form, text))) for form in ("NFC", "NFD", "NFKC", "NFKD")}
+    forms = {tuple(folded_words(unicodedata.normalize(form, text))) for form in ("NFC", "NFD", "NFKC", "NFKD")}
     assert len(forms) == 1
 
 
 def test_a_tone_may_stand_on_either_vowel() -> None:
-    assert spellings("hoà luỹ") == spellings("hòa lũy")
-    assert spellings("Hoà") != spellings("hoa")
-    assert spellings("đin")[0].begins(spellings("Đình")[0])
-    assert not spellings("din")[0].begins(spellings("Đình")[0])
+    assert accented_words("hoà luỹ") == accented_words("hòa lũy")
+    assert accented_words("Hoà") != accented_words("hoa")
+    assert accented_words("đin")[0].is_prefix_of(accented_words("Đình")[0])
+    assert not accented_words("din")[0].is_prefix_of(accented_words("Đình")[0])
 
 
 def test_parts_mark_the_words_that_were_asked_for() -> None:
     text = "Khu kinh tế Đình Vũ – Cát Hải"
-    assert [part for part, marked in parts(text, ["dinh", "h"]) if marked] == ["Đình", "Hải"]
-    assert "".join(part for part, _ in parts(unicodedata.normalize("NFD", text), ["vu"])) == text
+    assert [part for part, marked in split_highlights(text, ["dinh", "h"]) if marked] == ["Đình", "Hải"]
+    assert "".join(part for part, _ in split_highlights(unicodedata.normalize("NFD", text), ["vu"])) == text
 
 
 @pytest.mark.parametrize(
@@ -133,54 +133,54 @@ def test_kinds(iri: str, kind: str) -> None:
         ("%", "http://qudt.org/vocab/unit/PERCENT"),
     ],
 )
-def test_what_people_type_finds_what_they_mean(article: tuple[Names, str], text: str, first: str) -> None:
+def test_what_people_type_finds_what_they_mean(article: tuple[NameSearch, str], text: str, first: str) -> None:
     names, version = article
-    assert iris(names.find(Question(text), version))[0] == first
+    assert iris(names.find(SearchQuery(text), version))[0] == first
 
 
 def test_marks_decide_between_names_that_differ_in_nothing_else(tmp_path: Path) -> None:
     engine = engine_of(named("a/1", "Bàn"), named("a/2", "Bạn"), named("a/3", "Ban"))
     names = names_of(engine, tmp_path)
     for text, first in (("bàn", "a/1"), ("BẠN", "a/2"), ("ban", "a/3")):
-        found = names.find(Question(text), engine.version)
+        found = names.find(SearchQuery(text), engine.version)
         assert iris(found)[0] == first
         assert found.total == 3
 
 
-def test_a_match_has_the_names_by_which_it_is_shown(article: tuple[Names, str]) -> None:
+def test_a_match_has_the_names_by_which_it_is_shown(article: tuple[NameSearch, str]) -> None:
     names, version = article
-    (match, *_) = names.find(Question("bql"), version).matches
+    (match, *_) = names.find(SearchQuery("bql"), version).matches
     assert (match.text, match.kind) == ("BQL", "org")
     assert match.name("vi") == "Ban Quản lý Khu kinh tế Hải Phòng"
     assert match.name("en") == "Hai Phong Economic Zone Authority"
     assert match.name("fr") in {match.name("vi"), match.name("en")}
 
 
-def test_kinds_are_counted_and_chosen_and_answers_are_paged(article: tuple[Names, str]) -> None:
+def test_kinds_are_counted_and_chosen_and_answers_are_paged(article: tuple[NameSearch, str]) -> None:
     names, version = article
-    found = names.find(Question("khu", limit=500), version)
-    assert found.total == len(found.matches) == sum(found.kinds.values())
-    assert not found.more
-    zones = names.find(Question("khu", kind="zone"), version)
-    assert zones.kinds == found.kinds
-    assert zones.total == found.kinds["zone"] > 3
-    pages = [names.find(Question("khu", offset=offset, limit=7), version).matches for offset in range(0, 500, 7)]
+    found = names.find(SearchQuery("khu", limit=500), version)
+    assert found.total == len(found.matches) == sum(found.kind_counts.values())
+    assert not found.total_is_lower_bound
+    zones = names.find(SearchQuery("khu", kind="zone"), version)
+    assert zones.kind_counts == found.kind_counts
+    assert zones.total == found.kind_counts["zone"] > 3
+    pages = [names.find(SearchQuery("khu", offset=offset, limit=7), version).matches for offset in range(0, 500, 7)]
     assert tuple(match for page in pages for match in page) == found.matches
-    assert names.find(Question("khu", kind="no\ud800"), version).total == 0
+    assert names.find(SearchQuery("khu", kind="no\ud800"), version).total == 0
 
 
 def test_of_more_answers_than_are_read_the_number_is_a_lower_bound(tmp_path: Path) -> None:
-    many = [named(f"zone/{number}", f"Khu {number}") for number in range(2 * CANDIDATES)]
+    many = [named(f"zone/{number}", f"Khu {number}") for number in range(2 * MAX_WORD_CANDIDATES)]
     engine = engine_of(*many, named("claim/x", "Nói về khu"))
     names = names_of(engine, tmp_path)
-    found = names.find(Question("khu"), engine.version)
-    assert found.more
-    assert found.more_kinds
-    assert CANDIDATES <= found.total < len(many)
-    assert found.kinds["claim"] == 1, "a kind that has no candidate is told of all the same"
-    claims = names.find(Question("khu", kind="claim"), engine.version)
-    assert (claims.total, claims.more, claims.more_kinds) == (1, False, True)
-    assert iris(names.find(Question("khu 799"), engine.version)) == ["zone/799"]
+    found = names.find(SearchQuery("khu"), engine.version)
+    assert found.total_is_lower_bound
+    assert found.kinds_are_lower_bounds
+    assert MAX_WORD_CANDIDATES <= found.total < len(many)
+    assert found.kind_counts["claim"] == 1, "a kind that has no candidate is told of all the same"
+    claims = names.find(SearchQuery("khu", kind="claim"), engine.version)
+    assert (claims.total, claims.total_is_lower_bound, claims.kinds_are_lower_bounds) == (1, False, True)
+    assert iris(names.find(SearchQuery("khu 799"), engine.version)) == ["zone/799"]
 
 
 @pytest.mark.parametrize(
@@ -188,10 +188,10 @@ def test_of_more_answers_than_are_read_the_number_is_a_lower_bound(tmp_path: Pat
     ["", " ", "...", 'NEAR("', "*", "AND", "a AND", '"', "khu*", "words:khu", "^k", "-", "(", "\0", "k\0hu", "\ud800",
      "\ue000", "x" * 10_000, "khu " * 2500, "' OR 1=1 --", "đ" * 10_000, "\u0301" * 10_000, "ﷺ" * 10_000],
 )  # fmt: skip
-def test_no_text_is_an_error(article: tuple[Names, str], text: str) -> None:
+def test_no_text_is_an_error(article: tuple[NameSearch, str], text: str) -> None:
     names, version = article
     began = time.monotonic()
-    assert names.find(Question(text), version).total >= 0
+    assert names.find(SearchQuery(text), version).total >= 0
     assert time.monotonic() - began < 5, "it does not hang"
 
 
@@ -204,12 +204,14 @@ def test_the_index_finds_what_a_look_at_every_name_finds(
     engine = engine_of(*(named(f"k{number % 3}/{number}", text) for number, text in enumerate(texts)))
     names = names_of(engine, folder)
     for text in (*texts, data.draw(NAMES)):
-        wanted = words(text)
+        wanted = folded_words(text)
         assume(wanted)
         expected = {
             f"k{number % 3}/{number}"
             for number, name in enumerate(texts)
-            if all(any(word.startswith(part) for word in words(name)) for part in wanted[: search.WORDS])
+            if all(
+                any(word.startswith(part) for word in folded_words(name)) for part in wanted[: search.MAX_QUERY_WORDS]
+            )
         }
         assert everything(names, engine.version, text) == expected
     names.close()
@@ -230,7 +232,7 @@ def test_a_name_is_found_after_its_commit_and_only_as_long_as_a_graph_has_it(tmp
     ):
         commit(engine, tmp_path, delta)
         assert everything(names, engine.version, "mới") == expected
-        assert everything(Names(tmp_path), engine.version, "mới") == expected
+        assert everything(NameSearch(tmp_path), engine.version, "mới") == expected
 
 
 CHANGES = st.lists(
@@ -252,21 +254,21 @@ def test_following_commits_gives_what_building_anew_gives(
         quads = {named(f"zone/{number}", text, graph=graph) for number, text, graph in step}
         held = {quad for quad in quads if engine.holds(quad)}
         commit(engine, folder, Delta(added=frozenset(quads - held), removed=frozenset(held)))
-    followed = {text: names.find(Question(text), engine.version) for text in ("k", "khu", "moi", "cang")}
-    name_index.build(engine, folder)
-    assert {text: names.find(Question(text), engine.version) for text in followed} == followed
+    followed = {text: names.find(SearchQuery(text), engine.version) for text in ("k", "khu", "moi", "cang")}
+    name_index.build_index(engine, folder)
+    assert {text: names.find(SearchQuery(text), engine.version) for text in followed} == followed
     names.close()
 
 
 def _find(folder: Path, version: str) -> None:
-    found = Names(folder).find(Question("khu", limit=100), version)
+    found = NameSearch(folder).find(SearchQuery("khu", limit=100), version)
     os._exit(0 if found.total == 20 else 1)
 
 
 def test_many_processes_catch_up_together(tmp_path: Path) -> None:
     engine = engine_of()
     names = names_of(engine, tmp_path)
-    assert names.find(Question("khu"), engine.version).total == 0
+    assert names.find(SearchQuery("khu"), engine.version).total == 0
     for number in range(20):
         commit(engine, tmp_path, Delta(added=frozenset({named(f"zone/{number}", f"Khu {number}")})))
     context = multiprocessing.get_context("fork")
@@ -276,16 +278,16 @@ def test_many_processes_catch_up_together(tmp_path: Path) -> None:
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0] * 6
-    assert names.find(Question("khu"), engine.version).total == 20
+    assert names.find(SearchQuery("khu"), engine.version).total == 20
 
 
 def test_while_there_is_no_index_the_answer_is_to_try_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "_PATIENCE", 0.05)
+    monkeypatch.setattr(search, "_INDEX_TIMEOUT", 0.05)
     engine = engine_of(named("zone/a", "Khu"))
     with pytest.raises(IndexingError):
-        Names(tmp_path).find(Question("khu"), engine.version)
-    names = Names(tmp_path, lambda: name_index.ensure(engine, tmp_path))
-    assert names.find(Question("khu"), engine.version).total == 1
+        NameSearch(tmp_path).find(SearchQuery("khu"), engine.version)
+    names = NameSearch(tmp_path, lambda: name_index.ensure_index(engine, tmp_path))
+    assert names.find(SearchQuery("khu"), engine.version).total == 1
 
 
 def _damage(path: Path, how: str) -> None:
@@ -309,13 +311,13 @@ def _damage(path: Path, how: str) -> None:
 @pytest.mark.parametrize("how", ["empty", "rubbish", "half", "another format", "pages"])
 def test_a_damaged_index_is_made_anew(tmp_path: Path, how: str) -> None:
     engine = engine_of(*(named(f"zone/{number}", f"Khu {number}") for number in range(2000)))
-    name_index.build(engine, tmp_path)
-    path = name_index.path_of(tmp_path, engine.digest)
+    name_index.build_index(engine, tmp_path)
+    path = name_index.find_index(tmp_path, engine.digest)
     assert path is not None
     _damage(path, how)
-    names = Names(tmp_path, lambda: name_index.ensure(engine, tmp_path))
+    names = NameSearch(tmp_path, lambda: name_index.ensure_index(engine, tmp_path))
     with pytest.raises(IndexingError):
-        names.find(Question("khu 77"), engine.version)
+        names.find(SearchQuery("khu 77"), engine.version)
     assert not path.exists()
     assert everything(names, engine.version, "khu 77") >= {"zone/77", "zone/770"}
 
@@ -323,35 +325,37 @@ def test_a_damaged_index_is_made_anew(tmp_path: Path, how: str) -> None:
 def test_an_index_of_another_journal_or_dataset_is_not_used(tmp_path: Path) -> None:
     engine = engine_of(named("zone/a", "Khu"))
     commit(engine, tmp_path, Delta(added=frozenset({named("zone/b", "Khu")})))
-    names = Names(tmp_path, lambda: name_index.ensure(engine, tmp_path))
+    names = NameSearch(tmp_path, lambda: name_index.ensure_index(engine, tmp_path))
     assert everything(names, engine.version, "khu") == {"zone/a", "zone/b"}
     for path in tmp_path.glob("journal.db*"):
         path.unlink()
     engine = engine_of(named("zone/a", "Khu"))
     commit(engine, tmp_path, Delta(added=frozenset({named("zone/c", "Khu")})))
-    other = Names(tmp_path, lambda: name_index.ensure(engine, tmp_path))
+    other = NameSearch(tmp_path, lambda: name_index.ensure_index(engine, tmp_path))
     with pytest.raises(IndexingError):
-        other.find(Question("khu"), engine.version)
+        other.find(SearchQuery("khu"), engine.version)
     assert everything(other, engine.version, "khu") == {"zone/a", "zone/c"}
     built = EmbeddedEngine([named("zone/d", "Khu")], "fedcba9876543210")
-    assert everything(Names(tmp_path, lambda: name_index.ensure(built, tmp_path)), built.version, "khu") == {"zone/d"}
+    assert everything(NameSearch(tmp_path, lambda: name_index.ensure_index(built, tmp_path)), built.version, "khu") == {
+        "zone/d"
+    }
     assert len(list(tmp_path.glob("search-*.db"))) == 1
 
 
 def test_what_a_killed_build_left_is_no_index_and_is_removed(tmp_path: Path) -> None:
     engine = engine_of(named("zone/a", "Khu"))
     (tmp_path / f"search-{engine.digest}-1.5.tmp").write_bytes(b"half")
-    assert name_index.is_wanted(engine, tmp_path)
-    name_index.ensure(engine, tmp_path)
-    assert not name_index.is_wanted(engine, tmp_path)
+    assert name_index.is_build_needed(engine, tmp_path)
+    name_index.ensure_index(engine, tmp_path)
+    assert not name_index.is_build_needed(engine, tmp_path)
     assert [path.suffix for path in tmp_path.glob("search-*")] == [".db"]
 
 
 def test_only_one_process_builds(tmp_path: Path) -> None:
     engine = engine_of()
-    with name_index.try_lock(tmp_path / name_index._LOCK):
-        assert not name_index.is_wanted(engine, tmp_path)
-        assert name_index.build(engine, tmp_path) is None
+    with name_index.try_lock(tmp_path / name_index._LOCK_FILE):
+        assert not name_index.is_build_needed(engine, tmp_path)
+        assert name_index.build_index(engine, tmp_path) is None
 
 
 def test_a_journal_that_cannot_be_read_does_not_cost_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,17 +367,17 @@ def test_a_journal_that_cannot_be_read_does_not_cost_the_index(tmp_path: Path, m
         raise JournalError("locked")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Journal, "since", fails)
+        patched.setattr(Journal, "commits_since", fails)
         with pytest.raises(IndexingError):
-            names.find(Question("khu"), engine.version)
+            names.find(SearchQuery("khu"), engine.version)
     assert everything(names, engine.version, "khu") == {"zone/a", "zone/b"}
 
 
-def test_the_packaged_graph_is_indexed_whole(built: BuiltGraph, article: tuple[Names, str]) -> None:
+def test_the_packaged_graph_is_indexed_whole(built: BuiltGraph, article: tuple[NameSearch, str]) -> None:
     names, version = article
     labels = [quad for quad in built.engine.quads_with_predicate(LABEL) if isinstance(quad.subject, NamedNode)]
     sample = labels[:: len(labels) // 40]
     for quad in sample:
         assert isinstance(quad.object, Literal)
-        found = names.find(Question(quad.object.value, limit=500), version)
+        found = names.find(SearchQuery(quad.object.value, limit=500), version)
         assert quad.subject.value in {match.iri for match in found.matches}, quad

@@ -6,10 +6,10 @@ from kg.changes.data_folder import BuiltGraph
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import NotFoundError
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import NamedNode, in_graph, parse
+from kg.rdf.io import NamedNode, parse, place_in_graph
 from kg.rdf.namespaces import HPEZ, ID
 from kg.views import issues, summary
-from kg.views.claims import claims_of, of_relations, without_figure
+from kg.views.claims import find_claims_of_relations, find_claims_without_figure, load_claims
 
 HEZA = NamedNode(ID + "org/heza")
 SOURCE = NamedNode(ID + "source/dnhn-94474")
@@ -17,23 +17,23 @@ CLAIM = ID + "claim/dnhn-94474/"
 
 
 def engine(turtle: str) -> EmbeddedEngine:
-    return EmbeddedEngine(in_graph(parse(turtle.encode(), TURTLE), NamedNode("urn:graph")))
+    return EmbeddedEngine(place_in_graph(parse(turtle.encode(), TURTLE), NamedNode("urn:graph")))
 
 
 def test_a_portrait_samples_and_counts_both_ways() -> None:
     said = "".join(f"<urn:o> <urn:has> {n} . <urn:s{n}> <urn:many> <urn:o> ." for n in range(100))
     held = engine(said + "<urn:one> <urn:few> <urn:o> . <urn:o> a <urn:Class> .")
-    held.extend(in_graph(parse(b"<urn:one> <urn:few> <urn:o> .", TURTLE), NamedNode("urn:other")))
-    found = summary.portrait(held, "urn:o")
-    assert {(item.way, item.predicate): (item.size, len(item.values)) for item in found.groups} == {
-        ("out", "urn:has"): (100, summary.SAMPLE),
+    held.extend(place_in_graph(parse(b"<urn:one> <urn:few> <urn:o> .", TURTLE), NamedNode("urn:other")))
+    found = summary.summarize(held, "urn:o")
+    assert {(item.direction, item.predicate): (item.total, len(item.values)) for item in found.properties} == {
+        ("out", "urn:has"): (100, summary.SAMPLE_SIZE),
         ("out", "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"): (1, 1),
-        ("in", "urn:many"): (100, summary.SAMPLE),
+        ("in", "urn:many"): (100, summary.SAMPLE_SIZE),
         ("in", "urn:few"): (1, 1),
     }
     assert found.types == ("urn:Class",)
-    many = next(item for item in found.inverse if item.predicate == "urn:many")
-    pages = [summary.slice_of(held, found.iri, many, first, 30).nodes for first in range(0, 120, 30)]
+    many = next(item for item in found.incoming if item.predicate == "urn:many")
+    pages = [summary.load_values_page(held, found.iri, many, first, 30).named_nodes for first in range(0, 120, 30)]
     assert [len(page) for page in pages] == [30, 30, 30, 10]
     assert len({node for page in pages for node in page}) == 100
 
@@ -41,62 +41,62 @@ def test_a_portrait_samples_and_counts_both_ways() -> None:
 @pytest.mark.parametrize("iri", ["urn:nothing", "no iri", "", "urn:a> ?p ?o } #"])
 def test_nothing_said(iri: str) -> None:
     with pytest.raises(NotFoundError):
-        summary.portrait(engine("<urn:a> <urn:p> 1 ."), iri)
+        summary.summarize(engine("<urn:a> <urn:p> 1 ."), iri)
 
 
 def test_claims_come_in_the_order_of_the_text(built: BuiltGraph) -> None:
-    pages = [summary.in_text_order(built.engine, SOURCE, first, 30) for first in range(0, 90, 30)]
+    pages = [summary.claims_in_text_order(built.engine, SOURCE, first, 30) for first in range(0, 90, 30)]
     claims = [claim for page, _ in pages for claim in page]
-    starts = [claim.start for claim in claims_of(built.engine, claims).values()]
+    starts = [claim.start for claim in load_claims(built.engine, claims).values()]
     assert {size for _, size in pages} == {len(claims)} == {len(set(claims))}
     assert starts == sorted(starts)
 
 
 def test_a_place(built: BuiltGraph) -> None:
-    found = summary.place(built.engine, NamedNode(ID + "evidence/dnhn-94474/1884-1895"))
-    assert found == summary.Place(SOURCE, 1884, 1895, "4,35 tỷ USD")
-    assert summary.place(built.engine, HEZA) is None
+    found = summary.load_evidence_anchor(built.engine, NamedNode(ID + "evidence/dnhn-94474/1884-1895"))
+    assert found == summary.EvidenceAnchor(SOURCE, 1884, 1895, "4,35 tỷ USD")
+    assert summary.load_evidence_anchor(built.engine, HEZA) is None
 
 
 def test_what_claims_say(built: BuiltGraph) -> None:
     wanted = [NamedNode(CLAIM + name) for name in ("fdi-term-forecast", "lg-invests")] + [HEZA]
-    forecast, invests, none = claims_of(built.engine, wanted).values()
+    forecast, invests, none = load_claims(built.engine, wanted).values()
     assert forecast.figure is not None
     assert forecast.emended
     assert (forecast.relation, forecast.speakers) == (None, (HEZA.value,))
     assert [anchor.exact for anchor in forecast.anchors] == ["17 USD"]
     relation = (ID + "org/lg", HPEZ + "investsIn", ID + "zone/dinh-vu-cat-hai")
     assert invests.relation == relation
-    assert relation[0] in invests.iris
+    assert relation[0] in invests.mentioned_iris
     assert (none.figure, none.relation, none.anchors, none.start) == (None, None, (), 0)
-    assert of_relations(built.engine, [relation]) == [NamedNode(CLAIM + "lg-invests")]
-    assert (of_relations(built.engine, []), claims_of(built.engine, [])) == ([], {})
+    assert find_claims_of_relations(built.engine, [relation]) == [NamedNode(CLAIM + "lg-invests")]
+    assert (find_claims_of_relations(built.engine, []), load_claims(built.engine, [])) == ([], {})
 
 
 def test_computed_figures_name_their_basis(built: BuiltGraph) -> None:
     derived = NamedNode(ID + "claim/derived/dnhn-94474/exports-2024/exports-to-revenue")
-    (found,) = claims_of(built.engine, [derived]).values()
-    assert set(found.basis) == {CLAIM + "exports-2024", CLAIM + "revenue-2024"}
+    (found,) = load_claims(built.engine, [derived]).values()
+    assert set(found.derived_from) == {CLAIM + "exports-2024", CLAIM + "revenue-2024"}
 
 
 def test_claims_without_a_figure(built: BuiltGraph) -> None:
-    found = without_figure(built.engine, NamedNode(ID + "zone-group/hai-phong-ips-and-ezs"), 10)
+    found = find_claims_without_figure(built.engine, NamedNode(ID + "zone-group/hai-phong-ips-and-ezs"), 10)
     assert found
-    assert all(claim.figure is None for claim in claims_of(built.engine, found).values())
+    assert all(claim.figure is None for claim in load_claims(built.engine, found).values())
 
 
 def test_issues_by_kind(built: BuiltGraph) -> None:
-    counts = issues.kinds(built.engine)
-    found = issues.listed(built.engine, None, 0, 1000)
+    counts = issues.count_issues_by_kind(built.engine)
+    found = issues.list_issues(built.engine, None, 0, 1000)
     assert sum(counts.values()) == len(found) == 20
     kind = NamedNode(ID + "issue-type/contradiction")
-    (two_lists,) = issues.listed(built.engine, kind, 0, 10)
+    (two_lists,) = issues.list_issues(built.engine, kind, 0, 10)
     assert (two_lists.kind, set(two_lists.texts), len(two_lists.targets)) == (kind.value, {"vi", "en"}, 8)
-    assert issues.listed(built.engine, kind, 1, 10) == []
+    assert issues.list_issues(built.engine, kind, 1, 10) == []
 
 
 def test_issues_of_things_and_of_claims(built: BuiltGraph) -> None:
     concerned = [NamedNode(CLAIM + "fdi-term-forecast"), NamedNode(ID + "zone/deep-c")]
-    found = {issue.iri.rpartition("/")[2] for issue in issues.concerning(built.engine, concerned)}
+    found = {issue.iri.rpartition("/")[2] for issue in issues.find_issues_about(built.engine, concerned)}
     assert {"term-forecast-unit-missing", "zone-managers-unnamed"} <= found
-    assert issues.concerning(built.engine, []) == []
+    assert issues.find_issues_about(built.engine, []) == []

@@ -3,26 +3,26 @@
 from kg.changes.data_folder import BuiltGraph
 from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import HPEZ, ID
-from kg.views.dataset_description import Census
-from kg.views.term_usage import examples, of_classes, uses
+from kg.views.dataset_description import StatisticsCache
+from kg.views.term_usage import find_usage_examples, instance_usage, usage_count
 
 
 def test_terms_are_counted_with_an_example(built: BuiltGraph) -> None:
-    counts = Census(built.engine).counts()
-    found = examples(built.engine, [HPEZ + "investsIn", HPEZ + "Zone", HPEZ + "unknown"])
+    counts = StatisticsCache(built.engine).current()
+    found = find_usage_examples(built.engine, [HPEZ + "investsIn", HPEZ + "Zone", HPEZ + "unknown"])
     assert found.keys() == {HPEZ + "investsIn", HPEZ + "Zone"}
     assert found[HPEZ + "investsIn"].value == NamedNode(ID + "zone/dinh-vu-cat-hai")
-    assert [uses(counts, HPEZ + name) for name in ("investsIn", "Zone", "unknown")] == [4, 5, 0]
+    assert [usage_count(counts, HPEZ + name) for name in ("investsIn", "Zone", "unknown")] == [4, 5, 0]
 
 
 def test_classes_are_counted_together(built: BuiltGraph) -> None:
-    counts = Census(built.engine).counts()
+    counts = StatisticsCache(built.engine).current()
     targets = {"a": (HPEZ + "Zone", HPEZ + "ZoneGroup"), "b": (HPEZ + "unknown",)}
-    found = of_classes(built.engine, counts, targets)
+    found = instance_usage(built.engine, counts, targets)
     assert found.keys() == {"a"}
     assert found["a"][0] == 7
 
 
 def test_many_terms_are_asked_in_parts(built: BuiltGraph) -> None:
     terms = [f"urn:x:{number}" for number in range(100)] + [HPEZ + "Zone"]
-    assert examples(built.engine, terms).keys() == {HPEZ + "Zone"}
+    assert find_usage_examples(built.engine, terms).keys() == {HPEZ + "Zone"}

@@ -8,7 +8,7 @@ import requests
 
 from kg.changes.credentials import CredentialStore
 from kg.changes.data_folder import BuiltGraph, save
-from kg.engine.counting import count
+from kg.engine.counting import compute_statistics
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse
@@ -28,7 +28,7 @@ def w3c_server(serve: Callable[..., Iterator[str]], tmp_path_factory: pytest.Tem
     """The base URL of a server that holds each data file of the suites as a graph named by the file's IRI."""
     folder = tmp_path_factory.mktemp("w3c")
     engine = EmbeddedEngine(_held())
-    save(BuiltGraph(engine, ValidationReport(()), count(engine)), folder / "data")
+    save(BuiltGraph(engine, ValidationReport(()), compute_statistics(engine)), folder / "data")
     yield from serve(folder, HPKG_DEFAULT_GRAPH="strict")
 
 
@@ -37,7 +37,7 @@ def w3c_store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a server that holds nothing and has no rules to keep but the project's shapes."""
     folder = tmp_path_factory.mktemp("w3c-store")
     engine = EmbeddedEngine()
-    save(BuiltGraph(engine, ValidationReport(()), count(engine)), folder / "data")
+    save(BuiltGraph(engine, ValidationReport(()), compute_statistics(engine)), folder / "data")
     return folder
 
 

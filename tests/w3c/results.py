@@ -17,7 +17,7 @@ import rdflib
 from rdflib.namespace import RDF, XSD, Namespace
 
 from kg.rdf.formats import CSV, JSON, TSV, TURTLE, XML, rdf_format, rdf_format_of_file
-from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, Term, Triple, from_rdflib, parse, rdflib_graph
+from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, Term, Triple, parse, rdflib_graph, term_from_rdflib
 
 RS = Namespace("http://www.w3.org/2001/sw/DataAccess/tests/result-set#")
 
@@ -177,7 +177,7 @@ def _result_set(graph: rdflib.Graph, result_set: rdflib.term.Node) -> Answer:
         solutions.sort(key=lambda solution: int(str(indices[solution])))
     rows = tuple(
         {
-            str(graph.value(binding, RS.variable)): from_rdflib(graph.value(binding, RS.value))
+            str(graph.value(binding, RS.variable)): term_from_rdflib(graph.value(binding, RS.value))
             for binding in graph.objects(solution, RS.binding)
         }
         for solution in solutions

@@ -11,7 +11,7 @@ from tests.w3c.results import from_response
 pytestmark = NEEDS_W3C
 
 MEDIA_TYPES = {
-    "boolean": {fmt.media_type for fmt in RESULT_FORMATS if fmt.boolean},
+    "boolean": {fmt.media_type for fmt in RESULT_FORMATS if fmt.supports_boolean},
     "tabular": {fmt.media_type for fmt in RESULT_FORMATS},
     "RDF": {fmt.media_type for fmt in RDF_FORMATS},
 }

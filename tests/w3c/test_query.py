@@ -5,12 +5,12 @@ import pytest
 import requests
 
 from kg.engine.columns import parser
-from kg.engine.columns.cache import Columns
-from kg.engine.counting import count
+from kg.engine.columns.cache import ColumnCache
+from kg.engine.counting import compute_statistics
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.planner.rewrite import plan
+from kg.engine.planner.rewrite import plan_query
 from kg.rdf.formats import JSON, TURTLE
-from kg.rdf.io import NamedNode, in_graph
+from kg.rdf.io import NamedNode, place_in_graph
 from kg.sparql import tokens
 from tests.w3c.deviations import ENGINE
 from tests.w3c.exchanges import DATA0
@@ -82,7 +82,7 @@ def held(test: QueryTest) -> ox.Store:
     for iri in test.data:
         store.extend(quads(iri))
     for iri in test.graph_data:
-        store.extend(in_graph(quads(iri), NamedNode(iri)))
+        store.extend(place_in_graph(quads(iri), NamedNode(iri)))
     return store
 
 
@@ -107,11 +107,11 @@ def test_planned_queries_have_the_same_answers(*, union: bool) -> None:
     """Straight on the engine: what it says to each query of the suite does not change by planning."""
     changed = 0
     for test in TESTS:
-        text = plan(test.text, None).text
+        text = plan_query(test.text, None).text
         if text == test.text:
             continue
         changed += 1
-        assert tokens.service_position(test.text) is None, test.id
+        assert tokens.find_service_keyword(test.text) is None, test.id
         store = held(test)
         if test.bad:
             with pytest.raises(SyntaxError):
@@ -124,14 +124,20 @@ def test_planned_queries_have_the_same_answers(*, union: bool) -> None:
 
 def test_groups_from_columns_have_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """As above, for the queries of the suite whose groups columns can count."""
-    monkeypatch.setattr(parser, "FEWEST", 0)
-    monkeypatch.setattr(parser, "LARGE", 0)
+    monkeypatch.setattr(parser, "MIN_MATCHES", 0)
+    monkeypatch.setattr(parser, "MIN_TRIPLES", 0)
     grouped = list[str]()
     for test in (test for test in TESTS if not test.bad):
         store = held(test)
         engine = EmbeddedEngine(store)
-        aggregation = plan(test.text, count(engine)).aggregation
-        text = None if aggregation is None else Columns(engine.select_as_tsv, asked=1).text(aggregation, count(engine))
+        aggregation = plan_query(test.text, compute_statistics(engine)).aggregation
+        text = (
+            None
+            if aggregation is None
+            else ColumnCache(engine.select_as_tsv, load_threshold=1).grouped_text(
+                aggregation, compute_statistics(engine)
+            )
+        )
         if text is None:
             continue
         grouped.append(test.id)

@@ -7,7 +7,7 @@ import requests
 from rdflib.namespace import RDF, SH
 
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import Triple, from_rdflib, parse, rdflib_graph
+from kg.rdf.io import Triple, parse, rdflib_graph, term_from_rdflib
 from tests.w3c.deviations import PYSHACL, REFUSED
 from tests.w3c.manifests import NEEDS_W3C, ShaclTest, file_of, params, shacl_tests
 from tests.w3c.results import differences, same_graph
@@ -38,7 +38,7 @@ def essence(graph: rdflib.Graph, report: rdflib.term.Node | None = None) -> tupl
         kept.append((report, SH.result, result))
         kept += [(result, name, value) for name in COMPARED for value in graph.objects(result, name)]
         kept += [(result, SH.resultPath, path_text(graph, path)) for path in graph.objects(result, SH.resultPath)]
-    return tuple(Triple(*map(from_rdflib, triple)) for triple in kept)
+    return tuple(Triple(*map(term_from_rdflib, triple)) for triple in kept)
 
 
 def path_text(graph: rdflib.Graph, path: rdflib.term.Node) -> rdflib.Literal:

@@ -11,30 +11,40 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from kg.engine.columns.model import ASKED, LARGE, MOST, Aggregation, Pattern, UnsuitedError, Wording, expected, totals
+from kg.engine.columns.model import (
+    LOAD_THRESHOLD,
+    MAX_MATCHES,
+    MIN_TRIPLES,
+    Aggregation,
+    ColumnPattern,
+    QueryTemplate,
+    UnsupportedAggregationError,
+    estimate_pattern_matches,
+    statistics_query_text,
+)
 from kg.engine.protocol import DatasetStatistics
 from kg.errors import EngineError
 
 if TYPE_CHECKING:
-    from kg.engine.columns.kernels import Relation, Terms
+    from kg.engine.columns.kernels import Relation, TermDictionary
 
-_BYTES: Final = 1_000
+_BYTES_PER_MATCH: Final = 1_000
 """Bytes for each match that a cell must be allowed; reading them takes most, for a moment."""
-_UNWORDED: Final = Wording("", "", "", "")
-_REMEMBERED: Final = 1_000
+_EMPTY_TEMPLATE: Final = QueryTemplate("", "", "", "")
+_MAX_REMEMBERED_PATTERNS: Final = 1_000
 """Patterns whose askings are counted."""
 
 
 @dataclass(frozen=True)
-class _Key:
+class _RelationKey:
     """What two patterns have in common that have the same matches; filters only if they are written alike."""
 
-    text: str
+    query_text: str
     predicate: str
-    columns: int
+    column_count: int
 
 
-class Columns:
+class ColumnCache:
     """Columns of one dataset; `read` answers a SELECT query in TSV (SPARQL 1.1 Query Results CSV and TSV Formats).
 
     `state` tells a number that is another after each change, and None while one is made or tried: what is read
@@ -42,43 +52,53 @@ class Columns:
     """
 
     def __init__(
-        self, read: Callable[[str], bytes], state: Callable[[], int | None] = lambda: 0, asked: int = ASKED
+        self,
+        read: Callable[[str], bytes],
+        change_number: Callable[[], int | None] = lambda: 0,
+        load_threshold: int = LOAD_THRESHOLD,
     ) -> None:
-        self.most = MOST
+        self.max_matches = MAX_MATCHES
         """Matches that are held at most."""
         self._read = read
-        self._state = state
-        self._asked_for = asked
+        self._change_number = change_number
+        self._load_threshold = load_threshold
         self._lock = threading.Lock()
-        self._asked = Counter[_Key]()
-        self._held = dict[_Key, "Relation"]()
-        self._terms: Terms | None = None
+        self._request_counts = Counter[_RelationKey]()
+        self._relations = dict[_RelationKey, "Relation"]()
+        self._terms: TermDictionary | None = None
         self._refused = set[Aggregation]()
 
-    def prepare(self, memory: int, counts: DatasetStatistics | None) -> None:
+    def prepare(self, memory: int, statistics: DatasetStatistics | None) -> None:
         """Load what is needed, if the dataset is large enough for it, before the process is forked into cells.
 
         A cell may use so many bytes more, so it loads nothing itself.
         """
-        if counts is None or (counts.triples or 0) < LARGE:
-            self.most = 0
+        if statistics is None or (statistics.triples or 0) < MIN_TRIPLES:
+            self.max_matches = 0
             return
         from kg.engine.columns import kernels  # noqa: F401, PLC0415 - see `_relation`
 
-        self.most = min(MOST, memory // _BYTES)
+        self.max_matches = min(MAX_MATCHES, memory // _BYTES_PER_MATCH)
 
-    def text(self, aggregation: Aggregation, counts: DatasetStatistics) -> str | None:
+    def grouped_text(self, aggregation: Aggregation, statistics: DatasetStatistics) -> str | None:
         """The text of an aggregation whose groups are there already; None if the engine is to group them."""
-        if aggregation.counts_all:
-            return totals(aggregation, counts)
-        sizes = {_key(item, aggregation.wording.prologue): expected(item, counts) for item in aggregation.patterns}
-        task = replace(aggregation, wording=_UNWORDED, ties=(0, ""))
-        if sum(sizes.values()) > self.most:
+        if aggregation.is_statistics_query:
+            return statistics_query_text(aggregation, statistics)
+        sizes = {
+            _relation_key(item, aggregation.template.prologue): estimate_pattern_matches(item, statistics)
+            for item in aggregation.patterns
+        }
+        task = replace(aggregation, template=_EMPTY_TEMPLATE, tie_breaker=(0, ""))
+        if sum(sizes.values()) > self.max_matches:
             return None
         with self._lock:
             try:
-                return self._grouped(aggregation) if task not in self._refused and self._has(sizes) else None
-            except (UnsuitedError, EngineError):
+                return (
+                    self._compute_groups(aggregation)
+                    if task not in self._refused and self._ensure_loaded(sizes)
+                    else None
+                )
+            except (UnsupportedAggregationError, EngineError):
                 self._refused.add(task)
                 return None
             except MemoryError:
@@ -86,57 +106,62 @@ class Columns:
                 self._refused.add(task)
                 return None
 
-    def forget(self, predicates: Iterable[str]) -> None:
+    def invalidate(self, predicates: Iterable[str]) -> None:
         """Drop what is held of some predicates, each as `<IRI>`."""
         with self._lock:
             changed = frozenset(predicates)
-            for key in [key for key in self._held if key.predicate in changed]:
-                del self._held[key], self._asked[key]
+            for key in [key for key in self._relations if key.predicate in changed]:
+                del self._relations[key], self._request_counts[key]
             self._refused = {
                 task for task in self._refused if changed.isdisjoint(item.predicate for item in task.patterns)
             }
 
     def _clear(self) -> None:
-        self._asked.clear()
-        self._held.clear()
+        self._request_counts.clear()
+        self._relations.clear()
         self._refused.clear()
         self._terms = None
 
-    def _has(self, sizes: dict[_Key, int]) -> bool:
+    def _ensure_loaded(self, sizes: dict[_RelationKey, int]) -> bool:
         """Whether all patterns are held, once those are read that were asked for often enough."""
-        missing = [key for key in sizes if key not in self._held]
-        if len(self._asked) + len(self._refused) > _REMEMBERED or len(self._terms or ()) > 2 * MOST:
+        missing = [key for key in sizes if key not in self._relations]
+        if (
+            len(self._request_counts) + len(self._refused) > _MAX_REMEMBERED_PATTERNS
+            or len(self._terms or ()) > 2 * MAX_MATCHES
+        ):
             self._clear()
             missing = list(sizes)
-        self._asked.update(missing)
-        if any(self._asked[key] < self._asked_for for key in missing):
+        self._request_counts.update(missing)
+        if any(self._request_counts[key] < self._load_threshold for key in missing):
             return False
-        if sum(map(len, self._held.values())) + sum(sizes[key] for key in missing) > self.most:
+        if sum(map(len, self._relations.values())) + sum(sizes[key] for key in missing) > self.max_matches:
             self._clear()
             missing = list(sizes)
-        before = self._state()
-        read = {key: self._relation(key) for key in missing} if before is not None else {}
-        if before is None or self._state() != before:
+        before = self._change_number()
+        read = {key: self._load_relation(key) for key in missing} if before is not None else {}
+        if before is None or self._change_number() != before:
             return False
-        self._held.update(read)
+        self._relations.update(read)
         return True
 
-    def _relation(self, key: _Key) -> "Relation":
-        from kg.engine.columns.kernels import Relation, Terms  # noqa: PLC0415 - numpy is large, and most graphs are small
+    def _load_relation(self, key: _RelationKey) -> "Relation":
+        from kg.engine.columns.kernels import Relation, TermDictionary  # noqa: PLC0415 - numpy is large, and most graphs are small
 
         if self._terms is None:
-            self._terms = Terms()
-        table = self._read(key.text).decode().replace("\n", "\t").split("\t")[key.columns : -1]
-        return Relation([self._terms.numbered(table[column :: key.columns]) for column in range(key.columns)])
+            self._terms = TermDictionary()
+        table = self._read(key.query_text).decode().replace("\n", "\t").split("\t")[key.column_count : -1]
+        return Relation([self._terms.encode(table[column :: key.column_count]) for column in range(key.column_count)])
 
-    def _grouped(self, aggregation: Aggregation) -> str:
-        from kg.engine.columns.kernels import Terms, grouped  # noqa: PLC0415 - as above
+    def _compute_groups(self, aggregation: Aggregation) -> str:
+        from kg.engine.columns.kernels import TermDictionary, group_and_aggregate  # noqa: PLC0415 - as above
 
-        relations = {item: self._held[_key(item, aggregation.wording.prologue)] for item in aggregation.patterns}
-        return grouped(aggregation, relations, self._terms or Terms())
+        relations = {
+            item: self._relations[_relation_key(item, aggregation.template.prologue)] for item in aggregation.patterns
+        }
+        return group_and_aggregate(aggregation, relations, self._terms or TermDictionary())
 
 
-def _key(pattern: Pattern, prologue: str) -> _Key:
+def _relation_key(pattern: ColumnPattern, prologue: str) -> _RelationKey:
     """A query for the matches of a pattern; where there are no filters, names do not matter."""
     subject, object_ = pattern.subject, pattern.object
     if not pattern.filters:
@@ -144,4 +169,4 @@ def _key(pattern: Pattern, prologue: str) -> _Key:
         prologue = ""
     names = " ".join(term for term in (subject, object_) if term.startswith("?"))
     body = f"{subject} {pattern.predicate} {object_} {' '.join(pattern.filters)}"
-    return _Key(f"{prologue}SELECT {names} {{ {body} }}", pattern.predicate, len(pattern.variables))
+    return _RelationKey(f"{prologue}SELECT {names} {{ {body} }}", pattern.predicate, len(pattern.variables))

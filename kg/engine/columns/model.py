@@ -5,23 +5,23 @@ from math import prod
 from typing import Final
 
 from kg.engine.protocol import DatasetStatistics
-from kg.sparql.syntax_tree import TYPE
+from kg.sparql.syntax_tree import RDF_TYPE_IRIREF
 
-ASKED: Final = 4
+LOAD_THRESHOLD: Final = 4
 """Times that a pattern is asked for until it is read into columns, which takes about as long as so many answers."""
-FEWEST: Final = 5_000
+MIN_MATCHES: Final = 5_000
 """Matches of all patterns of a query below which the engine answers it at once."""
-LARGE: Final = 10_000
+MIN_TRIPLES: Final = 10_000
 """Triples from which on a service has columns; what they need takes 4 MB of each process."""
-MOST: Final = 1_000_000
+MAX_MATCHES: Final = 1_000_000
 """Matches that are held in columns, some 200 bytes each with their terms."""
-MOST_PARTS: Final = 32
+MAX_PARTS: Final = 32
 """Patterns, filters or aggregates of a query that is read."""
-MOST_SORTED: Final = 1_000
+MAX_SORTED_GROUPS: Final = 1_000
 """Groups that are worth sorting where the query does not."""
 
 
-class UnsuitedError(Exception):
+class UnsupportedAggregationError(Exception):
     """A query is none that columns can answer; the message says why."""
 
 
@@ -36,7 +36,7 @@ class Aggregate:
 
 
 @dataclass(frozen=True)
-class Pattern:
+class ColumnPattern:
     """A triple pattern; what is not an IRI is a variable, written as `?name`, a predicate only where all three are.
 
     `filters` are those that allow only some of the values of one of its variables, as they stand in the query.
@@ -54,16 +54,16 @@ class Pattern:
 
 
 @dataclass(frozen=True)
-class Top:
+class TopGroups:
     """The solutions that are wanted: so many of the highest or lowest values of an aggregate."""
 
-    name: str
+    aggregate_name: str
     descending: bool
-    rows: int
+    row_count: int
 
 
 @dataclass(frozen=True)
-class Wording:
+class QueryTemplate:
     """A query around its group pattern, with variables for aggregates, and its groups in an order without ties."""
 
     prologue: str
@@ -81,73 +81,83 @@ class Aggregation:
 
     keys: tuple[str, ...]
     aggregates: tuple[Aggregate, ...]
-    required: tuple[Pattern, ...]
-    optional: tuple[tuple[Pattern, ...], ...]
-    wording: Wording
-    top: Top | None
-    ties: tuple[int, str]
+    required: tuple[ColumnPattern, ...]
+    optional: tuple[tuple[ColumnPattern, ...], ...]
+    template: QueryTemplate
+    top: TopGroups | None
+    tie_breaker: tuple[int, str]
 
     @property
-    def patterns(self) -> tuple[Pattern, ...]:
+    def patterns(self) -> tuple[ColumnPattern, ...]:
         """All patterns."""
         return (*self.required, *(pattern for patterns in self.optional for pattern in patterns))
 
     @property
-    def counts_all(self) -> bool:
+    def is_statistics_query(self) -> bool:
         """Whether it counts all triples, each property's, or the instances of each class: such numbers are kept."""
         pattern = self.required[0]
         alone = not (self.optional or self.required[1:] or pattern.filters)
         part = pattern.predicate if pattern.predicate.startswith("?") else pattern.object
-        kept = pattern.predicate.startswith("?") or (pattern.predicate == TYPE and len(pattern.variables) > 1)
+        kept = pattern.predicate.startswith("?") or (
+            pattern.predicate == RDF_TYPE_IRIREF and len(pattern.variables) > 1
+        )
         simple = all(item.function == "COUNT" and not item.distinct for item in self.aggregates)
         return alone and kept and simple and {f"?{key}" for key in self.keys} <= {part}
 
-    def text(self, rows: str) -> str:
+    def text_with_groups(self, rows: str) -> str:
         """A query with the same solutions whose groups are there already; `rows` are keys, and aggregates behind them.
 
         Each row stands in brackets, as in VALUES.
         """
-        wording = self.wording
+        wording = self.template
         names = " ".join(f"?{name}" for name in (*self.keys, *(aggregate.name for aggregate in self.aggregates)))
         values = f"VALUES ({names}) {{ {rows} }}"
         return f"{wording.prologue}{wording.head} {{ {values} {wording.having} }} {wording.tail}"
 
 
-def totals(aggregation: Aggregation, counts: DatasetStatistics) -> str | None:
+def statistics_query_text(aggregation: Aggregation, statistics: DatasetStatistics) -> str | None:
     """The text of an aggregation that counts all triples, from what is known of them; None if that is not known."""
-    by_class = aggregation.required[0].predicate == TYPE
-    properties = {name: known.triples for name, known in counts.properties.items()}
-    parts, whole = (counts.classes, properties.get(TYPE[1:-1])) if by_class else (properties, counts.triples)
+    by_class = aggregation.required[0].predicate == RDF_TYPE_IRIREF
+    properties = {name: known.triples for name, known in statistics.properties.items()}
+    parts, whole = (
+        (statistics.classes, properties.get(RDF_TYPE_IRIREF[1:-1])) if by_class else (properties, statistics.triples)
+    )
     if whole is None or sum(parts.values()) != whole:
         return None
     width = len(aggregation.aggregates)
     if not aggregation.keys:
-        return aggregation.text(f"({' '.join([str(whole)] * width)})")
-    return aggregation.text(" ".join(f"(<{name}>{f' {number}' * width})" for name, number in parts.items() if number))
+        return aggregation.text_with_groups(f"({' '.join([str(whole)] * width)})")
+    return aggregation.text_with_groups(
+        " ".join(f"(<{name}>{f' {number}' * width})" for name, number in parts.items() if number)
+    )
 
 
-def expected(pattern: Pattern, counts: DatasetStatistics) -> int:
+def estimate_pattern_matches(pattern: ColumnPattern, statistics: DatasetStatistics) -> int:
     """How many matches a pattern has, at a guess."""
-    known = counts.properties.get(pattern.predicate[1:-1])
+    known = statistics.properties.get(pattern.predicate[1:-1])
     if known is None:
         return 0
     if len(pattern.variables) > 1:
         return known.triples
-    if pattern.predicate == TYPE and pattern.object[1:-1] in counts.classes:
-        return counts.classes[pattern.object[1:-1]]
+    if pattern.predicate == RDF_TYPE_IRIREF and pattern.object[1:-1] in statistics.classes:
+        return statistics.classes[pattern.object[1:-1]]
     return known.triples // max(1, known.objects if pattern.subject.startswith("?") else known.subjects)
 
 
-def most_groups(aggregation: Aggregation, counts: DatasetStatistics) -> int:
+def estimate_max_groups(aggregation: Aggregation, statistics: DatasetStatistics) -> int:
     """How many groups there are at most, at a guess."""
     return prod(
-        min(_values(pattern, key, counts) for pattern in aggregation.required if key in pattern.variables)
+        min(
+            _estimate_distinct_values(pattern, key, statistics)
+            for pattern in aggregation.required
+            if key in pattern.variables
+        )
         for key in aggregation.keys
     )
 
 
-def _values(pattern: Pattern, name: str, counts: DatasetStatistics) -> int:
-    known = counts.properties.get(pattern.predicate[1:-1])
+def _estimate_distinct_values(pattern: ColumnPattern, name: str, statistics: DatasetStatistics) -> int:
+    known = statistics.properties.get(pattern.predicate[1:-1])
     if known is None or len(pattern.variables) == 1:
-        return expected(pattern, counts)
+        return estimate_pattern_matches(pattern, statistics)
     return known.subjects if pattern.subject == f"?{name}" else known.objects

@@ -5,21 +5,21 @@ from dataclasses import replace
 from itertools import chain
 from typing import Final
 
-from kg.engine.planner.cardinality import Estimates
-from kg.sparql.syntax_tree import Element, Names, Unit, union, variables
+from kg.engine.planner.cardinality import CardinalityEstimator
+from kg.sparql.syntax_tree import GroupElement, TriplePattern, VariableNames, union_of_names, without_blank_nodes
 
-Said = tuple[int, str]
+OffsetNote = tuple[int, str]
 """What was done at an offset of the text, or left alone, and why."""
 
-_MULTIPLYING: Final = 1.5
+_MAX_FANOUT: Final = 1.5
 """Matches of a pattern for each solution from which on it is dearer before an OPTIONAL than behind it."""
 
 
-def gathered(elements: tuple[Element, ...]) -> tuple[Element, ...]:
+def merge_triples(elements: tuple[GroupElement, ...]) -> tuple[GroupElement, ...]:
     """Elements in which triple patterns that only filters part stand together."""
     if len(elements) <= 1:
         return elements
-    found, home = list[list[Element]](), list[Element]()
+    found, home = list[list[GroupElement]](), list[GroupElement]()
     for element in elements:
         if element.kind == "triples" and home:
             home.append(element)
@@ -27,26 +27,30 @@ def gathered(elements: tuple[Element, ...]) -> tuple[Element, ...]:
         found.append([element])
         if element.kind != "filter":
             home = found[-1] if element.kind == "triples" else []
-    return tuple(first if not rest else _triples(first, _units([first, *rest])) for first, *rest in found)
+    return tuple(
+        first if not rest else _triples_element(first, _triple_patterns_of([first, *rest])) for first, *rest in found
+    )
 
 
-def _units(elements: Iterable[Element]) -> list[Unit]:
-    return [unit for element in elements for unit in element.units]
+def _triple_patterns_of(elements: Iterable[GroupElement]) -> list[TriplePattern]:
+    return [unit for element in elements for unit in element.triple_patterns]
 
 
-def _triples(like: Element, units: Sequence[Unit]) -> Element:
-    names = union(unit.names for unit in units)
-    return replace(like, units=tuple(units), names=names, certain=variables(names))
+def _triples_element(like: GroupElement, units: Sequence[TriplePattern]) -> GroupElement:
+    names = union_of_names(unit.names for unit in units)
+    return replace(like, triple_patterns=tuple(units), names=names, certainly_bound=without_blank_nodes(names))
 
 
-def moved(elements: tuple[Element, ...], given: Names, estimates: Estimates) -> tuple[tuple[Element, ...], list[Said]]:
+def move_before_optionals(
+    elements: tuple[GroupElement, ...], given: VariableNames, estimates: CardinalityEstimator
+) -> tuple[tuple[GroupElement, ...], list[OffsetNote]]:
     """Elements with the required patterns moved that may and should be, and what is to be said of it."""
     if not any(element.kind == "optional" for element in elements):
         return elements, []
     mover = _Mover(given, estimates)
     for element in elements:
         mover.add(element)
-    return gathered(tuple(chain.from_iterable(mover.found))), mover.said
+    return merge_triples(tuple(chain.from_iterable(mover.element_lists))), mover.notes
 
 
 class _Mover:
@@ -57,43 +61,43 @@ class _Mover:
     for a name which of these OPTIONALs has it last; `_first` is the first before which no pattern was moved.
     """
 
-    def __init__(self, given: Names, estimates: Estimates) -> None:
+    def __init__(self, given: VariableNames, estimates: CardinalityEstimator) -> None:
         self._given, self._estimates = given, estimates
         self._bound = set[str]()
-        self._optionals, self._first, self._last = list[list[Element]](), 0, dict[str, int]()
-        self.found, self.said = list[list[Element]](), list[Said]()
+        self._optionals, self._first, self._last = list[list[GroupElement]](), 0, dict[str, int]()
+        self.element_lists, self.notes = list[list[GroupElement]](), list[OffsetNote]()
 
-    def add(self, element: Element) -> None:
+    def add(self, element: GroupElement) -> None:
         """Take an element, and see which of its patterns can be moved."""
         if element.kind == "triples" and self._optionals:
-            stay = [unit for unit in element.units if not self._moves(element, unit)]
+            stay = [unit for unit in element.triple_patterns if not self._try_move(element, unit)]
             if not stay:
                 return
-            element = element if len(stay) == len(element.units) else _triples(element, stay)
-        self.found.append([element])
+            element = element if len(stay) == len(element.triple_patterns) else _triples_element(element, stay)
+        self.element_lists.append([element])
         if element.kind == "optional":
             self._last.update(dict.fromkeys(element.names, len(self._optionals)))
-            self._optionals.append(self.found[-1])
+            self._optionals.append(self.element_lists[-1])
         elif element.kind != "filter":
             self._optionals, self._first, self._last = [], 0, {}
-            self._bound |= element.certain
+            self._bound |= element.certainly_bound
 
-    def _moves(self, element: Element, unit: Unit) -> bool:
-        place = self._place(unit)
+    def _try_move(self, element: GroupElement, unit: TriplePattern) -> bool:
+        place = self._target_optional(unit)
         if place is None:
             return False
-        self.said.append((element.start, f"moved before OPTIONAL: {unit.text}"))
-        self._optionals[place].insert(-1, _triples(element, [unit]))
+        self.notes.append((element.start, f"moved before OPTIONAL: {unit.text}"))
+        self._optionals[place].insert(-1, _triples_element(element, [unit]))
         self._first = place
         self._bound |= unit.names
         return True
 
-    def _place(self, unit: Unit) -> int | None:
+    def _target_optional(self, unit: TriplePattern) -> int | None:
         """Before which of the OPTIONALs a pattern may and should be moved."""
-        if unit.whole or unit.nullable or variables(unit.names) != unit.names:
+        if unit.is_compound or unit.is_nullable or without_blank_nodes(unit.names) != unit.names:
             return None
         place = max([self._first, *(self._last.get(name, -1) + 1 for name in unit.names - self._bound)])
         if place == len(self._optionals):
             return None
         known = (unit.names & self._given) | (unit.names & self._bound)
-        return None if self._estimates.matches(unit, known) > _MULTIPLYING else place
+        return None if self._estimates.estimate_matches(unit, known) > _MAX_FANOUT else place

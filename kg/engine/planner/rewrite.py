@@ -12,410 +12,463 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from kg.engine.columns.model import ASKED, Aggregation, UnsuitedError
-from kg.engine.columns.parser import aggregation_of
-from kg.engine.planner.cardinality import Estimates, Order, components
-from kg.engine.planner.guards import odd, unsafe, unsafe_element, walks_nothing
-from kg.engine.planner.reorder import Said, gathered, moved
-from kg.engine.planner.scope import Left, Scene
-from kg.engine.planner.top_k import sorting
+from kg.engine.columns.model import LOAD_THRESHOLD, Aggregation, UnsupportedAggregationError
+from kg.engine.columns.parser import parse_aggregation
+from kg.engine.planner.cardinality import CardinalityEstimator, JoinOrder, connected_components
+from kg.engine.planner.guards import (
+    element_unsafe_reason,
+    has_nullable_path,
+    lateral_unsafe_reason,
+    plan_dependence_reason,
+)
+from kg.engine.planner.reorder import OffsetNote, merge_triples, move_before_optionals
+from kg.engine.planner.scope import LeftSide, Scope
+from kg.engine.planner.top_k import parse_top_k
 from kg.engine.protocol import DatasetStatistics
 from kg.rdf.namespaces import ID
-from kg.sparql.query_parser import LONGEST, read
-from kg.sparql.syntax_tree import NONE, Element, Group, Names, Query, Unit, union
-from kg.sparql.token_stream import UnreadableError
+from kg.sparql.query_parser import MAX_PARSED_LENGTH, parse_query
+from kg.sparql.syntax_tree import (
+    NO_NAMES,
+    GroupElement,
+    GroupGraphPattern,
+    ParsedQuery,
+    TriplePattern,
+    VariableNames,
+    union_of_names,
+)
+from kg.sparql.token_stream import UnsupportedQueryError
 
-KEPT: Final = 256
+MAX_CACHED_PLANS: Final = 256
 """Plans that are kept."""
-KEPT_LONG: Final = 16
+MAX_CACHED_LONG_PLANS: Final = 16
 """Plans of long queries that are kept besides."""
 
-_CALLS: Final = re.compile(r"\b(?:IN|COUNT|SUM|AVG|MIN|MAX)\s*\(")
+_PLANNABLE_CALLS: Final = re.compile(r"\b(?:IN|COUNT|SUM|AVG|MIN|MAX)\s*\(")
 """What there is to plan besides OPTIONAL and EXISTS, in capitals."""
-_OWN: Final = re.compile(rf"<{re.escape(ID)}[^<>'\"{{}}|^`\\\x00-\x20]*>")
-_DECLARED: Final = re.compile(rf":(?:\s|#[^\n\r]*)*({_OWN.pattern})")
+_ENTITY_IRI: Final = re.compile(rf"<{re.escape(ID)}[^<>'\"{{}}|^`\\\x00-\x20]*>")
+_DECLARED_NAMESPACE: Final = re.compile(rf":(?:\s|#[^\n\r]*)*({_ENTITY_IRI.pattern})")
 """What a prefix may stand for: its names are others with a stand-in."""
-_IN_OWN: Final = re.compile(rf"IN\s*\([^)]*<{re.escape(ID.upper())}")
-_STAND_IN: Final = f"{ID}?"
+_IN_LIST_OF_ENTITIES: Final = re.compile(rf"IN\s*\([^)]*<{re.escape(ID.upper())}")
+_PLACEHOLDER_PREFIX: Final = f"{ID}?"
 """How IRIs begin that stand for others; what they name can be nothing of the project's."""
-_MOST_NAMES: Final = 32
+_MAX_PLACEHOLDERS: Final = 32
 """Own things that a text may name to share a plan."""
-_AGGREGATES: Final = re.compile(r"\b(?:COUNT|SUM|AVG|MIN|MAX)\s*\(", re.IGNORECASE)
-_LONG: Final = 8 * 1024
+_AGGREGATE_CALL: Final = re.compile(r"\b(?:COUNT|SUM|AVG|MIN|MAX)\s*\(", re.IGNORECASE)
+_LONG_QUERY_LENGTH: Final = 8 * 1024
 """Code points from which on a query is long."""
-_HASHING: Final = 2.0
+_HASH_JOIN_FACTOR: Final = 2.0
 """How many times dearer a loop must look than a hash join before the other is taken."""
-_TRIED: Final = 20_000
+_MAX_ORDERED_PATTERNS: Final = 20_000
 """Patterns that are ordered to see whether VALUES is worth it, in a query; each filter has all of its group ordered."""
 
 
 @dataclass(frozen=True)
-class Change:
+class PlanNote:
     """What was done at a line, or left alone, and why."""
 
     line: int
-    words: str
+    message: str
 
 
 @dataclass(frozen=True)
-class Plan:
+class QueryPlan:
     """The text to run, what was changed in it as against the client's, and what columns may answer instead."""
 
     text: str
-    changes: tuple[Change, ...] = ()
+    notes: tuple[PlanNote, ...] = ()
     aggregation: Aggregation | None = None
 
 
 @dataclass
-class _Text:
+class _GroupWriter:
     """The text of a group as it grows; `open` says whether it ends in a triple pattern."""
 
     parts: list[str] = field(default_factory=list)
-    open: bool = False
+    ends_in_triples: bool = False
 
-    def triples(self, text: str) -> None:
-        self.parts += ["."] * self.open + [text]
-        self.open = True
+    def add_triples(self, text: str) -> None:
+        self.parts += ["."] * self.ends_in_triples + [text]
+        self.ends_in_triples = True
 
-    def other(self, text: str) -> None:
+    def add_other(self, text: str) -> None:
         self.parts.append(text)
-        self.open = False
+        self.ends_in_triples = False
 
     def __str__(self) -> str:
         return f"{{ {' '.join(self.parts)} }}"
 
 
-class Plans:
+class PlanCache:
     """Plans by text, kept as long as the dataset is of about the same size.
 
     Texts that differ only in which of the project's own things they name share a plan: it does not hang on the names.
     """
 
     def __init__(self) -> None:
-        self._kept, self._long = dict[tuple[str, int], Plan](), dict[tuple[str, int], Plan]()
+        self._short_plans, self._long_plans = dict[tuple[str, int], QueryPlan](), dict[tuple[str, int], QueryPlan]()
 
-    def of(self, text: str, counts: DatasetStatistics | None) -> Plan:
+    def plan_for(self, text: str, statistics: DatasetStatistics | None) -> QueryPlan:
         """The plan of a text, without the words about it."""
-        if len(text) > LONGEST or not _may_change(text):
-            return Plan(text)
-        names = _interchangeable(text)
+        if len(text) > MAX_PARSED_LENGTH or not _has_plannable_keyword(text):
+            return QueryPlan(text)
+        names = _interchangeable_entities(text)
         if not names:
-            return self._planned(text, counts)
-        stand_ins = {name: f"<{_STAND_IN}{number}>" for number, name in enumerate(names)}
-        found = self._planned(_with_names(text, stand_ins), counts)
+            return self._cached_plan(text, statistics)
+        stand_ins = {name: f"<{_PLACEHOLDER_PREFIX}{number}>" for number, name in enumerate(names)}
+        found = self._cached_plan(_replace_iris(text, stand_ins), statistics)
         if found.aggregation is not None:
-            return self._planned(text, counts)
-        back = _with_names(found.text, {stand_in: name for name, stand_in in stand_ins.items()})
-        return Plan(back) if _STAND_IN not in back else self._planned(text, counts)
+            return self._cached_plan(text, statistics)
+        back = _replace_iris(found.text, {stand_in: name for name, stand_in in stand_ins.items()})
+        return QueryPlan(back) if _PLACEHOLDER_PREFIX not in back else self._cached_plan(text, statistics)
 
-    def _planned(self, text: str, counts: DatasetStatistics | None) -> Plan:
-        key = text, -1 if counts is None else (counts.triples or 0).bit_length()
-        kept, most = (self._kept, KEPT) if len(text) < _LONG else (self._long, KEPT_LONG)
+    def _cached_plan(self, text: str, statistics: DatasetStatistics | None) -> QueryPlan:
+        key = text, -1 if statistics is None else (statistics.triples or 0).bit_length()
+        kept, most = (
+            (self._short_plans, MAX_CACHED_PLANS)
+            if len(text) < _LONG_QUERY_LENGTH
+            else (self._long_plans, MAX_CACHED_LONG_PLANS)
+        )
         found = kept.get(key)
         if found is None:
-            found = replace(plan(text, counts), changes=())
+            found = replace(plan_query(text, statistics), notes=())
             while len(kept) >= most:
                 kept.pop(next(iter(kept)), None)
             kept[key] = found
         return found
 
 
-def _may_change(text: str) -> bool:
+def _has_plannable_keyword(text: str) -> bool:
     """Whether a text has a word without which there is nothing to plan."""
     plain = text.upper()
-    return "OPTIONAL" in plain or "EXISTS" in plain or _CALLS.search(plain) is not None
+    return "OPTIONAL" in plain or "EXISTS" in plain or _PLANNABLE_CALLS.search(plain) is not None
 
 
-def _interchangeable(text: str) -> list[str]:
+def _interchangeable_entities(text: str) -> list[str]:
     """The project's own things that a text names, if it can be planned with others in their places.
 
     That needs the same to be the same and what differs to differ, of which planning looks at lists of IN only.
     """
-    declared, plain = set(_DECLARED.findall(text)), text.upper()
-    names = [name for name in dict.fromkeys(_OWN.findall(text)) if name not in declared]
-    odd = len(names) > _MOST_NAMES or _STAND_IN in text or any("/." in name for name in names)
-    return [] if odd or "BASE" in plain or _IN_OWN.search(plain) is not None else names
+    declared, plain = set(_DECLARED_NAMESPACE.findall(text)), text.upper()
+    names = [name for name in dict.fromkeys(_ENTITY_IRI.findall(text)) if name not in declared]
+    odd = len(names) > _MAX_PLACEHOLDERS or _PLACEHOLDER_PREFIX in text or any("/." in name for name in names)
+    return [] if odd or "BASE" in plain or _IN_LIST_OF_ENTITIES.search(plain) is not None else names
 
 
-def _with_names(text: str, names: Mapping[str, str]) -> str:
+def _replace_iris(text: str, names: Mapping[str, str]) -> str:
     """A text with other IRIs instead of some."""
     for one, other in names.items():
         text = text.replace(one, other)
     return text
 
 
-def plan(text: str, counts: DatasetStatistics | None) -> Plan:
+def plan_query(text: str, statistics: DatasetStatistics | None) -> QueryPlan:
     """Plan a query; `counts` are of the dataset, if they are known. Never fails: what is not understood is kept."""
-    if not _may_change(text):
-        return Plan(text, (Change(1, "left alone: it has no EXISTS, OPTIONAL, IN or aggregate"),))
+    if not _has_plannable_keyword(text):
+        return QueryPlan(text, (PlanNote(1, "left alone: it has no EXISTS, OPTIONAL, IN or aggregate"),))
     try:
-        query = read(text)
-    except UnreadableError as error:
-        return Plan(text, (Change(1, f"left alone: {error}"),))
-    reason = odd(query.main)
+        query = parse_query(text)
+    except UnsupportedQueryError as error:
+        return QueryPlan(text, (PlanNote(1, f"left alone: {error}"),))
+    reason = plan_dependence_reason(query.main)
     if reason is not None:
-        return Plan(text, (Change(1, f"left alone: {reason}"),))
-    planner = _Planner(query, Estimates(counts))
-    planned = Plan(planner.text(), tuple(_changes(text, planner.said)))
-    return planned if counts is None else _grouped(planned, query, counts)
+        return QueryPlan(text, (PlanNote(1, f"left alone: {reason}"),))
+    planner = _QueryRewriter(query, CardinalityEstimator(statistics))
+    planned = QueryPlan(planner.rewritten_text(), tuple(_notes_by_line(text, planner.notes)))
+    return planned if statistics is None else _with_aggregation(planned, query, statistics)
 
 
-def _grouped(planned: Plan, query: Query, counts: DatasetStatistics) -> Plan:
+def _with_aggregation(planned: QueryPlan, query: ParsedQuery, statistics: DatasetStatistics) -> QueryPlan:
     """A plan whose groups columns may count; they come in an order without ties, whoever counts them."""
     try:
-        aggregation = aggregation_of(query, counts)
-    except UnsuitedError as reason:
-        if _AGGREGATES.search(query.text) is None:
+        aggregation = parse_aggregation(query, statistics)
+    except UnsupportedAggregationError as reason:
+        if _AGGREGATE_CALL.search(query.text) is None:
             return planned
-        return _saying(planned, query, f"groups not taken from columns: {reason}")
-    place, words = aggregation.ties
+        return _with_note(planned, query, f"groups not taken from columns: {reason}")
+    place, words = aggregation.tie_breaker
     at = place + len(planned.text) - len(query.text)
-    told = "counted already" if aggregation.counts_all else f"groups taken from columns, once asked for {ASKED} times"
+    told = (
+        "counted already"
+        if aggregation.is_statistics_query
+        else f"groups taken from columns, once asked for {LOAD_THRESHOLD} times"
+    )
     if words:
         told += f"; sorted by{words.removeprefix(' ORDER BY')}" if "ORDER BY" in words else f"; ties broken by{words}"
     text = planned.text[:at] + words + planned.text[at:]
-    return _saying(replace(planned, text=text, aggregation=aggregation), query, told)
+    return _with_note(replace(planned, text=text, aggregation=aggregation), query, told)
 
 
-def _saying(planned: Plan, query: Query, words: str) -> Plan:
+def _with_note(planned: QueryPlan, query: ParsedQuery, words: str) -> QueryPlan:
     """A plan with words about its groups."""
-    return replace(planned, changes=(*planned.changes, *_changes(query.text, [(query.main.end, words)])))
+    return replace(planned, notes=(*planned.notes, *_notes_by_line(query.text, [(query.main.end, words)])))
 
 
-def _changes(text: str, said: Sequence[Said]) -> Iterable[Change]:
+def _notes_by_line(text: str, said: Sequence[OffsetNote]) -> Iterable[PlanNote]:
     breaks = [match.start() for match in re.finditer("\n", text)] if said else []
-    return (Change(bisect_left(breaks, place) + 1, words) for place, words in said)
+    return (PlanNote(bisect_left(breaks, place) + 1, words) for place, words in said)
 
 
-class _Planner:
-    def __init__(self, query: Query, estimates: Estimates) -> None:
+class _QueryRewriter:
+    def __init__(self, query: ParsedQuery, estimates: CardinalityEstimator) -> None:
         self._query = query
         self._estimates = estimates
-        self._tried = 0
-        self.said = list[Said]()
+        self._ordered_pattern_count = 0
+        self.notes = list[OffsetNote]()
 
-    def text(self) -> str:
+    def rewritten_text(self) -> str:
         """The planned text."""
         source, main = self._query.text, self._query.main
         if self._query.form == "CONSTRUCT" and not any(token.text == "{" for token in self._query.head):
-            self._say(main.start, "left alone: CONSTRUCT WHERE is its own template")
+            self._add_note(main.start, "left alone: CONSTRUCT WHERE is its own template")
             return source
         behind = any(token.is_word("VALUES") for token in self._query.tail)
-        found = self._limited(main) or self._group(main, Scene(alone=not behind))
+        found = self._push_down_top_k(main) or self._rewrite_group(main, Scope(is_unjoined=not behind))
         return source if found is None else source[: main.start] + found + source[main.end :]
 
-    def _say(self, place: int, words: str) -> None:
-        self.said.append((place, words))
+    def _add_note(self, place: int, words: str) -> None:
+        self.notes.append((place, words))
 
-    def _slice(self, part: Element | Group) -> str:
+    def _source_text(self, part: GroupElement | GroupGraphPattern) -> str:
         return self._query.text[part.start : part.end]
 
-    def _group(self, group: Group, scene: Scene) -> str | None:
+    def _rewrite_group(self, group: GroupGraphPattern, scene: Scope) -> str | None:
         """A group rewritten; None where nothing in it changes."""
         if not group.elements:
             return None
-        before = gathered(group.elements)
-        elements, said = moved(before, scene.given, self._estimates)
-        self.said += said
-        elements = self._narrowed(group, elements, scene)
-        changed, text, left = elements != before, _Text(), Left(scene.given, elements)
+        before = merge_triples(group.elements)
+        elements, said = move_before_optionals(before, scene.outer_variables, self._estimates)
+        self.notes += said
+        elements = self._insert_values(group, elements, scene)
+        changed, text, left = elements != before, _GroupWriter(), LeftSide(scene.outer_variables, elements)
         for element in elements:
-            part = self._part(group, element, left, scene)
+            part = self._rewrite_element(group, element, left, scene)
             changed = changed or part is not None
-            self._write(text, element, part)
+            self._write_element(text, element, part)
             left.add(element)
         return str(text) if changed else None
 
-    def _write(self, text: _Text, element: Element, part: str | None) -> None:
+    def _write_element(self, text: _GroupWriter, element: GroupElement, part: str | None) -> None:
         if element.kind == "triples" and part is None:
-            for unit in element.units:
-                text.triples(unit.text)
+            for unit in element.triple_patterns:
+                text.add_triples(unit.text)
         elif part is not None and element.kind == "triples" and not part.startswith(("{", "LATERAL")):
-            text.triples(part)
-            text.open = not part.endswith("}")
+            text.add_triples(part)
+            text.ends_in_triples = not part.endswith("}")
         elif element.kind == "narrowed":
-            text.other(f"VALUES ?{element.variable} {{ {' '.join(element.allowed)} }}")
+            text.add_other(f"VALUES ?{element.variable} {{ {' '.join(element.allowed_iris)} }}")
         else:
-            text.other(self._slice(element) if part is None else part)
+            text.add_other(self._source_text(element) if part is None else part)
 
-    def _part(self, group: Group, element: Element, left: Left, scene: Scene) -> str | None:
+    def _rewrite_element(
+        self, group: GroupGraphPattern, element: GroupElement, left: LeftSide, scene: Scope
+    ) -> str | None:
         match element.kind:
             case "triples":
-                return self._pinned(element, left, scene) if scene.pinned else None
+                return self._hold_join_order(element, left, scene) if scene.is_correlated else None
             case "filter" if element.groups:
-                return self._asked(element, (element.names & scene.given) | (element.names & group.certain))
+                return self._rewrite_exists(
+                    element, (element.names & scene.outer_variables) | (element.names & group.certainly_bound)
+                )
             case "optional":
-                return self._optional(element, left, scene)
+                return self._rewrite_optional(element, left, scene)
             case "union" | "graph":
-                return self._inner(element, left, scene)
-            case "select" if not scene.pinned:
-                return self._spliced(element, Scene(alone=True))
+                return self._rewrite_union_or_graph(element, left, scene)
+            case "select" if not scene.is_correlated:
+                return self._rewrite_inner_groups(element, Scope(is_unjoined=True))
         return None
 
-    def _asked(self, element: Element, given: Names) -> str | None:
+    def _rewrite_exists(self, element: GroupElement, given: VariableNames) -> str | None:
         """Rule a: what EXISTS asks for, started at what is bound."""
-        return self._spliced(element, Scene(given, pinned=True, exists=True, inside=True))
+        return self._rewrite_inner_groups(
+            element, Scope(given, is_correlated=True, in_exists=True, in_exists_or_optional=True)
+        )
 
-    def _spliced(self, element: Element, scene: Scene) -> str | None:
+    def _rewrite_inner_groups(self, element: GroupElement, scene: Scope) -> str | None:
         """An element with its groups rewritten."""
         pieces, end, changed = list[str](), element.start, False
         for group in element.groups:
-            found = self._group(group, scene)
+            found = self._rewrite_group(group, scene)
             changed = changed or found is not None
-            pieces += [self._query.text[end : group.start], self._slice(group) if found is None else found]
+            pieces += [self._query.text[end : group.start], self._source_text(group) if found is None else found]
             end = group.end
         return "".join(pieces) + self._query.text[end : element.end] if changed else None
 
-    def _inner(self, element: Element, left: Left, scene: Scene) -> str | None:
+    def _rewrite_union_or_graph(self, element: GroupElement, left: LeftSide, scene: Scope) -> str | None:
         """Groups within a group; in EXISTS they too follow what was matched before them."""
-        given = left.given(element.names)
-        if scene.exists and not left.empty and given and unsafe_element(element, left.names) is None:
-            inner = self._spliced(element, replace(scene, given=given))
-            self._say(element.start, "evaluated for each solution of what stands before it")
-            return f"LATERAL {{ {self._slice(element) if inner is None else inner} }}"
-        return self._spliced(element, replace(scene, alone=scene.alone and not left.others))
+        given = left.bound_among(element.names)
+        if scene.in_exists and not left.is_empty and given and element_unsafe_reason(element, left.names) is None:
+            inner = self._rewrite_inner_groups(element, replace(scene, outer_variables=given))
+            self._add_note(element.start, "evaluated for each solution of what stands before it")
+            return f"LATERAL {{ {self._source_text(element) if inner is None else inner} }}"
+        return self._rewrite_inner_groups(
+            element, replace(scene, is_unjoined=scene.is_unjoined and not left.has_several_joined)
+        )
 
-    def _pinned(self, element: Element, left: Left, scene: Scene) -> str | None:
+    def _hold_join_order(self, element: GroupElement, left: LeftSide, scene: Scope) -> str | None:
         """Rule a: the triple patterns of a group, held in the order that starts at what is bound."""
-        if len(element.units) == 1 or not self._may_order(element.units, element.start):
+        if len(element.triple_patterns) == 1 or not self._may_reorder(element.triple_patterns, element.start):
             return None
-        given = left.given(element.names)
-        parts = components(element.units, given) if scene.exists and left.empty else [element.units]
-        orders = [self._estimates.order(part, given) for part in parts]
-        if all(len(order.units) == 1 for order in orders):
+        given = left.bound_among(element.names)
+        parts = (
+            connected_components(element.triple_patterns, given)
+            if scene.in_exists and left.is_empty
+            else [element.triple_patterns]
+        )
+        orders = [self._estimates.join_order(part, given) for part in parts]
+        if all(len(order.triple_patterns) == 1 for order in orders):
             return None
-        self._say(element.start, f"triple patterns held in this order: {_told(orders)}")
+        self._add_note(element.start, f"triple patterns held in this order: {_describe_orders(orders)}")
         if len(orders) > 1:
-            return " ".join(f"{{ {_held(order.units)} }}" for order in orders)
-        return _held(orders[0].units, opened=not left.empty)
+            return " ".join(f"{{ {_lateral_chain(order.triple_patterns)} }}" for order in orders)
+        return _lateral_chain(orders[0].triple_patterns, opened=not left.is_empty)
 
-    def _may_order(self, units: Sequence[Unit], place: int) -> bool:
+    def _may_reorder(self, units: Sequence[TriplePattern], place: int) -> bool:
         """Whether patterns may stand in groups of their own: no blank node is shared, no path may match nothing."""
         labels = [name for unit in units for name in unit.names if name.startswith("_:")]
         if len(labels) != len(set(labels)):
-            self._say(place, "left alone: triple patterns share a blank node")
+            self._add_note(place, "left alone: triple patterns share a blank node")
             return False
-        if any(unit.nullable for unit in units):
-            self._say(place, "left alone: a path that may match nothing")
+        if any(unit.is_nullable for unit in units):
+            self._add_note(place, "left alone: a path that may match nothing")
             return False
         return True
 
-    def _optional(self, element: Element, left: Left, scene: Scene) -> str | None:
+    def _rewrite_optional(self, element: GroupElement, left: LeftSide, scene: Scope) -> str | None:
         """Rule b: an OPTIONAL evaluated for each solution of its left side, or as a whole where that is cheaper."""
-        body, given = element.groups[0], left.given(element.names)
-        reason = self._reason_against(body, left, scene)
-        if reason is None and left.empty:
+        body, given = element.groups[0], left.bound_among(element.names)
+        reason = self._reason_against_lateral(body, left, scene)
+        if reason is None and left.is_empty:
             reason = "nothing stands before OPTIONAL"
-        order = self._estimates.order(body.units, given) if reason is None else None
-        if order is not None and (not order.tied or not order.units):
+        order = self._estimates.join_order(body.triple_patterns, given) if reason is None else None
+        if order is not None and (not order.is_connected or not order.triple_patterns):
             reason = "nothing in OPTIONAL starts at what is bound"
         if reason is not None or order is None:
             if reason:
-                self._say(element.start, f"left alone: {reason}")
-            inside = replace(scene, given=scene.given if scene.pinned else given, alone=False, inside=True)
-            return self._spliced(element, inside)
-        if not scene.pinned and self._is_cheaper_whole(body, left, order):
-            return self._hashed(element)
-        self._say(element.start, "OPTIONAL evaluated for each solution of its left side")
-        inner = self._spliced(element, Scene(given, pinned=True, inside=True))
-        return f"LATERAL {{ {self._slice(element) if inner is None else inner} }}"
+                self._add_note(element.start, f"left alone: {reason}")
+            inside = replace(
+                scene,
+                outer_variables=scene.outer_variables if scene.is_correlated else given,
+                is_unjoined=False,
+                in_exists_or_optional=True,
+            )
+            return self._rewrite_inner_groups(element, inside)
+        if not scene.is_correlated and self._is_hash_join_cheaper(body, left, order):
+            return self._as_hash_join(element)
+        self._add_note(element.start, "OPTIONAL evaluated for each solution of its left side")
+        inner = self._rewrite_inner_groups(element, Scope(given, is_correlated=True, in_exists_or_optional=True))
+        return f"LATERAL {{ {self._source_text(element) if inner is None else inner} }}"
 
-    def _reason_against(self, body: Group, left: Left, scene: Scene) -> str | None:
+    def _reason_against_lateral(self, body: GroupGraphPattern, left: LeftSide, scene: Scope) -> str | None:
         """Why an OPTIONAL cannot or should not be evaluated for each solution of its left side; "" goes untold."""
-        units = body.units
+        units = body.triple_patterns
         if (
-            not scene.pinned
+            not scene.is_correlated
             and len(units) == 1
             and all(element.kind in {"triples", "filter"} for element in body.elements)
         ):
             return ""
-        if not scene.pinned and (not scene.alone or left.followed):
+        if not scene.is_correlated and (not scene.is_unjoined or left.has_following_join):
             return "something else is joined with the group of OPTIONAL"
-        if not self._may_order(units, body.start):
+        if not self._may_reorder(units, body.start):
             return ""
-        return unsafe(body, left.names, direct=True)
+        return lateral_unsafe_reason(body, left.names, is_optional_body=True)
 
-    def _is_cheaper_whole(self, body: Group, left: Left, loop: Order) -> bool:
+    def _is_hash_join_cheaper(self, body: GroupGraphPattern, left: LeftSide, loop: JoinOrder) -> bool:
         """Whether a hash join with all solutions of an OPTIONAL looks cheaper, and gives the same."""
         filters = [element for element in body.elements if element.kind == "filter"]
-        if not self._estimates.known or not union(element.names for element in filters) <= body.certain:
+        if (
+            not self._estimates.has_statistics
+            or not union_of_names(element.names for element in filters) <= body.certainly_bound
+        ):
             return False
-        if not left.plain:
+        if not left.has_only_triples:
             return False
-        rows, whole = left.rows(self._estimates), self._estimates.order(body.units, NONE)
-        return loop.cost * rows > _HASHING * (whole.cost + whole.rows + rows)
+        rows, whole = left.estimate_rows(self._estimates), self._estimates.join_order(body.triple_patterns, NO_NAMES)
+        return loop.cost * rows > _HASH_JOIN_FACTOR * (whole.cost + whole.rows + rows)
 
-    def _hashed(self, element: Element) -> str:
+    def _as_hash_join(self, element: GroupElement) -> str:
         body = element.groups[0]
-        self._say(element.start, "OPTIONAL evaluated once as a whole, which looks cheaper than for each solution")
-        inner = self._group(body, Scene())
-        return f"OPTIONAL {{ SELECT * {self._slice(body) if inner is None else inner} }}"
+        self._add_note(element.start, "OPTIONAL evaluated once as a whole, which looks cheaper than for each solution")
+        inner = self._rewrite_group(body, Scope())
+        return f"OPTIONAL {{ SELECT * {self._source_text(body) if inner is None else inner} }}"
 
-    def _narrowed(self, group: Group, elements: tuple[Element, ...], scene: Scene) -> tuple[Element, ...]:
+    def _insert_values(
+        self, group: GroupGraphPattern, elements: tuple[GroupElement, ...], scene: Scope
+    ) -> tuple[GroupElement, ...]:
         """Rule d: VALUES for a filter that allows a variable only some IRIs, right behind where it is bound."""
-        restrictions = [element for element in elements if element.allowed]
-        if scene.inside or not restrictions or not self._estimates.known or walks_nothing(group):
+        restrictions = [element for element in elements if element.allowed_iris]
+        if (
+            scene.in_exists_or_optional
+            or not restrictions
+            or not self._estimates.has_statistics
+            or has_nullable_path(group)
+        ):
             return elements
-        binding = dict[str, Element]()
+        binding = dict[str, GroupElement]()
         for element in reversed(elements):
-            binding.update(dict.fromkeys(element.certain, element))
-        costs, values = dict[tuple[int, str], float](), dict[int, list[Element]]()
+            binding.update(dict.fromkeys(element.certainly_bound, element))
+        costs, values = dict[tuple[int, str], float](), dict[int, list[GroupElement]]()
         for element in restrictions:
-            home = binding.get(element.variable) if self._tried < _TRIED else None
-            if home is not None and home.kind == "triples" and self._narrows(element, home, costs):
-                self._say(element.start, f"FILTER on ?{element.variable} turned into VALUES")
+            home = binding.get(element.variable) if self._ordered_pattern_count < _MAX_ORDERED_PATTERNS else None
+            if home is not None and home.kind == "triples" and self._is_values_cheaper(element, home, costs):
+                self._add_note(element.start, f"FILTER on ?{element.variable} turned into VALUES")
                 values.setdefault(id(home), []).insert(0, element)
-        return tuple(_with_values(elements, values))
+        return tuple(_replace_filters_with_values(elements, values))
 
-    def _narrows(self, restriction: Element, home: Element, costs: dict[tuple[int, str], float]) -> bool:
+    def _is_values_cheaper(
+        self, restriction: GroupElement, home: GroupElement, costs: dict[tuple[int, str], float]
+    ) -> bool:
         """Whether to start at the IRIs of a filter looks cheaper."""
-        started, anyhow = (self._cost(home, name, costs) for name in (restriction.variable, ""))
-        return len(restriction.allowed) * started * _HASHING < anyhow
+        started, anyhow = (self._matching_cost(home, name, costs) for name in (restriction.variable, ""))
+        return len(restriction.allowed_iris) * started * _HASH_JOIN_FACTOR < anyhow
 
-    def _cost(self, home: Element, name: str, costs: dict[tuple[int, str], float]) -> float:
+    def _matching_cost(self, home: GroupElement, name: str, costs: dict[tuple[int, str], float]) -> float:
         """What it costs to match the patterns of an element with or without a name given."""
         key = id(home), name
         if key not in costs:
-            self._tried += len(home.units)
-            costs[key] = self._estimates.order(home.units, frozenset({name} - {""})).cost
+            self._ordered_pattern_count += len(home.triple_patterns)
+            costs[key] = self._estimates.join_order(home.triple_patterns, frozenset({name} - {""})).cost
         return costs[key]
 
-    def _limited(self, main: Group) -> str | None:
+    def _push_down_top_k(self, main: GroupGraphPattern) -> str | None:
         """Rule e: ORDER BY and LIMIT before the OPTIONALs, where they hang on what is required alone."""
-        sorted_ = sorting(self._query)
+        sorted_ = parse_top_k(self._query)
         if sorted_ is None:
             return None
-        elements, said = moved(gathered(main.elements), NONE, self._estimates)
+        elements, said = move_before_optionals(merge_triples(main.elements), NO_NAMES, self._estimates)
         first = next((index for index, element in enumerate(elements) if element.kind == "optional"), 0)
         filters = [element for element in elements[first:] if element.kind == "filter"]
         optionals = [element for element in elements[first:] if element.kind == "optional"]
         required = [*elements[:first], *filters]
         if not first or len(filters) + len(optionals) < len(elements) - first:
             return None
-        if not sorted_.sorts_all(required, union(element.names for element in optionals)):
+        if not sorted_.covers_solutions(required, union_of_names(element.names for element in optionals)):
             return None
-        self.said += said
-        self._say(main.start, f"sorted and limited before OPTIONAL to {sorted_.limit} solutions")
-        start = Element("select", main.start, main.start, sorted_.keys, sorted_.keys)
-        text = _Text([f"{{ SELECT {sorted_.names} {self._whole(required)} {sorted_.order} LIMIT {sorted_.limit} }}"])
-        left = Left(NONE, [start, *optionals])
+        self.notes += said
+        self._add_note(main.start, f"sorted and limited before OPTIONAL to {sorted_.limit} solutions")
+        start = GroupElement("select", main.start, main.start, sorted_.keys, sorted_.keys)
+        modifiers = f"{sorted_.order_clause} LIMIT {sorted_.limit}"
+        text = _GroupWriter([f"{{ SELECT {sorted_.projection} {self._as_group(required)} {modifiers} }}"])
+        left = LeftSide(NO_NAMES, [start, *optionals])
         left.add(start)
         for element in optionals:
-            self._write(text, element, self._optional(element, left, Scene()))
+            self._write_element(text, element, self._rewrite_optional(element, left, Scope()))
             left.add(element)
         return str(text)
 
-    def _whole(self, elements: Sequence[Element]) -> str:
+    def _as_group(self, elements: Sequence[GroupElement]) -> str:
         """Elements as a group of their own."""
-        group, text = Group(0, 0, tuple(elements)), _Text()
-        found = self._group(group, Scene())
+        group, text = GroupGraphPattern(0, 0, tuple(elements)), _GroupWriter()
+        found = self._rewrite_group(group, Scope())
         if found is None:
-            for element in gathered(group.elements):
-                self._write(text, element, None)
+            for element in merge_triples(group.elements):
+                self._write_element(text, element, None)
         return str(text) if found is None else found
 
 
-def _with_values(elements: Iterable[Element], values: dict[int, list[Element]]) -> Iterable[Element]:
+def _replace_filters_with_values(
+    elements: Iterable[GroupElement], values: dict[int, list[GroupElement]]
+) -> Iterable[GroupElement]:
     """Elements with VALUES behind those on which filters hang, instead of these."""
     gone = {id(element) for narrowed in values.values() for element in narrowed}
     for element in elements:
@@ -425,11 +478,11 @@ def _with_values(elements: Iterable[Element], values: dict[int, list[Element]]) 
             yield replace(restriction, kind="narrowed", names=frozenset({restriction.variable}))
 
 
-def _held(units: Sequence[Unit], *, opened: bool = False) -> str:
+def _lateral_chain(units: Sequence[TriplePattern], *, opened: bool = False) -> str:
     """Patterns that the engine matches in this order; `opened` if something stands before them."""
     first, *rest = [unit.text for unit in units]
     return " ".join([f"LATERAL {{ {first} }}" if opened else first, *(f"LATERAL {{ {text} }}" for text in rest)])
 
 
-def _told(orders: Sequence[Order]) -> str:
-    return " and apart ".join(" · ".join(unit.text for unit in order.units) for order in orders)
+def _describe_orders(orders: Sequence[JoinOrder]) -> str:
+    return " and apart ".join(" · ".join(unit.text for unit in order.triple_patterns) for order in orders)

@@ -5,54 +5,55 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from kg.sparql.syntax_tree import Element, Names, Query, union, variables
-from kg.sparql.token_stream import joined
+from kg.sparql.syntax_tree import GroupElement, ParsedQuery, VariableNames, union_of_names, without_blank_nodes
+from kg.sparql.token_stream import join_tokens
 
-_FEW: Final = 10_000
+_MAX_LIMIT: Final = 10_000
 """Solutions up to which a LIMIT is worth a sub-select."""
-_DISTINCT: Final = frozenset({"DISTINCT", "REDUCED"})
-_KEY: Final = r"(?:[?$]\w+|(?:ASC|DESC)\s*\(\s*[?$]\w+\s*\))"
-_TAIL: Final = re.compile(
-    rf"(?P<order>ORDER\s+BY(?:\s*{_KEY})+)\s*LIMIT\s+(?P<limit>[0-9]{{1,9}})(?:\s*OFFSET\s+(?P<offset>[0-9]{{1,9}}))?",
+_DISTINCT_KEYWORDS: Final = frozenset({"DISTINCT", "REDUCED"})
+_SORT_KEY: Final = r"(?:[?$]\w+|(?:ASC|DESC)\s*\(\s*[?$]\w+\s*\))"
+_ORDER_AND_LIMIT: Final = re.compile(
+    rf"(?P<order>ORDER\s+BY(?:\s*{_SORT_KEY})+)\s*LIMIT\s+(?P<limit>[0-9]{{1,9}})(?:\s*OFFSET\s+(?P<offset>[0-9]{{1,9}}))?",
     re.IGNORECASE,
 )
 
 
 @dataclass(frozen=True)
-class Sorting:
+class TopK:
     """ORDER BY some variables, and how many solutions are wanted with those that are passed over."""
 
-    keys: Names
-    order: str
+    keys: VariableNames
+    order_clause: str
     limit: int
 
     @property
-    def names(self) -> str:
+    def projection(self) -> str:
         """The keys as they are selected."""
         return " ".join(f"?{name}" for name in sorted(self.keys))
 
-    def sorts_all(self, required: Sequence[Element], optional: Names) -> bool:
+    def covers_solutions(self, required: Sequence[GroupElement], optional: VariableNames) -> bool:
         """Whether the keys are all variables of what is required, so that no two of its solutions differ but in order.
 
         And whether no filter of it asks for what an OPTIONAL may bind.
         """
-        bound = union(element.certain for element in required)
+        bound = union_of_names(element.certainly_bound for element in required)
         return (
-            self.keys == variables(union(element.names for element in required if element.kind != "filter"))
+            self.keys
+            == without_blank_nodes(union_of_names(element.names for element in required if element.kind != "filter"))
             and self.keys <= bound
             and all(element.names & optional <= bound for element in required if element.kind == "filter")
             and all(element.kind in {"triples", "filter", "values", "narrowed"} for element in required)
         )
 
 
-def sorting(query: Query) -> Sorting | None:
+def parse_top_k(query: ParsedQuery) -> TopK | None:
     """How a SELECT query without aggregates and DISTINCT is sorted and limited."""
-    plain = not any(token.text == "(" or token.text.upper() in _DISTINCT for token in query.head)
+    plain = not any(token.text == "(" or token.text.upper() in _DISTINCT_KEYWORDS for token in query.head)
     if query.form != "SELECT" or not plain or not query.tail:
         return None
-    match = _TAIL.fullmatch(joined(query.tail))
+    match = _ORDER_AND_LIMIT.fullmatch(join_tokens(query.tail))
     if match is None:
         return None
     keys = frozenset(name[1:] for name in re.findall(r"[?$]\w+", match["order"]))
     limit = int(match["limit"]) + int(match["offset"] or 0)
-    return Sorting(keys, match["order"], limit) if limit <= _FEW else None
+    return TopK(keys, match["order"], limit) if limit <= _MAX_LIMIT else None

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from kg.engine.columns import cache, kernels, parser
-from kg.engine.columns.cache import Columns
-from kg.engine.columns.model import Top
-from kg.engine.counting import count
+from kg.engine.columns.cache import ColumnCache
+from kg.engine.columns.model import TopGroups
+from kg.engine.counting import compute_statistics
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.planner.rewrite import plan
+from kg.engine.planner.rewrite import plan_query
 from kg.engine.protocol import UNION_DATASET, Delta, QueryDataset, QueryRequest
 from kg.errors import InputError, KgError, QuerySyntaxError
 from kg.rdf.formats import TSV
@@ -34,8 +34,8 @@ SUMS = f"{PREFIX}SELECT ?z (SUM(?v) AS ?n) {{ ?f e:about ?z ; e:v ?v }} GROUP BY
 
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parser, "FEWEST", 0)
-    monkeypatch.setattr(parser, "LARGE", 0)
+    monkeypatch.setattr(parser, "MIN_MATCHES", 0)
+    monkeypatch.setattr(parser, "MIN_TRIPLES", 0)
 
 
 class Found:
@@ -45,12 +45,12 @@ class Found:
         self.case = case
         self.original = _answer(case.data, case.text, planning=False)
         engine = EmbeddedEngine(case.data)
-        counts = count(engine)
-        found = plan(case.text, counts) if self.original is not None else None
+        counts = compute_statistics(engine)
+        found = plan_query(case.text, counts) if self.original is not None else None
         self.planned = None if found is None else _answer(case.data, found.text, planning=False)
         self.text = None
         if found is not None and found.aggregation is not None:
-            self.text = Columns(engine.select_as_tsv, asked=1).text(found.aggregation, counts)
+            self.text = ColumnCache(engine.select_as_tsv, load_threshold=1).grouped_text(found.aggregation, counts)
         self.by_columns = None if self.text is None else _answer(case.data, self.text, planning=False)
 
     @property
@@ -115,29 +115,34 @@ def test_the_same_groups_for_a_fixed_sample() -> None:
     assert counts["refused by the parser"] < NUMBER / 10, counts
 
 
-def _without_ties(column: kernels._Column, top: Top) -> list[int]:
+def _without_ties(column: kernels._AggregateColumn, top: TopGroups) -> list[int]:
     if not column.numbers:
         return _BEST(column, top)
     places = sorted(range(len(column.texts)), key=lambda place: column.numbers[place], reverse=top.descending)
-    return places[: top.rows]
+    return places[: top.row_count]
 
 
-def _inner(ids: "kernels.Ids", keys: "kernels.Ids", **_: bool) -> "tuple[kernels.Ids, kernels.Ids]":
+def _inner(ids: "kernels.IdArray", keys: "kernels.IdArray", **_: bool) -> "tuple[kernels.IdArray, kernels.IdArray]":
     return _MATCHES(ids, keys)
 
 
-def _halved(values: "kernels.Ids", groups: "kernels.Ids", number: int) -> list[int]:
+def _halved(values: "kernels.IdArray", groups: "kernels.IdArray", number: int) -> list[int]:
     return [value & (2**31 - 1) for value in _ADDED(values, groups, number)]
 
 
-_MATCHES, _ADDED, _TEXT, _BEST = kernels._matches, kernels._added, kernels._text, kernels._best
+_MATCHES, _ADDED, _TEXT, _BEST = (
+    kernels._join_positions,
+    kernels._sum_integers,
+    kernels._serialize_number,
+    kernels._top_positions,
+)
 _MISTAKES: dict[str, tuple[str, object]] = {
-    "OPTIONAL that drops solutions": ("_matches", _inner),
-    "sums of the lower halves": ("_added", _halved),
-    "decimals written as integers": ("_text", lambda value, **_: _TEXT(value, decimal=False)),
-    "integers written as decimals": ("_text", lambda value, **_: _TEXT(value, decimal=True)),
-    "keys of any kind": ("_sort", lambda _: "any"),
-    "the best without their ties": ("_best", _without_ties),
+    "OPTIONAL that drops solutions": ("_join_positions", _inner),
+    "sums of the lower halves": ("_sum_integers", _halved),
+    "decimals written as integers": ("_serialize_number", lambda value, **_: _TEXT(value, decimal=False)),
+    "integers written as decimals": ("_serialize_number", lambda value, **_: _TEXT(value, decimal=True)),
+    "keys of any kind": ("_sort_class", lambda _: "any"),
+    "the best without their ties": ("_top_positions", _without_ties),
 }
 
 
@@ -164,7 +169,7 @@ def _figures(number: int) -> list[Quad]:
     ]
 
 
-class _Spy(Columns):
+class _Spy(ColumnCache):
     """Columns that remember what they read."""
 
     def __init__(self, engine: EmbeddedEngine) -> None:
@@ -176,7 +181,7 @@ class _Spy(Columns):
 
 def _watched(data: Iterable[Quad]) -> tuple[EmbeddedEngine, _Spy]:
     quads = list(data)
-    engine = EmbeddedEngine(quads, statistics=count(EmbeddedEngine(quads)))
+    engine = EmbeddedEngine(quads, statistics=compute_statistics(EmbeddedEngine(quads)))
     engine.columns = spy = _Spy(engine)
     return engine, spy
 
@@ -366,7 +371,7 @@ def test_what_is_counted_anyhow_is_not_counted_again(pattern: str) -> None:
 
 
 def test_small_queries_stay_with_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parser, "FEWEST", 19)
+    monkeypatch.setattr(parser, "MIN_MATCHES", 19)
     engine, spy = _watched(_figures(9))
     for _ in range(9):
         _ask(engine)
@@ -383,9 +388,9 @@ def test_small_queries_stay_with_the_engine(monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_long_queries_are_not_read_at_length(text: str) -> None:
     _, spy = _watched(_figures(9))
-    counts = count(EmbeddedEngine(_figures(9)))
+    counts = compute_statistics(EmbeddedEngine(_figures(9)))
     assert not spy.queries
-    assert any("it has more than 32" in change.words for change in plan(text, counts).changes)
+    assert any("it has more than 32" in change.message for change in plan_query(text, counts).notes)
 
 
 def test_an_operator_is_not_taken_for_an_iri() -> None:
@@ -400,7 +405,7 @@ def test_without_memory_the_engine_answers(monkeypatch: pytest.MonkeyPatch) -> N
     spy.prepare(10**9, engine.statistics)
     for _ in range(9):
         _ask(engine)
-    monkeypatch.setattr(cache, "LARGE", 18)
+    monkeypatch.setattr(cache, "MIN_TRIPLES", 18)
     spy.prepare(17_000, engine.statistics)
     for _ in range(9):
         _ask(engine)
@@ -413,7 +418,7 @@ def test_without_memory_the_engine_answers(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_without_room_for_all_what_is_held_makes_way() -> None:
     engine, spy = _watched(_figures(9))
-    spy.most = 20
+    spy.max_matches = 20
     for _ in range(5):
         _ask(engine)
     for _ in range(5):
@@ -425,13 +430,13 @@ def test_without_room_for_all_what_is_held_makes_way() -> None:
     assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
 
 
-@pytest.mark.parametrize("limit", ["_REMEMBERED", "MOST"])
+@pytest.mark.parametrize("limit", ["_MAX_REMEMBERED_PATTERNS", "MAX_MATCHES"])
 @pytest.mark.parametrize("most", range(3, 12))
 def test_what_is_remembered_is_bounded(limit: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many different questions, so that what is held is let go of between any two."""
     monkeypatch.setattr(cache, limit, most)
     engine, spy = _watched(_figures(9))
-    spy.most = 1000
+    spy.max_matches = 1000
     for number in range(40):
         text = SUMS.replace("?v }", f"?v FILTER (?v < {number}) }}") if number % 3 else SUMS
         assert _ask(engine, text) == _ask(EmbeddedEngine(_figures(9)), text)
@@ -470,7 +475,7 @@ def test_writers_and_readers_at_once_see_whole_states() -> None:
 
 
 if __name__ == "__main__":
-    parser.FEWEST = parser.LARGE = 0
+    parser.MIN_MATCHES = parser.MIN_TRIPLES = 0
     number, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
     told, different = _tally(sample_cases(number, seed))
     sys.stdout.write(f"{dict(told)}, {len(different)} different\n")

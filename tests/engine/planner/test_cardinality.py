@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.engine.planner.cardinality import Estimates, components
+from kg.engine.planner.cardinality import CardinalityEstimator, connected_components
 from kg.engine.protocol import DatasetStatistics, PropertyStatistics
-from kg.sparql.syntax_tree import Names, Unit, union
+from kg.sparql.syntax_tree import TriplePattern, VariableNames, union_of_names
 
 P = "http://e/"
 COUNTS = DatasetStatistics(
@@ -23,24 +23,26 @@ NAMES = "uvwxyz"
 terms = st.sampled_from([*(f"?{name}" for name in NAMES), "_:l", "<http://e/n>", "1"])
 
 
-def unit(subject: str, predicate: str, node: str) -> Unit:
+def unit(subject: str, predicate: str, node: str) -> TriplePattern:
     names = frozenset(
         term.removeprefix("?") for term in (subject, predicate, node) if term[:2] == "_:" or term[0] == "?"
     )
-    return Unit(f"{subject} {predicate} {node}", names, subject, predicate, node)
+    return TriplePattern(f"{subject} {predicate} {node}", names, subject, predicate, node)
 
 
 singles = st.builds(unit, terms, st.sampled_from([*(f"<{P}{name}>" for name in "abcd"), "?u"]), terms)
-wholes = st.frozensets(st.sampled_from(NAMES)).map(lambda names: Unit("[]", names, whole=True))
+wholes = st.frozensets(st.sampled_from(NAMES)).map(lambda names: TriplePattern("[]", names, is_compound=True))
 units = st.lists(singles | wholes, max_size=12)
 names = st.frozensets(st.sampled_from(NAMES), max_size=2)
 
 
-def ordered(estimates: Estimates, units: Sequence[Unit], names: Names) -> list[Unit]:
-    left, found = list(enumerate(units)), list[Unit]()
+def ordered(
+    estimates: CardinalityEstimator, units: Sequence[TriplePattern], names: VariableNames
+) -> list[TriplePattern]:
+    left, found = list(enumerate(units)), list[TriplePattern]()
     while left:
         near = [(place, unit) for place, unit in left if not unit.names or unit.names & names]
-        best = min(near or left, key=lambda item: estimates.matches(item[1], names))
+        best = min(near or left, key=lambda item: estimates.estimate_matches(item[1], names))
         left.remove(best)
         found.append(best[1])
         names |= best[1].names
@@ -48,24 +50,28 @@ def ordered(estimates: Estimates, units: Sequence[Unit], names: Names) -> list[U
 
 
 @given(units, names, st.sampled_from([COUNTS, None]))
-def test_the_fewest_matches_are_first(units: list[Unit], names: Names, counts: DatasetStatistics | None) -> None:
-    estimates = Estimates(counts)
-    order, expected = estimates.order(units, names), ordered(estimates, units, names)
-    assert list(map(id, order.units)) == list(map(id, expected))
+def test_the_fewest_matches_are_first(
+    units: list[TriplePattern], names: VariableNames, counts: DatasetStatistics | None
+) -> None:
+    estimates = CardinalityEstimator(counts)
+    order, expected = estimates.join_order(units, names), ordered(estimates, units, names)
+    assert list(map(id, order.triple_patterns)) == list(map(id, expected))
     known = [names.union(*(unit.names for unit in expected[:place])) for place in range(len(expected))]
-    assert order.tied == all(not unit.names or unit.names & near for unit, near in zip(expected, known, strict=True))
+    assert order.is_connected == all(
+        not unit.names or unit.names & near for unit, near in zip(expected, known, strict=True)
+    )
 
 
-def apart(units: Sequence[Unit], names: Names) -> list[list[Unit]]:
-    found = list[list[Unit]]()
+def apart(units: Sequence[TriplePattern], names: VariableNames) -> list[list[TriplePattern]]:
+    found = list[list[TriplePattern]]()
     for unit in units:
         own = unit.names - names
-        met = [part for part in found if own & union(other.names for other in part)]
+        met = [part for part in found if own & union_of_names(other.names for other in part)]
         found = [part for part in found if part not in met]
         found.append([*(other for part in met for other in part), unit])
     return found
 
 
 @given(units, names)
-def test_patterns_that_share_no_name_are_apart(units: list[Unit], names: Names) -> None:
-    assert components(units, names) == apart(units, names)
+def test_patterns_that_share_no_name_are_apart(units: list[TriplePattern], names: VariableNames) -> None:
+    assert connected_components(units, names) == apart(units, names)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kg.engine.planner.rewrite import Plans, plan
+from kg.engine.planner.rewrite import PlanCache, plan_query
 from kg.engine.protocol import DatasetStatistics
 from kg.rdf.namespaces import ID
 from kg.sparql import tokens
@@ -36,7 +36,7 @@ NUMBER = 4000
 
 
 def planned(text: str, counts: DatasetStatistics | None) -> str:
-    return plan(text, counts).text
+    return plan_query(text, counts).text
 
 
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
@@ -89,10 +89,10 @@ def test_the_sample_says_something() -> None:
 
 def test_queries_that_share_a_plan_are_planned_as_if_alone() -> None:
     """Which of the project's own things are named makes no difference."""
-    plans, shared = Plans(), 0
+    plans, shared = PlanCache(), 0
     for case in sample_cases(NUMBER, 5):
         text = re.sub(r"(?<![\w:])e:([abcgh])\b", rf"<{ID}thing/\1>", case.query.text)
-        found = plans.of(text, case.counts).text
+        found = plans.plan_for(text, case.counts).text
         assert found == planned(text, case.counts)
         shared += text != found and ID in text
     assert shared > NUMBER / 50
@@ -113,7 +113,7 @@ def closing(stream: list[tokens.Token], opened: int) -> int:
 
 def after_optionals(text: str) -> Iterable[tuple[list[tokens.Token], int, int]]:
     """The tokens, with the index of each OPTIONAL and of its closing brace, the last first."""
-    stream = list(tokens.tokens(text))
+    stream = list(tokens.iter_tokens(text))
     for index in reversed(range(len(stream) - 1)):
         if stream[index].is_word("OPTIONAL") and stream[index + 1].text == "{":
             yield stream, index, closing(stream, index + 1)
@@ -152,7 +152,7 @@ def _ends_triples(token: tokens.Token) -> bool:
 
 
 def groups_opened(text: str, _: DatasetStatistics | None) -> str:
-    stream, gone = list(tokens.tokens(text)), set[int]()
+    stream, gone = list(tokens.iter_tokens(text)), set[int]()
     for index, token in enumerate(stream[:-1]):
         if token.text == "{" and index and stream[index - 1].text in "{}." and not stream[index + 1].is_word("SELECT"):
             end = closing(stream, index)
@@ -288,7 +288,7 @@ def test_large_texts(name: str) -> None:
     """In bounded time; and a text that nests so deep that the engine's parser would not survive it is left alone."""
     text = LARGE[name]
     found = timed(text)
-    assert found == text or tokens.nesting(text) < tokens.SHALLOW
+    assert found == text or tokens.nesting_depth(text) < tokens.NESTING_THRESHOLD
 
 
 def test_it_grows_in_proportion() -> None:

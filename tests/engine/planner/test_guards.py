@@ -2,17 +2,17 @@
 
 import pytest
 
-from kg.engine.planner.cardinality import Estimates
-from kg.engine.planner.guards import unsafe
-from kg.engine.planner.reorder import moved
-from kg.sparql.query_parser import read
-from kg.sparql.syntax_tree import NONE, Group
+from kg.engine.planner.cardinality import CardinalityEstimator
+from kg.engine.planner.guards import lateral_unsafe_reason
+from kg.engine.planner.reorder import move_before_optionals
+from kg.sparql.query_parser import parse_query
+from kg.sparql.syntax_tree import NO_NAMES, GroupGraphPattern
 
 SEEN = frozenset({"x", "y"})
 
 
-def group(pattern: str) -> Group:
-    return read(f"PREFIX : <http://e/> SELECT * {pattern}").main
+def group(pattern: str) -> GroupGraphPattern:
+    return parse_query(f"PREFIX : <http://e/> SELECT * {pattern}").main
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def group(pattern: str) -> Group:
     ],
 )
 def test_unsafe(pattern: str, words: str) -> None:
-    assert words in (unsafe(group(pattern), SEEN) or "")
+    assert words in (lateral_unsafe_reason(group(pattern), SEEN) or "")
 
 
 @pytest.mark.parametrize(
@@ -48,12 +48,15 @@ def test_unsafe(pattern: str, words: str) -> None:
     ],
 )
 def test_safe(pattern: str) -> None:
-    assert unsafe(group(pattern), SEEN) is None
+    assert lateral_unsafe_reason(group(pattern), SEEN) is None
 
 
 def test_filters_of_an_optional_see_what_is_bound() -> None:
-    assert unsafe(group("{ ?a :p ?b FILTER(?x = 1) }"), SEEN, direct=True) is None
-    assert unsafe(group("{ ?a :p ?b { ?a :q ?c FILTER(?x = 1) } }"), SEEN, direct=True) is not None
+    assert lateral_unsafe_reason(group("{ ?a :p ?b FILTER(?x = 1) }"), SEEN, is_optional_body=True) is None
+    assert (
+        lateral_unsafe_reason(group("{ ?a :p ?b { ?a :q ?c FILTER(?x = 1) } }"), SEEN, is_optional_body=True)
+        is not None
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,6 +69,6 @@ def test_filters_of_an_optional_see_what_is_bound() -> None:
     ],
 )
 def test_a_pattern_stays_behind_an_optional_that_may_bind_it(pattern: str, kinds: str) -> None:
-    elements, _ = moved(group(pattern).elements, frozenset({"a", "b"}), Estimates(None))
+    elements, _ = move_before_optionals(group(pattern).elements, frozenset({"a", "b"}), CardinalityEstimator(None))
     assert " ".join(element.kind for element in elements) == kinds
-    assert moved(group("{ ?x :p ?y }").elements, NONE, Estimates(None))[1] == []
+    assert move_before_optionals(group("{ ?x :p ?y }").elements, NO_NAMES, CardinalityEstimator(None))[1] == []

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kg.engine.counting import count
+from kg.engine.counting import compute_statistics
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.planner import rewrite as module
-from kg.engine.planner.rewrite import KEPT, KEPT_LONG, Plan, Plans, plan
+from kg.engine.planner.rewrite import MAX_CACHED_LONG_PLANS, MAX_CACHED_PLANS, PlanCache, QueryPlan, plan_query
 from kg.engine.protocol import DatasetStatistics, PropertyStatistics, Row
 from kg.errors import QuerySyntaxError
 from kg.rdf.formats import TRIG
 from kg.rdf.io import NamedNode, Quad, parse
 from kg.rdf.namespaces import ID
-from kg.sparql.query_parser import DEEPEST, LONGEST, MOST
-from kg.sparql.tokens import tokens
+from kg.sparql.query_parser import MAX_PARSED_LENGTH, MAX_PARSED_NESTING, MAX_PARSED_TOKENS
+from kg.sparql.tokens import iter_tokens
 
 E = "http://e.org/"
 PREFIX = f"PREFIX : <{E}> "
@@ -41,12 +41,12 @@ def planned(
 ) -> str | None:
     """The pattern as it is planned, without what stands around it; None if nothing changes."""
     text = f"{PREFIX}{head} {pattern}{tail}"
-    found = plan(text, counts).text
+    found = plan_query(text, counts).text
     return None if found == text else found.removeprefix(f"{PREFIX}{head} ").removesuffix(tail)
 
 
 def reasons(pattern: str, counts: DatasetStatistics | None = COUNTS) -> str:
-    return " / ".join(change.words for change in plan(f"{PREFIX}SELECT * {pattern}", counts).changes)
+    return " / ".join(change.message for change in plan_query(f"{PREFIX}SELECT * {pattern}", counts).notes)
 
 
 HELD = "?f :about ?z LATERAL { ?f :year 2024 }"
@@ -196,7 +196,7 @@ def test_not_sorted_before_optional(pattern: str, head: str, tail: str) -> None:
     ],
 )  # fmt: skip
 def test_left_byte_for_byte(text: str) -> None:
-    assert plan(text, COUNTS).text == text
+    assert plan_query(text, COUNTS).text == text
 
 
 @pytest.mark.parametrize(
@@ -210,9 +210,9 @@ def test_left_byte_for_byte(text: str) -> None:
     ],
 )
 def test_what_is_long_or_deep_is_not_read(text: str) -> None:
-    (change,) = plan(text, COUNTS).changes
-    assert any(words in change.words for words in ("longer than", "deeper than", "more than"))
-    assert plan(text, COUNTS).text == text
+    (change,) = plan_query(text, COUNTS).notes
+    assert any(words in change.message for words in ("longer than", "deeper than", "more than"))
+    assert plan_query(text, COUNTS).text == text
 
 
 REST = "?f :about ?z ; :value ?v }"
@@ -237,22 +237,22 @@ LARGE = {
     "IN": ("{ ?f :about ?z FILTER(?z IN (:a", ", :b%d", ")) FILTER EXISTS { ?g :about ?z ; :value ?v } }"),
     "VALUES": ("{ VALUES ?z { ", ":b%d ", f"}} FILTER EXISTS {{ {REST} }}"),
     "deep": (
-        "{ ?z :rare 1 " + "OPTIONAL { ?z :value ?v " * (DEEPEST - 2),
+        "{ ?z :rare 1 " + "OPTIONAL { ?z :value ?v " * (MAX_PARSED_NESTING - 2),
         "OPTIONAL { ?z :kind ?k%d ; :year 1 } ",
-        "}" * (DEEPEST - 1),
+        "}" * (MAX_PARSED_NESTING - 1),
     ),
 }
 """Patterns by the kind of what they have many of: beginning, what is repeated, and end."""
 
 
-def filled(name: str, length: int = LONGEST, number: int = MOST) -> str:
+def filled(name: str, length: int = MAX_PARSED_LENGTH, number: int = MAX_PARSED_TOKENS) -> str:
     """A query of almost so many code points or tokens."""
     start, piece, end = LARGE[name]
     text, rest = f"{PREFIX}SELECT * {start}", length - len(end)
-    number -= sum(1 for _ in tokens(text + end))
+    number -= sum(1 for _ in iter_tokens(text + end))
     for index in counted_from():
         more = piece.replace("%d", str(index), 1).replace("%d", str(index + 1))
-        number -= sum(1 for _ in tokens(more))
+        number -= sum(1 for _ in iter_tokens(more))
         if len(text) + len(more) > rest or number < 0:
             return text + end
         text += more
@@ -262,16 +262,19 @@ def filled(name: str, length: int = LONGEST, number: int = MOST) -> str:
 @pytest.mark.parametrize("name", LARGE)
 def test_what_is_almost_too_long_is_planned(name: str) -> None:
     text = filled(name)
-    assert plan(text, COUNTS).text != text
+    assert plan_query(text, COUNTS).text != text
 
 
-@pytest.mark.parametrize(("length", "number"), [(LONGEST * 4, MOST + 100), (LONGEST + 100, MOST * 4)])
+@pytest.mark.parametrize(
+    ("length", "number"),
+    [(MAX_PARSED_LENGTH * 4, MAX_PARSED_TOKENS + 100), (MAX_PARSED_LENGTH + 100, MAX_PARSED_TOKENS * 4)],
+)
 @pytest.mark.parametrize("name", LARGE)
 def test_what_is_too_long_is_not(name: str, length: int, number: int) -> None:
     text = filled(name, length, number)
-    (change,) = plan(text, COUNTS).changes
-    assert "longer than" in change.words or "more than" in change.words
-    assert plan(text, COUNTS).text == text
+    (change,) = plan_query(text, COUNTS).notes
+    assert "longer than" in change.message or "more than" in change.message
+    assert plan_query(text, COUNTS).text == text
 
 
 def test_few_filters_of_a_large_group_are_tried() -> None:
@@ -288,9 +291,9 @@ def test_signs_are_no_depth() -> None:
 
 def test_limits_are_those_of_the_reader() -> None:
     body = "OPTIONAL { ?z :about ?f . ?f :value ?v "
-    deep = f"{PREFIX}SELECT * {{ ?z :rare 1 " + body * DEEPEST + "}" * DEEPEST + "}"
-    assert "deeper" in plan(deep, COUNTS).changes[0].words
-    assert len(deep) < LONGEST
+    deep = f"{PREFIX}SELECT * {{ ?z :rare 1 " + body * MAX_PARSED_NESTING + "}" * MAX_PARSED_NESTING + "}"
+    assert "deeper" in plan_query(deep, COUNTS).notes[0].message
+    assert len(deep) < MAX_PARSED_LENGTH
 
 
 def test_reasons_are_told() -> None:
@@ -302,27 +305,27 @@ def test_reasons_are_told() -> None:
 
 def test_changes_name_their_line() -> None:
     text = f"{PREFIX}\nSELECT * {{ ?z :kind :a\nFILTER EXISTS {{\n ?f :year 2024 ; :about ?z }} }}"
-    assert [change.line for change in plan(text, None).changes] == [4]
+    assert [change.line for change in plan_query(text, None).notes] == [4]
 
 
 def test_plans_are_kept_and_few() -> None:
-    plans = Plans()
+    plans = PlanCache()
     text = f"{PREFIX}SELECT * {{ ?z :kind :a FILTER EXISTS {{ ?f :year 2024 ; :about ?z }} }}"
-    assert plans.of(text, COUNTS) is plans.of(text, COUNTS)
-    for number in range(KEPT * 2):
-        plans.of(f"{text} # {number}", None)
-    assert plans.of("ASK {}", None).text == "ASK {}"
-    assert plans.of(text, None).text == plan(text, None).text
+    assert plans.plan_for(text, COUNTS) is plans.plan_for(text, COUNTS)
+    for number in range(MAX_CACHED_PLANS * 2):
+        plans.plan_for(f"{text} # {number}", None)
+    assert plans.plan_for("ASK {}", None).text == "ASK {}"
+    assert plans.plan_for(text, None).text == plan_query(text, None).text
 
 
 def test_queries_about_other_things_share_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     planned = list[str]()
-    monkeypatch.setattr(module, "plan", lambda text, counts: planned.append(text) or plan(text, counts))
-    plans = Plans()
+    monkeypatch.setattr(module, "plan_query", lambda text, counts: planned.append(text) or plan_query(text, counts))
+    plans = PlanCache()
 
     def ask(zone: str, kinds: str = "") -> str:
         pattern = f"<{ID}{zone}> :p ?c FILTER EXISTS {{ ?f :year 2024 ; :about ?c }} {kinds}"
-        return plans.of(f"{PREFIX}SELECT * {{ {pattern} }}", COUNTS).text
+        return plans.plan_for(f"{PREFIX}SELECT * {{ {pattern} }}", COUNTS).text
 
     assert ask("zone/a") == ask("zone/b").replace("zone/b", "zone/a")
     assert len(planned) == 1
@@ -343,7 +346,7 @@ def test_a_prefix_of_the_projects_own_keeps_its_meaning(declared: str) -> None:
         f"{declared} SELECT * {{ ?x <http://e/p> ?y , <{ID}z1> FILTER (?y IN (id:z1, id:z2)) }}",
         f"{declared} SELECT * {{ ?x ?p ?y FILTER (?y IN (id:z1, <{ID}z1>)) FILTER EXISTS {{ ?y ?z 'z<{ID}z'q>' }} }}",
     ):
-        assert Plans().of(text, COUNTS).text == plan(text, COUNTS).text
+        assert PlanCache().plan_for(text, COUNTS).text == plan_query(text, COUNTS).text
     counts = DatasetStatistics(
         9_000, None, None, None, {"http://e/p": PropertyStatistics(9_000, 9_000, 9_000)}, {}, {}, 9_000
     )
@@ -354,14 +357,14 @@ def test_a_prefix_of_the_projects_own_keeps_its_meaning(declared: str) -> None:
 
 
 def test_few_plans_of_long_queries_are_kept() -> None:
-    plans, text = Plans(), filled("deep", LONGEST - 100)
-    first = plans.of(text, None)
-    assert plans.of(text, None) is first
-    for number in range(KEPT_LONG):
-        plans.of(f"{text} # {number}", None)
-    assert plans.of(text, None) is not first
-    assert plans.of(text, None) == first
-    assert plans.of(text + " " * LONGEST, None) == Plan(text + " " * LONGEST)
+    plans, text = PlanCache(), filled("deep", MAX_PARSED_LENGTH - 100)
+    first = plans.plan_for(text, None)
+    assert plans.plan_for(text, None) is first
+    for number in range(MAX_CACHED_LONG_PLANS):
+        plans.plan_for(f"{text} # {number}", None)
+    assert plans.plan_for(text, None) is not first
+    assert plans.plan_for(text, None) == first
+    assert plans.plan_for(text + " " * MAX_PARSED_LENGTH, None) == QueryPlan(text + " " * MAX_PARSED_LENGTH)
 
 
 @pytest.mark.parametrize(
@@ -370,9 +373,9 @@ def test_few_plans_of_long_queries_are_kept() -> None:
 def test_an_operator_is_not_taken_for_an_iri(condition: str) -> None:
     """All from `<` to `>` looks like one, and would hide the variables in it."""
     text = f"{PREFIX}SELECT * {{ ?z :kind :a OPTIONAL {{ ?f :about ?z ; :year ?c ; :value ?d }} FILTER ({condition}) }}"
-    found = plan(text, COUNTS)
+    found = plan_query(text, COUNTS)
     assert found.text == text
-    assert "'<?b&&?c>' at line 1" in found.changes[0].words
+    assert "'<?b&&?c>' at line 1" in found.notes[0].message
     assert small(":z :kind :a .").select(text) == []
 
 
@@ -388,7 +391,7 @@ def test_errors_quote_the_clients_text() -> None:
 
 def test_what_the_engine_rejects_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = small(":a :p :b .")
-    monkeypatch.setattr(Plans, "of", lambda *_: "SELECT {")
+    monkeypatch.setattr(PlanCache, "plan_for", lambda *_: "SELECT {")
     assert len(engine.select("SELECT * { ?a ?b ?c }")) == 1
 
 
@@ -450,7 +453,7 @@ def graph(random: Random) -> str:
 def test_planned_rows_are_the_rows(seed: int, counted: bool) -> None:
     random = Random(seed)  # noqa: S311 - nothing is secret
     engine, text = small(graph(random)), f"{PREFIX}SELECT * {Writer(random).group()}"
-    found = plan(text, count(engine) if counted else None)
+    found = plan_query(text, compute_statistics(engine) if counted else None)
     if found.text == text:
         return
     try:
@@ -467,9 +470,9 @@ def as_text(row: Row) -> str:
 
 def test_an_iri_that_cannot_be_resolved_is_told_as_without_planning() -> None:
     text = "BASE <http://e/> SELECT * { ?z ?p <http://[> OPTIONAL { ?z ?q ?v } }"
-    assert plan(text, None).text == text
+    assert plan_query(text, None).text == text
     with pytest.raises(QuerySyntaxError) as planned:
-        EmbeddedEngine(statistics=count(EmbeddedEngine())).select(text)
+        EmbeddedEngine(statistics=compute_statistics(EmbeddedEngine())).select(text)
     with pytest.raises(QuerySyntaxError) as unplanned:
         EmbeddedEngine(planning=False).select(text)
     assert str(planned.value) == str(unplanned.value)

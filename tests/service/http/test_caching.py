@@ -17,7 +17,7 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import QueryRequest, QueryResult
 from kg.errors import UnreachableError
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import NamedNode, Quad, in_graph, parse
+from kg.rdf.io import NamedNode, Quad, parse, place_in_graph
 from service import create_app, graph_state
 from service.http.caching import CODINGS, MAX_ENTRY_BYTES, BoundedCache, choose_content_coding, is_deterministic
 from service.settings import Settings
@@ -34,7 +34,7 @@ DECODERS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def facts(turtle: str) -> list[Quad]:
-    return list(in_graph(parse(turtle.encode(), TURTLE), GRAPH))
+    return list(place_in_graph(parse(turtle.encode(), TURTLE), GRAPH))
 
 
 class CountingEngine(EmbeddedEngine):

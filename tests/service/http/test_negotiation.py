@@ -97,7 +97,7 @@ def test_document(header: str | None, expected: Representation | None) -> None:
 )
 def test_each_kind_of_result(header: str | None, solutions: object, boolean: object, graph: object) -> None:
     accept = accepted(header)
-    kinds = (RESULT_FORMATS, tuple(fmt for fmt in RESULT_FORMATS if fmt.boolean), RDF_FORMATS)
+    kinds = (RESULT_FORMATS, tuple(fmt for fmt in RESULT_FORMATS if fmt.supports_boolean), RDF_FORMATS)
     assert [best_offer(accept, offers) for offers in kinds] == [solutions, boolean, graph]
 
 

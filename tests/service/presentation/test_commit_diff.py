@@ -4,7 +4,7 @@ import pytest
 
 from kg.engine.protocol import Delta
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import NamedNode, Quad, in_graph, parse
+from kg.rdf.io import NamedNode, Quad, parse, place_in_graph
 from kg.rdf.namespaces import SPARQL_PREFIXES
 from service.presentation.commit_diff import labels_in_delta, mentioned_iris, select_statements, subject_diffs
 from service.presentation.names import DisplayNames
@@ -13,7 +13,7 @@ FIGURE = '<urn:f> rdfs:label "Hình"@vi ; schema:value {} ; qudt:hasUnit unit:CC
 
 
 def quads(turtle: str) -> frozenset[Quad]:
-    return frozenset(in_graph(parse((SPARQL_PREFIXES + turtle).encode(), TURTLE), NamedNode("urn:graph")))
+    return frozenset(place_in_graph(parse((SPARQL_PREFIXES + turtle).encode(), TURTLE), NamedNode("urn:graph")))
 
 
 def told(delta: Delta, language: str = "vi") -> dict[str | None, list[tuple[bool, str]]]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.presentation.svg_charts import WIDTH, Bar, bars
+from service.presentation.svg_charts import CHART_WIDTH, Bar, render_bar_chart
 
 SVG = "{http://www.w3.org/2000/svg}"
 ELEMENTS = {"svg", "title", "desc", "g", "path", "line", "text"}
@@ -47,7 +47,7 @@ def assert_harmless(svg: str) -> None:
 
 
 def test_a_chart_says_its_figures() -> None:
-    svg = bars("Tiền năm 2024", "Vốn FDI: 4 tỷ USD.", [FDI, TARGET])
+    svg = render_bar_chart("Tiền năm 2024", "Vốn FDI: 4 tỷ USD.", [FDI, TARGET])
     root = tree(svg)
     assert root.get("role") == "img"
     assert [root.find(f"{SVG}{tag}").text for tag in ("title", "desc")] == ["Tiền năm 2024", "Vốn FDI: 4 tỷ USD."]  # type: ignore[union-attr]
@@ -59,7 +59,7 @@ def test_a_chart_says_its_figures() -> None:
 
 
 def test_colours_are_variables_of_the_page() -> None:
-    svg = bars("x", "y", [FDI, TARGET, Bar("?", Decimal(1), Decimal(1), "1", "</style>")])
+    svg = render_bar_chart("x", "y", [FDI, TARGET, Bar("?", Decimal(1), Decimal(1), "1", "</style>")])
     colours = {value for name in ("fill", "stroke") for value in re.findall(f'{name}="([^"]+)"', svg)}
     names = ("actual", "target", "plan", "ink", "soft", "paper")
     assert colours == {*(f"var(--{name})" for name in names), "none"}
@@ -67,32 +67,32 @@ def test_colours_are_variables_of_the_page() -> None:
 
 def test_bars_are_as_long_as_their_numbers() -> None:
     half = Bar("half", 2 * BILLION, 2 * BILLION, "2 tỷ USD", "plan")
-    (zero, whole), (_, shorter) = boxes(bars("x", "y", [FDI, half]))
+    (zero, whole), (_, shorter) = boxes(render_bar_chart("x", "y", [FDI, half]))
     assert shorter == pytest.approx(whole / 2, abs=0.2)
-    assert zero + whole < WIDTH
+    assert zero + whole < CHART_WIDTH
 
 
 def test_a_range_goes_from_its_least_to_its_most() -> None:
-    (zero, whole), (start, width) = boxes(bars("x", "y", [FDI, TARGET]))
+    (zero, whole), (start, width) = boxes(render_bar_chart("x", "y", [FDI, TARGET]))
     assert start - zero == pytest.approx(whole / 2, abs=0.2)
     assert width == pytest.approx(whole / 8, abs=0.2)
 
 
 @pytest.mark.parametrize(("bar", "count"), [(AREA, 1), (BALANCE, 1), (Bar("?", None, None, "chưa rõ"), 0)])
 def test_bars_of_open_negative_and_unknown_numbers(bar: Bar, count: int) -> None:
-    svg = bars("x", "y", [bar])
+    svg = render_bar_chart("x", "y", [bar])
     assert len(boxes(svg)) == count
     assert bar.text in texts(svg)
-    assert all(start >= 0 and start + width <= WIDTH for start, width in boxes(svg))
+    assert all(start >= 0 and start + width <= CHART_WIDTH for start, width in boxes(svg))
 
 
 def test_nothing_but_zeros_and_nothing_at_all() -> None:
-    assert texts(bars("x", "y", [Bar("none", Decimal(0), Decimal(0), "0")])) == ["none", "0"]
-    assert texts(bars("x", "y", [])) == []
+    assert texts(render_bar_chart("x", "y", [Bar("none", Decimal(0), Decimal(0), "0")])) == ["none", "0"]
+    assert texts(render_bar_chart("x", "y", [])) == []
 
 
 def test_a_long_label_takes_some_lines_and_is_cut() -> None:
-    svg = bars("x", "y", [Bar("một " * 2000, Decimal(1), Decimal(1), "1")])
+    svg = render_bar_chart("x", "y", [Bar("một " * 2000, Decimal(1), Decimal(1), "1")])
     lines = texts(svg)[:-1]
     assert len(lines) == 3
     assert str(lines[-1]).endswith("…")
@@ -101,22 +101,27 @@ def test_a_long_label_takes_some_lines_and_is_cut() -> None:
 @pytest.mark.parametrize("label", HOSTILE)
 def test_hostile_labels_are_words(label: str) -> None:
     hostile = Bar(label, Decimal(1), Decimal(1), label, label, Decimal(2), label)
-    assert_harmless(bars(label, label, [hostile]))
+    assert_harmless(render_bar_chart(label, label, [hostile]))
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.text(max_size=120), st.text(max_size=30), st.decimals(-(10**30), 10**30, places=3))
 def test_any_label_and_number(label: str, text: str, number: Decimal) -> None:
-    svg = bars(label, text, [Bar(label, number, None, text, "actual"), FDI])
+    svg = render_bar_chart(label, text, [Bar(label, number, None, text, "actual"), FDI])
     assert_harmless(svg)
-    assert all(start >= -0.2 and start + width <= WIDTH for start, width in boxes(svg))
+    assert all(start >= -0.2 and start + width <= CHART_WIDTH for start, width in boxes(svg))
 
 
 def test_charts_of_one_page_have_different_ids() -> None:
-    charts = [bars("x", "y", [FDI]), bars("x", "z", [FDI]), bars("x", "y", [TARGET]), bars("z", "y", [FDI])]
+    charts = [
+        render_bar_chart("x", "y", [FDI]),
+        render_bar_chart("x", "z", [FDI]),
+        render_bar_chart("x", "y", [TARGET]),
+        render_bar_chart("z", "y", [FDI]),
+    ]
     found = [name for svg in charts for name in ids(svg)]
     assert len(found) == len(set(found)) == 8
 
 
 def test_a_chart_is_the_same_each_time() -> None:
-    assert bars("x", "y", [FDI, TARGET]) == bars("x", "y", (FDI, TARGET))
+    assert render_bar_chart("x", "y", [FDI, TARGET]) == render_bar_chart("x", "y", (FDI, TARGET))

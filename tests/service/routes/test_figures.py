@@ -13,7 +13,7 @@ import requests
 from kg.changes import data_folder
 from kg.changes.data_folder import BuiltGraph
 from kg.rdf.namespaces import ID
-from kg.views.observations import observations
+from kg.views.observations import find_observations
 from service import create_app
 from service.presentation.names import DisplayNames
 from service.routes.figures import _escape_formula, charts_of_2024
@@ -44,7 +44,7 @@ def test_the_page_shows_every_figure_with_its_claim(
 ) -> None:
     shown = page(get(server, language=language))
     assert shown.language == language
-    expected = {item.claim.replace(ID, "/doc/") for item in observations(built.engine, {})}
+    expected = {item.claim.replace(ID, "/doc/") for item in find_observations(built.engine, {})}
     assert {link.partition("?")[0] for link in links(shown)} == expected
     assert len(expected) >= 19
     assert len(shown.ids) == len(set(shown.ids))
@@ -116,7 +116,7 @@ def test_csv_has_the_values_of_the_graph(server: str, built: BuiltGraph) -> None
     answer = get(server, "text/csv")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="figures.csv"'
     assert answer.content.count(b"\r\n") == answer.content.count(b"\n") == len(rows(answer)) + 1
-    held = {item.claim: item for item in observations(built.engine, {})}
+    held = {item.claim: item for item in find_observations(built.engine, {})}
     found = {row["claim"]: row for row in rows(answer)}
     assert found.keys() == held.keys()
     for claim, item in held.items():
@@ -178,7 +178,7 @@ def test_pages(built: BuiltGraph, monkeypatch: pytest.MonkeyPatch, app_of: Calla
         found += re.findall(r'href="(/doc/claim/[^"]+)"', answer.text)
         assert ('rel="next"' in answer.text) == ("rel=next" in answer.headers["Link"]) == (number < 3)
         assert ('rel="prev"' in answer.text) == ("rel=prev" in answer.headers["Link"]) == (number > 1)
-    assert len(found) == len(set(found)) == len(observations(built.engine, {}))
+    assert len(found) == len(set(found)) == len(find_observations(built.engine, {}))
     assert "No figure fits" in client.get("/figures?page=9", headers={"Accept": "text/html"}).text
 
 

@@ -16,7 +16,7 @@ import service
 from kg.changes import data_folder
 from kg.changes.data_folder import BuiltGraph
 from kg.rdf.namespaces import HPEZ, PREFIXES
-from kg.views.example_queries import example, examples
+from kg.views.example_queries import all_examples, find_example
 from service import create_app
 from service.routes import query_editor
 from service.settings import Settings
@@ -87,8 +87,8 @@ def test_licences_go_along() -> None:
 def test_each_question_is_a_link_that_runs(server: str, page: Callable[..., Any], language: str) -> None:
     shown = page(get(server, **{"Accept-Language": language}))
     asked = [parse_qs(urlsplit(url).query)["query"][0] for url in shown.links if url.startswith("/sparql?query=")]
-    assert asked == [item.query(language) for item in examples()]
-    assert set(shown.text("h3")) == {item.titles[language] for item in examples()}
+    assert asked == [item.text_in(language) for item in all_examples()]
+    assert set(shown.text("h3")) == {item.titles[language] for item in all_examples()}
     links = [url for url in shown.links if url.startswith("/sparql?query=")]
     for url in links[:3]:
         assert requests.get(server + url, timeout=30).json()["results"]["bindings"]
@@ -105,7 +105,7 @@ def test_the_form_holds_a_question_and_works_without_script(server: str, page: C
 
 def test_a_question_is_named_in_the_url(server: str, page: Callable[..., Any]) -> None:
     answer = get(server, "/sparql?example=fdi-2024")
-    assert page(answer).texts["textarea"][0].strip() == example("fdi-2024").query("en").strip()
+    assert page(answer).texts["textarea"][0].strip() == find_example("fdi-2024").text_in("en").strip()
     assert 'data-run="yes"' in answer.text
     assert 'data-run="no"' in get(server).text
 
@@ -146,4 +146,4 @@ def test_a_build_without_the_editor_shows_the_form(app: Flask, monkeypatch: pyte
     html = app.test_client().get("/sparql", headers=HTML).text
     assert Loaded(html).files == ["/static/style.css", "/static/icon.svg", "/static/suggest.js"]
     assert "<textarea" in html
-    assert html.count('class="example"') == len(examples())
+    assert html.count('class="example"') == len(all_examples())

@@ -1,0 +1,53 @@
+"""SPARQL text with places for values: `$name` marks a place, and only whole tokens are replaced."""
+
+from collections.abc import Iterable
+from typing import NewType
+
+from kg.rdf.io import Term
+from kg.sparql.tokens import iter_tokens
+
+Fragment = NewType("Fragment", str)
+"""SPARQL text that the project wrote itself, such as a graph pattern; it is inserted as it stands."""
+
+Value = Term | int | Fragment | Iterable[Term] | Iterable[tuple[Term, ...]]
+
+
+class Template:
+    """A query with places such as `$iri`, which `fill` replaces by terms in their N-Triples form.
+
+    Other SPARQL variables are written with `?` in a template. Values are never scanned again, so a term that
+    contains the name of a place stays as it is.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._pieces: list[str] = []
+        self._names: list[str] = []
+        end = 0
+        for token in iter_tokens(text):
+            if token.kind == "variable" and token.text.startswith("$"):
+                self._pieces.append(text[end : token.start])
+                self._names.append(token.text[1:])
+                end = token.start + len(token.text)
+        self._rest = text[end:]
+
+    def fill(self, **values: Value) -> str:
+        """Return the query with a value in each place; raises KeyError for a place without a value.
+
+        Several terms are separated by spaces and tuples become the rows of a VALUES clause, both in the order given;
+        the terms of a set are sorted, so that equal sets give equal texts.
+        """
+        unknown = values.keys() - set(self._names)
+        if unknown:
+            raise KeyError(f"the template has no place for {', '.join(sorted(unknown))}")
+        written = {name: _written(values[name]) for name in self._names}
+        filled = (piece + written[name] for piece, name in zip(self._pieces, self._names, strict=True))
+        return "".join(filled) + self._rest
+
+
+def _written(value: Value) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) or not isinstance(value, Iterable):
+        return str(value)
+    rows = [f"({' '.join(map(str, item))})" if isinstance(item, tuple) else str(item) for item in value]
+    return " ".join(sorted(rows) if isinstance(value, set | frozenset) else rows)
