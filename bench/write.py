@@ -17,7 +17,7 @@ from kg.changes.commit import propose
 from kg.changes.credentials import CredentialStore
 from kg.changes.data_folder import open_or_build, read_project_shapes
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta
+from kg.rdf.delta import Delta
 from kg.rdf.formats import NTRIPLES
 from kg.rdf.io import NamedNode, Quad, rdflib_graph, serialize
 from kg.rdf.namespaces import HPEZ, ID

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from kg.engine.protocol import Delta
+from kg.rdf.delta import Delta
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import Quad, serialize
 

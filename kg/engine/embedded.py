@@ -22,7 +22,6 @@ from kg.engine.planner.rewrite import PlanCache, PlanNote, QueryPlan, plan_query
 from kg.engine.protocol import (
     UNION_DATASET,
     DatasetStatistics,
-    Delta,
     QueryDataset,
     QueryRequest,
     QueryResult,
@@ -38,6 +37,7 @@ from kg.errors import (
     ServiceDeniedError,
     UnknownGraphError,
 )
+from kg.rdf.delta import Delta
 from kg.rdf.formats import CSV, JSON, RDF_FORMATS, RESULT_FORMATS, TSV, XML, FormatT, RdfFormat
 from kg.rdf.io import DefaultGraph, Literal, NamedNode, Quad, Resource, Term, Triple, serialize_into
 from kg.rdf.iris import authority

@@ -16,8 +16,9 @@ import rdflib
 from rdflib.namespace import RDF, RDFS, SH
 
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta, Row
+from kg.engine.protocol import Row
 from kg.errors import EngineError, ShapesError
+from kg.rdf.delta import Delta
 from kg.rdf.io import (
     BlankNode,
     DefaultGraph,

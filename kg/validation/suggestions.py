@@ -17,8 +17,9 @@ from rdflib.collection import Collection
 from rdflib.namespace import RDF, SH
 
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta, Row
+from kg.engine.protocol import Row
 from kg.errors import KgError
+from kg.rdf.delta import Delta
 from kg.rdf.io import RDF_TYPE, Literal, NamedNode, Quad, Term, Triple, term_from_rdflib, term_to_rdflib
 from kg.rdf.namespaces import HPEZ, HPSH, ID, OA, PREFIXES, PROV, SCHEMA, SKOS, SPARQL_PREFIXES, XSD, compact, slugify
 from kg.rdf.namespaces import SH as SHACL

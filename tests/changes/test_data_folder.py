@@ -17,8 +17,8 @@ from kg.changes.journal import CommitDraft, Journal
 from kg.changes.rules import materialised_engine, target_graph
 from kg.engine.counting import compute_statistics, statistics_from_json
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta
 from kg.errors import ConfigurationError, IntegrityError, RdfSyntaxError
+from kg.rdf.delta import Delta
 from kg.rdf.formats import NQUADS, TRIG, TURTLE
 from kg.rdf.io import (
     BlankNode,

@@ -8,7 +8,8 @@ from kg.changes.data_folder import BuiltGraph
 from kg.engine import statistics
 from kg.engine.counting import compute_statistics, statistics_from_json, statistics_to_json
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import DatasetStatistics, Delta
+from kg.engine.protocol import DatasetStatistics
+from kg.rdf.delta import Delta
 from kg.rdf.io import RDF_TYPE, BlankNode, DefaultGraph, Literal, NamedNode, Quad
 from kg.rdf.namespaces import ID, XSD
 

@@ -3,9 +3,10 @@ import json
 import pytest
 
 from kg.engine.embedded import SPOOL_MEMORY, EmbeddedEngine
-from kg.engine.protocol import Delta, QueryDataset, QueryRequest
+from kg.engine.protocol import QueryDataset, QueryRequest
 from kg.engine.query import evaluate_query
 from kg.errors import InputError, NotAcceptableError, QuerySyntaxError, ServiceDeniedError, UnknownGraphError
+from kg.rdf.delta import Delta
 from kg.rdf.formats import CSV, JSON, TRIG, TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, parse
 

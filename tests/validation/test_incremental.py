@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from kg.changes.data_folder import read_project_shapes
 from kg.changes.rules import materialised_engine
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta
 from kg.errors import KgError
+from kg.rdf.delta import Delta
 from kg.rdf.formats import TRIG, TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, parse
 from kg.resources import curated_quads

@@ -19,8 +19,9 @@ from kg.engine.columns.model import TopGroups
 from kg.engine.counting import compute_statistics
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.planner.rewrite import plan_query
-from kg.engine.protocol import UNION_DATASET, Delta, QueryDataset, QueryRequest
+from kg.engine.protocol import UNION_DATASET, QueryDataset, QueryRequest
 from kg.errors import InputError, KgError, QuerySyntaxError
+from kg.rdf.delta import Delta
 from kg.rdf.formats import TSV
 from kg.rdf.io import Literal, NamedNode, Quad, Term
 from kg.rdf.namespaces import BASE, XSD

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kg.engine.protocol import Delta
+from kg.rdf.delta import Delta
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import NamedNode, Quad, parse, place_in_graph
 from kg.rdf.namespaces import SPARQL_PREFIXES
