@@ -32,7 +32,7 @@ from kg.rdf.io import (
     term_from_rdflib,
     term_to_rdflib,
 )
-from kg.sparql.constraint_parser import UnsupportedConstraintError
+from kg.validation.constraint_patterns import UnsupportedConstraintError
 from kg.validation.dependency_graph import MAX_NODE_STATES, ChangeTrigger, NodeState, State, TooManyDependenciesError
 from kg.validation.query_dependencies import THIS, QueryDependencies, ShapesGraphQueries, analyse_query
 from kg.validation.report import Finding, ValidationReport, finding_key, sort_findings
