@@ -25,8 +25,9 @@ from kg.engine.protocol import Engine
 from kg.engine.query import check_nesting
 from kg.errors import ConflictError, EngineError, InputError, InsufficientScopeError, PreconditionError, ShapesError
 from kg.rdf.delta import Delta
-from kg.rdf.io import BlankNode, DefaultGraph, NamedNode, Quad, label_blank_nodes_by_content
+from kg.rdf.io import label_blank_nodes_by_content
 from kg.rdf.namespaces import graph_iri
+from kg.rdf.terms import BlankNode, DefaultGraph, NamedNode, Quad
 from kg.validation.incremental import IncrementalValidator
 from kg.validation.report import INFO, VIOLATION, WARNING, ValidationReport
 from kg.validation.shacl import Shapes, read_shapes, validate

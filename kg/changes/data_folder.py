@@ -35,7 +35,8 @@ from kg.engine.protocol import DatasetStatistics
 from kg.errors import ConfigurationError, ConflictError, KgError, RdfSyntaxError
 from kg.rdf.delta import Delta
 from kg.rdf.formats import NQUADS
-from kg.rdf.io import NamedNode, Quad, canonical_nquads, parse_stream, serialize_into, term_text
+from kg.rdf.io import canonical_nquads, parse_stream, serialize_into
+from kg.rdf.terms import NamedNode, Quad, term_text
 from kg.validation import report as findings
 from kg.validation import shacl
 from kg.validation.incremental import IncrementalValidator

@@ -25,7 +25,8 @@ from kg.changes.locks import lock_with_timeout
 from kg.errors import ConflictError, InputError, IntegrityError, JournalError, KgError, NotFoundError
 from kg.rdf.delta import Delta
 from kg.rdf.formats import NQUADS
-from kg.rdf.io import NamedNode, Quad, parse_stream, serialize
+from kg.rdf.io import parse_stream, serialize
+from kg.rdf.terms import NamedNode, Quad
 from kg.validation.report import ValidationReport, report_from_json, report_to_json
 
 JOURNAL_FILE: Final = "journal.db"

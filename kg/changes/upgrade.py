@@ -12,8 +12,9 @@ from kg.changes.rules import RULE_GRAPHS, target_graph
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.blank_nodes import blank_node_components, canonical_form
 from kg.rdf.delta import Delta
-from kg.rdf.io import NamedNode, Quad, label_blank_nodes_by_content, place_in_graph
+from kg.rdf.io import label_blank_nodes_by_content, place_in_graph
 from kg.rdf.namespaces import graph_iri
+from kg.rdf.terms import NamedNode, Quad
 from kg.resources import rule_files
 
 _PARTLY_CURATED_GRAPH: Final = "issues"

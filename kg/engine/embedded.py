@@ -39,9 +39,10 @@ from kg.errors import (
 )
 from kg.rdf.delta import Delta
 from kg.rdf.formats import CSV, JSON, RDF_FORMATS, RESULT_FORMATS, TSV, XML, FormatT, RdfFormat
-from kg.rdf.io import DefaultGraph, Literal, NamedNode, Quad, Resource, Term, Triple, serialize_into
+from kg.rdf.io import serialize_into
 from kg.rdf.iris import authority
 from kg.rdf.namespaces import BASE
+from kg.rdf.terms import DefaultGraph, Literal, NamedNode, Quad, Resource, Term, Triple
 from kg.sparql import tokens, update_parser
 from kg.sparql.prologue import dataset_clauses, iri_clauses
 from kg.sparql.syntax_errors import diagnose

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import IO, Final, Literal, Protocol
 
 from kg.rdf.formats import RdfFormat, ResultFormat
-from kg.rdf.io import DefaultGraph, NamedNode, Quad, Term, Triple
+from kg.rdf.terms import DefaultGraph, NamedNode, Quad, Term, Triple
 
 Row = Mapping[str, Term]
 """One solution: variable names without their mark, unbound variables absent."""

@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
-from kg.rdf.io import BlankNode, Quad, Triple, canonical_nquads
+from kg.rdf.io import canonical_nquads
+from kg.rdf.terms import BlankNode, Quad, Triple
 
 BlankNodeComponent = frozenset[Quad]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kg.rdf.io import NamedNode, Quad
+from kg.rdf.terms import NamedNode, Quad
 
 
 @dataclass(frozen=True)

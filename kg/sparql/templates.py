@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NewType
 
-from kg.rdf.io import Term
+from kg.rdf.terms import Term
 from kg.sparql.tokens import interleave, iter_tokens, split_at_tokens
 
 Fragment = NewType("Fragment", str)

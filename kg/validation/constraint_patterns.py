@@ -11,7 +11,7 @@ import rdflib
 from rdflib.namespace import RDF
 from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, Path, SequencePath
 
-from kg.rdf.io import Literal, NamedNode
+from kg.rdf.terms import Literal, NamedNode
 from kg.sparql import syntax_tree
 from kg.sparql.query_parser import parse_query
 from kg.sparql.syntax_tree import GroupElement, GroupGraphPattern, TriplePattern

@@ -19,19 +19,8 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import Row
 from kg.errors import EngineError, ShapesError
 from kg.rdf.delta import Delta
-from kg.rdf.io import (
-    BlankNode,
-    DefaultGraph,
-    Literal,
-    NamedNode,
-    Quad,
-    Resource,
-    Term,
-    Triple,
-    rdflib_graph,
-    term_from_rdflib,
-    term_to_rdflib,
-)
+from kg.rdf.rdflib_terms import rdflib_graph, term_from_rdflib, term_to_rdflib
+from kg.rdf.terms import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Resource, Term, Triple
 from kg.validation.constraint_patterns import UnsupportedConstraintError
 from kg.validation.dependency_graph import MAX_NODE_STATES, ChangeTrigger, NodeState, State, TooManyDependenciesError
 from kg.validation.query_dependencies import THIS, QueryDependencies, ShapesGraphQueries, analyse_query

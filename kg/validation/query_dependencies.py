@@ -15,7 +15,7 @@ import rdflib
 from rdflib.paths import AlternativePath, InvPath, MulPath, SequencePath
 
 from kg.engine.embedded import EmbeddedEngine
-from kg.rdf.io import BlankNode, NamedNode, Quad, Term
+from kg.rdf.terms import BlankNode, NamedNode, Quad, Term
 from kg.sparql.tokens import iter_tokens, split_at_tokens
 from kg.validation.constraint_patterns import (
     ConstraintGroup,

@@ -19,20 +19,11 @@ from rdflib.namespace import OWL, RDF, RDFS, SH, NamespaceManager
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import QueryDataset, Row
 from kg.errors import EngineError, ShapesError
-from kg.rdf.io import (
-    Literal,
-    NamedNode,
-    Quad,
-    Resource,
-    Term,
-    Triple,
-    place_in_graph,
-    rdflib_graph,
-    term_from_rdflib,
-    term_to_rdflib,
-)
+from kg.rdf.io import place_in_graph
 from kg.rdf.namespaces import SH as SHACL
 from kg.rdf.namespaces import compact, graph_iri
+from kg.rdf.rdflib_terms import rdflib_graph, term_from_rdflib, term_to_rdflib
+from kg.rdf.terms import Literal, NamedNode, Quad, Resource, Term, Triple
 from kg.sparql import tokens
 from kg.validation.report import VIOLATION, Finding, ValidationReport, require_iri, require_resource, sort_findings
 

@@ -19,7 +19,8 @@ from kg.engine.protocol import QueryDataset
 from kg.errors import EngineError
 from kg.rdf.delta import Delta
 from kg.rdf.formats import NQUADS
-from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse_stream, serialize
+from kg.rdf.io import parse_stream, serialize
+from kg.rdf.terms import DefaultGraph, NamedNode, Quad
 from kg.validation.report import report_from_json, report_to_json
 
 JsonObject = Mapping[str, Any]

@@ -20,8 +20,9 @@ from kg.engine.protocol import QueryDataset
 from kg.errors import InputError, KgError, NotFoundError, QuerySyntaxError, ServiceDeniedError
 from kg.rdf.delta import Delta
 from kg.rdf.formats import NTRIPLES
-from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple, canonical_nquads, parse, serialize
+from kg.rdf.io import canonical_nquads, parse, serialize
 from kg.rdf.namespaces import BASE
+from kg.rdf.terms import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
 
 E = "http://e/"
 PREFIX = f"PREFIX e: <{E}> "

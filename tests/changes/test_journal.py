@@ -29,7 +29,7 @@ from kg.changes.journal import (
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import ConflictError, InputError, IntegrityError, JournalError, NotFoundError
 from kg.rdf.delta import Delta
-from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
+from kg.rdf.terms import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
 from kg.validation.report import VIOLATION, Finding, ValidationReport
 
 NOBODY = 65534

@@ -15,7 +15,7 @@ from kg.changes.journal import CommitDraft, Journal
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import ConfigurationError, JournalError
 from kg.rdf.delta import Delta
-from kg.rdf.io import BlankNode, Literal, NamedNode, Quad
+from kg.rdf.terms import BlankNode, Literal, NamedNode, Quad
 from kg.validation.report import ValidationReport
 
 ROUNDS = 40

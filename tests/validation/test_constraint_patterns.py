@@ -4,7 +4,7 @@ import pytest
 import rdflib
 from rdflib.paths import AlternativePath, InvPath, MulPath, SequencePath
 
-from kg.rdf.io import NamedNode
+from kg.rdf.terms import NamedNode
 from kg.validation.constraint_patterns import (
     ANY_FORWARD_STEP,
     ConstraintGroup,

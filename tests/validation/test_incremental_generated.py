@@ -15,8 +15,9 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.errors import EngineError, ShapesError
 from kg.rdf.delta import Delta
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term, parse
+from kg.rdf.io import parse
 from kg.rdf.namespaces import RDF, RDFS, XSD
+from kg.rdf.terms import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term
 from kg.validation import shacl
 from kg.validation.incremental import IncrementalValidator
 from kg.validation.report import Finding

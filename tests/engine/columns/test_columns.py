@@ -23,8 +23,8 @@ from kg.engine.protocol import UNION_DATASET, QueryDataset, QueryRequest
 from kg.errors import InputError, KgError, QuerySyntaxError
 from kg.rdf.delta import Delta
 from kg.rdf.formats import TSV
-from kg.rdf.io import Literal, NamedNode, Quad, Term
 from kg.rdf.namespaces import BASE, XSD
+from kg.rdf.terms import Literal, NamedNode, Quad, Term
 from tests.engine.columns.generated_aggregations import AggregateCase, E, cases, sample_cases
 
 NUMBER = 3000
