@@ -17,10 +17,12 @@ from kg.changes.commit import propose
 from kg.changes.credentials import CredentialStore
 from kg.changes.data_folder import open_or_build, read_project_shapes
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta
+from kg.rdf.delta import Delta
 from kg.rdf.formats import NTRIPLES
-from kg.rdf.io import NamedNode, Quad, rdflib_graph, serialize
+from kg.rdf.io import serialize
 from kg.rdf.namespaces import HPEZ, ID
+from kg.rdf.rdflib_terms import rdflib_graph
+from kg.rdf.terms import NamedNode, Quad
 from kg.validation.incremental import IncrementalValidator
 from kg.validation.shacl import Shapes, validate
 

@@ -8,8 +8,9 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import NamedNode, Quad, parse, place_in_graph
+from kg.rdf.io import parse, place_in_graph
 from kg.rdf.namespaces import graph_iri
+from kg.rdf.terms import NamedNode, Quad
 
 
 @dataclass(frozen=True)

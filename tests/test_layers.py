@@ -37,7 +37,7 @@ FORBIDDEN = {
 """What a room may not import although it lies below: HTTP knows nothing of the domain, the service runs no command."""
 LIBRARIES = {
     "pyoxigraph": {"kg.rdf", "kg.engine"},
-    "rdflib": {"kg.rdf", "kg.sparql", "kg.validation"},
+    "rdflib": {"kg.rdf", "kg.validation"},
     "pyshacl": {"kg.validation"},
     "SPARQLWrapper": {"kg.engine"},
     "numpy": {"kg.engine"},

@@ -8,8 +8,9 @@ import pytest
 from kg import resources
 from kg.changes import data_folder
 from kg.rdf.formats import rdf_format_of_file
-from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse, place_in_graph
+from kg.rdf.io import parse, place_in_graph
 from kg.rdf.namespaces import HPSH, SH, graph_iri
+from kg.rdf.terms import DefaultGraph, NamedNode, Quad
 from kg.validation import shacl
 from kg.validation.report import VIOLATION, Finding, ValidationReport
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta, QueryDataset
+from kg.engine.protocol import QueryDataset
 from kg.errors import InputError, NotFoundError
 from kg.rdf.blank_nodes import reuse_blank_node_labels
-from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term, Triple
+from kg.rdf.delta import Delta
+from kg.rdf.terms import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term, Triple
 from kg.sparql.tokens import line_and_column
 from kg.sparql.update_parser import UpdateOperation, parse_operations, replace_variables
 

@@ -21,11 +21,13 @@ from kg.changes.changeset import (
 from kg.changes.journal import Commit, CommitDraft, IdempotencyKey, Journal
 from kg.changes.rules import expand_delta, materialised_engine
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta, Engine
+from kg.engine.protocol import Engine
 from kg.engine.query import check_nesting
 from kg.errors import ConflictError, EngineError, InputError, InsufficientScopeError, PreconditionError, ShapesError
-from kg.rdf.io import BlankNode, DefaultGraph, NamedNode, Quad, label_blank_nodes_by_content
+from kg.rdf.delta import Delta
+from kg.rdf.io import label_blank_nodes_by_content
 from kg.rdf.namespaces import graph_iri
+from kg.rdf.terms import BlankNode, DefaultGraph, NamedNode, Quad
 from kg.validation.incremental import IncrementalValidator
 from kg.validation.report import INFO, VIOLATION, WARNING, ValidationReport
 from kg.validation.shacl import Shapes, read_shapes, validate

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from kg.errors import ConfigurationError, InputError, NotFoundError
-from kg.rdf.io import NamedNode
+from kg.rdf.terms import NamedNode
 
 TOKENS_FILE: Final = "tokens.json"
 TOKEN_PREFIX: Final = "hpkg_"  # noqa: S105 - what tokens begin with opens nothing

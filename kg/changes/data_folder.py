@@ -31,10 +31,12 @@ from kg.changes.rules import materialised_engine
 from kg.changes.upgrade import align_release_blank_nodes, upgrade_delta
 from kg.engine.counting import compute_statistics, statistics_from_json, statistics_to_json
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import DatasetStatistics, Delta
+from kg.engine.protocol import DatasetStatistics
 from kg.errors import ConfigurationError, ConflictError, KgError, RdfSyntaxError
+from kg.rdf.delta import Delta
 from kg.rdf.formats import NQUADS
-from kg.rdf.io import NamedNode, Quad, canonical_nquads, parse_stream, serialize_into, term_text
+from kg.rdf.io import canonical_nquads, parse_stream, serialize_into
+from kg.rdf.terms import NamedNode, Quad, term_text
 from kg.validation import report as findings
 from kg.validation import shacl
 from kg.validation.incremental import IncrementalValidator

@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from kg.changes.locks import lock_with_timeout
-from kg.engine.protocol import Delta
 from kg.errors import ConflictError, InputError, IntegrityError, JournalError, KgError, NotFoundError
+from kg.rdf.delta import Delta
 from kg.rdf.formats import NQUADS
-from kg.rdf.io import NamedNode, Quad, parse_stream, serialize
+from kg.rdf.io import parse_stream, serialize
+from kg.rdf.terms import NamedNode, Quad
 from kg.validation.report import ValidationReport, report_from_json, report_to_json
 
 JOURNAL_FILE: Final = "journal.db"

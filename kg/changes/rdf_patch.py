@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from kg.engine.protocol import Delta
+from kg.rdf.delta import Delta
 from kg.rdf.formats import NQUADS
-from kg.rdf.io import Quad, serialize
+from kg.rdf.io import serialize
+from kg.rdf.terms import Quad
 
 RDF_PATCH_MEDIA_TYPE: Final = "application/rdf-patch"
 

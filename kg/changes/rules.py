@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta
-from kg.rdf.io import BlankNode, NamedNode, Quad, Resource, Triple, place_in_graph
+from kg.rdf.delta import Delta
+from kg.rdf.io import place_in_graph
 from kg.rdf.namespaces import OWL, SKOS, SPARQL_PREFIXES, graph_iri
+from kg.rdf.terms import BlankNode, NamedNode, Quad, Resource, Triple
 from kg.resources import TextFile, rule_files
 
 RULE_GRAPHS: Final = ("asserted", "derived", "issues")

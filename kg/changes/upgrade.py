@@ -4,15 +4,17 @@ Only what differs between two releases is changed, so that what was added or rem
 have no names that two releases share: they are told by all that is said with them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 from kg.changes.changeset import DeltaPatch, compute_delta
 from kg.changes.rules import RULE_GRAPHS, target_graph
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta
-from kg.rdf.io import BlankNode, NamedNode, Quad, Triple, label_blank_nodes_by_content, place_in_graph
+from kg.rdf.blank_nodes import blank_node_components, canonical_form
+from kg.rdf.delta import Delta
+from kg.rdf.io import label_blank_nodes_by_content, place_in_graph
 from kg.rdf.namespaces import graph_iri
+from kg.rdf.terms import NamedNode, Quad
 from kg.resources import rule_files
 
 _PARTLY_CURATED_GRAPH: Final = "issues"
@@ -20,13 +22,17 @@ _PARTLY_CURATED_GRAPH: Final = "issues"
 
 
 def align_release_blank_nodes(quads: Iterable[Quad], known: Iterable[Quad]) -> frozenset[Quad]:
-    """Quads with blank nodes named as in `known` where the same is said with them, else by what is said with them."""
-    names = {_canonical_content(part): part for part in _blank_node_components(known)}
-    return frozenset(
-        quad
-        for part in _blank_node_components(quads)
-        for quad in names.get(_canonical_content(part), _canonical_content(part))
+    """Label blank nodes as in `known` where their component has the same content, else by that content.
+
+    Components with the same content become one.
+    """
+    known_components = {canonical_form(component): component for component in blank_node_components(known)[1]}
+    ground, components = blank_node_components(quads)
+    aligned = (
+        known_components.get(canonical_form(component)) or label_blank_nodes_by_content(component)
+        for component in components
     )
+    return ground.union(*aligned)
 
 
 def upgrade_delta(engine: EmbeddedEngine, old: frozenset[Quad], new: frozenset[Quad]) -> Delta:
@@ -69,45 +75,3 @@ def _construct_rule_graph(engine: EmbeddedEngine, name: str) -> frozenset[Quad]:
 
 def _named_graphs(quads: Iterable[Quad]) -> frozenset[NamedNode]:
     return frozenset(graph for quad in quads if isinstance(graph := quad.graph_name, NamedNode))
-
-
-def _canonical_content(part: frozenset[Quad]) -> frozenset[Quad]:
-    """What says the same of every part that does, whatever its blank nodes are called."""
-    return (
-        frozenset(label_blank_nodes_by_content(part))
-        if any(True for quad in part for _ in _blank_nodes(quad))
-        else part
-    )
-
-
-def _blank_node_components(quads: Iterable[Quad]) -> Iterator[frozenset[Quad]]:
-    """Quads that share blank nodes, directly or through others, together; each other one by itself."""
-    above = dict[BlankNode, BlankNode]()
-
-    def top(node: BlankNode) -> BlankNode:
-        while above.setdefault(node, node) != node:
-            above[node] = above[above[node]]
-            node = above[node]
-        return node
-
-    held = list[tuple[BlankNode, Quad]]()
-    for quad in quads:
-        nodes = list(_blank_nodes(quad))
-        if not nodes:
-            yield frozenset({quad})
-            continue
-        for node in nodes[1:]:
-            above[top(node)] = top(nodes[0])
-        held.append((nodes[0], quad))
-    together = dict[BlankNode, set[Quad]]()
-    for node, quad in held:
-        together.setdefault(top(node), set()).add(quad)
-    yield from map(frozenset, together.values())
-
-
-def _blank_nodes(statement: Quad | Triple) -> Iterator[BlankNode]:
-    for term in (statement.subject, statement.object):
-        if isinstance(term, BlankNode):
-            yield term
-        elif isinstance(term, Triple):
-            yield from _blank_nodes(term)

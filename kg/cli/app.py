@@ -27,8 +27,10 @@ from kg.engine.protocol import QueryDataset, QueryRequest
 from kg.engine.query import check_query, evaluate_query
 from kg.errors import KgError, UnknownGraphError, UnsupportedFormatError
 from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, TSV, TURTLE, RdfFormat, ResultFormat, format_by_name
-from kg.rdf.io import NamedNode, Quad, canonical_nquads, canonical_turtle, compress, serialize
+from kg.rdf.io import canonical_nquads, compress, serialize
 from kg.rdf.namespaces import compact, graph_name
+from kg.rdf.rdflib_terms import canonical_turtle
+from kg.rdf.terms import NamedNode, Quad
 from kg.sources import evidence as anchors
 from kg.validation import shacl
 from kg.workers.main import DispatcherSettings

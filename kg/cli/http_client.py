@@ -12,7 +12,8 @@ from kg.changes.changeset import MultiGraphReplacement
 from kg.cli.printing import report_from_triples
 from kg.errors import InputError, UnknownGraphError, UnreachableError
 from kg.rdf.formats import NQUADS, NTRIPLES
-from kg.rdf.io import NamedNode, Quad, parse, place_in_graph, serialize
+from kg.rdf.io import parse, place_in_graph, serialize
+from kg.rdf.terms import NamedNode, Quad
 from kg.validation.report import ValidationReport
 
 _TIMEOUT: Final = 120.0

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from kg.errors import EngineError
-from kg.rdf.io import BlankNode, Literal, NamedNode, Term, Triple, term_text
 from kg.rdf.namespaces import DASH, RDF, SH
+from kg.rdf.terms import BlankNode, Literal, NamedNode, Term, Triple, term_text
 from kg.validation import report as findings
 from kg.validation.report import Finding, Suggestion, ValidationReport, sort_findings
 

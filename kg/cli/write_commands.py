@@ -33,8 +33,9 @@ from kg.cli.http_client import HttpClient, ServiceResponse
 from kg.cli.printing import print_findings
 from kg.errors import ConfigurationError, InputError, RdfSyntaxError
 from kg.rdf.formats import RdfFormat, rdf_format_of_file
-from kg.rdf.io import NamedNode, Quad, parse, term_text
+from kg.rdf.io import parse
 from kg.rdf.namespaces import graph_iri, graph_name
+from kg.rdf.terms import NamedNode, Quad, term_text
 from kg.validation.incremental import IncrementalValidator
 from kg.validation.shacl import read_shapes
 

@@ -22,7 +22,6 @@ from kg.engine.planner.rewrite import PlanCache, PlanNote, QueryPlan, plan_query
 from kg.engine.protocol import (
     UNION_DATASET,
     DatasetStatistics,
-    Delta,
     QueryDataset,
     QueryRequest,
     QueryResult,
@@ -38,11 +37,14 @@ from kg.errors import (
     ServiceDeniedError,
     UnknownGraphError,
 )
+from kg.rdf.delta import Delta
 from kg.rdf.formats import CSV, JSON, RDF_FORMATS, RESULT_FORMATS, TSV, XML, FormatT, RdfFormat
-from kg.rdf.io import DefaultGraph, Literal, NamedNode, Quad, Resource, Term, Triple, serialize_into
+from kg.rdf.io import serialize_into
 from kg.rdf.iris import authority
 from kg.rdf.namespaces import BASE
+from kg.rdf.terms import DefaultGraph, Literal, NamedNode, Quad, Resource, Term, Triple
 from kg.sparql import tokens, update_parser
+from kg.sparql.prologue import dataset_clauses, iri_clauses
 from kg.sparql.syntax_errors import diagnose
 
 SPOOL_MEMORY: Final = 1024 * 1024
@@ -420,7 +422,7 @@ class EmbeddedEngine:
         other = "".join(secrets.choice(string.ascii_lowercase) for _ in "SERVICE")
         if parser_error(tokens.replace_glued_keyword(text, "SERVICE", other)) is not None:
             raise ServiceDeniedError("Write SERVICE as a word of its own, with a space on both sides.")
-        for clause in tokens.iri_clauses(text, "SERVICE", "SILENT", BASE):
+        for clause in iri_clauses(text, "SERVICE", "SILENT", BASE):
             if clause.iri is None or authority(clause.iri) not in self.services:
                 line, column = tokens.line_and_column(text, clause.start)
                 target = "a server that only the data name" if clause.iri is None else f"<{clause.iri}>"
@@ -432,7 +434,7 @@ class EmbeddedEngine:
         """Settle which graphs are seen: the caller's, else those of FROM, else the default."""
         dataset = request.dataset
         if not dataset.is_explicit:
-            clauses = tokens.dataset_clauses(request.text, BASE)
+            clauses = dataset_clauses(request.text, BASE)
             dataset = QueryDataset(clauses.default, clauses.named, dataset.union)
         for iri in (*dataset.default, *dataset.named):
             if not self._has_graph_iri(iri):

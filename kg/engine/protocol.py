@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import IO, Final, Literal, Protocol
 
 from kg.rdf.formats import RdfFormat, ResultFormat
-from kg.rdf.io import DefaultGraph, NamedNode, Quad, Term, Triple
+from kg.rdf.terms import DefaultGraph, NamedNode, Quad, Term, Triple
 
 Row = Mapping[str, Term]
 """One solution: variable names without their mark, unbound variables absent."""
@@ -49,35 +49,6 @@ class QueryRequest:
     timeout: float | None = None
     is_abandoned: Callable[[], bool] | None = None
     pending_result: "Callable[[QueryRequest], QueryResult] | None" = None
-
-
-@dataclass(frozen=True)
-class Delta:
-    """What a change takes away and adds, as against a state of the dataset: all of `removed` is held, none of `added`.
-
-    `created` and `dropped` are the named graphs that come to be and cease to be; a graph may be empty.
-    """
-
-    added: frozenset[Quad] = frozenset()
-    removed: frozenset[Quad] = frozenset()
-    created: frozenset[NamedNode] = frozenset()
-    dropped: frozenset[NamedNode] = frozenset()
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.removed or self.created or self.dropped)
-
-    def inverse(self) -> "Delta":
-        """What undoes the change."""
-        return Delta(self.removed, self.added, self.dropped, self.created)
-
-    def followed_by(self, later: "Delta") -> "Delta":
-        """Both changes as one; `later` is as against the state after this one."""
-        return Delta(
-            added=(self.added - later.removed) | (later.added - self.removed),
-            removed=(self.removed - later.added) | (later.removed - self.added),
-            created=(self.created - later.dropped) | (later.created - self.dropped),
-            dropped=(self.dropped - later.created) | (later.dropped - self.created),
-        )
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from kg.engine.protocol import DatasetStatistics, PropertyStatistics
-from kg.rdf.io import RDF_TYPE, DefaultGraph, NamedNode, Quad, Resource, Term, Triple
 from kg.rdf.namespaces import ID
+from kg.rdf.terms import RDF_TYPE, DefaultGraph, NamedNode, Quad, Resource, Term, Triple
 
 TripleLookup = Callable[[Resource | Triple | None, NamedNode | None, Term | Triple | None], bool]
 """Whether any graph holds a statement with this subject, predicate and object, of which None stands for any."""

@@ -14,8 +14,8 @@ from textwrap import shorten
 from typing import Final
 
 from kg.errors import RdfSyntaxError
-from kg.rdf.io import RDF_TYPE, XSD_STRING, BlankNode, Literal, NamedNode, Resource, Term, Triple
 from kg.rdf.namespaces import XSD
+from kg.rdf.terms import RDF_TYPE, XSD_STRING, BlankNode, Literal, NamedNode, Resource, Term, Triple
 
 REFERENCE_COERCION: Final = "@id"
 LANGUAGE_COERCION: Final = "@language"

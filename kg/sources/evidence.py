@@ -11,8 +11,8 @@ from typing import Final
 
 from kg.engine.protocol import Engine, Row
 from kg.errors import EvidenceTextError
-from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import ID, SPARQL_PREFIXES
+from kg.rdf.terms import NamedNode
 from kg.sources.figures import read_figures
 
 _SOURCES_QUERY: Final = SPARQL_PREFIXES + (

@@ -8,7 +8,7 @@ from functools import reduce
 from itertools import islice
 from typing import Final
 
-from kg.rdf.iris import resolve
+from kg.sparql.prologue import parse_prologue
 from kg.sparql.syntax_tree import NO_NAMES, GroupElement, GroupGraphPattern, ParsedQuery, VariableNames, union_of_names
 from kg.sparql.token_stream import UnsupportedQueryError
 from kg.sparql.tokens import find_ambiguous_operator, iter_tokens, nesting_depth
@@ -50,25 +50,15 @@ class _QueryParser(TripleParser):
         for token in self._tokens:
             if token.kind == "word" and token.text.upper() in _UNSUPPORTED_KEYWORDS:
                 raise UnsupportedQueryError(f"it has {token.text.upper()}")
-        self._prologue()
-        start = self._at
+        self._prologue = parse_prologue(self._tokens)
+        self._at = start = self._prologue.length
         form = self._next().text.upper()
         if form not in _QUERY_FORMS:
             raise self._unsupported_token(self._tokens[start])
         self._skip_to_pattern(form)
         head = tuple(self._tokens[start : self._at])
         main = self.group()
-        return ParsedQuery(self._text, form, head, main, tuple(self._tokens[self._at : -1]))
-
-    def _prologue(self) -> None:
-        while True:
-            if self._skip("BASE"):
-                self._base = resolve(self._base, self._next().text[1:-1])
-            elif self._skip("PREFIX"):
-                name, iri = self._next(), self._next()
-                self._prefixes[name.text.removesuffix(":")] = resolve(self._base, iri.text[1:-1])
-            else:
-                return
+        return ParsedQuery(self._text, form, head, main, tuple(self._tokens[self._at : -1]), self._prologue.base)
 
     def _skip_to_pattern(self, form: str) -> None:
         """Pass over what stands before the main group."""
@@ -129,13 +119,17 @@ class _QueryParser(TripleParser):
         name = term.text[1:] if term.kind == "variable" else ""
         group, own = self.group(), frozenset({name} - {""})
         certain = group.certainly_bound | own
-        return GroupElement("graph", start, group.end, group.names | own, certain, groups=(group,), variable=name)
+        graph = self._normalized_term(term.text)[0]
+        return GroupElement(
+            "graph", start, group.end, group.names | own, certain, groups=(group,), variable=name, graph=graph
+        )
 
     def _filter(self, start: int) -> GroupElement:
         begun = self._at
-        if self._skip("NOT", "EXISTS") or self._skip("EXISTS"):
+        form = "NOT EXISTS" if self._skip("NOT", "EXISTS") else "EXISTS" if self._skip("EXISTS") else ""
+        if form:
             group = self.group()
-            return GroupElement("filter", start, group.end, group.names, groups=(group,))
+            return GroupElement("filter", start, group.end, group.names, groups=(group,), exists_form=form)
         while self._peek.text != "(":
             if self._peek.kind not in {"word", "iri", "pname"} or self._at > begun:
                 raise self._unsupported_token(self._peek)

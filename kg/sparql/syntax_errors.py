@@ -50,8 +50,7 @@ def _space_out(words: list[Token]) -> tuple[str, list[int]]:
         if word is None:
             break
         starts.append(length)
-        end = word.start + len(word.text)
-        apart = following is None or following.start > end or word.text in _BRACKETS or following.text in _BRACKETS
+        apart = following is None or following.start > word.end or word.text in _BRACKETS or following.text in _BRACKETS
         piece = word.text.replace("\n", " ").replace("\r", " ") + (TOKEN_GAP if apart else "")
         pieces.append(piece)
         length += len(piece)

@@ -15,11 +15,67 @@ NO_NAMES: Final[VariableNames] = frozenset()
 
 
 @dataclass(frozen=True)
-class TriplePattern:
-    """A triple pattern, or several that must stay together, as a text of its own.
+class InversePath:
+    """A path that is walked from object to subject: `^path`."""
 
-    Terms are `?name`, `<IRI>` or anything else; the predicate is "" where it is a path. A path that is `nullable` also
-    joins each node to itself, and matches differently when a node is given.
+    path: "PropertyPath"
+
+
+@dataclass(frozen=True)
+class SequencePath:
+    """One path after the other: `path / path`."""
+
+    parts: tuple["PropertyPath", ...]
+
+
+@dataclass(frozen=True)
+class AlternativePath:
+    """Any of several paths: `path | path`."""
+
+    parts: tuple["PropertyPath", ...]
+
+
+@dataclass(frozen=True)
+class RepeatedPath:
+    """A path with a modifier: `path*`, `path+` or `path?`."""
+
+    path: "PropertyPath"
+    modifier: str
+
+
+@dataclass(frozen=True)
+class NegatedPropertySet:
+    """One step by any predicate but some: `!(predicate | ^predicate)`."""
+
+    excluded: tuple["PropertyPath", ...]
+
+
+PropertyPath = str | InversePath | SequencePath | AlternativePath | RepeatedPath | NegatedPropertySet
+"""A property path (SPARQL 1.1, section 9.1); a predicate is `<IRI>`, or a prefixed name with an unknown prefix."""
+
+
+def is_nullable(path: PropertyPath) -> bool:
+    """Return whether a path can match without any step."""
+    match path:
+        case str() | NegatedPropertySet():
+            return False
+        case InversePath():
+            return is_nullable(path.path)
+        case SequencePath():
+            return all(map(is_nullable, path.parts))
+        case AlternativePath():
+            return any(map(is_nullable, path.parts))
+        case RepeatedPath():
+            return path.modifier != "+" or is_nullable(path.path)
+
+
+@dataclass(frozen=True)
+class TriplePattern:
+    """A triple pattern, or a text of several that must stay together (`is_compound`).
+
+    Terms are `?name`, `<IRI>` or anything else as it is written; the predicate is "" for a path, and `path` is None for
+    a variable or a compound pattern. A nullable path also joins each node to itself, and matches differently when a
+    node is given.
     """
 
     text: str
@@ -29,15 +85,17 @@ class TriplePattern:
     object: str = ""
     is_nullable: bool = False
     is_compound: bool = False
+    path: PropertyPath | None = None
 
 
 @dataclass(frozen=True)
 class GroupElement:
     """A part of a group: triples, filter, bind, values, optional, union, graph, minus or select, between two offsets.
 
-    `names` are all that occur in it, `certain` the variables that it binds in every solution. `groups` are the groups
-    in it: branches of a union (or a group alone), bodies of EXISTS in an expression. `variable` is what BIND or GRAPH
-    names; `allowed` are the IRIs to which a filter restricts `variable`.
+    `names` are all names that occur in it, `certainly_bound` the variables that it binds in every solution. `groups`
+    are the groups in it: the branches of a union (or a group alone), the bodies of EXISTS in an expression. `variable`
+    is the variable of BIND or GRAPH, `graph` the term of GRAPH. A filter has `allowed_iris` if it restricts `variable`
+    to them, and `exists_form` ("EXISTS" or "NOT EXISTS") if it is nothing else.
     """
 
     kind: str
@@ -49,6 +107,8 @@ class GroupElement:
     groups: tuple["GroupGraphPattern", ...] = ()
     variable: str = ""
     allowed_iris: tuple[str, ...] = ()
+    graph: str = ""
+    exists_form: str = ""
 
     @cached_property
     def nullable_names(self) -> VariableNames:
@@ -92,13 +152,17 @@ class GroupGraphPattern:
 
 @dataclass(frozen=True)
 class ParsedQuery:
-    """A query: its form in capitals, its main group, and the tokens before and behind that."""
+    """A query: its form in capitals, its main group, the tokens before and after that group, and its BASE.
+
+    `head` starts with the query form; the prologue is not part of it.
+    """
 
     text: str
     form: str
     head: tuple[Token, ...] = field(repr=False)
     main: GroupGraphPattern
     tail: tuple[Token, ...] = field(repr=False)
+    base: str = ""
 
 
 def without_blank_nodes(names: VariableNames) -> VariableNames:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import NewType
 
-from kg.rdf.io import Term
-from kg.sparql.tokens import iter_tokens
+from kg.rdf.terms import Term
+from kg.sparql.tokens import interleave, iter_tokens, split_at_tokens
 
 Fragment = NewType("Fragment", str)
 """SPARQL text that the project wrote itself, such as a graph pattern; it is inserted as it stands."""
@@ -20,15 +20,9 @@ class Template:
     """
 
     def __init__(self, text: str) -> None:
-        self._pieces: list[str] = []
-        self._names: list[str] = []
-        end = 0
-        for token in iter_tokens(text):
-            if token.kind == "variable" and token.text.startswith("$"):
-                self._pieces.append(text[end : token.start])
-                self._names.append(token.text[1:])
-                end = token.start + len(token.text)
-        self._rest = text[end:]
+        places = [token for token in iter_tokens(text) if token.kind == "variable" and token.text.startswith("$")]
+        self._names = [token.text[1:] for token in places]
+        self._pieces = split_at_tokens(text, places)
 
     def fill(self, **values: Value) -> str:
         """Return the query with a value in each place; raises KeyError for a place without a value.
@@ -40,8 +34,7 @@ class Template:
         if unknown:
             raise KeyError(f"the template has no place for {', '.join(sorted(unknown))}")
         written = {name: _written(values[name]) for name in self._names}
-        filled = (piece + written[name] for piece, name in zip(self._pieces, self._names, strict=True))
-        return "".join(filled) + self._rest
+        return interleave(self._pieces, (written[name] for name in self._names))
 
 
 def _written(value: Value) -> str:

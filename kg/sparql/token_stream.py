@@ -28,8 +28,7 @@ class TokenStream:
     @property
     def _previous_end(self) -> int:
         """Where the last token ended."""
-        last = self._tokens[self._at - 1]
-        return last.start + len(last.text)
+        return self._tokens[self._at - 1].end
 
     def _next(self) -> Token:
         token = self._tokens[self._at]
@@ -76,5 +75,5 @@ def join_tokens(piece: Sequence[Token]) -> str:
         if token.start > end:
             parts.append(" ")
         parts.append(token.text)
-        end = token.start + len(token.text)
+        end = token.end
     return "".join(parts)

@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
+from itertools import chain
 from operator import add
 from typing import Final, NamedTuple
-
-from kg.rdf.iris import resolve
 
 _LEXICAL_GRAMMAR: Final = r"""
     (?: (?P<variable>[?$]\w+)
@@ -45,11 +43,8 @@ _MASKED_CHARACTERS: Final = re.compile(
 
 The last are the letters of names (PN_CHARS_BASE), among which are signs that no word of Python has.
 """
-_CODEPOINT_ESCAPE: Final = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U(000[0-9A-Fa-f]{5}|0010[0-9A-Fa-f]{4})")
-_SURROGATES: Final = range(0xD800, 0xE000)
 _AMBIGUOUS_IRI: Final = re.compile(r"""<(?![A-Za-z][A-Za-z0-9+.\-]*://)[^<>"{}|^`\\\x00-\x20]*['#]""")
 _PLAIN_IRI: Final = re.compile(r"<[A-Za-z][A-Za-z0-9+.\-]*://[\w.~:/%\-]*#?>")
-_LOCAL_NAME_ESCAPE: Final = re.compile(r"\\(.)")
 _OPERAND_KINDS: Final = frozenset({"variable", "string", "iri", "pname", "blank", "tag"})
 
 _FINGERPRINT_CONSTANTS: Final = re.compile(
@@ -73,17 +68,18 @@ class Token(NamedTuple):
     text: str
     start: int
 
+    @property
+    def end(self) -> int:
+        """The offset behind the token."""
+        return self.start + len(self.text)
+
     def is_word(self, word: str) -> bool:
-        """Whether this is that keyword, in any case."""
+        """Whether this is a keyword, in upper or lower case."""
         return self.kind == "word" and self.text.upper() == word
 
-
-@dataclass(frozen=True)
-class DatasetClauses:
-    """The IRIs of a query's FROM and FROM NAMED clauses, resolved."""
-
-    default: tuple[str, ...]
-    named: tuple[str, ...]
+    def is_variable(self, name: str) -> bool:
+        """Whether this is the variable with a name, marked `?` or `$`."""
+        return self.kind == "variable" and self.text[1:] == name
 
 
 def iter_tokens(text: str) -> Iterator[Token]:
@@ -137,6 +133,20 @@ def _mask_character(match: re.Match[str]) -> str:
     return "_" if inner else ",," if doubled else "x" * len(match[0])
 
 
+def split_at_tokens(text: str, tokens: Iterable[Token]) -> list[str]:
+    """Return the pieces of a text before, between and behind some of its tokens, which are in the text's order."""
+    pieces, end = list[str](), 0
+    for token in tokens:
+        pieces.append(text[end : token.start])
+        end = token.end
+    return [*pieces, text[end:]]
+
+
+def interleave(pieces: Iterable[str], replacements: Iterable[str]) -> str:
+    """Join the pieces of `split_at_tokens` with a replacement for each token."""
+    return "".join(map(add, pieces, chain(replacements, ("",))))
+
+
 def find_ambiguous_operator(text: str, stream: Iterable[Token] | None = None) -> Token | None:
     """The first token that looks like an IRI and may be an operator, which would let the parser read on otherwise.
 
@@ -170,15 +180,9 @@ def replace_glued_keyword(text: str, keyword: str, other: str) -> str:
     The parser takes SERVICEa:b for SERVICE and a:b. With a word that nobody could foresee, the text parses only if all
     that was replaced are parts of names, strings and comments.
     """
-    pieces, end = list[str](), 0
-    for token in (token for token in iter_tokens(text) if token.is_word(keyword)):
-        pieces += [_replace_ignoring_case(text[end : token.start], keyword, other), token.text]
-        end = token.start + len(token.text)
-    return "".join(pieces) + _replace_ignoring_case(text[end:], keyword, other)
-
-
-def _replace_ignoring_case(text: str, keyword: str, other: str) -> str:
-    return re.sub(keyword, other, text, flags=re.IGNORECASE)
+    words = [token for token in iter_tokens(text) if token.is_word(keyword)]
+    between = (re.sub(keyword, other, piece, flags=re.IGNORECASE) for piece in split_at_tokens(text, words))
+    return interleave(between, (token.text for token in words))
 
 
 def find_service_keyword(text: str) -> int | None:
@@ -186,88 +190,6 @@ def find_service_keyword(text: str) -> int | None:
     if not contains_word(text, "SERVICE"):
         return None
     return next((token.start for token in iter_tokens(text) if token.is_word("SERVICE")), None)
-
-
-@dataclass(frozen=True)
-class IriClause:
-    """A keyword that names something by IRI, such as FROM: its offset, whether `modifier` follows it, and the IRI.
-
-    The IRI is None where a variable or an unknown prefix stands.
-    """
-
-    start: int
-    has_modifier: bool
-    iri: str | None
-
-
-def iri_clauses(text: str, keyword: str, modifier: str, base: str = "") -> Iterator[IriClause]:
-    """Find a keyword's clauses, with prefixes and BASE resolved; `base` is the text's own base IRI."""
-    stream = list(iter_tokens(text))
-    base, prefixes = _parse_prologue(stream, base)
-    for index, token in enumerate(stream):
-        following = stream[index + 1 : index + 3]
-        if token.is_word(keyword) and following:
-            modified = following[0].is_word(modifier)
-            yield IriClause(
-                token.start, modified, resolve_token(following[-1] if modified else following[0], base, prefixes)
-            )
-
-
-def _parse_prologue(stream: Iterable[Token], base: str) -> tuple[str, dict[str, str]]:
-    """The base and the prefixes that are declared at the start of a text; none at all if it does not begin plainly."""
-    prefixes, rest = dict[str, str](), iter(stream)
-    for token in rest:
-        name = None
-        if token.is_word("PREFIX"):
-            name = next(rest, token).text
-        elif token.kind == "pname" and token.text.upper().startswith("PREFIX"):  # the parser needs no space between
-            name = token.text[len("PREFIX") :]
-        elif token.is_word("VERSION"):
-            next(rest, None)
-            continue
-        elif not token.is_word("BASE"):
-            return (base, prefixes) if token.kind == "word" else ("", {})
-        iri = next(rest, token)
-        if iri.kind != "iri" or not (name is None or name.endswith(":")):
-            break
-        meant = resolve(base, _unescape_codepoints(iri.text[1:-1]))
-        if name is None:
-            base = meant
-        else:
-            prefixes[name[:-1]] = meant
-    return "", {}
-
-
-def _unescape_codepoints(iri: str) -> str:
-    """An IRI in which the escapes of code points are resolved, as far as they are such."""
-    return _CODEPOINT_ESCAPE.sub(_decode_codepoint, iri)
-
-
-def _decode_codepoint(match: re.Match[str]) -> str:
-    number = int(match[1] or match[2], 16)
-    return match[0] if number in _SURROGATES else chr(number)
-
-
-def dataset_clauses(text: str, base: str = "") -> DatasetClauses:
-    """Collect the FROM and FROM NAMED clauses."""
-    if not contains_word(text, "FROM"):
-        return DatasetClauses((), ())
-    found = [clause for clause in iri_clauses(text, "FROM", "NAMED", base) if clause.iri is not None]
-    return DatasetClauses(
-        tuple(clause.iri for clause in found if clause.iri is not None and not clause.has_modifier),
-        tuple(clause.iri for clause in found if clause.iri is not None and clause.has_modifier),
-    )
-
-
-def resolve_token(token: Token, base: str, prefixes: dict[str, str]) -> str | None:
-    """The IRI that a token stands for; None where it is none, or its prefix is unknown. Never fails."""
-    if token.kind == "iri":
-        return resolve(base, _unescape_codepoints(token.text[1:-1]))
-    if token.kind == "pname":
-        prefix, _, local = token.text.partition(":")
-        namespace = prefixes.get(prefix)
-        return None if namespace is None else namespace + _LOCAL_NAME_ESCAPE.sub(r"\1", local)
-    return None
 
 
 def contains_word(text: str, word: str) -> bool:

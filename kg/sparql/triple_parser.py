@@ -1,12 +1,26 @@
 """Read triple patterns, with their paths, lists and nodes in brackets; pure."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from kg.sparql.syntax_tree import RDF_TYPE_IRIREF, GroupElement, TriplePattern, union_of_names, without_blank_nodes
+from kg.sparql.prologue import Prologue
+from kg.sparql.syntax_tree import (
+    RDF_TYPE_IRIREF,
+    AlternativePath,
+    GroupElement,
+    InversePath,
+    NegatedPropertySet,
+    PropertyPath,
+    RepeatedPath,
+    SequencePath,
+    TriplePattern,
+    is_nullable,
+    union_of_names,
+    without_blank_nodes,
+)
 from kg.sparql.token_stream import TokenStream, join_tokens
-from kg.sparql.tokens import Token, resolve_token
+from kg.sparql.tokens import Token
 
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.\d*[eE][+-]?\d+|\.?\d+[eE][+-]?\d+|\d*\.\d+|\d+)")
 _BOOLEANS: Final = frozenset({"true", "false"})
@@ -14,6 +28,7 @@ _SINGLE_TOKEN_KINDS: Final = frozenset({"variable", "iri", "pname", "blank"})
 """Kinds of terms of one token, whatever follows."""
 _TERM_KINDS: Final = _SINGLE_TOKEN_KINDS | {"string"}
 _BRACKET_PAIRS: Final = {"(": ")", "[": "]"}
+_PATH_MODIFIERS: Final = frozenset("*?+")
 _PATH_OPERATORS: Final = frozenset("*?+/|")
 """What may follow a predicate in a path."""
 
@@ -23,8 +38,7 @@ class TripleParser(TokenStream):
 
     def __init__(self, text: str, stream: Iterable[Token]) -> None:
         super().__init__(text, stream)
-        self._prefixes = dict[str, str]()
-        self._base = ""
+        self._prologue = Prologue(0, "", {})
         self._resolved_terms = dict[str, str]()
 
     def _starts_triples(self) -> bool:
@@ -46,26 +60,31 @@ class TripleParser(TokenStream):
     def _triples_same_subject(self) -> list[TriplePattern]:
         """The triple patterns of one subject; all in one where a node is written in brackets."""
         begun = self._at
-        subject, found = self._term(), list[tuple[str, str, str, bool]]()
+        subject, found = self._term(), list[tuple[str, str, PropertyPath | None, str]]()
         whole = subject in _BRACKET_PAIRS
         while not whole or self._peek.text not in {".", "}"}:
-            text, predicate, nullable = self._verb()
+            verb = self._verb()
             while True:
                 node = self._term()
                 whole = whole or node in _BRACKET_PAIRS
-                found.append((text, predicate, node, nullable))
+                found.append((*verb, node))
                 if not self._skip(","):
                     break
             if not self._skip_semicolons():
                 break
         if whole:
-            return [self._compound_pattern(begun, any(nullable for *_, nullable in found))]
+            return [self._compound_pattern(begun, any(path and is_nullable(path) for _, _, path, _ in found))]
         return [self._triple_pattern(subject, *triple) for triple in found]
 
-    def _triple_pattern(self, subject: str, text: str, predicate: str, node: str, nullable: bool) -> TriplePattern:
+    def _triple_pattern(
+        self, subject: str, text: str, predicate: str, path: PropertyPath | None, node: str
+    ) -> TriplePattern:
         (first, one), (last, other) = self._normalized_term(subject), self._normalized_term(node)
         names = {one, predicate[1:] if predicate.startswith("?") else "", other} - {""}
-        return TriplePattern(f"{subject} {text} {node}", frozenset(names), first, predicate, last, nullable)
+        nullable = path is not None and is_nullable(path)
+        return TriplePattern(
+            f"{subject} {text} {node}", frozenset(names), first, predicate, last, is_nullable=nullable, path=path
+        )
 
     def _skip_semicolons(self) -> bool:
         """Pass over semicolons; whether another predicate follows."""
@@ -121,62 +140,69 @@ class TripleParser(TokenStream):
             if not depth:
                 return token.text
 
-    def _verb(self) -> tuple[str, str, bool]:
-        """The text of a predicate or path, the predicate if it is one, and whether it may match nothing at all."""
-        begun, token = self._at, self._peek
+    def _verb(self) -> tuple[str, str, PropertyPath | None]:
+        """Return the text of a predicate or path, the predicate ("" for a path), and the path (None for a variable)."""
+        start, token = self._at, self._peek
         if token.kind == "variable":
             self._next()
-            return token.text, f"?{token.text[1:]}", False
-        if _is_predicate(token) and self._tokens[self._at + 1].text not in _PATH_OPERATORS:
-            self._next()
-            return token.text, RDF_TYPE_IRIREF if token.text == "a" else self._resolved_term(token.text), False
-        nullable = self._path()
-        return join_tokens(self._tokens[begun : self._at]), "", nullable
+            return token.text, f"?{token.text[1:]}", None
+        if _is_predicate(token) and self._tokens[start + 1].text not in _PATH_OPERATORS:
+            predicate = self._predicate()
+            return token.text, predicate, predicate
+        path = self._path()
+        return join_tokens(self._tokens[start : self._at]), "", path
 
-    def _path(self) -> bool:
-        nullable = self._sequence()
+    def _path(self) -> PropertyPath:
+        parts = [self._path_sequence()]
         while self._skip("|"):
-            nullable = self._sequence() or nullable
-        return nullable
+            parts.append(self._path_sequence())
+        return parts[0] if len(parts) == 1 else AlternativePath(tuple(parts))
 
-    def _sequence(self) -> bool:
-        nullable = self._step()
+    def _path_sequence(self) -> PropertyPath:
+        parts = [self._path_element()]
         while self._skip("/"):
-            nullable = self._step() and nullable
-        return nullable
+            parts.append(self._path_element())
+        return parts[0] if len(parts) == 1 else SequencePath(tuple(parts))
 
-    def _step(self) -> bool:
-        self._skip("^")
-        if self._skip("!"):
-            nullable = self._negated_property_set()
-        elif self._skip("("):
-            nullable = self._path()
-            self._expect(")")
-        else:
-            self._predicate()
-            nullable = False
-        if self._peek.text in {"*", "?"}:
-            self._next()
-            return True
-        if self._skip("+") and self._peek.text[:1].isdigit() and self._peek.start == self._previous_end:
+    def _path_element(self) -> PropertyPath:
+        if self._skip("^"):
+            return InversePath(self._modified_path())
+        return self._modified_path()
+
+    def _modified_path(self) -> PropertyPath:
+        path = self._path_primary()
+        if self._peek.text not in _PATH_MODIFIERS:
+            return path
+        modifier = self._next().text
+        if modifier == "+" and self._peek.text[:1].isdigit() and self._peek.start == self._previous_end:
             raise self._unsupported_token(self._peek)
-        return nullable
+        return RepeatedPath(path, modifier)
 
-    def _negated_property_set(self) -> bool:
-        if self._skip("("):
-            while not self._skip(")"):
-                self._skip("^")
-                self._predicate()
-                self._skip("|")
-        else:
-            self._skip("^")
-            self._predicate()
-        return False
+    def _path_primary(self) -> PropertyPath:
+        if self._skip("!"):
+            return NegatedPropertySet(tuple(self._negated_property_set()))
+        if not self._skip("("):
+            return self._predicate()
+        path = self._path()
+        self._expect(")")
+        return path
 
-    def _predicate(self) -> None:
+    def _negated_property_set(self) -> Iterator[PropertyPath]:
+        if not self._skip("("):
+            yield self._negated_property()
+            return
+        while not self._skip(")"):
+            yield self._negated_property()
+            self._skip("|")
+
+    def _negated_property(self) -> PropertyPath:
+        return InversePath(self._predicate()) if self._skip("^") else self._predicate()
+
+    def _predicate(self) -> str:
         token = self._next()
         if not _is_predicate(token):
             raise self._unsupported_token(token)
+        return RDF_TYPE_IRIREF if token.text == "a" else self._resolved_term(token.text)
 
     def _normalized_term(self, term: str) -> tuple[str, str]:
         """A term as the planner compares it, and the name in it, if it is a variable or a blank node with a label."""
@@ -189,7 +215,7 @@ class TripleParser(TokenStream):
         found = self._resolved_terms.get(term)
         if found is None:
             kind = "iri" if term.startswith("<") else "pname" if ":" in term and term[0] not in "\"'_?$" else ""
-            iri = resolve_token(Token(kind, term, 0), self._base, self._prefixes)
+            iri = self._prologue.resolve(Token(kind, term, 0))
             found = self._resolved_terms[term] = term if iri is None else f"<{iri}>"
         return found
 

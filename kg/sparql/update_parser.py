@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kg.errors import QuerySyntaxError
-from kg.sparql.tokens import Token, find_ambiguous_operator, iter_tokens, line_and_column
+from kg.sparql.prologue import parse_prologue
+from kg.sparql.tokens import Token, find_ambiguous_operator, interleave, iter_tokens, line_and_column, split_at_tokens
 
 _GRAPH_MANAGEMENT_KEYWORDS: Final = frozenset({"CLEAR", "DROP", "CREATE", "ADD", "COPY", "MOVE", "LOAD"})
 _OPERATION_KEYWORDS: Final = frozenset({"INSERT", "DELETE", "WITH", *_GRAPH_MANAGEMENT_KEYWORDS})
@@ -72,12 +73,12 @@ class UpdateOperation:
 def prologue_end(text: str) -> int:
     """Where the declarations at the start of a text end: the offset of the next token, or the text's length."""
     piece = next(_split_at_semicolons(text))
-    rest = piece[_prologue_length(piece) :]
+    rest = piece[parse_prologue(piece).length :]
     return rest[0].start if rest else _end_offset(piece)
 
 
 def _end_offset(piece: list[Token]) -> int:
-    return piece[-1].start + len(piece[-1].text) if piece else 0
+    return piece[-1].end if piece else 0
 
 
 def parse_operations(text: str) -> list[UpdateOperation]:
@@ -91,7 +92,7 @@ def parse_operations(text: str) -> list[UpdateOperation]:
         raise QuerySyntaxError("write a space behind '<' if it is an operator", *line_and_column(text, doubt.start))
     found, prologue = list[UpdateOperation](), list[str]()
     for piece in _split_at_semicolons(text):
-        start = _prologue_length(piece)
+        start = parse_prologue(piece).length
         if start:
             prologue.append(_source_text(text, piece[:start]))
         if piece[start:]:
@@ -115,7 +116,7 @@ def isolate_operations(text: str) -> Iterator[str]:
     One text if declarations stand only before the first operation.
     """
     pieces = list(_split_at_semicolons(text))
-    lengths = [_prologue_length(piece) for piece in pieces]
+    lengths = [parse_prologue(piece).length for piece in pieces]
     if not any(lengths[1:]):
         yield text
         return
@@ -127,11 +128,7 @@ def isolate_operations(text: str) -> Iterator[str]:
 
 
 def _blank_out_others(text: str, kept: list[Token]) -> str:
-    pieces, end = list[str](), 0
-    for token in kept:
-        pieces += [_to_spaces(text[end : token.start]), token.text]
-        end = token.start + len(token.text)
-    return "".join(pieces) + _to_spaces(text[end:])
+    return interleave(map(_to_spaces, split_at_tokens(text, kept)), (token.text for token in kept))
 
 
 def _to_spaces(text: str) -> str:
@@ -140,15 +137,10 @@ def _to_spaces(text: str) -> str:
 
 def replace_variables(block: str) -> tuple[str, dict[str, str]]:
     """A template in which reserved IRIs stand for the variables, and the variables by these IRIs."""
-    pieces, end, names = list[str](), 0, dict[str, str]()
-    prefix = f"urn:uuid:{uuid.uuid4()}#"  # no text, and no prefix in it, can spell it
-    for token in iter_tokens(block):
-        if token.kind == "variable":
-            iri = prefix + token.text[1:]
-            names[iri] = token.text[1:]
-            pieces += [block[end : token.start], f"<{iri}>"]
-            end = token.start + len(token.text)
-    return "".join(pieces) + block[end:], names
+    prefix = f"urn:uuid:{uuid.uuid4()}#"  # random, so that no text can contain it
+    variables = [token for token in iter_tokens(block) if token.kind == "variable"]
+    template = interleave(split_at_tokens(block, variables), (f"<{prefix}{token.text[1:]}>" for token in variables))
+    return template, {prefix + token.text[1:]: token.text[1:] for token in variables}
 
 
 def _split_at_semicolons(text: str) -> Iterator[list[Token]]:
@@ -164,20 +156,5 @@ def _split_at_semicolons(text: str) -> Iterator[list[Token]]:
     yield piece
 
 
-def _prologue_length(piece: list[Token]) -> int:
-    """How many tokens the declarations before an operation have."""
-    index = 0
-    while index < len(piece):
-        if piece[index].is_word("BASE"):
-            index += 2
-        elif piece[index].is_word("PREFIX"):
-            index += 3
-        elif piece[index].is_word("VERSION"):
-            index += 2
-        else:
-            break
-    return min(index, len(piece))
-
-
 def _source_text(text: str, piece: list[Token]) -> str:
-    return text[piece[0].start : piece[-1].start + len(piece[-1].text)]
+    return text[piece[0].start : piece[-1].end]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum, Flag, auto
 from typing import Final
 
-from kg.rdf.io import BlankNode, Literal, NamedNode, Term, Triple
+from kg.rdf.terms import BlankNode, Literal, NamedNode, Term, Triple
 
 State = int
 NodeState = tuple[Term, State]

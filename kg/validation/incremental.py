@@ -16,22 +16,12 @@ import rdflib
 from rdflib.namespace import RDF, RDFS, SH
 
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta, Row
+from kg.engine.protocol import Row
 from kg.errors import EngineError, ShapesError
-from kg.rdf.io import (
-    BlankNode,
-    DefaultGraph,
-    Literal,
-    NamedNode,
-    Quad,
-    Resource,
-    Term,
-    Triple,
-    rdflib_graph,
-    term_from_rdflib,
-    term_to_rdflib,
-)
-from kg.sparql.constraint_parser import UnsupportedConstraintError
+from kg.rdf.delta import Delta
+from kg.rdf.rdflib_terms import rdflib_graph, term_from_rdflib, term_to_rdflib
+from kg.rdf.terms import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Resource, Term, Triple
+from kg.validation.constraint_patterns import UnsupportedConstraintError
 from kg.validation.dependency_graph import MAX_NODE_STATES, ChangeTrigger, NodeState, State, TooManyDependenciesError
 from kg.validation.query_dependencies import THIS, QueryDependencies, ShapesGraphQueries, analyse_query
 from kg.validation.report import Finding, ValidationReport, finding_key, sort_findings

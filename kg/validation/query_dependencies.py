@@ -15,8 +15,9 @@ import rdflib
 from rdflib.paths import AlternativePath, InvPath, MulPath, SequencePath
 
 from kg.engine.embedded import EmbeddedEngine
-from kg.rdf.io import BlankNode, NamedNode, Quad, Term
-from kg.sparql.constraint_parser import (
+from kg.rdf.terms import BlankNode, NamedNode, Quad, Term
+from kg.sparql.tokens import iter_tokens, split_at_tokens
+from kg.validation.constraint_patterns import (
     ConstraintGroup,
     PathPattern,
     PatternTerm,
@@ -24,7 +25,6 @@ from kg.sparql.constraint_parser import (
     UnsupportedConstraintError,
     parse_constraint_query,
 )
-from kg.sparql.tokens import iter_tokens
 from kg.validation.dependency_graph import ChangeTrigger, State
 from kg.validation.shacl import SHAPES_GRAPH
 from kg.validation.shape_dependencies import ShapeDependencyBuilder
@@ -102,14 +102,10 @@ class QueryDependencies:
 @functools.lru_cache(maxsize=1024)
 def _split_at_variable(body: str, variable: str) -> tuple[str, ...] | None:
     """What stands around a variable in a pattern; None where a variable must stand."""
-    pieces, end = list[str](), 0
-    for token in iter_tokens(body):
-        if token.is_word("BOUND"):
-            return None
-        if token.kind == "variable" and token.text[1:] == variable:
-            pieces.append(body[end : token.start])
-            end = token.start + len(token.text)
-    return (*pieces, body[end:])
+    tokens = list(iter_tokens(body))
+    if any(token.is_word("BOUND") for token in tokens):
+        return None
+    return tuple(split_at_tokens(body, (token for token in tokens if token.is_variable(variable))))
 
 
 class ShapesGraphQueries:

@@ -5,20 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kg.errors import EngineError
-from kg.rdf.io import (
-    RDF_TYPE,
-    BlankNode,
-    Literal,
-    NamedNode,
-    Resource,
-    Term,
-    Triple,
-    term_from_json,
-    term_from_rdflib,
-    term_to_json,
-    term_to_rdflib,
-)
 from kg.rdf.namespaces import DASH, RDF, SH, compact
+from kg.rdf.rdflib_terms import term_from_rdflib, term_to_rdflib
+from kg.rdf.terms import RDF_TYPE, BlankNode, Literal, NamedNode, Resource, Term, Triple, term_from_json, term_to_json
 
 VIOLATION: Final = NamedNode(SH + "Violation")
 WARNING: Final = NamedNode(SH + "Warning")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import takewhile
 from typing import Any, Final, NoReturn
 
 import rdflib
@@ -18,20 +19,11 @@ from rdflib.namespace import OWL, RDF, RDFS, SH, NamespaceManager
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import QueryDataset, Row
 from kg.errors import EngineError, ShapesError
-from kg.rdf.io import (
-    Literal,
-    NamedNode,
-    Quad,
-    Resource,
-    Term,
-    Triple,
-    place_in_graph,
-    rdflib_graph,
-    term_from_rdflib,
-    term_to_rdflib,
-)
+from kg.rdf.io import place_in_graph
 from kg.rdf.namespaces import SH as SHACL
 from kg.rdf.namespaces import compact, graph_iri
+from kg.rdf.rdflib_terms import rdflib_graph, term_from_rdflib, term_to_rdflib
+from kg.rdf.terms import Literal, NamedNode, Quad, Resource, Term, Triple
 from kg.sparql import tokens
 from kg.validation.report import VIOLATION, Finding, ValidationReport, require_iri, require_resource, sort_findings
 
@@ -389,16 +381,13 @@ def _substitute_this(select: str, focus: NamedNode) -> str | None:
 @lru_cache(maxsize=1024)
 def _split_at_this(select: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """What stands around $this: in what is selected, up to the first $this of the pattern; and behind each such."""
-    selected, pieces, end, projecting = list[str](), list[str](), 0, True
-    for token in tokens.iter_tokens(select):
-        projecting = projecting and token.text != "{"
-        if token.is_word("BOUND") or token.is_word("GROUP") or token.is_word("ORDER"):
-            return None
-        if token.kind == "variable" and token.text[1:] == "this":
-            (selected if projecting else pieces).append(select[end : token.start])
-            end = token.start + len(token.text)
-    pieces.append(select[end:])
-    return (*selected, pieces[0]), tuple(pieces[1:])
+    stream = list(tokens.iter_tokens(select))
+    if any(token.is_word("BOUND") or token.is_word("GROUP") or token.is_word("ORDER") for token in stream):
+        return None
+    head = takewhile(lambda token: token.text != "{", stream)
+    selected = sum(token.is_variable("this") for token in head)
+    pieces = tokens.split_at_tokens(select, (token for token in stream if token.is_variable("this")))
+    return tuple(pieces[: selected + 1]), tuple(pieces[selected + 1 :])
 
 
 def _validate_sparql(facts: list[Quad], shapes: Shapes) -> Iterator[Finding]:
@@ -541,12 +530,8 @@ def _bind_shape_variables(select: str, shape: rdflib.term.Node) -> str:
     """Bind $shapesGraph and $currentShape in the text: they need not be in the projection."""
     bound = {"shapesGraph": f"<{SHAPES_GRAPH.value}>", "currentShape": shape.n3()}
     select = _BOUND_CHECK.sub("(true)", select)
-    pieces, end = list[str](), 0
-    for token in tokens.iter_tokens(select):
-        if token.kind == "variable" and token.text[1:] in bound:
-            pieces += [select[end : token.start], bound[token.text[1:]]]
-            end = token.start + len(token.text)
-    return "".join(pieces) + select[end:]
+    variables = [token for token in tokens.iter_tokens(select) if any(map(token.is_variable, bound))]
+    return tokens.interleave(tokens.split_at_tokens(select, variables), (bound[token.text[1:]] for token in variables))
 
 
 def _prefix_declarations(graph: rdflib.Graph, subject: rdflib.term.Node) -> str:

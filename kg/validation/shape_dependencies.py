@@ -10,8 +10,9 @@ from rdflib.collection import Collection
 from rdflib.namespace import OWL, RDF, RDFS, SH
 from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, SequencePath
 
-from kg.rdf.io import NamedNode, Term, term_from_rdflib
-from kg.sparql.constraint_parser import ANY_FORWARD_STEP, PropertyPath, UnsupportedConstraintError
+from kg.rdf.rdflib_terms import term_from_rdflib
+from kg.rdf.terms import NamedNode, Term
+from kg.validation.constraint_patterns import ANY_FORWARD_STEP, PropertyPath, UnsupportedConstraintError
 from kg.validation.dependency_graph import ChangeTrigger, DependencyGraph, Direction, State
 
 RdflibNode = rdflib.term.Node

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kg.rdf.formats import NQUADS, NTRIPLES, TRIG, TURTLE, RdfFormat
-from kg.rdf.io import Literal, NamedNode, Term
 from kg.rdf.iris import resolve
 from kg.rdf.namespaces import RDF
+from kg.rdf.terms import Literal, NamedNode, Term
 from kg.validation.report import Finding
 
 MAX_DOCUMENT_LENGTH: Final = 2_000_000

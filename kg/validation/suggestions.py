@@ -17,11 +17,13 @@ from rdflib.collection import Collection
 from rdflib.namespace import RDF, SH
 
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta, Row
+from kg.engine.protocol import Row
 from kg.errors import KgError
-from kg.rdf.io import RDF_TYPE, Literal, NamedNode, Quad, Term, Triple, term_from_rdflib, term_to_rdflib
+from kg.rdf.delta import Delta
 from kg.rdf.namespaces import HPEZ, HPSH, ID, OA, PREFIXES, PROV, SCHEMA, SKOS, SPARQL_PREFIXES, XSD, compact, slugify
 from kg.rdf.namespaces import SH as SHACL
+from kg.rdf.rdflib_terms import term_from_rdflib, term_to_rdflib
+from kg.rdf.terms import RDF_TYPE, Literal, NamedNode, Quad, Term, Triple
 from kg.sources.figures import read_figures
 from kg.validation.report import VIOLATION, WARNING, Finding, Suggestion, ValidationReport, finding_key
 from kg.validation.shacl import SHAPES_GRAPH

@@ -6,8 +6,9 @@ from functools import cache
 from typing import Final
 
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import RDF_TYPE, Literal, NamedNode, parse
+from kg.rdf.io import parse
 from kg.rdf.namespaces import OWL, PREFIXES, SKOS
+from kg.rdf.terms import RDF_TYPE, Literal, NamedNode
 from kg.resources import ontology_files
 
 _CLASS_TYPE: Final = NamedNode(OWL + "Class")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from kg.engine.protocol import Engine
-from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import HPEZ, PROV, RDF, SPARQL_PREFIXES
+from kg.rdf.terms import NamedNode
 from kg.views.description import Anchor, load_anchors
 from kg.views.observations import Observation, observations_of_claims
 

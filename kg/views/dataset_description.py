@@ -9,8 +9,8 @@ from kg.engine.counting import compute_statistics, statistics_from_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import DatasetStatistics, Engine, PropertyStatistics
 from kg.rdf.formats import GZIP, RDF_FORMATS, RdfFormat
-from kg.rdf.io import RDF_TYPE, BlankNode, Literal, NamedNode, Resource, Term, Triple
 from kg.rdf.namespaces import DCAT, DCTERMS, FOAF, ID, PREFIXES, SPARQL_PREFIXES, VOID, graph_name
+from kg.rdf.terms import RDF_TYPE, BlankNode, Literal, NamedNode, Resource, Term, Triple
 from kg.resources import project_version
 from kg.workers.pool_engine import PoolEngine
 

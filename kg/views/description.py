@@ -7,8 +7,8 @@ from typing import Final
 
 from kg.engine.protocol import Engine
 from kg.errors import NotFoundError
-from kg.rdf.io import BlankNode, Literal, NamedNode, Triple, iri_candidates
 from kg.rdf.namespaces import HPEZ, OA, RDF, RDFS, SPARQL_PREFIXES
+from kg.rdf.terms import BlankNode, Literal, NamedNode, Triple, iri_candidates
 
 MAX_INVERSE_STATEMENTS: Final = 500
 """How many statements that point at a node a document lists; what there is of each predicate is always counted."""

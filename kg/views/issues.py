@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from kg.engine.protocol import Engine
-from kg.rdf.io import Literal, NamedNode
 from kg.rdf.namespaces import SPARQL_PREFIXES
+from kg.rdf.terms import Literal, NamedNode
 
 MAX_LOADED_TARGETS: Final = 2000
 """How many targets of the issues on one page are told of at most."""

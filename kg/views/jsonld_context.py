@@ -4,9 +4,10 @@ from functools import cache
 from typing import Final
 
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import RDF_TYPE, NamedNode, Quad, parse
+from kg.rdf.io import parse
 from kg.rdf.jsonld import LANGUAGE_COERCION, REFERENCE_COERCION, Context, TermDefinition
 from kg.rdf.namespaces import DCAT, DCTERMS, HPEZ, OA, OWL, PREFIXES, PROV, RDF, RDFS, SCHEMA, SKOS, VOID, XSD
+from kg.rdf.terms import RDF_TYPE, NamedNode, Quad
 from kg.resources import ontology_files
 
 _ORG: Final = PREFIXES["org"]

@@ -21,8 +21,8 @@ from typing import Final
 from kg.changes.journal import Commit, Journal
 from kg.changes.locks import try_lock
 from kg.engine.embedded import EmbeddedEngine
-from kg.rdf.io import Literal, NamedNode, Quad
 from kg.rdf.namespaces import BASE, DCTERMS, FOAF, HPEZ, HPSH, ID, RDFS, SCHEMA, SH, SKOS
+from kg.rdf.terms import Literal, NamedNode, Quad
 from kg.sources.folding import fold_symbols, folded_words
 
 PREFERRED_NAME_PROPERTIES: Final = (

@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Final
 
 from kg.engine.protocol import Engine, Row
-from kg.rdf.io import Literal, NamedNode, Term
 from kg.rdf.namespaces import ID, SPARQL_PREFIXES
+from kg.rdf.terms import Literal, NamedNode, Term
 
 MAX_SORTED_OBSERVATIONS: Final = 2000
 """Figures up to which a selection is sorted; more come in the order in which the engine has them."""

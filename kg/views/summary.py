@@ -6,8 +6,8 @@ from typing import Final, Literal
 
 from kg.engine.protocol import Engine
 from kg.errors import NotFoundError
-from kg.rdf.io import RDF_TYPE, BlankNode, NamedNode, Term, iri_candidates
 from kg.rdf.namespaces import OA, RDF, SCHEMA, SPARQL_PREFIXES
+from kg.rdf.terms import RDF_TYPE, BlankNode, NamedNode, Term, iri_candidates
 
 SAMPLE_SIZE: Final = 20
 """How many values of each property a portrait has."""

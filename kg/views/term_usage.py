@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kg.engine.protocol import DatasetStatistics, Engine
-from kg.rdf.io import NamedNode, Term
+from kg.rdf.terms import NamedNode, Term
 
 _BATCH_SIZE: Final = 40
 """Terms that one query is asked about."""

@@ -15,10 +15,12 @@ from kg.changes.changeset import (
     SparqlUpdate,
 )
 from kg.changes.commit import Proposal
-from kg.engine.protocol import Delta, QueryDataset
+from kg.engine.protocol import QueryDataset
 from kg.errors import EngineError
+from kg.rdf.delta import Delta
 from kg.rdf.formats import NQUADS
-from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse_stream, serialize
+from kg.rdf.io import parse_stream, serialize
+from kg.rdf.terms import DefaultGraph, NamedNode, Quad
 from kg.validation.report import report_from_json, report_to_json
 
 JsonObject = Mapping[str, Any]

@@ -25,7 +25,8 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import QueryDataset, QueryRequest, QueryResult
 from kg.errors import IntegrityError, JournalError, KgError, ResultTooLargeError
 from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
-from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse, serialize
+from kg.rdf.io import parse, serialize
+from kg.rdf.terms import DefaultGraph, NamedNode, Quad
 from kg.validation import report as findings
 from kg.validation import shacl
 from kg.validation.incremental import IncrementalValidator

@@ -23,7 +23,8 @@ from kg.engine.embedded import rows_from_json
 from kg.engine.protocol import QueryDataset, QueryRequest, QueryResult, Row
 from kg.errors import EngineError, UnreachableError, WorkerCrashError
 from kg.rdf.formats import JSON, NQUADS, NTRIPLES, RdfFormat, ResultFormat
-from kg.rdf.io import DefaultGraph, NamedNode, Quad, Triple, parse, place_in_graph
+from kg.rdf.io import parse, place_in_graph
+from kg.rdf.terms import DefaultGraph, NamedNode, Quad, Triple
 from kg.sparql.tokens import query_fingerprint
 from kg.workers.framing import (
     FramingError,

@@ -13,9 +13,10 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 
 from kg.errors import UnsupportedFormatError
 from kg.rdf.formats import JSONLD, TURTLE, RdfFormat, rdf_format, rdf_format_of_file
-from kg.rdf.io import Quad, parse
+from kg.rdf.io import parse
 from kg.rdf.jsonld import inline_context
 from kg.rdf.namespaces import BASE
+from kg.rdf.terms import Quad
 from kg.validation.source_lines import SourceLines
 from kg.validation.source_lines import read_source_lines as read_lines
 from kg.views.jsonld_context import project_context

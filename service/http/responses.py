@@ -16,9 +16,10 @@ from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from kg.rdf.formats import JSONLD, RdfFormat
-from kg.rdf.io import Literal, NamedNode, Term, Triple, serialize
+from kg.rdf.io import serialize
 from kg.rdf.jsonld import write_document
 from kg.rdf.namespaces import BASE, HPEZ, HPSH, ID, SH, VOID, compact
+from kg.rdf.terms import Literal, NamedNode, Term, Triple
 from kg.views.jsonld_context import project_context
 from service.http import i18n
 from service.http.negotiation import LANGUAGES, choose_language

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kg.engine.protocol import Engine
-from kg.rdf.io import NamedNode
+from kg.rdf.terms import NamedNode
 from kg.sources.evidence import CitedSource, Passage, SourceTexts, extract_passage
 from kg.views.claims import Claim, load_claims
 from kg.views.description import Anchor

@@ -6,9 +6,9 @@ from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Final
 
-from kg.engine.protocol import Delta
-from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, Term, Triple
+from kg.rdf.delta import Delta
 from kg.rdf.namespaces import PREFIXES, RDFS, SCHEMA
+from kg.rdf.terms import BlankNode, Literal, NamedNode, Quad, Term, Triple
 from service.presentation import number_format
 from service.presentation.names import DisplayNames, literal_text, shorten
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 from flask import render_template, request
 from werkzeug.exceptions import BadRequest
 
-from kg.rdf.io import RDF_TYPE, Literal, NamedNode, Term
 from kg.rdf.namespaces import DCTERMS, HPEZ, ID, OA, PREFIXES, PROV, RDFS, SCHEMA, SKOS
+from kg.rdf.terms import RDF_TYPE, Literal, NamedNode, Term
 from kg.views.claims import Claim, Relation, find_claims_of_relations, find_claims_without_figure
 from kg.views.description import Anchor
 from kg.views.issues import find_issues_about, load_issues

@@ -10,8 +10,8 @@ from babel.numbers import format_decimal
 from flask_babel import gettext
 
 from kg.engine.protocol import Engine
-from kg.rdf.io import Literal, NamedNode
 from kg.rdf.namespaces import ID, XSD, compact
+from kg.rdf.terms import Literal, NamedNode
 from kg.sources.folding import fold
 from kg.views.description import load_labels
 from service.presentation import labels as vocabulary

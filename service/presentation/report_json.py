@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from kg.rdf.io import BlankNode, Literal, NamedNode, Term
 from kg.rdf.namespaces import SH
+from kg.rdf.terms import BlankNode, Literal, NamedNode, Term
 from kg.validation.report import INFO, VIOLATION, WARNING, Finding, Suggestion, ValidationReport
 from kg.validation.source_lines import SourceLines
 

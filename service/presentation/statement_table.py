@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from kg.rdf.io import RDF_TYPE, XSD_STRING, BlankNode, Literal, NamedNode, Term, Triple
 from kg.rdf.namespaces import compact
+from kg.rdf.terms import RDF_TYPE, XSD_STRING, BlankNode, Literal, NamedNode, Term, Triple
 from kg.views.description import Anchor, Description
 from service.presentation.names import MAX_TEXT_LENGTH, fallback_name, shorten
 

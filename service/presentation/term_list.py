@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from kg.rdf.io import RDF_TYPE, Literal, NamedNode, Quad, Resource, Term
 from kg.rdf.namespaces import DCTERMS, RDFS, SH, SKOS
+from kg.rdf.terms import RDF_TYPE, Literal, NamedNode, Quad, Resource, Term
 
 _LABEL_PROPERTIES: Final = (RDFS + "label", SKOS + "prefLabel", SH + "name")
 _DEFINITION_PROPERTIES: Final = (SKOS + "definition", RDFS + "comment", DCTERMS + "description", SH + "description")

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, render_template, request, url_fo
 from kg.changes.journal import Commit
 from kg.changes.rdf_patch import RDF_PATCH_MEDIA_TYPE, serialize_rdf_patch
 from kg.errors import InsufficientScopeError, NotFoundError
-from kg.rdf.io import NamedNode
+from kg.rdf.terms import NamedNode
 from kg.views.description import load_labels
 from service.graph_state import current_graph_state
 from service.http.negotiation import HTML, MediaType, require_offer

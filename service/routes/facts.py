@@ -8,7 +8,7 @@ from werkzeug.exceptions import BadRequest
 
 from kg.changes.changeset import QuadAddition
 from kg.changes.commit import SUBMISSION_GRAPH, in_submission_graph
-from kg.rdf.io import NamedNode
+from kg.rdf.terms import NamedNode
 from service.http import body
 from service.routes.write_requests import apply_change, write_response
 

@@ -13,8 +13,8 @@ from werkzeug.exceptions import BadRequest
 
 from kg.engine.protocol import Engine
 from kg.errors import NotFoundError
-from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import ID
+from kg.rdf.terms import NamedNode
 from kg.views.description import load_labels
 from kg.views.observations import (
     FILTER_NAMES,

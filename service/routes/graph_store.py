@@ -14,9 +14,9 @@ from kg.changes.commit import replacement_of_graphs
 from kg.engine.query import gzip_result
 from kg.errors import NotFoundError
 from kg.rdf.formats import DATASET_FORMATS, GZIP, RDF_FORMATS, RdfFormat
-from kg.rdf.io import DefaultGraph, NamedNode, Quad, iri_candidates
 from kg.rdf.iris import resolve
 from kg.rdf.namespaces import graph_iri, graph_name, slugify
+from kg.rdf.terms import DefaultGraph, NamedNode, Quad, iri_candidates
 from kg.views.dataset_description import graph_title
 from service.graph_state import current_graph_state
 from service.http import body

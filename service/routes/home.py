@@ -6,7 +6,7 @@ from typing import Final
 from flask import Response, render_template
 
 from kg.errors import IndexingError
-from kg.rdf.io import NamedNode
+from kg.rdf.terms import NamedNode
 from kg.views.description import load_labels
 from kg.views.example_queries import ExampleQuery, all_examples
 from kg.views.issues import count_issues_by_kind

@@ -5,7 +5,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
 from werkzeug.exceptions import BadRequest
 
-from kg.rdf.io import NamedNode, iri_candidates
+from kg.rdf.terms import NamedNode, iri_candidates
 from kg.views.issues import Issue, count_issues_by_kind, list_issues
 from service.graph_state import current_graph_state
 from service.http.caching import evaluate_preconditions

@@ -11,8 +11,8 @@ from flask_babel import gettext
 
 from kg.errors import NotFoundError
 from kg.rdf.formats import GRAPH_FORMATS, RDF_FORMATS, RdfFormat
-from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import BASE, HPEZ, HPSH, ID, graph_iri
+from kg.rdf.terms import NamedNode
 from kg.views.dataset_description import read_version_iri
 from kg.views.description import Description, describe, is_known, load_labels
 from kg.views.summary import summarize

@@ -12,7 +12,7 @@ from kg.changes.commit import in_submission_graph
 from kg.changes.journal import Commit
 from kg.errors import KgError, PositionedError
 from kg.rdf.formats import RDF_FORMATS, TURTLE, RdfFormat, format_by_name, rdf_format_of_file
-from kg.rdf.io import Quad
+from kg.rdf.terms import Quad
 from kg.validation.report import Finding, ValidationReport
 from kg.validation.source_lines import SourceLines, read_source_lines
 from service.graph_state import current_graph_state

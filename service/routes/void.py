@@ -6,8 +6,8 @@ from typing import Final
 from flask import Blueprint, Response, request
 
 from kg.rdf.formats import DATASET_FORMATS, GRAPH_FORMATS, JSONLD, NQUADS, RDF_FORMATS, TURTLE, RdfFormat
-from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import graph_name
+from kg.rdf.terms import NamedNode
 from kg.views.dataset_description import Dump, Site, describe_dataset
 from kg.views.jsonld_context import project_context
 from service.graph_state import current_graph_state

@@ -15,7 +15,7 @@ from kg.changes.commit import Signature, Strictness, WriteOptions, WriteOutcome
 from kg.changes.credentials import Credential
 from kg.changes.journal import Commit, CommitSummary, IdempotencyKey
 from kg.rdf.formats import RDF_FORMATS
-from kg.rdf.io import term_text
+from kg.rdf.terms import term_text
 from kg.validation.report import ValidationReport
 from service.graph_state import current_graph_state
 from service.http import body

@@ -16,11 +16,13 @@ from kg.changes.changeset import (
     compute_delta,
 )
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta, QueryDataset
+from kg.engine.protocol import QueryDataset
 from kg.errors import InputError, KgError, NotFoundError, QuerySyntaxError, ServiceDeniedError
+from kg.rdf.delta import Delta
 from kg.rdf.formats import NTRIPLES
-from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple, canonical_nquads, parse, serialize
+from kg.rdf.io import canonical_nquads, parse, serialize
 from kg.rdf.namespaces import BASE
+from kg.rdf.terms import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
 
 E = "http://e/"
 PREFIX = f"PREFIX e: <{E}> "

@@ -17,21 +17,13 @@ from kg.changes.journal import CommitDraft, Journal
 from kg.changes.rules import materialised_engine, target_graph
 from kg.engine.counting import compute_statistics, statistics_from_json
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta
 from kg.errors import ConfigurationError, IntegrityError, RdfSyntaxError
+from kg.rdf.delta import Delta
 from kg.rdf.formats import NQUADS, TRIG, TURTLE
-from kg.rdf.io import (
-    BlankNode,
-    Literal,
-    NamedNode,
-    Quad,
-    canonical_nquads,
-    canonical_turtle,
-    parse,
-    parse_stream,
-    serialize,
-)
+from kg.rdf.io import canonical_nquads, parse, parse_stream, serialize
 from kg.rdf.namespaces import SPARQL_PREFIXES
+from kg.rdf.rdflib_terms import canonical_turtle
+from kg.rdf.terms import BlankNode, Literal, NamedNode, Quad
 from kg.validation.report import VIOLATION, WARNING, ValidationReport
 
 

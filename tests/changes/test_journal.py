@@ -27,9 +27,9 @@ from kg.changes.journal import (
     unpack_quads,
 )
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta
 from kg.errors import ConflictError, InputError, IntegrityError, JournalError, NotFoundError
-from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
+from kg.rdf.delta import Delta
+from kg.rdf.terms import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
 from kg.validation.report import VIOLATION, Finding, ValidationReport
 
 NOBODY = 65534

@@ -13,9 +13,9 @@ from kg.changes import data_folder
 from kg.changes.data_folder import BuiltGraph
 from kg.changes.journal import CommitDraft, Journal
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta
 from kg.errors import ConfigurationError, JournalError
-from kg.rdf.io import BlankNode, Literal, NamedNode, Quad
+from kg.rdf.delta import Delta
+from kg.rdf.terms import BlankNode, Literal, NamedNode, Quad
 from kg.validation.report import ValidationReport
 
 ROUNDS = 40

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from kg.changes.rdf_patch import RDF_PATCH_MEDIA_TYPE, serialize_rdf_patch
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta
+from kg.rdf.delta import Delta
 from kg.rdf.formats import NQUADS
-from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple, parse_stream
+from kg.rdf.io import parse_stream
+from kg.rdf.terms import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
 
 S, P, G = NamedNode("urn:s"), NamedNode("urn:p"), NamedNode("urn:g")
 BLANK = re.compile(r"<(_:[^>]+)>")

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from kg.changes.rules import expand_delta, materialised_engine
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta
-from kg.rdf.io import Literal, NamedNode, Quad
+from kg.rdf.delta import Delta
+from kg.rdf.terms import Literal, NamedNode, Quad
 from kg.resources import curated_quads
 
 

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from kg.changes.rules import materialised_engine
 from kg.changes.upgrade import align_release_blank_nodes, upgrade_delta
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta
+from kg.rdf.delta import Delta
 from kg.rdf.formats import TRIG
-from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, canonical_nquads, parse
+from kg.rdf.io import canonical_nquads, parse
 from kg.rdf.namespaces import SPARQL_PREFIXES
+from kg.rdf.terms import BlankNode, Literal, NamedNode, Quad
 
 names = st.sampled_from("abcd")
 iris = st.builds(lambda name: NamedNode(f"urn:{name}"), names)

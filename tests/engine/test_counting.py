@@ -8,9 +8,10 @@ from kg.changes.data_folder import BuiltGraph
 from kg.engine import statistics
 from kg.engine.counting import compute_statistics, statistics_from_json, statistics_to_json
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import DatasetStatistics, Delta
-from kg.rdf.io import RDF_TYPE, BlankNode, DefaultGraph, Literal, NamedNode, Quad
+from kg.engine.protocol import DatasetStatistics
+from kg.rdf.delta import Delta
 from kg.rdf.namespaces import ID, XSD
+from kg.rdf.terms import RDF_TYPE, BlankNode, DefaultGraph, Literal, NamedNode, Quad
 
 EMPTY = DatasetStatistics(0, 0, 0, 0, {}, {}, {}, 0)
 NODES = [NamedNode("urn:a"), NamedNode(ID + "zone/a"), NamedNode(ID + "zone/b"), BlankNode("b")]

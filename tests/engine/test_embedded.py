@@ -3,11 +3,13 @@ import json
 import pytest
 
 from kg.engine.embedded import SPOOL_MEMORY, EmbeddedEngine
-from kg.engine.protocol import Delta, QueryDataset, QueryRequest
+from kg.engine.protocol import QueryDataset, QueryRequest
 from kg.engine.query import evaluate_query
 from kg.errors import InputError, NotAcceptableError, QuerySyntaxError, ServiceDeniedError, UnknownGraphError
+from kg.rdf.delta import Delta
 from kg.rdf.formats import CSV, JSON, TRIG, TURTLE
-from kg.rdf.io import Literal, NamedNode, Quad, parse
+from kg.rdf.io import parse
+from kg.rdf.terms import Literal, NamedNode, Quad
 
 DATA = b"""PREFIX e: <http://e.org/>
 e:in-default e:p 0 .

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from kg.changes.data_folder import BuiltGraph
 from kg.rdf.blank_nodes import reuse_blank_node_labels
 from kg.rdf.formats import NQUADS
-from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, Triple, canonical_nquads, parse
+from kg.rdf.io import canonical_nquads, parse
+from kg.rdf.terms import BlankNode, Literal, NamedNode, Quad, Triple
 
 NAMES = st.sampled_from("abcde").map(BlankNode)
 TERMS = NAMES | st.sampled_from("xy").map(lambda name: NamedNode(f"urn:{name}")) | st.just(Literal("l"))

@@ -1,37 +1,14 @@
+"""Parsing and serialising RDF in every format, and what the parsers refuse."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.errors import EngineError, RdfSyntaxError
+from kg.errors import RdfSyntaxError
 from kg.rdf.formats import JSONLD, NQUADS, NTRIPLES, RDF_FORMATS, RDFXML, TRIG, TURTLE, RdfFormat
-from kg.rdf.io import (
-    BlankNode,
-    Literal,
-    NamedNode,
-    Quad,
-    canonical_nquads,
-    canonical_turtle,
-    parse,
-    place_in_graph,
-    serialize,
-    term_from_rdflib,
-    term_to_rdflib,
-)
-
-A, P, G = NamedNode("http://e.org/a"), NamedNode("http://e.org/p"), NamedNode("http://e.org/g")
-
-languages = st.sampled_from(["vi", "en", "zh-Hant"])
-texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]))
-literals = st.one_of(
-    st.builds(Literal, texts),
-    st.builds(lambda text, language: Literal(text, language=language), texts, languages),
-    st.decimals(allow_nan=False, allow_infinity=False, places=2).map(
-        lambda number: Literal(f"{number:f}", datatype=NamedNode("http://www.w3.org/2001/XMLSchema#decimal"))
-    ),
-)
-nodes = st.integers(0, 4).map(lambda number: NamedNode(f"http://e.org/n{number}"))
-blanks = st.integers(0, 3).map(lambda number: BlankNode(f"b{number}"))
-quads = st.builds(Quad, nodes | blanks, nodes, nodes | blanks | literals, st.just(G))
+from kg.rdf.io import canonical_nquads, parse, place_in_graph, serialize
+from kg.rdf.terms import Quad
+from tests.rdf.strategies import G, quads
 
 
 @pytest.mark.parametrize("fmt", RDF_FORMATS)
@@ -47,16 +24,6 @@ def test_canonical_nquads_depend_on_the_dataset_alone(statements: list[Quad], ra
     shuffled = text.splitlines(keepends=True)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert canonical_nquads(parse(b"".join(shuffled), NQUADS)) == canonical_nquads(statements)
-
-
-@given(nodes | blanks | literals)
-def test_rdflib_keeps_terms(term: NamedNode | BlankNode | Literal) -> None:
-    assert term_from_rdflib(term_to_rdflib(term)) == term
-
-
-def test_rdflib_keeps_lexical_forms() -> None:
-    term = Literal("04.50", datatype=NamedNode("http://www.w3.org/2001/XMLSchema#decimal"))
-    assert term_from_rdflib(term_to_rdflib(term)) == term
 
 
 @pytest.mark.parametrize(
@@ -98,16 +65,3 @@ def test_external_entity_is_refused() -> None:
 <rdf:Description rdf:about="http://e.org/a"><rdf:value>&x;</rdf:value></rdf:Description></rdf:RDF>"""
     with pytest.raises(RdfSyntaxError):
         parse(text, RDFXML)
-
-
-def test_canonical_turtle_is_stable_and_sorted() -> None:
-    text = """@prefix e: <http://e.org/> . e:b e:q 2, 1 ; e:p "y"@vi, "x"@en . e:a e:p [ e:q 4350000000.0 ] ."""
-    once = canonical_turtle(text)
-    assert canonical_turtle(once) == once
-    assert once.index("e:a") < once.index("e:b")
-    assert "4350000000.0" in once
-
-
-def test_canonical_turtle_refuses_to_change_a_term() -> None:
-    with pytest.raises(EngineError, match="would change a term"):
-        canonical_turtle('<http://e.org/a> <http://e.org/p> "04.50"^^<http://www.w3.org/2001/XMLSchema#decimal> .')

@@ -9,7 +9,7 @@ from rdflib.compare import isomorphic
 from kg.changes.data_folder import BuiltGraph
 from kg.errors import RdfSyntaxError
 from kg.rdf.formats import JSONLD, TURTLE
-from kg.rdf.io import NamedNode, Quad, Triple, canonical_nquads, parse, rdflib_graph
+from kg.rdf.io import canonical_nquads, parse
 from kg.rdf.jsonld import (
     LANGUAGE_COERCION,
     MAX_CONTEXT_REFERENCES,
@@ -20,6 +20,8 @@ from kg.rdf.jsonld import (
     write_document,
 )
 from kg.rdf.namespaces import ID, PREFIXES
+from kg.rdf.rdflib_terms import rdflib_graph
+from kg.rdf.terms import NamedNode, Quad, Triple
 from kg.views.description import describe
 from kg.views.jsonld_context import project_context
 

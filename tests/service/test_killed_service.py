@@ -21,8 +21,9 @@ from kg.changes.commit import SUBMISSION_GRAPH
 from kg.changes.credentials import CredentialStore
 from kg.changes.journal import Journal
 from kg.rdf.formats import NQUADS, TURTLE
-from kg.rdf.io import NamedNode, Quad, parse, parse_stream, place_in_graph
+from kg.rdf.io import parse, parse_stream, place_in_graph
 from kg.rdf.namespaces import ID
+from kg.rdf.terms import NamedNode, Quad
 from tests.service.running_service import PLACE_TURTLE, RunningService, run_service
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the processes of the service are found in /proc")

@@ -7,8 +7,9 @@ from kg.changes.data_folder import BuiltGraph
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import EvidenceTextError
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import NamedNode, parse
+from kg.rdf.io import parse
 from kg.rdf.namespaces import SPARQL_PREFIXES
+from kg.rdf.terms import NamedNode
 from kg.sources.evidence import MAX_PASSAGE_LENGTH, Passage, SourceTexts, extract_passage, verify
 
 TEXT = "Bến cảng đón 1.250 triệu USD trong năm, vượt 12% kế hoạch; Cầu Đất là nhà đầu tư.\n"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kg.engine.embedded import EmbeddedEngine
-from kg.rdf.io import Literal, NamedNode, Quad
+from kg.rdf.terms import Literal, NamedNode, Quad
 from kg.sparql.templates import Fragment, Template
 
 E = "http://e/"

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kg.sparql.prologue import dataset_clauses
 from kg.sparql.tokens import (
-    dataset_clauses,
     find_service_keyword,
     iter_tokens,
     line_and_column,
@@ -93,8 +93,8 @@ def test_tokens_cover_the_text_in_order(text: str) -> None:
     end = 0
     for token in iter_tokens(text):
         assert token.start >= end
-        assert text[token.start : token.start + len(token.text)] == token.text
-        end = token.start + len(token.text)
+        assert text[token.start : token.end] == token.text
+        end = token.end
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from kg.changes.data_folder import read_project_shapes
 from kg.changes.rules import materialised_engine
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta
 from kg.errors import KgError
+from kg.rdf.delta import Delta
 from kg.rdf.formats import TRIG, TURTLE
-from kg.rdf.io import Literal, NamedNode, Quad, parse
+from kg.rdf.io import parse
+from kg.rdf.terms import Literal, NamedNode, Quad
 from kg.resources import curated_quads
 from kg.validation.incremental import IncrementalValidator
 from kg.validation.report import finding_key
@@ -195,7 +196,7 @@ def quads(found: list[tuple[str, str]]) -> frozenset[Quad]:
 
 def _same_blank(found: list[Quad]) -> list[Quad]:
     """Name the one blank node alike in all payloads."""
-    from kg.rdf.io import BlankNode  # noqa: PLC0415
+    from kg.rdf.terms import BlankNode  # noqa: PLC0415
 
     def named(term: object) -> object:
         return BlankNode("b") if isinstance(term, BlankNode) else term

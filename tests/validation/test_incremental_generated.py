@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta
 from kg.errors import EngineError, ShapesError
+from kg.rdf.delta import Delta
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term, parse
+from kg.rdf.io import parse
 from kg.rdf.namespaces import RDF, RDFS, XSD
+from kg.rdf.terms import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term
 from kg.validation import shacl
 from kg.validation.incremental import IncrementalValidator
 from kg.validation.report import Finding

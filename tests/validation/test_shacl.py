@@ -2,7 +2,9 @@ import pytest
 
 from kg.errors import ServiceDeniedError, ShapesError
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import Quad, parse, rdflib_graph
+from kg.rdf.io import parse
+from kg.rdf.rdflib_terms import rdflib_graph
+from kg.rdf.terms import Quad
 from kg.validation import shacl
 from kg.validation.report import INFO, VIOLATION, WARNING, ValidationReport
 from kg.validation.shacl import Shapes, read_shapes

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kg.rdf.formats import JSONLD, NTRIPLES, RDF_FORMATS, RDFXML, TRIG, TURTLE, RdfFormat
-from kg.rdf.io import Literal, NamedNode, Quad, Term, Triple, parse, serialize
+from kg.rdf.io import parse, serialize
+from kg.rdf.terms import Literal, NamedNode, Quad, Term, Triple
 from kg.validation.report import VIOLATION, Finding
 from kg.validation.source_lines import MAX_DOCUMENT_LENGTH, read_source_lines
 

@@ -13,8 +13,9 @@ from kg.changes.data_folder import BuiltGraph
 from kg.cli.printing import report_from_triples
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import Literal, NamedNode, Quad, parse, serialize
+from kg.rdf.io import parse, serialize
 from kg.rdf.namespaces import ID, PREFIXES, SCHEMA, XSD
+from kg.rdf.terms import Literal, NamedNode, Quad
 from kg.validation.incremental import IncrementalValidator
 from kg.validation.report import ValidationReport, report_from_json, report_to_json
 

@@ -12,8 +12,9 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import PropertyStatistics, QueryRequest, Row
 from kg.errors import DeadlineError, MemoryLimitError, QueueFullError
 from kg.rdf.formats import NQUADS, TURTLE
-from kg.rdf.io import Literal, NamedNode, Quad, Triple, parse, place_in_graph
+from kg.rdf.io import parse, place_in_graph
 from kg.rdf.namespaces import DCAT, ID, ONTOLOGY, VOID, graph_iri
+from kg.rdf.terms import Literal, NamedNode, Quad, Triple
 from kg.validation.incremental import IncrementalValidator
 from kg.views.dataset_description import (
     DatasetStatistics,

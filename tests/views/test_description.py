@@ -4,8 +4,9 @@ from kg.changes.data_folder import BuiltGraph
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import NotFoundError
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import BlankNode, NamedNode, Triple, parse, place_in_graph
+from kg.rdf.io import parse, place_in_graph
 from kg.rdf.namespaces import ID, RDFS
+from kg.rdf.terms import BlankNode, NamedNode, Triple
 from kg.views import description as module
 from kg.views.description import describe, is_known
 

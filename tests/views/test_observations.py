@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 
 from kg.changes.data_folder import BuiltGraph
-from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import ID
+from kg.rdf.terms import NamedNode
 from kg.views.observations import FILTER_NAMES, filter_choices, find_observations, load_page
 
 CLAIM = ID + "claim/dnhn-94474/"

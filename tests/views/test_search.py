@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from kg.changes.data_folder import BuiltGraph
 from kg.changes.journal import CommitDraft, Journal
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import Delta
 from kg.errors import IndexingError, JournalError
-from kg.rdf.io import Literal, NamedNode, Quad
+from kg.rdf.delta import Delta
 from kg.rdf.namespaces import BASE, HPEZ, HPSH, ID, RDFS, SKOS
+from kg.rdf.terms import Literal, NamedNode, Quad
 from kg.sources.folding import accented_words, fold, folded_words, split_highlights
 from kg.validation.report import ValidationReport
 from kg.views import name_index, search

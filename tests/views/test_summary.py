@@ -6,8 +6,9 @@ from kg.changes.data_folder import BuiltGraph
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import NotFoundError
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import NamedNode, parse, place_in_graph
+from kg.rdf.io import parse, place_in_graph
 from kg.rdf.namespaces import HPEZ, ID
+from kg.rdf.terms import NamedNode
 from kg.views import issues, summary
 from kg.views.claims import find_claims_of_relations, find_claims_without_figure, load_claims
 

@@ -1,8 +1,8 @@
 """How often the terms of a vocabulary are used."""
 
 from kg.changes.data_folder import BuiltGraph
-from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import HPEZ, ID
+from kg.rdf.terms import NamedNode
 from kg.views.dataset_description import StatisticsCache
 from kg.views.term_usage import find_usage_examples, instance_usage, usage_count
 

@@ -11,7 +11,8 @@ from kg.changes.data_folder import BuiltGraph, save
 from kg.engine.counting import compute_statistics
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse
+from kg.rdf.io import parse
+from kg.rdf.terms import DefaultGraph, NamedNode, Quad
 from kg.validation.report import ValidationReport
 from tests.w3c.exchanges import DATA0, graph_store_reads, protocol_tests
 from tests.w3c.manifests import quads, query_tests

@@ -13,7 +13,9 @@ from rdflib.namespace import RDF, Namespace
 from rdflib.term import Node
 
 from kg.rdf.formats import rdf_format_of_file
-from kg.rdf.io import Quad, parse, rdflib_graph
+from kg.rdf.io import parse
+from kg.rdf.rdflib_terms import rdflib_graph
+from kg.rdf.terms import Quad
 
 W3C = Path(__file__).parents[3] / "shared" / "w3c"
 IS_THERE = W3C.is_dir()

@@ -17,7 +17,9 @@ import rdflib
 from rdflib.namespace import RDF, XSD, Namespace
 
 from kg.rdf.formats import CSV, JSON, TSV, TURTLE, XML, rdf_format, rdf_format_of_file
-from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, Term, Triple, parse, rdflib_graph, term_from_rdflib
+from kg.rdf.io import parse
+from kg.rdf.rdflib_terms import rdflib_graph, term_from_rdflib
+from kg.rdf.terms import BlankNode, Literal, NamedNode, Quad, Term, Triple
 
 RS = Namespace("http://www.w3.org/2001/sw/DataAccess/tests/result-set#")
 

@@ -10,7 +10,8 @@ from kg.engine.counting import compute_statistics
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.planner.rewrite import plan_query
 from kg.rdf.formats import JSON, TURTLE
-from kg.rdf.io import NamedNode, place_in_graph
+from kg.rdf.io import place_in_graph
+from kg.rdf.terms import NamedNode
 from kg.sparql import tokens
 from tests.w3c.deviations import ENGINE
 from tests.w3c.exchanges import DATA0

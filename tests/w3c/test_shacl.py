@@ -7,7 +7,9 @@ import requests
 from rdflib.namespace import RDF, SH
 
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import Triple, parse, rdflib_graph, term_from_rdflib
+from kg.rdf.io import parse
+from kg.rdf.rdflib_terms import rdflib_graph, term_from_rdflib
+from kg.rdf.terms import Triple
 from tests.w3c.deviations import PYSHACL, REFUSED
 from tests.w3c.manifests import NEEDS_W3C, ShaclTest, file_of, params, shacl_tests
 from tests.w3c.results import differences, same_graph

@@ -4,7 +4,8 @@ import pytest
 import requests
 
 from kg.rdf.formats import NQUADS, TURTLE
-from kg.rdf.io import DefaultGraph, NamedNode, Quad, canonical_nquads, parse, serialize
+from kg.rdf.io import canonical_nquads, parse, serialize
+from kg.rdf.terms import DefaultGraph, NamedNode, Quad
 from tests.w3c.deviations import UPDATES
 from tests.w3c.exchanges import Exchange, graph_store_tests, protocol_tests
 from tests.w3c.manifests import NEEDS_W3C, Named, params

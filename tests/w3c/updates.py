@@ -7,7 +7,7 @@ from functools import cache
 import rdflib
 from rdflib.namespace import RDF, RDFS, Namespace
 
-from kg.rdf.io import DefaultGraph, NamedNode, Quad
+from kg.rdf.terms import DefaultGraph, NamedNode, Quad
 from tests.w3c.manifests import MF, W3C, entries, file_of, quads
 
 UT = Namespace("http://www.w3.org/2009/sparql/tests/test-update#")

@@ -124,7 +124,7 @@ class _AggregationParser:
         if not before or not ties:
             return len(self._query.text), ""
         words = " ".join(ties if "ORDER" in clauses else ("ORDER BY", *ties))
-        return before[-1].start + len(before[-1].text), f" {words}"
+        return before[-1].end, f" {words}"
 
     def _is_distinct(self) -> bool:
         return any(token.text.upper() in {"DISTINCT", "REDUCED"} for token in self._query.head[1:2])

@@ -7,8 +7,8 @@ from typing import Final
 
 import hypothesis.strategies as st
 
-from kg.rdf.io import BlankNode, Literal, NamedNode, Quad, Term
 from kg.rdf.namespaces import XSD
+from kg.rdf.terms import BlankNode, Literal, NamedNode, Quad, Term
 
 E: Final = "http://e/"
 Choose = Callable[[int], int]

@@ -19,11 +19,12 @@ from kg.engine.columns.model import TopGroups
 from kg.engine.counting import compute_statistics
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.planner.rewrite import plan_query
-from kg.engine.protocol import UNION_DATASET, Delta, QueryDataset, QueryRequest
+from kg.engine.protocol import UNION_DATASET, QueryDataset, QueryRequest
 from kg.errors import InputError, KgError, QuerySyntaxError
+from kg.rdf.delta import Delta
 from kg.rdf.formats import TSV
-from kg.rdf.io import Literal, NamedNode, Quad, Term
 from kg.rdf.namespaces import BASE, XSD
+from kg.rdf.terms import Literal, NamedNode, Quad, Term
 from tests.engine.columns.generated_aggregations import AggregateCase, E, cases, sample_cases
 
 NUMBER = 3000

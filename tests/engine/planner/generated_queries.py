@@ -13,7 +13,7 @@ import pyoxigraph as ox
 from hypothesis import strategies as st
 
 from kg.engine.protocol import DatasetStatistics, PropertyStatistics
-from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term
+from kg.rdf.terms import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term
 
 E: Final = "http://e/"
 RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"

@@ -15,8 +15,9 @@ from kg.engine.planner.rewrite import MAX_CACHED_LONG_PLANS, MAX_CACHED_PLANS, P
 from kg.engine.protocol import DatasetStatistics, PropertyStatistics, Row
 from kg.errors import QuerySyntaxError
 from kg.rdf.formats import TRIG
-from kg.rdf.io import NamedNode, Quad, parse
+from kg.rdf.io import parse
 from kg.rdf.namespaces import ID
+from kg.rdf.terms import NamedNode, Quad
 from kg.sparql.query_parser import MAX_PARSED_LENGTH, MAX_PARSED_NESTING, MAX_PARSED_TOKENS
 from kg.sparql.tokens import iter_tokens
 

@@ -17,7 +17,8 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import QueryRequest, QueryResult
 from kg.errors import UnreachableError
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import NamedNode, Quad, parse, place_in_graph
+from kg.rdf.io import parse, place_in_graph
+from kg.rdf.terms import NamedNode, Quad
 from service import create_app, graph_state
 from service.http.caching import CODINGS, MAX_ENTRY_BYTES, BoundedCache, choose_content_coding, is_deterministic
 from service.settings import Settings

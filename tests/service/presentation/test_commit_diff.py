@@ -2,10 +2,11 @@
 
 import pytest
 
-from kg.engine.protocol import Delta
+from kg.rdf.delta import Delta
 from kg.rdf.formats import TURTLE
-from kg.rdf.io import NamedNode, Quad, parse, place_in_graph
+from kg.rdf.io import parse, place_in_graph
 from kg.rdf.namespaces import SPARQL_PREFIXES
+from kg.rdf.terms import NamedNode, Quad
 from service.presentation.commit_diff import labels_in_delta, mentioned_iris, select_statements, subject_diffs
 from service.presentation.names import DisplayNames
 

@@ -4,8 +4,8 @@ import pytest
 import rdflib
 from rdflib.paths import AlternativePath, InvPath, MulPath, SequencePath
 
-from kg.rdf.io import NamedNode
-from kg.sparql.constraint_parser import (
+from kg.rdf.terms import NamedNode
+from kg.validation.constraint_patterns import (
     ANY_FORWARD_STEP,
     ConstraintGroup,
     UnsupportedConstraintError,
