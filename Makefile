@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 TURTLE := $(wildcard ontology/*.ttl shapes/*.ttl kg/data/*.ttl kg/data/*/*.ttl)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve build test check fmt bench docs screenshots constraints clean
+.PHONY: help serve build test coverage check fmt bench docs screenshots constraints clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -22,6 +22,9 @@ build: $(VENV)/.installed ## Assemble and validate the graph
 
 test: $(VENV)/.installed-test ## Run all tests
 	$(BIN)/python -m pytest
+
+coverage: $(VENV)/.installed-test ## Run all tests and report the coverage, server processes included
+	$(BIN)/python -m pytest --cov --cov-report=term
 
 check: $(VENV)/.installed-test ## Lint, type-check, canonical Turtle
 	$(BIN)/ruff check
