@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 TURTLE := $(wildcard ontology/*.ttl shapes/*.ttl kg/data/*.ttl kg/data/*/*.ttl)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve build test check fmt bench screenshots constraints clean
+.PHONY: help serve build test coverage check fmt bench docs screenshots constraints clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -23,6 +23,9 @@ build: $(VENV)/.installed ## Assemble and validate the graph
 test: $(VENV)/.installed-test ## Run all tests
 	$(BIN)/python -m pytest
 
+coverage: $(VENV)/.installed-test ## Run all tests and report the coverage, server processes included
+	$(BIN)/python -m pytest --cov --cov-report=term
+
 check: $(VENV)/.installed-test ## Lint, type-check, canonical Turtle
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -36,6 +39,9 @@ fmt: $(VENV)/.installed-test ## Format Python and Turtle
 
 bench: $(VENV)/.installed-bench ## Print the measured figures
 	$(BIN)/python -m bench
+
+docs: $(VENV)/.installed ## Write docs/cli.md from the commands
+	$(BIN)/python -m docs.cli_reference
 
 screenshots: $(VENV)/.installed-test ## Take the pictures of the README (needs Chromium)
 	$(BIN)/python docs/screenshots.py

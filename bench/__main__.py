@@ -26,7 +26,7 @@ NAMES = (ARTICLE, *read.ROWS, SEARCH)
 @click.option("--only", multiple=True, type=click.Choice(NAMES), help="Rows; by default all.")
 @click.option("--quick", is_flag=True, help="One round of one second each: shows that it runs, not how fast.")
 def main(sizes: tuple[str, ...], only: tuple[str, ...], quick: bool) -> None:
-    """Measure the budgets of DESIGN §6, with peers in the same run."""
+    """Measure the budgets beside peers in the same run."""
     console, began = Console(width=None if sys.stdout.isatty() else 140), time.perf_counter()
     console.print(machine(), highlight=False, soft_wrap=True)
     chosen = only or NAMES
@@ -54,7 +54,7 @@ def _measure(console: Console, size: str, names: list[str], effort: read.Effort)
 
 
 def _measured(name: str, bench: read.Bench) -> Iterator[Row]:
-    """The rows of one name; a server that fails under load costs its own rows, not the run."""
+    """Measure the rows of one name; a server that fails under load fails its own rows only."""
     try:
         yield from read.ROWS[name](bench)
     except RuntimeError as error:
@@ -62,7 +62,7 @@ def _measured(name: str, bench: read.Bench) -> Iterator[Row]:
 
 
 def machine() -> str:
-    """The day and the machine in one line: what a figure is worth depends on it."""
+    """Describe the day and the machine in one line, since figures depend on them."""
     memory = psutil.virtual_memory().total / 2**30
     model = next(
         (

@@ -1,4 +1,4 @@
-"""The article's graph: how long a build takes, how soon the service answers, how much memory it holds."""
+"""Measure the build, start and memory of the article's graph."""
 
 import statistics
 import subprocess

@@ -1,6 +1,6 @@
-"""The least that answers SPARQL over HTTP: Flask around a pyoxigraph store, without limits, caches or negotiation.
+"""A minimal SPARQL server for comparison: Flask around a pyoxigraph store, without limits, caches or negotiation.
 
-The yardstick for what the service costs on top; served by granian with the service's own options.
+It shows what the service costs on top of the engine. granian runs it with the service's own options.
 """
 
 import os
@@ -13,7 +13,7 @@ DATASET = "BENCH_DATASET"
 
 
 def application() -> Flask:
-    """Load the dataset and make the app; the factory that granian calls."""
+    """Load the dataset and create the app; granian calls this factory."""
     store = ox.Store()
     store.bulk_load(path=os.environ[DATASET], format=ox.RdfFormat.N_QUADS)
     app = Flask(__name__)

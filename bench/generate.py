@@ -1,9 +1,9 @@
-"""Synthetic zone graphs in the project's own vocabulary, of any size and the same on every machine.
+"""Generate synthetic zone graphs in the project's vocabulary, of any size, with the same bytes on every machine.
 
-A graph holds the project's own dataset, so that its indicators, units and shapes are there, and then zone after
-zone: labels, three indicators over five years, two investors, the claims about them and their evidence. It
+A graph holds the project's own dataset, with its indicators, units and shapes, and then zones:
+labels, three indicators over five years, two investors, the claims about them and their evidence. It
 conforms to the shapes. Every tenth zone lacks figures for 2024; every second one has a plan for 2025.
-Lines are made by string formatting, about a million a second: no parser and no canonicalisation sees them.
+Lines are formatted as strings, about a million a second, without a parser or canonicalisation.
 """
 
 import hashlib
@@ -21,15 +21,15 @@ from kg.rdf.io import canonical_nquads
 from kg.rdf.namespaces import DCTERMS, GRAPH, HPEZ, ID, OA, PROV, RDF, RDFS, SCHEMA, SKOS, XSD
 
 _MOST_COUNTED: Final = 2_000_000
-"""Triples up to which they are counted, as a build does."""
+"""Up to this number of triples the statistics are counted, as a build does."""
 SIZES: Final = {"10k": 10_000, "100k": 100_000, "1M": 1_000_000, "10M": 10_000_000}
-"""Names of the usual sizes, in triples."""
+"""The sizes by name, in triples."""
 
 YEARS: Final = (2020, 2021, 2022, 2023, 2024)
 PLAN_YEAR: Final = 2025
 ZONES_A_SOURCE: Final = 250
 LACKING_2024: Final = 10
-"""Every so many zones, one has no figures for 2024."""
+"""One in this many zones has no figures for 2024."""
 
 _INDICATORS: Final = (
     ("fdi-attracted", "FDI", "Vốn FDI", "CCY_USD", 1e7, 1e9),
@@ -46,7 +46,7 @@ _ASSERTED: Final = f" <{GRAPH}asserted> .\n"
 _SEED: Final = 94474
 _BUFFER: Final = 1024 * 1024
 _PREAMBLE: Final = 2
-"""Blocks that come before the first zone: the project's own dataset and the years."""
+"""The number of blocks before the first zone: the project's own dataset and the years."""
 
 
 _KINDS: Final = ("zone", "org", "claim/bench", "place")
@@ -81,9 +81,9 @@ def claim_iri(zone: int, indicator: int, year: int) -> str:
 
 
 def write_folder(folder: Path, triples: int) -> Dataset:
-    """Write a data folder of at least so many triples, which `hpkg serve --data` takes as it is.
+    """Write a data folder for `hpkg serve --data` with at least the given number of triples.
 
-    The last zone is written whole, so up to 300 triples more come out.
+    The last zone is written completely, so there may be up to 300 triples more.
     """
     digest, written, blocks = hashlib.sha256(), 0, 0
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ def write_folder(folder: Path, triples: int) -> Dataset:
 
 
 def write_names(folder: Path, labels: int) -> None:
-    """Write a data folder of things with four names each, in Vietnamese and English, and nothing else."""
+    """Write a data folder of entities that have nothing but four names each, in Vietnamese and English."""
     numbers, digest = random.Random(_SEED), hashlib.sha256()  # noqa: S311 - as above
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / data_folder.DATASET_FILE).open("wb", buffering=_BUFFER) as file:
@@ -129,13 +129,13 @@ def _named(number: int, numbers: random.Random) -> str:
 
 
 def _write_manifest(folder: Path, sha256: str, counts: dict[str, Any] | None = None) -> None:
-    """Say that the dataset is whole, made from the present files, and judged: the keeper would judge it again."""
+    """Write a manifest that marks the dataset as validated; otherwise the dispatcher validates it again."""
     manifest = {"fingerprint": resources.fingerprint(), "sha256": sha256, "counts": counts}
     (folder / data_folder.MANIFEST_FILE).write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def _blocks() -> Iterator[str]:
-    """The project's own dataset, and then zones without end, as N-Quads."""
+    """Yield the project's own dataset and then an endless sequence of zones, as N-Quads."""
     numbers = random.Random(_SEED)  # noqa: S311 - the same graph every time, nothing is secret
     yield canonical_nquads(data_folder.assemble_graph().quads()).decode()
     yield "".join(_periods())
@@ -157,7 +157,7 @@ def _labels(subject: str, english: str, vietnamese: str, end: str, *, preferred:
 
 
 def _periods() -> Iterator[str]:
-    """The years that the project's own dataset does not name yet."""
+    """Return the years that the project's own dataset does not name."""
     for year in YEARS[:-1]:
         period = f"<{ID}period/{year}>"
         yield f"{period} {_TYPE} <{DCTERMS}PeriodOfTime>{_ENTITIES}"
@@ -206,7 +206,7 @@ def _evidence_iri(zone: int) -> str:
 
 
 def _evidence(zone: int) -> str:
-    """One place in the source that all claims about a zone share."""
+    """Format the evidence that all claims about a zone share."""
     start, end = 100 * (zone % ZONES_A_SOURCE), f" <{GRAPH}source/{_source(zone)}> .\n"
     place, position, quote = f"<{_evidence_iri(zone)}>", f"_:p{zone}", f"_:q{zone}"
     return (
@@ -248,7 +248,7 @@ def _observation(zone: int, indicator: int, year: int, status: str, numbers: ran
 
 
 def _investor(zone: int, number: int) -> str:
-    """A firm, the claim that it invests in the zone, and the triple that the claim asserts."""
+    """Format an investor, the claim that it invests in the zone, and the triple that the claim asserts."""
     investor, end = f"<{ID}org/bench-{number}>", f" <{GRAPH}source/{_source(zone)}> .\n"
     claim = f"<{ID}claim/{_source(zone)}/invests-{number}>"
     labels = _labels(

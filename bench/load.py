@@ -1,7 +1,7 @@
-"""A load generator over loopback that costs little: raw sockets, kept alive, requests made beforehand or by format.
+"""A load generator over loopback with little overhead: kept-alive raw sockets and preformatted requests.
 
-One request takes the client some 20 to 40 µs of processor time (it has measured 27,000 answers a second), so it
-does not bound a server that is written in Python; every server meets the same client. Times are seconds of
+A request takes the client 20 to 40 µs of processor time (it has measured 27,000 answers a second), so it does not
+limit a server written in Python. All servers are measured with the same client. Times are seconds of
 `time.perf_counter`.
 """
 
@@ -19,10 +19,10 @@ from urllib.parse import urlencode, urlsplit
 CONNECTIONS: Final = 8
 RESULTS: Final = "application/sparql-results+json"
 BROKEN: Final = 0
-"""Stands for the status where the server closed the connection instead of answering."""
+"""The status of a request whose connection the server closed."""
 
 PATIENCE: Final = 150.0
-"""Seconds after which a client gives up, as if the server had closed the connection."""
+"""Seconds after which a client treats the connection as closed."""
 
 _CHUNK: Final = 256 * 1024
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -35,9 +35,9 @@ _BODILESS: Final = frozenset({204, 304})
 
 @dataclass
 class Load:
-    """What a load met: its length in seconds, each answer's latency in seconds, and answers by outcome.
+    """The result of a load: its duration in seconds, the latency of each answer in seconds, and the answers by outcome.
 
-    An outcome is a status, with the kind of problem where the answer names one: "200", "503 deadline".
+    An outcome is a status code, with the problem type of the answer if it has one: "200", "503 deadline".
     """
 
     seconds: float = 0.0
@@ -46,30 +46,30 @@ class Load:
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """Answers per second."""
         return len(self.latencies) / self.seconds
 
     def percentile(self, percent: float) -> float:
-        """The latency in seconds that so many percent of the answers did not exceed."""
+        """Return a percentile of the latencies, in seconds."""
         ordered = sorted(self.latencies)
         return ordered[min(int(len(ordered) * percent / 100), len(ordered) - 1)]
 
     def note(self, connection: "Connection", status: int) -> None:
-        """Count an answer that has just arrived whole, or the end of the connection instead of one."""
+        """Count an answer that is complete now, or a connection that was closed instead."""
         self.latencies.append(time.perf_counter() - connection.began)
         problem = _PROBLEM.search(connection.answer) if status >= 400 else None
         kind = f" {problem[1].decode()}" if problem else ""
         self.outcomes["closed" if status == BROKEN else f"{status}{kind}"] += 1
 
     def require(self, status: int) -> Self:
-        """Insist that every answer had one status, else the figures say nothing."""
+        """Raise RuntimeError unless every answer had one status; otherwise the figures mean nothing."""
         if set(self.outcomes) != {str(status)}:
             raise RuntimeError(f"not only {status} was answered: {dict(self.outcomes) or 'nothing was'}")
         return self
 
 
 class Connection:
-    """One connection, kept alive, with at most one request under way."""
+    """A kept-alive connection with at most one request at a time."""
 
     def __init__(self, endpoint: str) -> None:
         parts = urlsplit(endpoint)
@@ -78,7 +78,7 @@ class Connection:
         self.open()
 
     def open(self) -> None:
-        """Connect, or connect anew."""
+        """Connect, or reconnect."""
         self.socket = socket.create_connection(self._address, PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.answer = b""
@@ -87,13 +87,13 @@ class Connection:
         self.socket.close()
 
     def send(self, request: bytes) -> None:
-        """Start a request; its latency counts from here."""
+        """Send a request and start its latency."""
         self.answer = b""
         self.began = time.perf_counter()
         self.socket.sendall(request)
 
     def receive(self) -> int | None:
-        """Read what has arrived, and return the status once the answer is whole; BROKEN if there will be none."""
+        """Read what has arrived; return the status of a complete answer, or BROKEN if the connection was closed."""
         try:
             data = self.socket.recv(_CHUNK)
         except (ConnectionError, TimeoutError):
@@ -104,27 +104,27 @@ class Connection:
         return _status(self.answer)
 
     def ask(self, request: bytes) -> int:
-        """Send one request, wait for the whole answer, and return its status."""
+        """Send one request, wait for the complete answer, and return its status."""
         self.send(request)
         while (status := self.receive()) is None:
             pass
         return status
 
     def header(self, name: str) -> str | None:
-        """A header of the last answer."""
+        """Return a header of the last answer."""
         head = self.answer.partition(b"\r\n\r\n")[0].decode("latin-1")
         fields = (line.partition(":") for line in head.splitlines()[1:])
         return next((value.strip() for key, _, value in fields if key.lower() == name.lower()), None)
 
     @property
     def turned_away_for(self) -> float:
-        """The seconds to wait if the last answer says that the queue was full; 0 otherwise."""
+        """Return the seconds to wait if the last answer says that the queue was full, else 0."""
         found = _RETRY.search(self.answer)
         return float(found[1]) if found and b"queue-full" in self.answer else 0.0
 
 
 def get(endpoint: str, query: str, **headers: str) -> bytes:
-    """The bytes of a GET request for a query, with results as JSON; underscores in header names are hyphens."""
+    """Return the bytes of a GET request for a query, with JSON results; underscores in header names become hyphens."""
     parts = urlsplit(endpoint)
     lines = [
         f"GET {parts.path}?{urlencode({'query': query})} HTTP/1.1",
@@ -136,7 +136,7 @@ def get(endpoint: str, query: str, **headers: str) -> bytes:
 
 
 def saturate(endpoint: str, requests: Iterator[bytes], seconds: float, connections: int = CONNECTIONS) -> Load:
-    """Keep so many connections busy for some seconds: each sends its next request as soon as it has an answer."""
+    """Keep connections busy for some seconds: each sends its next request as soon as it has an answer."""
     load, poll = Load(), select.epoll()
     opened = [Connection(endpoint) for _ in range(connections)]
     files = {connection.socket.fileno(): connection for connection in opened}
@@ -162,7 +162,7 @@ def saturate(endpoint: str, requests: Iterator[bytes], seconds: float, connectio
 
 
 def paced(endpoint: str, requests: Iterator[bytes], seconds: float, pause: float) -> Load:
-    """Send requests one by one for some seconds over one connection, with a pause after each answer."""
+    """Send requests one after another over one connection for some seconds, with a pause after each answer."""
     load, connection = Load(), Connection(endpoint)
     start = time.perf_counter()
     while time.perf_counter() < start + seconds:
@@ -178,15 +178,15 @@ def paced(endpoint: str, requests: Iterator[bytes], seconds: float, pause: float
 
 
 class Herd:
-    """Clients that ask for too much, over and over, from a thread of this process while the block runs.
+    """Clients that send runaway queries from a thread of this process while the block runs.
 
-    One whose query was stopped is followed by another at once, so that so many are always there. One who was turned
-    away because the queue was full comes back after as many seconds as it was told (Retry-After).
-    `load` has their latencies; those still without an answer at the end are dropped, as clients that go away.
+    A client whose query was stopped sends the next one at once, so their number is constant. A client that was refused
+    because the queue was full waits for the seconds of Retry-After. `load` has their latencies; requests without an
+    answer at the end are dropped, as if their clients had disconnected.
     """
 
     def __init__(self, endpoint: str, request: Callable[[int], bytes], clients: int) -> None:
-        """`request` makes the bytes of the n-th request."""
+        """`request` returns the bytes of the n-th request."""
         self.load = Load()
         self._endpoint = endpoint
         self._request = request
@@ -242,13 +242,13 @@ class Herd:
 
 
 def endless(requests: Sequence[bytes]) -> Iterator[bytes]:
-    """The same requests over and over."""
+    """Repeat the requests forever."""
     while True:
         yield from requests
 
 
 def _status(answer: bytes) -> int | None:
-    """The status of an answer if it is whole; JSON never holds the line that ends a chunked body."""
+    """Return the status of a complete answer; JSON never contains the line that ends a chunked body."""
     end = answer.find(b"\r\n\r\n")
     if end < 0:
         return None

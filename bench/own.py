@@ -1,4 +1,4 @@
-"""pyoxigraph's own time for a query: evaluated and serialised in a process that does nothing else."""
+"""Measure pyoxigraph's own time to evaluate and serialise a query, in a separate process."""
 
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -12,7 +12,7 @@ import pyoxigraph as ox
 
 @dataclass
 class _Kept:
-    """What the process keeps between two calls."""
+    """The state of the process between two calls."""
 
     store: ox.Store = field(default_factory=ox.Store)
 
@@ -35,7 +35,7 @@ def _seconds(query: str) -> float:
 
 
 class OwnEngine:
-    """A store in a process of its own; `load_seconds` is what its bulk loader took for the dataset."""
+    """A store in a separate process; `load_seconds` is the time of its bulk loader for the dataset."""
 
     def __init__(self, dataset: Path) -> None:
         self._process = ProcessPoolExecutor(1, get_context("spawn"))
@@ -48,5 +48,5 @@ class OwnEngine:
         self._process.shutdown()
 
     def seconds(self, query: str) -> float:
-        """The time of a query with its serialisation, without the way between the processes."""
+        """Return the time of a query with its serialisation, without the communication between the processes."""
         return self._process.submit(_seconds, query).result()

@@ -1,6 +1,6 @@
-"""Other servers over the same data, on free ports of the loopback, each as its own documentation starts it.
+"""Other servers over the same data on loopback, each started as its documentation says.
 
-All answer a query without a dataset from the union of the graphs, as `hpkg serve` does by default.
+All use the union of the graphs as default graph, as `hpkg serve` does.
 """
 
 import shutil
@@ -23,7 +23,7 @@ from bench.processes import Server, free_port, running
 
 _BIN: Final = Path(sys.executable).parent
 _BUFFER_BYTES: Final = 8700
-"""What a page of Virtuoso takes in memory, by its documentation."""
+"""Bytes of memory for a page of Virtuoso, by its documentation."""
 
 
 class UnavailableError(Exception):
@@ -32,10 +32,10 @@ class UnavailableError(Exception):
 
 @contextmanager
 def bare_flask(dataset: Dataset, processes: int, threads: int = 1) -> Iterator[Server]:
-    """Flask around pyoxigraph on granian, each process with its own copy of the data.
+    """Run Flask around pyoxigraph on granian; each process has its own copy of the data.
 
-    One thread in a process is fastest, but then one slow query stops all others; eight hand the interpreter's lock
-    about.
+    One thread in a process is fastest, but a slow query then blocks all others; eight threads compete for the
+    interpreter lock.
     """
     port = free_port()
     command = [
@@ -50,10 +50,10 @@ def bare_flask(dataset: Dataset, processes: int, threads: int = 1) -> Iterator[S
 
 @contextmanager
 def oxigraph(dataset: Dataset, timeout: int | None = None) -> Iterator[Server]:
-    """`oxigraph serve` in memory, filled by its bulk loader over HTTP; `timeout` is in seconds.
+    """Run `oxigraph serve` in memory, filled by its bulk loader over HTTP; `timeout` is in seconds.
 
-    With a timeout, each query leaves a thread behind that sleeps until then, and a load of lookups ends the process
-    (0.5.13: "Resource temporarily unavailable"). So it is for slow queries only.
+    With a timeout, each query leaves a thread that sleeps until then, and a load of lookups ends the process
+    (0.5.13: "Resource temporarily unavailable"). So the timeout is for slow queries only.
     """
     port = free_port()
     command = [_BIN / "oxigraph", "serve", "--bind", f"127.0.0.1:{port}", "--union-default-graph"]
@@ -73,7 +73,7 @@ def oxigraph(dataset: Dataset, timeout: int | None = None) -> Iterator[Server]:
 
 @contextmanager
 def rdflib_endpoint(dataset: Dataset) -> Iterator[Server]:
-    """rdflib-endpoint with rdflib's own store, which is its default."""
+    """Run rdflib-endpoint with rdflib's own store, which is its default."""
     port = free_port()
     command = [_BIN / "rdflib-endpoint", "serve", "--host", "127.0.0.1", "--port", str(port), dataset.dataset]
     with running("rdflib-endpoint", command, f"http://127.0.0.1:{port}/") as server:
@@ -82,9 +82,9 @@ def rdflib_endpoint(dataset: Dataset) -> Iterator[Server]:
 
 @contextmanager
 def virtuoso(dataset: Dataset) -> Iterator[Server]:
-    """Virtuoso in a temporary folder, with a quarter of the memory as buffers and warmed by its bulk loader.
+    """Run Virtuoso in a temporary folder, with a quarter of the memory as buffers, warmed by its bulk loader.
 
-    Raises UnavailableError where `virtuoso-t` is not installed.
+    Raise UnavailableError if `virtuoso-t` is not installed.
     """
     if shutil.which("virtuoso-t") is None or shutil.which("isql-vt") is None:
         raise UnavailableError("virtuoso-t is not installed (Debian: virtuoso-opensource)")
@@ -98,7 +98,7 @@ def virtuoso(dataset: Dataset) -> Iterator[Server]:
 
 
 def _virtuoso_load(dataset: Dataset, port: int) -> float:
-    """Load by Virtuoso's bulk loader; the seconds that it took."""
+    """Load the data by Virtuoso's bulk loader and return the seconds."""
     statements = f"ld_dir('{dataset.folder}', '{dataset.dataset.name}', 'urn:bench'); rdf_loader_run(); checkpoint;"
     began = time.perf_counter()
     subprocess.run(

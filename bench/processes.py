@@ -1,4 +1,4 @@
-"""Start servers as a user does, and look at their processes from outside."""
+"""Start servers as a user does, and measure their processes from outside."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ import requests
 
 HPKG: Final = Path(sys.executable).with_name("hpkg")
 PATIENCE: Final = 300.0
-"""Seconds within which a server must have answered once."""
+"""Seconds within which a server must answer once."""
 
 
 @dataclass(frozen=True)
@@ -30,24 +30,24 @@ class Server:
     seconds_to_answer: float
 
     def family(self) -> list[psutil.Process]:
-        """Its first process and all that descend from it."""
+        """The first process and all its descendants."""
         return [self.process, *self.process.children(recursive=True)]
 
     def resident_mib(self) -> float:
-        """The unshared memory of all its processes plus the shared pages once (PSS), in MiB."""
+        """The proportional set size (PSS) of all processes, in MiB."""
         return sum(_pss(member) for member in self.family()) / 2**20
 
     def resident_mib_largest(self) -> float:
-        """The resident set of its largest process, in MiB."""
+        """The resident set size of the largest process, in MiB."""
         return max(member.memory_info().rss for member in self.family()) / 2**20
 
     def processor_seconds(self) -> float:
-        """The processor time that its living processes have used so far."""
+        """The processor time of the living processes, in seconds."""
         return sum(sum(member.cpu_times()[:2]) for member in self.family())
 
 
 def _pss(process: psutil.Process) -> int:
-    """The proportional set of a process in bytes; 0 if it ended meanwhile."""
+    """Return the proportional set size of a process in bytes, 0 if it has ended."""
     try:
         return int(process.memory_full_info().pss)
     except psutil.NoSuchProcess:
@@ -55,7 +55,7 @@ def _pss(process: psutil.Process) -> int:
 
 
 def free_port() -> int:
-    """Ask the kernel for a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -76,7 +76,7 @@ def running(
 ) -> Iterator[Server]:
     """Run a server until the block ends; it is ready when it has answered one query.
 
-    Raises RuntimeError with the end of what it said if it stops before.
+    Raise RuntimeError with the end of its output if it stops before.
     """
     began = time.perf_counter()
     with tempfile.TemporaryFile() as log:
@@ -104,7 +104,7 @@ def _answered(endpoint: str, process: subprocess.Popen[bytes], until: float) -> 
 
 
 def _stop(process: subprocess.Popen[bytes], server: psutil.Process) -> None:
-    """End a server, and what of its descendants outlives it."""
+    """Stop a server and the descendants that outlive it."""
     family = server.children(recursive=True) if process.poll() is None else []
     process.terminate()
     try:

@@ -52,26 +52,26 @@ RUNAWAYS: Final = (
     "SELECT (GROUP_CONCAT(CONCAT(STR(?c), STR(?f))) AS ?all) WHERE { ?a ?b ?c . ?d ?e ?f }",
     "SELECT (COUNT(*) AS ?pairs) WHERE { ?a (!<urn:none>)* ?b }",
 )
-"""Each would run for hours at any size: a sorted cross product, a regular expression, a text of everything, a path."""
+"""Each would run for hours at any size: a sorted cross product, a regular expression, a huge GROUP_CONCAT, a path."""
 
 
 def numbered(query: str, number: int) -> str:
-    """The same query in a text of its own, so that no cache of answers knows it."""
+    """Return the query with a unique text, so that no cached answer fits."""
     return f"# {number}\n{PREFIXES}{query}"
 
 
 def lookup(dataset: Dataset, number: int) -> str:
-    """The point lookup: all that is said of one figure; the subject and the text differ with the number."""
+    """Return a point lookup, the properties of one figure; subject and text differ by number."""
     zone = (number * 7919) % dataset.zones
     claim = claim_iri(zone, number % 3, YEARS[number % 4])
     return f"# {number}\nSELECT ?property ?value WHERE {{ <{claim}> ?property ?value }}"
 
 
 def trivial(dataset: Dataset, number: int) -> str:
-    """A question that every engine answers at once; the text differs with the number."""
+    """Return an ASK that every engine answers at once; the text differs by number."""
     return f"# {number}\nASK {{ <{zone_iri(number % dataset.zones)}> a <{HPEZ}Zone> }}"
 
 
 def runaway(number: int) -> str:
-    """One of the queries that never end in time; the text differs with the number."""
+    """Return a query that exceeds any deadline; the text differs by number."""
     return f"# {number}\n{RUNAWAYS[number % len(RUNAWAYS)]}"

@@ -1,7 +1,7 @@
-"""The read side's budgets (DESIGN §6): each function measures some rows over one dataset.
+"""Measure the budgets of reading: each function measures some rows over one dataset.
 
-What is compared is measured in turns, round by round, so that both meet the same neighbours on the machine; a
-figure is the median of the rounds. Every query that must not come from a cache of answers has a text of its own.
+Compared servers are measured in turns, round by round, so that noise on the machine affects all; a figure is the
+median of the rounds. Every query that must not come from the cache has a unique text.
 """
 
 import itertools
@@ -29,22 +29,22 @@ from bench.processes import HPKG, Server, serving
 from bench.report import Row, at_least, at_most, milliseconds, skipped
 
 SLOW: Final = 2.0
-"""Seconds of a query that is not worth a second run."""
+"""A query that takes more seconds than this is run once."""
 DEADLINE: Final = 2.0
-"""Seconds that a query may take where runaways are measured."""
+"""The time limit of queries, in seconds, where runaways are measured."""
 PATIENT: Final = 120
-"""Seconds that a query may take everywhere else."""
+"""The time limit of queries, in seconds, everywhere else."""
 MEMORY_LIMIT_MIB: Final = 1024
 GATE_RUNS: Final = 200
 RDFLIB_TRIPLES: Final = 200_000
-"""Above this, rdflib needs more than a minute to load and is left out."""
+"""Above this number of triples rdflib needs more than a minute to load and is left out."""
 
 _fresh = itertools.count(1)
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is done for one figure: rounds, seconds of load in each, runs of one query."""
+    """The effort for one figure: rounds, seconds of load in each, runs of one query."""
 
     rounds: int
     seconds: float
@@ -56,7 +56,7 @@ QUICK: Final = Effort(rounds=1, seconds=1.0, runs=3)
 
 
 class Bench:
-    """One dataset with the servers over it, each started when first asked for; a context that ends them all."""
+    """A dataset and the servers over it, each started on first use; as a context manager it stops them all."""
 
     def __init__(self, dataset: Dataset, effort: Effort) -> None:
         self.dataset = dataset
@@ -71,13 +71,13 @@ class Bench:
 
     @cached_property
     def options(self) -> frozenset[str]:
-        """What `hpkg serve --help` offers, so that rows about a missing option are skipped, not failed."""
+        """The output of `hpkg serve --help`, so that rows about a missing option are skipped, not failed."""
         said = subprocess.run([HPKG, "serve", "--help"], check=True, capture_output=True, text=True).stdout
         return frozenset(word.strip(",") for word in said.split() if word.startswith("--"))
 
     @cached_property
     def hpkg(self) -> Server:
-        """Our service with long deadlines, since slow queries are measured too."""
+        """Our service, with long deadlines, since slow queries are measured too."""
         options = ("--timeout", str(PATIENT)) if "--timeout" in self.options else ()
         return self._stack.enter_context(serving(self.dataset.folder, *options))
 
@@ -108,7 +108,7 @@ class Bench:
 
 
 def lookup(bench: Bench) -> Iterator[Row]:
-    """Point lookups over 8 connections, beside Flask + pyoxigraph, rdflib-endpoint and `oxigraph serve`."""
+    """Measure point lookups over 8 connections, beside Flask + pyoxigraph, rdflib-endpoint and `oxigraph serve`."""
     what = "point lookup, 8 connections"
     with peers.bare_flask(bench.dataset, 2) as twice, peers.bare_flask(bench.dataset, 1, 8) as threaded:
         peer_servers = (bench.bare, twice, threaded, bench.oxigraph, bench.rdflib)
@@ -127,7 +127,7 @@ def lookup(bench: Bench) -> Iterator[Row]:
 
 
 def cached(bench: Bench) -> Iterator[Row]:
-    """The same question again: from the cache of answers, and as 304 by its ETag; beside lookups that are new."""
+    """Measure repeated queries: from the cache, and as 304 by ETag; beside new lookups."""
     query = queries.lookup(bench.dataset, next(_fresh))
     endpoint, again = bench.hpkg.endpoint, load.get(bench.hpkg.endpoint, query)
     connection = Connection(endpoint)
@@ -151,7 +151,7 @@ def cached(bench: Bench) -> Iterator[Row]:
 
 
 def aggregate(bench: Bench) -> Iterator[Row]:
-    """Sums over all figures by indicator and period, over HTTP, beside the engine's own time."""
+    """Measure sums over all figures by indicator and period over HTTP, beside the engine's own time."""
     served, own = [], []
     with _asking(bench.hpkg) as ask:
         for _ in range(bench.effort.runs):
@@ -164,9 +164,9 @@ def aggregate(bench: Bench) -> Iterator[Row]:
 
 
 def planning(bench: Bench) -> Iterator[Row]:
-    """Queries that the engine plans badly or joins slowly, beside Virtuoso, `oxigraph serve` and no planning.
+    """Measure queries that the engine plans badly or joins slowly, beside Virtuoso, `oxigraph serve` and `--plan off`.
 
-    A budget beside Virtuoso is for the run in the middle: columns are read in the fourth, the slowest.
+    A budget beside Virtuoso is for the median: the slowest run is the fourth, in which columns are loaded.
     """
     kinds = (
         ("NOT EXISTS", queries.NOT_EXISTS, 1.5),
@@ -199,24 +199,24 @@ def planning(bench: Bench) -> Iterator[Row]:
 
 
 def runaway(bench: Bench) -> Iterator[Row]:
-    """Queries that never end: when their clients hear of it, and what others notice meanwhile."""
+    """Measure runaway queries: when their clients get an error, and the latency of others meanwhile."""
     if not {"--timeout", "--memory-limit", "--cells"} <= bench.options:
         yield skipped("runaway queries", "hpkg serve has no --timeout, --memory-limit, --cells")
         return
-    cells = psutil.cpu_count() or 1
-    options = ("--timeout", f"{DEADLINE:g}", "--memory-limit", str(MEMORY_LIMIT_MIB), "--cells", str(cells))
+    workers = psutil.cpu_count() or 1
+    options = ("--timeout", f"{DEADLINE:g}", "--memory-limit", str(MEMORY_LIMIT_MIB), "--cells", str(workers))
     with serving(bench.dataset.folder, *options) as server:
         seconds = bench.effort.seconds * 3
         alone = _trivial(bench, server, seconds)
         before = server.resident_mib()
         for clients in (2, 200):
-            yield from _beside(bench, server, clients, alone, (before, cells))
+            yield from _beside(bench, server, clients, alone, (before, workers))
         yield _left_running(server)
 
 
-def _beside(bench: Bench, server: Server, clients: int, alone: Load, house: tuple[float, int]) -> Iterator[Row]:
-    """The rows about so many runaways at once; `house` is the memory in MiB before, and the number of cells."""
-    before, cells = house
+def _beside(bench: Bench, server: Server, clients: int, alone: Load, baseline: tuple[float, int]) -> Iterator[Row]:
+    """Measure some runaways at once; `baseline` is the memory in MiB before, and the number of query workers."""
+    before, workers = baseline
     with Herd(server.endpoint, lambda number: load.get(server.endpoint, queries.runaway(number)), clients) as herd:
         time.sleep(0.5)
         beside = _trivial(bench, server, bench.effort.seconds * 3)
@@ -240,7 +240,7 @@ def _beside(bench: Bench, server: Server, clients: int, alone: Load, house: tupl
         budget="< 1 s",
         met=max(beside.latencies) < 1 and set(beside.outcomes) == {"200"},
     )
-    grown, allowed = peak.mib - before, MEMORY_LIMIT_MIB * cells + 200
+    grown, allowed = peak.mib - before, MEMORY_LIMIT_MIB * workers + 200
     yield Row(
         f"{clients} runaways: memory, above that before",
         f"{grown:,.0f} MiB",
@@ -250,7 +250,7 @@ def _beside(bench: Bench, server: Server, clients: int, alone: Load, house: tupl
 
 
 def _left_running(server: Server) -> Row:
-    """What the server still does a second after its runaway clients went away."""
+    """Measure the processor time a second after the runaway clients have disconnected."""
     time.sleep(1)
     before = server.processor_seconds()
     time.sleep(1)
@@ -261,7 +261,7 @@ def _left_running(server: Server) -> Row:
 
 
 class _PeakMemory:
-    """The largest PSS of a server's processes, looked at five times a second while the block runs."""
+    """The largest PSS of a server's processes, sampled five times a second while the block runs."""
 
     def __init__(self, server: Server) -> None:
         self.mib = 0.0
@@ -283,22 +283,22 @@ class _PeakMemory:
 
 
 def memory(bench: Bench) -> Iterator[Row]:
-    """Memory for a triple, for one more cell at light and at heavy work, and how fast a data folder is loaded."""
+    """Measure memory per triple and per query worker at light and heavy work, and the speed of loading."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([HPKG, "build", "--data", folder], check=True, stdout=subprocess.DEVNULL)
-        with serving(Path(folder), *_cells(bench, 1)) as server:
+        with serving(Path(folder), *_worker_options(bench, 1)) as server:
             bare_start = server.seconds_to_answer
-    with serving(bench.dataset.folder, *_cells(bench, 1)) as server:
+    with serving(bench.dataset.folder, *_worker_options(bench, 1)) as server:
         seconds = server.seconds_to_answer - bare_start
         one = _memory_at_work(bench, server)
     yield _per_triple(bench, one[0])
     if "--cells" in bench.options:
-        with serving(bench.dataset.folder, *_cells(bench, 3)) as server:
+        with serving(bench.dataset.folder, *_worker_options(bench, 3)) as server:
             three = _memory_at_work(bench, server)
         for work, less, more in zip(("lookups", "scans of everything"), one, three, strict=True):
-            yield _one_more_cell(bench, work, (more - less) / 2, one[0])
+            yield _one_more_worker(bench, work, (more - less) / 2, one[0])
     else:
-        yield skipped("one more cell", "hpkg serve has no --cells")
+        yield skipped("one more query worker", "hpkg serve has no --cells")
     rate, own = bench.dataset.triples / max(seconds, 1e-3), bench.dataset.triples / bench.own.load_seconds
     yield Row(
         "load, triples a second, without the bare start",
@@ -310,10 +310,10 @@ def memory(bench: Bench) -> Iterator[Row]:
     )
 
 
-def _one_more_cell(bench: Bench, work: str, extra: float, all_of_it: float) -> Row:
-    """Memory in MiB that another cell adds while it does some work, beside all memory with one cell."""
+def _one_more_worker(bench: Bench, work: str, extra: float, all_of_it: float) -> Row:
+    """Measure the memory in MiB that another query worker adds under some work, beside all memory with one worker."""
     return Row(
-        f"one more cell, after {work}" if work == "lookups" else f"one more cell, at {work}",
+        f"one more query worker, after {work}" if work == "lookups" else f"one more query worker, at {work}",
         f"{extra:.0f} MiB",
         f"{all_of_it:.0f} MiB (all, with one)",
         f"{extra / all_of_it:.3f}",
@@ -322,14 +322,14 @@ def _one_more_cell(bench: Bench, work: str, extra: float, all_of_it: float) -> R
     )
 
 
-def _cells(bench: Bench, cells: int) -> tuple[str, ...]:
-    return ("--cells", str(cells)) if "--cells" in bench.options else ()
+def _worker_options(bench: Bench, workers: int) -> tuple[str, ...]:
+    return ("--cells", str(workers)) if "--cells" in bench.options else ()
 
 
 def _memory_at_work(bench: Bench, server: Server) -> tuple[float, float]:
-    """The PSS in MiB after lookups in every process, and its peak while every cell sums over everything.
+    """Return the PSS in MiB after lookups in every process, and its peak while every worker sums over everything.
 
-    The store counts references to what it reads, so a cell that reads a page writes to it, and shares it no more.
+    The store counts references to what it reads, so a worker that reads a page writes to it and stops sharing it.
     """
     _lookups(bench, server)(bench.effort.seconds)
     light = server.resident_mib()
@@ -340,7 +340,7 @@ def _memory_at_work(bench: Bench, server: Server) -> tuple[float, float]:
 
 
 def _per_triple(bench: Bench, mib: float) -> Row:
-    """Memory of all processes by the number of triples, in thousands of bytes."""
+    """Return the memory of all processes per triple, in kB."""
     value, peer = (size * 2**20 / 1000 / bench.dataset.triples for size in (mib, bench.oxigraph.resident_mib()))
     return Row(
         "memory for a triple, all processes (PSS)",
@@ -353,24 +353,24 @@ def _per_triple(bench: Bench, mib: float) -> Row:
 
 
 def _judged(bench: Bench, met: bool) -> bool | None:
-    """A verdict where the graph is large enough that Python itself does not decide it."""
+    """Return a verdict, or None if the graph is so small that Python itself decides it."""
     return met if bench.dataset.triples >= SIZES["1M"] else None
 
 
 def _lookups(bench: Bench, server: Server) -> Callable[[float], Load]:
-    """A load of point lookups, each with a text that no server has seen."""
+    """Run a load of point lookups, each with a unique text."""
     made = (load.get(server.endpoint, queries.lookup(bench.dataset, number)) for number in _fresh)
     return lambda seconds: load.saturate(server.endpoint, made, seconds).require(200)
 
 
 def _trivial(bench: Bench, server: Server, seconds: float) -> Load:
-    """Trivial questions one after another, some eighty a second, for so many seconds."""
+    """Send trivial queries one after another for some seconds, about eighty per second."""
     made = (load.get(server.endpoint, queries.trivial(bench.dataset, number)) for number in _fresh)
     return load.paced(server.endpoint, made, seconds, pause=0.01)
 
 
 def _in_turns(effort: Effort, ways: dict[str, Callable[[float], Load]]) -> dict[str, list[Load]]:
-    """Measure every way once in each round, after a short warm-up."""
+    """Measure each candidate once in each round, after a short warm-up."""
     done: dict[str, list[Load]] = {name: [] for name in ways}
     for measure in ways.values():
         measure(effort.seconds / 4)
@@ -382,7 +382,7 @@ def _in_turns(effort: Effort, ways: dict[str, Callable[[float], Load]]) -> dict[
 
 @contextmanager
 def _asking(server: Server) -> Iterator[Callable[[str], float]]:
-    """A way to ask over one connection that tells the seconds of each answer; infinite for anything but a 200."""
+    """Return a function that sends a query over one connection and returns its seconds, infinite without a 200."""
     connection = Connection(server.endpoint)
 
     def ask(query: str) -> float:
@@ -398,7 +398,7 @@ def _median(server: Server, query: str, effort: Effort) -> float:
 
 
 def _times(server: Server, query: str, effort: Effort) -> list[float]:
-    """The times of a query over HTTP, each run with a text of its own; a slow one is run once."""
+    """Return the times of a query over HTTP, each run with a unique text; a slow query is run once."""
     times = list[float]()
     with _asking(server) as ask:
         while len(times) < effort.runs and max(times, default=0) < SLOW:
@@ -421,12 +421,12 @@ def _require(status: int, wanted: int) -> None:
 
 
 def gate(bench: Bench) -> Iterator[Row]:
-    """What the gate costs for one new observation, beside full validation where that ends in time."""
+    """Measure the gate for one new observation, beside full validation where that ends in time."""
     return write.gate(bench.dataset, GATE_RUNS)
 
 
 def commit(bench: Bench) -> Iterator[Row]:
-    """A durable commit over HTTP; on a folder of its own, since it changes it."""
+    """Measure a durable commit over HTTP, on a copy of the data folder."""
     with tempfile.TemporaryDirectory(prefix="hpkg-bench-") as folder:
         copied = Path(shutil.copytree(bench.dataset.folder, Path(folder) / "data"))
         yield from write.commits(replace(bench.dataset, folder=copied), GATE_RUNS)
@@ -442,4 +442,4 @@ ROWS: Final[dict[str, Callable[[Bench], Iterator[Row]]]] = {
     "gate": gate,
     "commit": commit,
 }
-"""What can be asked for by `--only`."""
+"""The values of `--only`."""

@@ -1,4 +1,4 @@
-"""A measured figure beside its peer's and its budget, and how a table of them looks."""
+"""A measured figure with its peer and its budget, and a table of such figures."""
 
 import math
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Row:
-    """One line: `ratio` compares the value with the peer's; `met` is None where there is nothing to judge."""
+    """A line of the table: `ratio` compares the value with the peer's; `met` is None if there is no budget."""
 
     what: str
     value: str
@@ -24,7 +24,7 @@ class Row:
 
 
 def table(title: str, rows: Iterable[Row]) -> Table:
-    """The rows as a table for a terminal; a pipe gets the same without colours."""
+    """Return the rows as a table for a terminal; output to a pipe has no colours."""
     made = Table(title=title, title_justify="left")
     made.add_column("measured", overflow="fold", ratio=3)
     for name in ("value", "peer", "ratio", "budget"):
@@ -36,7 +36,7 @@ def table(title: str, rows: Iterable[Row]) -> Table:
 
 
 def at_least(what: str, value: float, peer: float, budget: float | None, name: str) -> Row:
-    """A row of two rates in answers a second, where more is better: value ÷ peer must reach the budget, if any."""
+    """Return a row of two rates in answers per second; value ÷ peer must be at least the budget, if there is one."""
     ratio = value / peer
     return Row(
         what,
@@ -49,7 +49,7 @@ def at_least(what: str, value: float, peer: float, budget: float | None, name: s
 
 
 def at_most(what: str, value: float, peer: float, budget: float | None, name: str) -> Row:
-    """A row of two times in seconds, where less is better: value ÷ peer must not pass the budget, if any."""
+    """Return a row of two times in seconds; value ÷ peer must be at most the budget, if there is one."""
     ratio = value / peer
     return Row(
         what,
@@ -62,12 +62,12 @@ def at_most(what: str, value: float, peer: float, budget: float | None, name: st
 
 
 def skipped(what: str, reason: str) -> Row:
-    """A row for what could not be measured here."""
+    """Return a row for a figure that could not be measured."""
     return Row(what, f"skipped: {reason}")
 
 
 def milliseconds(seconds: float) -> str:
-    """A time in milliseconds, with one decimal below 100; infinite means that there was no answer in time."""
+    """Format a time in milliseconds, with one decimal below 100; infinite means no answer in time."""
     if math.isinf(seconds):
         return "no answer"
     shown = 1000 * seconds

@@ -1,4 +1,4 @@
-"""What finding something by its name costs over HTTP, in a graph of a million names; each request is a new one."""
+"""Measure search by name over HTTP in a graph of a million names; every request is new to the caches."""
 
 import itertools
 import random
@@ -16,13 +16,13 @@ from bench.processes import Server, serving
 from bench.report import Row, milliseconds
 
 BUDGET: Final = 0.050
-"""Seconds for an answer, at the 95th percentile (issue 6)."""
+"""The budget of an answer in seconds, at the 95th percentile."""
 LABELS: Final = 1_000_000
 QUICK_LABELS: Final = 50_000
 RUNS: Final = 400
 QUICK_RUNS: Final = 60
 PATIENCE: Final = 300.0
-"""Seconds within which the index must be there."""
+"""Seconds within which the index must exist."""
 _QUESTIONS: Final = {
     "unmarked Vietnamese, some words": (
         "khu cong nghiep", "kkt kinh te", "quan ly dau tu", "nha may xay dung", "hoa binh tan phu", "thanh pho cang",
@@ -38,7 +38,7 @@ _fresh = itertools.count(1)
 
 
 def measure(*, quick: bool) -> Iterator[Row]:
-    """Serve a graph of nothing but names; then `/search` and `/suggest`, one request after another."""
+    """Measure `/search` and `/suggest` over a graph of names only, one request after another."""
     with tempfile.TemporaryDirectory(prefix="hpkg-bench-") as folder:
         labels = QUICK_LABELS if quick else LABELS
         write_names(Path(folder), labels)
@@ -53,7 +53,7 @@ def measure(*, quick: bool) -> Iterator[Row]:
 
 
 def _awaited(session: requests.Session, server: Server) -> float:
-    """The seconds until there is an index."""
+    """Return the seconds until the index of names exists."""
     began = time.perf_counter()
     while (answer := _get(session, server, "search", "khu")).status_code != requests.codes.ok:
         if time.perf_counter() - began > PATIENCE:
@@ -63,7 +63,7 @@ def _awaited(session: requests.Session, server: Server) -> float:
 
 
 def _times(session: requests.Session, server: Server, path: str, texts: Iterable[str], runs: int) -> Iterator[float]:
-    """The seconds of each request, in an order without a pattern."""
+    """Return the seconds of each request, in shuffled order."""
     chosen = random.Random(1)  # noqa: S311 - the same questions every time, nothing is secret
     pool = tuple(texts)
     for _ in range(runs):
@@ -77,7 +77,7 @@ def _times(session: requests.Session, server: Server, path: str, texts: Iterable
 
 
 def _get(session: requests.Session, server: Server, path: str, text: str) -> requests.Response:
-    """Ask; another parameter, which means nothing, keeps the caches of answers out of it."""
+    """Send a request with a meaningless parameter that keeps it from being cached."""
     url = f"{server.endpoint.removesuffix('sparql')}{path}"
     return session.get(url, params={"q": text, "fresh": str(next(_fresh))}, timeout=60)
 

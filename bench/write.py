@@ -1,4 +1,4 @@
-"""The write side's budgets (DESIGN §6): what the gate costs, and a durable commit from request to answer."""
+"""Measure the budgets of writing: the gate, and a durable commit from request to answer."""
 
 import statistics
 import time
@@ -27,20 +27,20 @@ from kg.validation.incremental import IncrementalValidator
 from kg.validation.shacl import Shapes, validate
 
 BUDGET: Final = 0.010
-"""Seconds for the gate's verdict on one new observation, at the 95th percentile."""
+"""The budget of the gate for one new observation in seconds, at the 95th percentile."""
 COMMIT_BUDGET: Final = 0.025
-"""Seconds for a durable commit, at the median."""
+"""The budget of a durable commit in seconds, at the median."""
 FULL_TRIPLES: Final = 200_000
-"""Above this, full validation by pySHACL takes minutes and is left out."""
+"""Above this number of triples full validation by pySHACL takes minutes and is left out."""
 HOME: Final = "https://w3id.org/hpez/graph/bench-new"
-"""The graph that new observations go to."""
+"""The graph of the new observations."""
 ZONES: Final = 16
-"""Zones whose figures new ones are like: so many has the smallest graph."""
+"""The number of zones whose figures serve as models: the smallest graph has this many."""
 _STATUS: Final = NamedNode(HPEZ + "status")
 
 
 def new_observation(engine: EmbeddedEngine, number: int, *, faulty: bool = False) -> tuple[Quad, ...]:
-    """An estimate like an observation that is held, with an IRI of its own; a faulty one has no status."""
+    """Return an estimate like a stored observation, with a new IRI; a faulty one has no status."""
     zone = number % ZONES
     model = NamedNode(claim_iri(zone, number % 3, 2022))
     claim = NamedNode(f"{ID}claim/bench-new/{number}")
@@ -61,7 +61,7 @@ def _estimate(quad: Quad) -> Quad:
 
 
 def gate(dataset: Dataset, runs: int) -> Iterator[Row]:
-    """The gate's verdict on one new observation, on one that violates, and on all that a change leads to."""
+    """Measure the gate on one new observation and on one that violates, and a complete proposal."""
     engine, shapes = open_or_build(dataset.folder), read_project_shapes()
     judge = IncrementalValidator(shapes)
     for what, faulty in (("gate, one new observation", False), ("gate, one that violates", True)):
@@ -93,9 +93,9 @@ def _in_full(engine: EmbeddedEngine, shapes: Shapes, delta: Delta, times: list[f
 
 
 def _focused(engine: EmbeddedEngine, shapes: Shapes, delta: Delta) -> float:
-    """The seconds in which pySHACL judges only the new observation, in the whole graph that it is given.
+    """Return the seconds that pySHACL takes for the new observation alone, given the whole graph.
 
-    Without the SPARQL constraints, of which one needs a dataset; so it has less to do than the gate.
+    The SPARQL constraints are left out, since one needs a dataset; so pySHACL has less to do than the gate.
     """
     graph, shapes_graph = rdflib_graph(engine.quads()), shapes.core_graph
     focus = {str(quad.subject.value) for quad in delta.added if isinstance(quad.subject, NamedNode)}
@@ -107,7 +107,7 @@ def _focused(engine: EmbeddedEngine, shapes: Shapes, delta: Delta) -> float:
 
 
 def commits(dataset: Dataset, runs: int) -> Iterator[Row]:
-    """A durable commit over HTTP, from the request to the answer, and that it is seen by the next question."""
+    """Measure a durable commit over HTTP from request to answer, and check that the next query sees it."""
     engine = open_or_build(dataset.folder)
     bodies = [
         serialize((quad.triple for quad in new_observation(engine, number)), NTRIPLES) for number in range(runs + 5)
@@ -134,7 +134,7 @@ def _add(session: requests.Session, home: str, body: bytes) -> None:
 
 
 def _timed(jobs: list[Callable[[], object]]) -> list[float]:
-    """The seconds of each job, after the first five."""
+    """Return the seconds of each job after the first five."""
     times = list[float]()
     for job in jobs:
         began = time.perf_counter()

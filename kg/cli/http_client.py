@@ -1,4 +1,4 @@
-"""A client of a running service: what `hpkg … --endpoint` speaks."""
+"""A client of a running service, for commands with --endpoint."""
 
 import json
 import urllib.error
@@ -9,34 +9,40 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from kg.changes.changeset import MultiGraphReplacement
-from kg.cli.printing import report_from_triples
 from kg.errors import InputError, UnknownGraphError, UnreachableError
 from kg.rdf.formats import NQUADS, NTRIPLES
 from kg.rdf.io import parse, place_in_graph, serialize
 from kg.rdf.terms import NamedNode, Quad
 from kg.validation.report import ValidationReport
+from kg.validation.report_parser import report_from_triples
 
 _TIMEOUT: Final = 120.0
+"""Seconds to wait for a response."""
 _JSON: Final = "application/json"
 _NOT_FOUND: Final = 404
 
 
 @dataclass(frozen=True)
 class ServiceResponse:
-    """What the service said: a status, and JSON, a problem's included."""
+    """A status code and the JSON content, which for an error is a problem (RFC 9457)."""
 
     status: int
     content: dict[str, Any]
 
     @property
     def is_success(self) -> bool:
-        """Whether it did what was asked."""
-        return self.status < 400  # noqa: PLR2004 - where HTTP's errors begin
+        """Whether the service did what it was asked to do."""
+        return self.status < 400  # noqa: PLR2004 - the first status code of an error
+
+    @property
+    def problem(self) -> str:
+        """The description of an error."""
+        return str(self.content.get("detail") or self.content.get("title", ""))
 
 
 @dataclass(frozen=True)
 class HttpClient:
-    """Speaks to the service whose home is `url`, in the name of a token."""
+    """A client of the service at `url`, which sends `token` as its bearer token."""
 
     url: str
     token: str = ""
@@ -47,44 +53,42 @@ class HttpClient:
         return self._request_json("POST", _path_with_query("/facts", parameters), data, media_type)
 
     def load(self, change: MultiGraphReplacement, *, message: str, severity: str) -> ServiceResponse:
-        """Put RDF in the place of what some graphs hold, all at once: of one graph as every graph store can."""
-        said = {"message": message, "severity": severity}
+        """Replace graphs, all at once; a single graph goes by the Graph Store Protocol."""
+        options = {"message": message, "severity": severity}
         if len(change.graphs) != 1:
-            return self._request_json(
-                "POST", _path_with_query("/graph", said), serialize(change.quads, NQUADS), NQUADS.media_type
-            )
+            path, fmt = _path_with_query("/graph", options), NQUADS
+            return self._request_json("POST", path, serialize(change.quads, fmt), fmt.media_type)
         (graph,) = change.graphs
         named = {"graph": graph.value} if isinstance(graph, NamedNode) else {"default": "true"}
-        return self._request_json(
-            "PUT", _path_with_query("/data", {**named, **said}), serialize(change.quads, NTRIPLES), NTRIPLES.media_type
-        )
+        path, fmt = _path_with_query("/data", {**named, **options}), NTRIPLES
+        return self._request_json("PUT", path, serialize(change.quads, fmt), fmt.media_type)
 
     def validate(self, quads: Iterable[Quad], *, alone: bool, language: str) -> ValidationReport:
-        """Judge RDF by the service's shapes; raises what it says if it does not."""
+        """Validate RDF against the shapes of the service; raises InputError with the problem that it answers."""
         path = _path_with_query("/validate", {"context": "none" if alone else ""})
         headers = {"Accept": NTRIPLES.media_type, "Accept-Language": language, "Content-Type": NQUADS.media_type}
-        status, data = self._send("POST", path, serialize(quads, NQUADS), headers)
-        return report_from_triples(quad.triple for quad in parse(self._require_success(status, data), NTRIPLES))
+        report = self._request("POST", path, serialize(quads, NQUADS), headers)
+        return report_from_triples(quad.triple for quad in parse(report, NTRIPLES))
 
     def quads(self, graph: NamedNode | None) -> list[Quad]:
-        """All that the service holds, or one graph; raises UnknownGraphError if it has none of that name."""
+        """Return the whole dataset, or one graph; raises UnknownGraphError if the service does not hold it."""
         path = "/graph.nq" if graph is None else _path_with_query("/data", {"graph": graph.value})
         status, data = self._send("GET", path, None, {"Accept": NQUADS.media_type})
         if status == _NOT_FOUND and graph is not None:
             raise UnknownGraphError(f"There is no graph {graph} at {self.url}.")
-        found = parse(self._require_success(status, data), NQUADS)
-        return found if graph is None else place_in_graph(found, graph)
+        quads = parse(self._require_success(status, data), NQUADS)
+        return quads if graph is None else place_in_graph(quads, graph)
 
     def revert(self, number: int, message: str) -> ServiceResponse:
         """Undo a commit."""
         return self._request_json("POST", f"/commits/{number}/revert?message={quote(message)}", b"")
 
     def commits(self, limit: int) -> ServiceResponse:
-        """The newest commits."""
+        """Return the newest commits."""
         return self._request_json("GET", f"/commits?limit={limit}")
 
     def events(self) -> ServiceResponse:
-        """What the service's journal notes about tokens."""
+        """Return the audit events about tokens."""
         return self._request_json("GET", "/audit")
 
     def _request_json(
@@ -96,16 +100,18 @@ class HttpClient:
         status, content = self._send(method, path, data, headers)
         return ServiceResponse(status, _parse_json(content))
 
+    def _request(self, method: str, path: str, data: bytes, headers: Mapping[str, str]) -> bytes:
+        return self._require_success(*self._send(method, path, data, headers))
+
     def _require_success(self, status: int, data: bytes) -> bytes:
-        """What the service sent, unless it is an error."""
-        if ServiceResponse(status, {}).is_success:
+        response = ServiceResponse(status, {})
+        if response.is_success:
             return data
-        content = _parse_json(data)
-        raise InputError(f"{self.url} answered {status}: {content.get('detail') or content.get('title', '')}")
+        raise InputError(f"{self.url} answered {status}: {ServiceResponse(status, _parse_json(data)).problem}")
 
     def _send(self, method: str, path: str, data: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
         if not self.url.startswith(("http://", "https://")):
-            raise InputError(f"{self.url!r} is no web address of a service.")
+            raise InputError(f"{self.url!r} is not the web address of a service.")
         request = urllib.request.Request(self.url.rstrip("/") + path, data, method=method)  # noqa: S310 - checked above
         for name, value in headers.items():
             request.add_header(name, value)
@@ -122,13 +128,13 @@ class HttpClient:
 
 
 def _path_with_query(path: str, parameters: Mapping[str, str | None]) -> str:
-    """A path with those parameters that say something."""
+    """Return the path with the parameters that have a value."""
     return f"{path}?{urlencode({name: value for name, value in parameters.items() if value})}"
 
 
 def _parse_json(data: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(data) if data else {}
+        content = json.loads(data) if data else {}
     except ValueError:
         return {"detail": data[:500].decode("utf-8", "replace")}
-    return found if isinstance(found, dict) else {"content": found}
+    return content if isinstance(content, dict) else {"content": content}

@@ -1,22 +1,28 @@
-"""Read a validation report that was sent as RDF, and print one for people."""
+"""Print reports, outcomes and commits for people."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
 
+import click
 from rich.console import Console
 from rich.markup import escape
 
-from kg.errors import EngineError
-from kg.rdf.namespaces import DASH, RDF, SH
-from kg.rdf.terms import BlankNode, Literal, NamedNode, Term, Triple, term_text
+from kg.changes.commit import WriteOutcome
+from kg.changes.journal import CommitSummary
+from kg.cli.http_client import ServiceResponse
+from kg.rdf.terms import term_text
 from kg.validation import report as findings
-from kg.validation.report import Finding, Suggestion, ValidationReport, sort_findings
+from kg.validation.report import ValidationReport
 
 _SEVERITY_NAMES: Final = {
     "en": {findings.VIOLATION: "violation", findings.WARNING: "warning", findings.INFO: "info"},
     "vi": {findings.VIOLATION: "vi phạm", findings.WARNING: "cảnh báo", findings.INFO: "lưu ý"},
 }
+_EXIT_FINDINGS: Final = 1
+"""The exit code when the gate refuses a change."""
 _VERDICT_TEXTS: Final = {"en": ("conforms", "does not conform"), "vi": ("hợp lệ", "không hợp lệ")}
 
 
@@ -38,54 +44,47 @@ def print_findings(report: ValidationReport, language: str) -> None:
     console.print(f"{good if report.admissible else bad}: {summary}", highlight=False)
 
 
-def report_from_triples(triples: Iterable[Triple]) -> ValidationReport:
-    """The report that an sh:ValidationReport is; raises EngineError for one that says too little."""
-    known = tuple(triples)
-    said: _StatementsBySubject = defaultdict(lambda: defaultdict(list))
-    for item in known:
-        said[item.subject][item.predicate.value.removeprefix(SH)].append(item.object)
-    results = [result for about in list(said.values()) for result in about["result"]]
-    return ValidationReport(sort_findings(_finding_from_statements(said, result, known) for result in results))
+def print_outcome(outcome: WriteOutcome, language: str) -> None:
+    """Print the report and the commit of a local write; exits with 1 if the gate refused it."""
+    if outcome.report.findings:
+        print_findings(outcome.report, language)
+    if not outcome.admitted:
+        click.echo("refused, nothing was changed", err=True)
+        sys.exit(_EXIT_FINDINGS)
+    click.echo("nothing to change" if outcome.commit is None else format_summary(outcome.commit.summary))
 
 
-def _finding_from_statements(said: "_StatementsBySubject", result: object, known: tuple[Triple, ...]) -> Finding:
-    about = said[result]
-    focus, shape, component, severity, path, value = (
-        next((term for term in about[name] if isinstance(term, Term)), None)
-        for name in ("focusNode", "sourceShape", "sourceConstraintComponent", "resultSeverity", "resultPath", "value")
+def print_response(response: ServiceResponse) -> None:
+    """Print the commit that a service answered, or its findings and problem; exits with 1 for an error."""
+    if response.is_success:
+        commit = response.content.get("commit")
+        click.echo("nothing to change" if commit is None else format_commit(commit))
+        return
+    for item in response.content.get("findings", ()):
+        click.echo(f"{item['severity']} {item['focusNode']}: {item['message']}", err=True)
+        for suggestion in item["suggestions"]:
+            click.echo(f"  → {suggestion['message']}", err=True)
+    click.echo(f"{response.status}: {response.problem}", err=True)
+    sys.exit(_EXIT_FINDINGS)
+
+
+def require_success(response: ServiceResponse) -> ServiceResponse:
+    """Return a response without an error; prints an error and exits with 1."""
+    if not response.is_success:
+        print_response(response)
+    return response
+
+
+def format_summary(item: CommitSummary) -> str:
+    """Format a commit of a data folder as one line."""
+    return format_commit({**asdict(item), "time": item.time.isoformat()})
+
+
+def format_commit(commit: Mapping[str, Any]) -> str:
+    """Format a commit as one line; the keys are those of the service's JSON."""
+    time = datetime.fromisoformat(commit["time"])
+    undone = f" (undoes {commit['reverts']})" if commit["reverts"] else ""
+    return (
+        f"{commit['number']}  {time:%Y-%m-%d %H:%M:%S}  +{commit['added']} −{commit['removed']}  {commit['agent']}  "
+        f"{commit['message']}{undone}"
     )
-    match focus, shape, component, severity:
-        case NamedNode() | BlankNode() | Literal(), NamedNode() | BlankNode(), NamedNode(), NamedNode():
-            return Finding(
-                *(focus, shape, component, severity, path, value),
-                messages=_literals(about["resultMessage"]),
-                path_triples=known,
-                suggestions=tuple(_suggestion_from_statements(said, node) for node in about[DASH + "suggestion"]),
-            )
-    raise EngineError("The report has a result that says too little.")
-
-
-def _suggestion_from_statements(said: "_StatementsBySubject", node: object) -> Suggestion:
-    removed, added = (
-        tuple(_reified_triple(said[item]) for item in said[node][DASH + name])
-        for name in ("deletedTriple", "addedTriple")
-    )
-    return Suggestion(_literals(said[node]["message"]), removed, added)
-
-
-def _reified_triple(about: Mapping[str, Sequence[object]]) -> Triple:
-    match [next(iter(about[RDF + name]), None) for name in ("subject", "predicate", "object")]:
-        case [
-            NamedNode() | BlankNode() as subject,
-            NamedNode() as predicate,
-            NamedNode() | BlankNode() | Literal() as value,
-        ]:
-            return Triple(subject, predicate, value)
-    raise EngineError("The report has a suggestion that says too little.")
-
-
-def _literals(terms: Iterable[object]) -> tuple[Literal, ...]:
-    return tuple(item for item in terms if isinstance(item, Literal))
-
-
-_StatementsBySubject = defaultdict[object, dict[str, list[object]]]

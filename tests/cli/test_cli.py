@@ -93,9 +93,9 @@ def test_the_environment_is_held_to_the_options(monkeypatch: pytest.MonkeyPatch,
     [
         (["query", "no-such-file.rq"], "There is no query file no-such-file.rq"),
         (["query", "SELECT * { ?s ?p }"], "line 1, column 18"),
-        (["query", "SELECT * { ?s ?p ?o }", "--format", "docx"], "'docx' is no known format"),
+        (["query", "SELECT * { ?s ?p ?o }", "--format", "docx"], "'docx' is not a known format"),
         (["query", "SELECT * { ?s ?p }", "--explain"], "line 1, column 18"),
-        (["query", "ASK {}", "--explain", "--endpoint", "http://127.0.0.1:9/"], "--explain is about a data folder"),
+        (["query", "ASK {}", "--explain", "--endpoint", "http://127.0.0.1:9/"], "--explain plans for a data folder"),
         (["serve", "--plan", "maybe"], "'maybe' is not one of 'on', 'off'"),
         (["validate", "no-such-file.ttl"], "does not exist"),
         (["validate", __file__], "the suffix names no RDF format"),
@@ -236,7 +236,7 @@ def test_the_log_tells_of_tokens(tmp_path: Path) -> None:
     assert token not in created
 
 
-def test_there_is_no_token_without_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_token_is_created_without_an_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hpkg("token", "create", "first", "--data", tmp_path)
     assert hpkg("token", "create", "first", "--data", tmp_path).exit_code == 2
     assert hpkg("log", "--audit", "--data", tmp_path).stdout.count("\n") == 1
@@ -250,7 +250,7 @@ def test_there_is_no_token_without_a_note(tmp_path: Path, monkeypatch: pytest.Mo
     assert [item.name for item in CredentialStore(tmp_path).list_credentials()] == ["first"]
 
 
-def test_a_token_that_could_not_be_kept_is_noted_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_says_that_a_token_could_not_be_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise ConfigurationError("The disk is full.")
 
@@ -258,7 +258,7 @@ def test_a_token_that_could_not_be_kept_is_noted_as_such(tmp_path: Path, monkeyp
         patched.setattr(CredentialStore, "_write", full)
         assert hpkg("token", "create", "lost", "--data", tmp_path).exit_code == 2
     assert hpkg("log", "--audit", "--data", tmp_path).stdout.endswith(
-        "token 'lost' could not be kept, it opens nothing\n"
+        "token 'lost' could not be stored, it opens nothing\n"
     )
 
 
@@ -272,15 +272,15 @@ def test_add_and_validate_read_gzipped_files(own: Path, place: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("place.ttl", b"", "cannot name a graph; say with --graph"),
-        ("broken.nq.gz", b"no gzip", "is no whole gzip file"),
-        ("short.nq.gz", gzip.compress(b"<urn:a> <urn:b> <urn:c> <urn:d> .")[:20], "is no whole gzip file"),
+        ("place.ttl", b"", "cannot name a graph; use --graph"),
+        ("broken.nq.gz", b"no gzip", "is not a complete gzip file"),
+        ("short.nq.gz", gzip.compress(b"<urn:a> <urn:b> <urn:c> <urn:d> .")[:20], "is not a complete gzip file"),
         ("text.txt.gz", b"", "the suffix names no RDF format"),
         ("blank.nq", b"<urn:a> <urn:b> <urn:c> _:graph .", "A graph is named by an IRI"),
         ("broken.nq", b"<urn:a> <urn:b> .", "broken.nq: "),
     ],
 )
-def test_what_cannot_be_loaded(own: Path, name: str, content: bytes, said: str) -> None:
+def test_files_that_cannot_be_loaded(own: Path, name: str, content: bytes, said: str) -> None:
     file = own / name
     file.write_bytes(content)
     done = hpkg("load", file, "--data", own)

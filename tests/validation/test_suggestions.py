@@ -10,7 +10,6 @@ from kg.changes import data_folder
 from kg.changes.changeset import QuadAddition
 from kg.changes.commit import LocalProposer, Proposal, in_submission_graph
 from kg.changes.data_folder import BuiltGraph
-from kg.cli.printing import report_from_triples
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import parse, serialize
@@ -18,6 +17,7 @@ from kg.rdf.namespaces import ID, PREFIXES, SCHEMA, XSD
 from kg.rdf.terms import Literal, NamedNode, Quad
 from kg.validation.incremental import IncrementalValidator
 from kg.validation.report import ValidationReport, report_from_json, report_to_json
+from kg.validation.report_parser import report_from_triples
 
 LOCAL = {
     "c": "claim/dnhn-94474/",
