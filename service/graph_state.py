@@ -14,8 +14,8 @@ from kg.engine.protocol import Engine
 from kg.sources.evidence import SourceTexts
 from kg.validation.incremental import IncrementalValidator
 from kg.views import name_index
-from kg.views.dataset_description import StatisticsCache
 from kg.views.search import NameSearch
+from kg.views.statistics_cache import StatisticsCache
 from kg.workers.main import PoolFactValidator, PoolProposer
 from kg.workers.pool_engine import PoolEngine
 from service.settings import Settings

@@ -9,21 +9,20 @@ from kg.changes.commit import EngineFactValidator, LocalProposer
 from kg.changes.data_folder import BuiltGraph, read_project_shapes
 from kg.engine.counting import compute_statistics
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import PropertyStatistics, QueryRequest, Row
+from kg.engine.protocol import DatasetStatistics, PropertyStatistics, QueryRequest, Row
 from kg.errors import DeadlineError, MemoryLimitError, QueueFullError
 from kg.rdf.formats import NQUADS, TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, Triple, parse, place_in_graph
 from kg.rdf.namespaces import DCAT, ID, ONTOLOGY, VOID, graph_iri
 from kg.validation.incremental import IncrementalValidator
 from kg.views.dataset_description import (
-    DatasetStatistics,
     Dump,
     Site,
-    StatisticsCache,
     describe_dataset,
     graph_title,
     read_version_iri,
 )
+from kg.views.statistics_cache import StatisticsCache
 from kg.workers.framing import Header
 from kg.workers.main import worker_operations
 from kg.workers.pool_engine import PoolEngine

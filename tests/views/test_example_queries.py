@@ -28,7 +28,7 @@ def test_it_finds_something_named_in_the_language(built: BuiltGraph, item: Examp
     rows = built.engine.select(item.text_in(language))
     assert rows
     assert {getattr(term, "language", None) for row in rows for term in row.values()} - {None} <= {language}
-    assert '"LANGUAGE"' not in item.text_in(language)
+    assert "$language" not in item.text_in(language)
 
 
 def test_an_unbound_language_finds_nothing_but_parses(built: BuiltGraph) -> None:

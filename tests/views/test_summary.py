@@ -8,6 +8,7 @@ from kg.errors import NotFoundError
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import NamedNode, parse, place_in_graph
 from kg.rdf.namespaces import HPEZ, ID
+from kg.sources.anchors import Anchor, load_anchor
 from kg.views import issues, summary
 from kg.views.claims import find_claims_of_relations, find_claims_without_figure, load_claims
 
@@ -53,9 +54,9 @@ def test_claims_come_in_the_order_of_the_text(built: BuiltGraph) -> None:
 
 
 def test_a_place(built: BuiltGraph) -> None:
-    found = summary.load_evidence_anchor(built.engine, NamedNode(ID + "evidence/dnhn-94474/1884-1895"))
-    assert found == summary.EvidenceAnchor(SOURCE, 1884, 1895, "4,35 tỷ USD")
-    assert summary.load_evidence_anchor(built.engine, HEZA) is None
+    evidence = NamedNode(ID + "evidence/dnhn-94474/1884-1895")
+    assert load_anchor(built.engine, evidence) == Anchor(evidence, SOURCE, 1884, 1895, "4,35 tỷ USD")
+    assert load_anchor(built.engine, HEZA) is None
 
 
 def test_what_claims_say(built: BuiltGraph) -> None:

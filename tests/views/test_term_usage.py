@@ -3,7 +3,7 @@
 from kg.changes.data_folder import BuiltGraph
 from kg.rdf.io import NamedNode
 from kg.rdf.namespaces import HPEZ, ID
-from kg.views.dataset_description import StatisticsCache
+from kg.views.statistics_cache import StatisticsCache
 from kg.views.term_usage import find_usage_examples, instance_usage, usage_count
 
 
