@@ -14,7 +14,7 @@ from kg.engine.protocol import QueryRequest, QueryResult
 from kg.errors import ConfigurationError, EngineError, KgError
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import NamedNode, parse, place_in_graph
-from kg.views.search import NameSearch
+from kg.views.name_search import NameSearch
 from service import create_app, graph_state, rsgi
 from service.settings import Settings
 
