@@ -149,6 +149,7 @@ def _add_name(connection: sqlite3.Connection, quad: Quad) -> None:
 def _write_index(path: Path, engine: EmbeddedEngine, commit_hash: str) -> None:
     path.unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        # No journal and no synchronization: the file is temporary until it is complete.
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.executescript(_TABLES_SQL)
@@ -165,7 +166,7 @@ def _write_index(path: Path, engine: EmbeddedEngine, commit_hash: str) -> None:
 
 
 def _insert_names(connection: sqlite3.Connection, engine: EmbeddedEngine) -> set[str]:
-    """Insert all names, in the order of their weights; returns the kinds of the named things."""
+    """Insert all names with ids that start with their weights; returns the kinds of the named things."""
     kinds, last = set[str](), dict[int, int]()
 
     def rows() -> Iterator[NameRow]:
