@@ -13,9 +13,9 @@ from kg.changes.journal import Journal
 from kg.engine.protocol import Engine
 from kg.sources.evidence import SourceTexts
 from kg.validation.incremental import IncrementalValidator
-from kg.views import name_index
-from kg.views.dataset_description import StatisticsCache
-from kg.views.search import NameSearch
+from kg.views import name_index_builder
+from kg.views.name_search import NameSearch
+from kg.views.statistics_cache import StatisticsCache
 from kg.workers.main import PoolFactValidator, PoolProposer
 from kg.workers.pool_engine import PoolEngine
 from service.settings import Settings
@@ -103,7 +103,7 @@ def _in_process_state(settings: Settings) -> GraphState:
             proposer, journal, lambda: replay(engine, journal)
         )
 
-    names = NameSearch(settings.data, lambda: name_index.ensure_index(engine, settings.data))
+    names = NameSearch(settings.data, lambda: name_index_builder.ensure_index(engine, settings.data))
     return GraphState(engine, settings, names, made)
 
 

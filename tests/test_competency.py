@@ -1,4 +1,4 @@
-"""Questions that the graph must answer, each a folder with a query and its expected rows in order."""
+"""Competency questions: each folder has a query and its expected rows in order."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rules that every statement keeps, one query per file: each row is a failure."""
+"""Rules for the data of the project, one query per file; each result row is a violation."""
 
 from pathlib import Path
 

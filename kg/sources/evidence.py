@@ -13,26 +13,19 @@ from kg.engine.protocol import Engine, Row
 from kg.errors import EvidenceTextError
 from kg.rdf.namespaces import ID, SPARQL_PREFIXES
 from kg.rdf.terms import NamedNode
+from kg.sources.anchors import Anchor, load_anchors_of_source
 from kg.sources.figures import read_figures
+from kg.sparql.templates import Template
 
 _SOURCES_QUERY: Final = SPARQL_PREFIXES + (
     "SELECT ?source ?sha256 { ?source a schema:NewsArticle ; schema:sha256 ?sha256 } ORDER BY ?source"
 )
-_ANCHORS_QUERY: Final = (
-    SPARQL_PREFIXES
-    + """
-SELECT ?evidence ?start ?end ?exact {
-  ?evidence a oa:SpecificResource ; oa:hasSource ?source ; oa:hasSelector ?position , ?quote .
-  ?position a oa:TextPositionSelector ; oa:start ?start ; oa:end ?end .
-  ?quote a oa:TextQuoteSelector ; oa:exact ?exact .
-} ORDER BY ?start ?end"""
-)
-_FIGURES_QUERY: Final = (
+_FIGURES_QUERY: Final = Template(
     SPARQL_PREFIXES
     + """
 SELECT ?claim ?exact ?unit ?value ?min ?max {
   ?claim a hpez:Observation ; hpez:evidence ?evidence ; qudt:hasUnit ?unit .
-  ?evidence oa:hasSource ?source ; oa:hasSelector/oa:exact ?exact .
+  ?evidence oa:hasSource $source ; oa:hasSelector/oa:exact ?exact .
   OPTIONAL { ?claim schema:value ?value }
   OPTIONAL { ?claim schema:minValue ?min }
   OPTIONAL { ?claim schema:maxValue ?max }
@@ -41,10 +34,10 @@ SELECT ?claim ?exact ?unit ?value ?min ?max {
 } ORDER BY ?claim"""
 )
 
-_CITED_SOURCES_QUERY: Final = (
+_CITED_SOURCES_QUERY: Final = Template(
     SPARQL_PREFIXES
     + """
-SELECT ?source ?sha256 ?language { VALUES ?source { SOURCES }
+SELECT ?source ?sha256 ?language { VALUES ?source { $sources }
   OPTIONAL { ?source schema:sha256 ?sha256 } OPTIONAL { ?source schema:inLanguage ?language } }"""
 )
 MAX_PASSAGE_LENGTH: Final = 300
@@ -88,21 +81,17 @@ def verify(engine: Engine, text: bytes, source: str | None = None) -> Verificati
     digest = hashlib.sha256(text).hexdigest()
     iri, wanted = _resolve_source(engine, digest, source)
     content = _decode_utf8(text)
-    anchors = engine.select(_query_about_source(_ANCHORS_QUERY, iri))
-    figures = engine.select(_query_about_source(_FIGURES_QUERY, iri))
+    anchors = load_anchors_of_source(engine, NamedNode(iri))
+    figures = engine.select(_FIGURES_QUERY.fill(source=NamedNode(iri)))
     failures = (
         []
         if digest == wanted
         else [VerificationFailure(iri, f"the text has SHA-256 {digest}, the source states {wanted}")]
     )
-    failures += [failure for row in anchors if (failure := _anchor_failure(row, content)) is not None]
+    failures += [failure for anchor in anchors if (failure := _anchor_failure(anchor, content)) is not None]
     by_claim = [(claim, list(rows)) for claim, rows in groupby(figures, key=lambda row: row["claim"].value)]
     failures += [failure for claim, rows in by_claim if (failure := _figure_failure(claim, rows)) is not None]
     return Verification(iri, len(anchors), len(by_claim), tuple(failures))
-
-
-def _query_about_source(query: str, source: str) -> str:
-    return query.replace("?source", f"<{source}>")
 
 
 def _resolve_source(engine: Engine, digest: str, slug: str | None) -> tuple[str, str]:
@@ -126,16 +115,13 @@ def _decode_utf8(text: bytes) -> str:
         raise EvidenceTextError(f"The text is not UTF-8: byte {error.start} cannot be read.") from None
 
 
-def _anchor_failure(row: Row, text: str) -> VerificationFailure | None:
-    start, end, exact = int(row["start"].value), int(row["end"].value), row["exact"].value
-    if end > len(text):
-        return VerificationFailure(row["evidence"].value, f"ends at {end}, the text at {len(text)}")
-    found = text[start:end]
-    return (
-        None
-        if found == exact
-        else VerificationFailure(row["evidence"].value, f"cites {exact!r}, the text has {found!r}")
-    )
+def _anchor_failure(anchor: Anchor, text: str) -> VerificationFailure | None:
+    if anchor.end > len(text):
+        return VerificationFailure(anchor.evidence.value, f"ends at {anchor.end}, the text at {len(text)}")
+    found = text[anchor.start : anchor.end]
+    if found == anchor.exact:
+        return None
+    return VerificationFailure(anchor.evidence.value, f"cites {anchor.exact!r}, the text has {found!r}")
 
 
 def _figure_failure(claim: str, rows: list[Row]) -> VerificationFailure | None:
@@ -250,8 +236,8 @@ class SourceTexts:
 
     def load_cited_sources(self, engine: Engine, iris: Iterable[NamedNode]) -> dict[str, CitedSource]:
         """What is known of some sources, by IRI."""
-        nodes = " ".join(sorted({str(iri) for iri in iris}))
-        rows = engine.select(_CITED_SOURCES_QUERY.replace("SOURCES", nodes)) if nodes else []
+        nodes = set(iris)
+        rows = engine.select(_CITED_SOURCES_QUERY.fill(sources=nodes)) if nodes else []
         return {row["source"].value: self._cited(row) for row in rows}
 
     def _cited(self, row: Row) -> CitedSource:

@@ -1,50 +1,54 @@
-"""What claims claim: figures and relations, each with who says so, where, and what stands against it."""
+"""Claims: the figure or relation that each states, with its speakers, evidence and conflicting claims."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from kg.engine.protocol import Engine
 from kg.rdf.namespaces import HPEZ, PROV, RDF, SPARQL_PREFIXES
 from kg.rdf.terms import NamedNode
-from kg.views.description import Anchor, load_anchors
+from kg.sources.anchors import Anchor, load_anchors_of_claims
+from kg.sparql.templates import Template
 from kg.views.observations import Observation, observations_of_claims
+from kg.views.query_results import select_iris
 
-_CLAIM_VALUES_QUERY: Final = (
+_CLAIM_VALUES_QUERY: Final = Template(
     SPARQL_PREFIXES
     + """
 SELECT DISTINCT ?claim ?key ?value {
-  VALUES ?claim { CLAIMS }
+  VALUES ?claim { $claims }
   ?claim ?key ?value
   FILTER (?key IN (rdf:type, prov:wasAttributedTo, rdf:subject, rdf:predicate, rdf:object, hpez:emended,
     hpez:conflictsWith, prov:wasDerivedFrom))
 } ORDER BY ?claim ?key ?value LIMIT 20000"""
 )
-_CLAIMS_OF_RELATIONS_QUERY: Final = (
+_CLAIMS_OF_RELATIONS_QUERY: Final = Template(
     SPARQL_PREFIXES
     + """
-SELECT DISTINCT ?claim { VALUES (?s ?p ?o) { RELATIONS }
+SELECT DISTINCT ?claim { VALUES (?s ?p ?o) { $relations }
   ?claim rdf:subject ?s ; rdf:predicate ?p ; rdf:object ?o
 } ORDER BY ?claim LIMIT 1000"""
 )
-_CLAIMS_WITHOUT_FIGURE_QUERY: Final = (
+_CLAIMS_WITHOUT_FIGURE_QUERY: Final = Template(
     SPARQL_PREFIXES
     + """
-SELECT DISTINCT ?claim { ?claim schema:observationAbout <IRI> FILTER NOT EXISTS { ?claim a hpez:Observation } }
-LIMIT MOST"""
+SELECT DISTINCT ?claim { ?claim schema:observationAbout $about FILTER NOT EXISTS { ?claim a hpez:Observation } }
+LIMIT $limit"""
 )
 
 Relation = tuple[str, str, str]
-"""Subject, predicate and object of a plain statement, by their IRIs."""
+"""The IRIs of a statement's subject, predicate and object."""
+ClaimValues = Mapping[str, list[str]]
+"""The values of a claim, by property."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim: a `figure`, or a `relation`, or words only; by whom, and with which places of a source.
+    """A claim: a `figure`, a `relation`, or neither for a claim in words only.
 
-    `emended` says that it differs from the letter of its source; `conflicts` are the claims that it cannot go
-    together with, `basis` those that it was computed from.
+    `emended` is true if the claim corrects the wording of its source. `conflicts` are the IRIs of contradicting
+    claims, `derived_from` those from which it was computed, `speakers` the agents to whom it is attributed.
     """
 
     iri: str
@@ -58,7 +62,7 @@ class Claim:
 
     @property
     def mentioned_iris(self) -> Iterator[str]:
-        """All that it names, to be labelled."""
+        """All IRIs for which a page needs a label."""
         yield self.iri
         yield from self.figure.mentioned_iris if self.figure else ()
         yield from self.relation or ()
@@ -67,59 +71,58 @@ class Claim:
 
     @property
     def start(self) -> int:
-        """Where its first words are in their source; 0 for what has none."""
+        """The position of its first anchor in the source, 0 without an anchor."""
         return min((anchor.start for anchor in self.anchors), default=0)
 
 
 def load_claims(
     engine: Engine, nodes: Iterable[NamedNode], known: Iterable[Observation] | None = None
 ) -> dict[str, Claim]:
-    """What some claims say, by IRI and in their order; whatever is no claim comes as one without content.
+    """Return claims by IRI, in the order given; non-claims are returned as empty `Claim`s.
 
-    `known` are the figures among them, where the caller has them already.
+    `known` are the observations among them, if the caller has loaded them already.
     """
-    wanted = tuple(dict.fromkeys(nodes))
-    if not wanted:
+    claims = tuple(dict.fromkeys(nodes))
+    if not claims:
         return {}
-    figures = {item.claim: item for item in (observations_of_claims(engine, wanted) if known is None else known)}
-    places = defaultdict[str, list[Anchor]](list)
-    for anchor in load_anchors(engine, wanted):
-        places[anchor.claim.value].append(anchor)
-    said = _load_claim_values(engine, wanted)
-    return {node.value: _build_claim(node.value, figures, places[node.value], said[node.value]) for node in wanted}
+    figures = {item.claim: item for item in (observations_of_claims(engine, claims) if known is None else known)}
+    anchors = load_anchors_of_claims(engine, claims)
+    values = _load_claim_values(engine, claims)
+    return {
+        claim.value: _build_claim(
+            claim.value, figures.get(claim.value), anchors.get(claim, ()), values.get(claim.value, {})
+        )
+        for claim in claims
+    }
 
 
 def find_claims_of_relations(engine: Engine, relations: Iterable[Relation]) -> list[NamedNode]:
-    """The claims that state some relations."""
-    rows = " ".join(f"({' '.join(f'<{iri}>' for iri in relation)})" for relation in sorted(set(relations)))
-    if not rows:
-        return []
-    found = engine.select(_CLAIMS_OF_RELATIONS_QUERY.replace("RELATIONS", rows))
-    return [row["claim"] for row in found if isinstance(row["claim"], NamedNode)]
+    """Return the claims that state any of the relations."""
+    rows = {(NamedNode(subject), NamedNode(predicate), NamedNode(value)) for subject, predicate, value in relations}
+    return select_iris(engine, _CLAIMS_OF_RELATIONS_QUERY.fill(relations=rows), "claim") if rows else []
 
 
 def find_claims_without_figure(engine: Engine, about: NamedNode, limit: int) -> list[NamedNode]:
-    """Claims about a thing that are words only, such as that something grew."""
-    rows = engine.select(_CLAIMS_WITHOUT_FIGURE_QUERY.replace("<IRI>", str(about)).replace("MOST", str(limit)))
-    return [row["claim"] for row in rows if isinstance(row["claim"], NamedNode)]
+    """Return claims about a node that state no figure, for example that something grew."""
+    return select_iris(engine, _CLAIMS_WITHOUT_FIGURE_QUERY.fill(about=about, limit=limit), "claim")
 
 
-def _load_claim_values(engine: Engine, claims: Iterable[NamedNode]) -> defaultdict[str, dict[str, list[str]]]:
-    found = defaultdict[str, dict[str, list[str]]](dict)
-    for row in engine.select(_CLAIM_VALUES_QUERY.replace("CLAIMS", " ".join(map(str, claims)))):
-        found[row["claim"].value].setdefault(row["key"].value, []).append(row["value"].value)
-    return found
+def _load_claim_values(engine: Engine, claims: Iterable[NamedNode]) -> Mapping[str, ClaimValues]:
+    values = defaultdict[str, dict[str, list[str]]](dict)
+    for row in engine.select(_CLAIM_VALUES_QUERY.fill(claims=claims)):
+        values[row["claim"].value].setdefault(row["key"].value, []).append(row["value"].value)
+    return values
 
 
-def _build_claim(iri: str, figures: dict[str, Observation], places: list[Anchor], said: dict[str, list[str]]) -> Claim:
-    parts = tuple(said[RDF + name][0] for name in ("subject", "predicate", "object") if RDF + name in said)
+def _build_claim(iri: str, figure: Observation | None, anchors: tuple[Anchor, ...], values: ClaimValues) -> Claim:
+    parts = tuple(values[RDF + name][0] for name in ("subject", "predicate", "object") if RDF + name in values)
     return Claim(
         iri=iri,
-        figure=figures.get(iri) if HPEZ + "Observation" in said.get(f"{RDF}type", ()) else None,
+        figure=figure if HPEZ + "Observation" in values.get(f"{RDF}type", ()) else None,
         relation=(parts[0], parts[1], parts[2]) if len(parts) == 3 else None,  # noqa: PLR2004 - a triple
-        speakers=tuple(said.get(f"{PROV}wasAttributedTo", ())),
-        anchors=tuple(sorted(places, key=lambda anchor: (anchor.source.value, anchor.start))),
-        emended="true" in said.get(f"{HPEZ}emended", ()),
-        conflicts=tuple(said.get(f"{HPEZ}conflictsWith", ())),
-        derived_from=tuple(said.get(f"{PROV}wasDerivedFrom", ())),
+        speakers=tuple(values.get(f"{PROV}wasAttributedTo", ())),
+        anchors=anchors,
+        emended="true" in values.get(f"{HPEZ}emended", ()),
+        conflicts=tuple(values.get(f"{HPEZ}conflictsWith", ())),
+        derived_from=tuple(values.get(f"{PROV}wasDerivedFrom", ())),
     )

@@ -1,20 +1,18 @@
-"""What the graph holds, counted, and its description for harvesters (VoID, DCAT 3)."""
+"""The VoID and DCAT 3 description of the dataset for harvesters: contents, licence, dumps and endpoint."""
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final
 
-from kg.engine.counting import compute_statistics, statistics_from_json
-from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import DatasetStatistics, Engine, PropertyStatistics
 from kg.rdf.formats import GZIP, RDF_FORMATS, RdfFormat
 from kg.rdf.namespaces import DCAT, DCTERMS, FOAF, ID, PREFIXES, SPARQL_PREFIXES, VOID, graph_name
 from kg.rdf.terms import RDF_TYPE, BlankNode, Literal, NamedNode, Resource, Term, Triple
+from kg.rdf.texts_by_language import TextsByLanguage
 from kg.resources import project_version
-from kg.workers.pool_engine import PoolEngine
+from kg.sparql.templates import Template
 
-_VERSION_QUERY: Final = SPARQL_PREFIXES + "SELECT ?version { <IRI> owl:versionIRI ?version }"
+_VERSION_QUERY: Final = Template(SPARQL_PREFIXES + "SELECT ?version { $iri owl:versionIRI ?version }")
 
 _LICENCE: Final = "https://creativecommons.org/licenses/by/4.0/"
 _MEDIA_TYPE_BASE: Final = "https://www.iana.org/assignments/media-types/"
@@ -22,103 +20,42 @@ _PUBLISHER: Final = ID + "org/hpez-project"
 _SPARQL_PROTOCOL: Final = "https://www.w3.org/TR/sparql11-protocol/"
 _LANGUAGE_BASE: Final = "http://publications.europa.eu/resource/authority/language/"
 
-__all__ = [
-    "DatasetStatistics",
-    "Dump",
-    "Site",
-    "StatisticsCache",
-    "TextsByLanguage",
-    "describe_dataset",
-    "graph_title",
-    "read_version_iri",
-]
-
-T = TypeVar("T")
-
-TextsByLanguage = Mapping[str, str]
-"""A text by language."""
-
-_TITLE: Final[TextsByLanguage] = {
-    "en": "Knowledge graph of Hải Phòng's economic zones",
-    "vi": "Đồ thị tri thức về các khu kinh tế Hải Phòng",
-}
-_DESCRIPTION: Final[TextsByLanguage] = {
-    "en": "What sources say about the economic zones and industrial parks of Hải Phòng, Vietnam: who manages, who "
+_TITLE: Final = TextsByLanguage(
+    en="Knowledge graph of Hải Phòng's economic zones",
+    vi="Đồ thị tri thức về các khu kinh tế Hải Phòng",
+)
+_DESCRIPTION: Final = TextsByLanguage(
+    en="What sources say about the economic zones and industrial parks of Hải Phòng, Vietnam: who manages, who "
     "invests, which figures are given, and what remains open. Every claim cites its place in the source.",
-    "vi": "Những gì các nguồn nói về các khu kinh tế và khu công nghiệp của Hải Phòng: ai quản lý, ai đầu tư, con số "
+    vi="Những gì các nguồn nói về các khu kinh tế và khu công nghiệp của Hải Phòng: ai quản lý, ai đầu tư, con số "
     "nào được nêu và điều gì còn bỏ ngỏ. Mỗi nhận định đều dẫn vị trí của nó trong nguồn.",
-}
+)
 _GRAPH_TITLES: Final[Mapping[str, TextsByLanguage]] = {
-    "asserted": {"en": "Plain statements generated from the claims", "vi": "Các mệnh đề sinh ra từ nhận định"},
-    "derived": {"en": "Figures worked out from other figures", "vi": "Các số liệu tính ra từ số liệu khác"},
-    "entities": {"en": "Entities: names, kinds and places", "vi": "Các thực thể: tên, loại và địa điểm"},
-    "issues": {"en": "What is unclear about the claims", "vi": "Những điều chưa rõ về các nhận định"},
-    "ontology": {"en": "The ontology", "vi": "Bản thể học"},
-    "shapes": {"en": "The shapes that facts must fit", "vi": "Các ràng buộc mà dữ kiện phải thỏa mãn"},
-    "source": {"en": "What one source claims, with evidence", "vi": "Nhận định của một nguồn, kèm bằng chứng"},
-    "vocabulary": {"en": "Vocabularies and indicators", "vi": "Các bộ từ vựng và chỉ tiêu"},
+    "asserted": TextsByLanguage(en="Plain statements generated from the claims", vi="Các mệnh đề sinh ra từ nhận định"),
+    "derived": TextsByLanguage(en="Figures worked out from other figures", vi="Các số liệu tính ra từ số liệu khác"),
+    "entities": TextsByLanguage(en="Entities: names, kinds and places", vi="Các thực thể: tên, loại và địa điểm"),
+    "issues": TextsByLanguage(en="What is unclear about the claims", vi="Những điều chưa rõ về các nhận định"),
+    "ontology": TextsByLanguage(en="The ontology", vi="Bản thể học"),
+    "shapes": TextsByLanguage(en="The shapes that facts must fit", vi="Các ràng buộc mà dữ kiện phải thỏa mãn"),
+    "source": TextsByLanguage(en="What one source claims, with evidence", vi="Nhận định của một nguồn, kèm bằng chứng"),
+    "vocabulary": TextsByLanguage(en="Vocabularies and indicators", vi="Các bộ từ vựng và chỉ tiêu"),
 }
 
 
 def graph_title(iri: str) -> TextsByLanguage:
-    """What a named graph holds, by language; empty for a graph that is none of the project's."""
-    return _GRAPH_TITLES.get((graph_name(iri) or "").partition("/")[0], {})
+    """Return what a named graph holds, by language; empty for a graph outside the project."""
+    return _GRAPH_TITLES.get((graph_name(iri) or "").partition("/")[0], TextsByLanguage())
 
 
 def read_version_iri(engine: Engine, iri: str) -> str | None:
-    """The version IRI of the ontology or the shapes as they are held, None where they state none."""
-    rows = engine.select(_VERSION_QUERY.replace("<IRI>", f"<{iri}>"))
+    """Return the stored owl:versionIRI of an ontology, such as the project's ontology or shapes, None without one."""
+    rows = engine.select(_VERSION_QUERY.fill(iri=NamedNode(iri)))
     return next((row["version"].value for row in rows), None)
-
-
-class _ValuePerVersion(Generic[T]):
-    """A value that depends on nothing but the dataset, made once for each version of it; thread-safe."""
-
-    def __init__(self, engine: Engine, make: Callable[[], T]) -> None:
-        self._engine = engine
-        self._make = make
-        self._making = threading.Lock()
-        self._kept: tuple[str, T] | None = None
-
-    def get(self) -> T:
-        """The value for the dataset as it is."""
-        with self._making:
-            version = self._engine.version
-            if self._kept is None or self._kept[0] != version:
-                self._kept = version, self._make()
-            return self._kept[1]
-
-
-class StatisticsCache:
-    """Knows how much an engine's dataset holds, and counts it where the engine does not, once for each version."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._graphs = _ValuePerVersion(engine, engine.graph_sizes)
-        self._counts = _ValuePerVersion(engine, lambda: _statistics_of_engine(engine) or compute_statistics(engine))
-
-    def graph_sizes(self) -> Mapping[str, int]:
-        """The triples of each named graph, by IRI."""
-        return self._graphs.get()
-
-    def current(self) -> DatasetStatistics:
-        """All numbers."""
-        return self._counts.get()
-
-
-def _statistics_of_engine(engine: Engine) -> DatasetStatistics | None:
-    """What an engine says without counting, in this process or in a cell."""
-    if isinstance(engine, EmbeddedEngine):
-        return engine.statistics
-    if not isinstance(engine, PoolEngine):
-        return None
-    header, body = engine.call({"op": "counts"})
-    body.close()
-    return None if header["counts"] is None else statistics_from_json(header["counts"])
 
 
 @dataclass(frozen=True)
 class Dump:
-    """A file that holds a graph, or everything."""
+    """A file that holds one graph or the whole dataset."""
 
     url: str
     fmt: RdfFormat
@@ -127,7 +64,7 @@ class Dump:
 
 @dataclass(frozen=True)
 class Site:
-    """Where one copy of the graph is served: absolute URLs; `graphs` has the dumps of each named graph by IRI."""
+    """The absolute URLs of one service of the dataset; `graph_dumps` are keyed by the IRI of the named graph."""
 
     home_url: str
     description_url: str
@@ -137,14 +74,14 @@ class Site:
 
     @property
     def dataset_iri(self) -> str:
-        """The IRI of the dataset that the copy is."""
+        """The IRI of the dataset."""
         return self.description_url + "#dataset"
 
 
 def describe_dataset(counts: DatasetStatistics, site: Site) -> list[Triple]:
-    """Describe the dataset: whose it is, how much there is, in which graphs, and where to get it (VoID, DCAT 3).
+    """Return the VoID and DCAT 3 description: metadata, statistics, named graphs, dumps and endpoint.
 
-    Blank nodes have the same names each time, so that equal descriptions are equal byte for byte.
+    Blank nodes have fixed labels, so that equal descriptions are equal byte for byte.
     """
     dataset = NamedNode(site.dataset_iri)
     return [
@@ -201,7 +138,7 @@ def _statistics_triples(dataset: NamedNode, counts: DatasetStatistics) -> Iterat
 
 
 def _property_numbers(counts: PropertyStatistics) -> dict[str, int]:
-    """The numbers of a property by their names in VoID."""
+    """Return the statistics of a property by the local names of VoID properties."""
     return {"triples": counts.triples, "distinctSubjects": counts.subjects, "distinctObjects": counts.objects}
 
 
@@ -218,13 +155,13 @@ def _named_graph_triples(dataset: NamedNode, iri: str, size: int, site: Site) ->
     graph = NamedNode(iri)
     yield Triple(dataset, _term(VOID, "subset"), graph)
     yield from _dataset_type_triples(graph)
-    yield from _text_triples(graph, "title", graph_title(iri) or {"": iri})
+    yield from _text_triples(graph, "title", graph_title(iri) or TextsByLanguage({"": iri}))
     yield Triple(graph, _term(VOID, "triples"), Literal(size))
     yield from _distribution_triples(graph, site.graph_dumps.get(iri, ()), site)
 
 
 def _access_triples(dataset: NamedNode, site: Site) -> Iterator[Triple]:
-    """The dumps, and the endpoint as a data service."""
+    """Yield the dumps, and the SPARQL endpoint as a dcat:DataService."""
     endpoint = NamedNode(site.endpoint_url)
     service, distribution = NamedNode(site.description_url + "#service"), NamedNode(site.description_url + "#sparql")
     yield from _distribution_triples(dataset, site.dumps, site)
@@ -235,7 +172,7 @@ def _access_triples(dataset: NamedNode, site: Site) -> Iterator[Triple]:
     yield Triple(distribution, _term(DCAT, "accessURL"), endpoint)
     yield Triple(distribution, _term(DCAT, "accessService"), service)
     yield Triple(service, RDF_TYPE, _term(DCAT, "DataService"))
-    yield from _text_triples(service, "title", {"en": "SPARQL endpoint", "vi": "Điểm truy vấn SPARQL"})
+    yield from _text_triples(service, "title", TextsByLanguage(en="SPARQL endpoint", vi="Điểm truy vấn SPARQL"))
     yield Triple(service, _term(DCAT, "endpointURL"), endpoint)
     yield Triple(service, _term(DCAT, "endpointDescription"), endpoint)
     yield Triple(service, _term(DCAT, "servesDataset"), dataset)

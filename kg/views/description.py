@@ -1,92 +1,65 @@
-"""All that a document shows of one IRI: its own statements, who points at it, its claims with their evidence."""
+"""The complete description of one IRI, as linked data: statements in both directions, claims with evidence, labels."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from kg.engine.protocol import Engine
 from kg.errors import NotFoundError
-from kg.rdf.namespaces import HPEZ, OA, RDF, RDFS, SPARQL_PREFIXES
-from kg.rdf.terms import BlankNode, Literal, NamedNode, Triple, iri_candidates
+from kg.rdf.namespaces import HPEZ, RDFS, SPARQL_PREFIXES
+from kg.rdf.terms import RDF_TYPE, BlankNode, Literal, NamedNode, Triple, iri_candidates
+from kg.rdf.texts_by_language import TextsByLanguage
+from kg.sources.anchors import Anchor, load_anchors_of_claims
+from kg.sparql.templates import Template
+from kg.views.query_results import only_iris, select_iris
 
 MAX_INVERSE_STATEMENTS: Final = 500
-"""How many statements that point at a node a document lists; what there is of each predicate is always counted."""
+"""The number of inverse statements that a description lists; their counts by predicate are always complete."""
 CLAIM_LIMIT: Final = 500
-"""How many claims about a node a document lists with their evidence."""
+"""The number of claims about a node that a description lists with their evidence."""
 
-_OUTGOING_QUERY: Final = """
+_OUTGOING_QUERY: Final = Template(
+    """
 CONSTRUCT { ?s ?p ?o } WHERE {
-  { VALUES ?s { <IRI> } ?s ?p ?o }
-  UNION { <IRI> ?p1 ?s . FILTER (ISBLANK(?s)) ?s ?p ?o }
-  UNION { <IRI> ?p1 ?a . FILTER (ISBLANK(?a)) ?a ?p2 ?s . FILTER (ISBLANK(?s)) ?s ?p ?o }
+  { VALUES ?s { $iri } ?s ?p ?o }
+  UNION { $iri ?p1 ?s . FILTER (ISBLANK(?s)) ?s ?p ?o }
+  UNION { $iri ?p1 ?a . FILTER (ISBLANK(?a)) ?a ?p2 ?s . FILTER (ISBLANK(?s)) ?s ?p ?o }
 }"""
-_INVERSE_COUNTS_QUERY: Final = """
-SELECT ?p (COUNT(DISTINCT ?s) AS ?n) { ?s ?p <IRI> FILTER (!ISBLANK(?s)) } GROUP BY ?p ORDER BY ?p"""
-_INVERSE_QUERY: Final = "CONSTRUCT { ?s ?p <IRI> } WHERE { ?s ?p <IRI> FILTER (!ISBLANK(?s)) } ORDER BY ?p ?s"
-_INVERSE_SAMPLE_QUERY: Final = (
-    "CONSTRUCT { ?s <PREDICATE> <IRI> } WHERE { ?s <PREDICATE> <IRI> FILTER (!ISBLANK(?s)) } LIMIT "
 )
-_CLAIMS_QUERY: Final = (
+_INVERSE_COUNTS_QUERY: Final = Template(
+    "SELECT ?p (COUNT(DISTINCT ?s) AS ?n) { ?s ?p $iri FILTER (!ISBLANK(?s)) } GROUP BY ?p ORDER BY ?p"
+)
+_INVERSE_QUERY: Final = Template("CONSTRUCT { ?s ?p $iri } WHERE { ?s ?p $iri FILTER (!ISBLANK(?s)) } ORDER BY ?p ?s")
+_INVERSE_SAMPLE_QUERY: Final = Template(
+    "CONSTRUCT { ?s $predicate $iri } WHERE { ?s $predicate $iri FILTER (!ISBLANK(?s)) } LIMIT $limit"
+)
+_CLAIMS_QUERY: Final = Template(
     SPARQL_PREFIXES
     + """
-SELECT DISTINCT ?claim { { ?claim schema:observationAbout <IRI> } UNION { ?claim rdf:subject <IRI> }
-  UNION { ?claim rdf:object <IRI> } UNION { BIND (<IRI> AS ?claim) ?claim hpez:evidence ?any }
-} ORDER BY ?claim LIMIT """
-    + str(CLAIM_LIMIT)
+SELECT DISTINCT ?claim { { ?claim schema:observationAbout $iri } UNION { ?claim rdf:subject $iri }
+  UNION { ?claim rdf:object $iri } UNION { BIND ($iri AS ?claim) ?claim hpez:evidence ?any }
+} ORDER BY ?claim LIMIT $limit"""
 )
-_EVIDENCE_QUERY: Final = (
+_LABELS_QUERY: Final = Template(
     SPARQL_PREFIXES
     + """
-SELECT ?claim ?evidence ?source ?start ?end ?exact {
-  VALUES ?claim { CLAIMS }
-  ?claim hpez:evidence ?evidence . ?evidence oa:hasSource ?source ; oa:hasSelector ?position , ?quote .
-  ?position oa:start ?start ; oa:end ?end . ?quote oa:exact ?exact
-} ORDER BY ?claim ?start"""
-)
-_LABELS_QUERY: Final = (
-    SPARQL_PREFIXES
-    + """
-SELECT ?node ?label ?quoted { VALUES ?node { NODES } { ?node rdfs:label ?label }
+SELECT ?node ?label ?quoted { VALUES ?node { $nodes } { ?node rdfs:label ?label }
   UNION { ?node oa:hasSelector ?quote . ?quote oa:exact ?label BIND (true AS ?quoted) }
 } ORDER BY ?node ?label"""
 )
-_EXISTS_QUERY: Final = "SELECT ?p { { <IRI> ?p ?o } UNION { ?s ?p <IRI> } } LIMIT 1"
-
-
-@dataclass(frozen=True)
-class Anchor:
-    """Where a source says what a claim claims: code points `start` to `end`, and the words there."""
-
-    claim: NamedNode
-    evidence: NamedNode
-    source: NamedNode
-    start: int
-    end: int
-    exact: str
-
-    def triples(self) -> Iterator[Triple]:
-        """The anchor as a Web Annotation specific resource with both selectors, cited by its claim."""
-        position, quote = (BlankNode(f"{kind}-{self.start}-{self.end}") for kind in ("position", "quote"))
-        yield Triple(self.claim, NamedNode(HPEZ + "evidence"), self.evidence)
-        yield Triple(self.evidence, _TYPE_PROPERTY, NamedNode(OA + "SpecificResource"))
-        yield Triple(self.evidence, NamedNode(OA + "hasSource"), self.source)
-        yield Triple(self.evidence, NamedNode(OA + "hasSelector"), position)
-        yield Triple(position, _TYPE_PROPERTY, NamedNode(OA + "TextPositionSelector"))
-        yield Triple(position, NamedNode(OA + "start"), Literal(self.start))
-        yield Triple(position, NamedNode(OA + "end"), Literal(self.end))
-        yield Triple(self.evidence, NamedNode(OA + "hasSelector"), quote)
-        yield Triple(quote, _TYPE_PROPERTY, NamedNode(OA + "TextQuoteSelector"))
-        yield Triple(quote, NamedNode(OA + "exact"), Literal(self.exact))
+_EXISTS_QUERY: Final = Template("SELECT ?p { { $iri ?p ?o } UNION { ?s ?p $iri } } LIMIT 1")
+_LABEL_PROPERTY: Final = NamedNode(RDFS + "label")
+_EVIDENCE_PROPERTY: Final = NamedNode(HPEZ + "evidence")
 
 
 @dataclass(frozen=True)
 class Description:
-    """What is said of `iri`.
+    """The statements about `iri` and what is needed to show them.
 
-    `inverse` are statements that point at it, all or a share of each predicate; `inverse_sizes` counts them all by
-    predicate. `labels` names every IRI that occurs, by IRI and language; `quoted` are those that have no label and are
-    named by the words that they quote.
+    `inverse` holds statements that have `iri` as object: all of them, or a sample for each predicate.
+    `inverse_counts` is the complete number for each predicate. `anchors` is keyed by claim, `labels` by IRI.
+    `labelled_by_quote` are the IRIs of evidence without a label: their label is the text that they quote.
     """
 
     iri: NamedNode
@@ -94,142 +67,127 @@ class Description:
     inverse: tuple[Triple, ...]
     inverse_counts: Mapping[str, int]
     claims: tuple[NamedNode, ...]
-    anchors: tuple[Anchor, ...]
-    labels: Mapping[str, Mapping[str, str]]
+    anchors: Mapping[NamedNode, tuple[Anchor, ...]]
+    labels: Mapping[str, TextsByLanguage]
     labelled_by_quote: frozenset[str]
 
     @property
     def types(self) -> tuple[str, ...]:
-        """The classes that it is said to be in."""
-        found = (
-            triple.object
-            for triple in self.statements
-            if (triple.subject, triple.predicate) == (self.iri, _TYPE_PROPERTY)
+        """The IRIs of its classes."""
+        types = only_iris(
+            triple.object for triple in self.statements if (triple.subject, triple.predicate) == (self.iri, RDF_TYPE)
         )
-        return tuple(term.value for term in found if isinstance(term, NamedNode))
+        return tuple(node.value for node in types)
 
     def triples(self) -> list[Triple]:
-        """The description as RDF: statements both ways, and the label of every node named."""
-        names = [
+        """Return the description as RDF: statements in both directions, evidence, and labels of all mentioned IRIs."""
+        labels = [
             Triple(NamedNode(iri), _LABEL_PROPERTY, Literal(text, language=language) if language else Literal(text))
             for iri, texts in self.labels.items()
             if iri not in self.labelled_by_quote
             for language, text in texts.items()
         ]
-        evidence = [triple for anchor in self.anchors for triple in anchor.triples()]
-        return list(dict.fromkeys((*self.statements, *self.inverse, *evidence, *names)))
+        evidence = [
+            triple
+            for claim, anchors in self.anchors.items()
+            for anchor in anchors
+            for triple in (Triple(claim, _EVIDENCE_PROPERTY, anchor.evidence), *anchor.triples())
+        ]
+        return list(dict.fromkeys((*self.statements, *self.inverse, *evidence, *labels)))
 
     def label(self, iri: str, language: str) -> str | None:
-        """The name of a node in a language, or in another one where there is none in that."""
-        texts = self.labels.get(iri, {})
-        return texts.get(language) or next(iter(texts.values()), None)
-
-
-_LABEL_PROPERTY: Final = NamedNode(RDFS + "label")
-_TYPE_PROPERTY: Final = NamedNode(RDF + "type")
+        """Return the label of an IRI in a language, else in another language, else None."""
+        return self.labels.get(iri, TextsByLanguage()).best(language)
 
 
 def describe(engine: Engine, iri: str) -> Description:
-    """Collect what is said of an IRI; raises NotFoundError if it is neither subject nor object of anything.
+    """Collect the description of an IRI; raises NotFoundError if no statement has it as subject or object.
 
-    An IRI that comes decoded out of a URL may be held percent-encoded; it is found either way.
+    An IRI that was percent-decoded, for example from a URL, also finds the stored percent-encoded form.
     """
     for node in iri_candidates(iri):
-        statements = _normalize_statements(engine.construct(_query_about(_OUTGOING_QUERY, node)))
-        sizes = _count_inverse(engine, node)
-        if statements or sizes:
-            return _load_description(engine, node, statements, sizes)
+        statements = _with_stable_blank_nodes(engine.construct(_OUTGOING_QUERY.fill(iri=node)))
+        counts = _count_inverse(engine, node)
+        if statements or counts:
+            return _load_description(engine, node, statements, counts)
     raise NotFoundError(f"Nothing is said about <{iri}> here.")
 
 
 def _load_description(
-    engine: Engine, node: NamedNode, statements: tuple[Triple, ...], sizes: Mapping[str, int]
+    engine: Engine, node: NamedNode, statements: tuple[Triple, ...], counts: Mapping[str, int]
 ) -> Description:
-    inverse = _load_inverse(engine, node, sizes)
-    claims = tuple(_named_nodes(row["claim"] for row in engine.select(_query_about(_CLAIMS_QUERY, node))))
-    cited = load_anchors(engine, claims) if claims else ()
-    mentioned = {node, *claims, *(anchor.source for anchor in cited)}
+    inverse = _load_inverse(engine, node, counts)
+    claims = tuple(select_iris(engine, _CLAIMS_QUERY.fill(iri=node, limit=CLAIM_LIMIT), "claim"))
+    anchors = load_anchors_of_claims(engine, claims) if claims else {}
+    mentioned = {node, *claims, *(anchor.source for items in anchors.values() for anchor in items)}
     for triple in (*statements, *inverse):
-        mentioned.update(_named_nodes((triple.subject, triple.predicate, triple.object)))
-    named, quoted = load_labels(engine, mentioned)
-    return Description(node, statements, inverse, sizes, claims, cited, named, quoted)
+        mentioned.update(only_iris((triple.subject, triple.predicate, triple.object)))
+    labels, labelled_by_quote = load_labels(engine, mentioned)
+    return Description(node, statements, inverse, counts, claims, anchors, labels, labelled_by_quote)
 
 
 def is_known(engine: Engine, iri: str) -> bool:
-    """Whether anything is said of an IRI, or with it."""
-    return any(engine.select(_query_about(_EXISTS_QUERY, node)) for node in iri_candidates(iri))
+    """Return whether any statement has the IRI as subject or object."""
+    return any(engine.select(_EXISTS_QUERY.fill(iri=node)) for node in iri_candidates(iri))
 
 
-def load_labels(engine: Engine, nodes: Iterable[NamedNode]) -> tuple[dict[str, dict[str, str]], frozenset[str]]:
-    """Name nodes, by IRI and language ("" where a name has none): by label, else by the words that evidence quotes.
+def load_labels(engine: Engine, nodes: Iterable[NamedNode]) -> tuple[dict[str, TextsByLanguage], frozenset[str]]:
+    """Return labels by IRI and language, and the IRIs that have a quotation in place of a label.
 
-    Which nodes have no label but such words is the second value.
+    A label is the rdfs:label, or for evidence without one the words that it quotes.
     """
-    found, quotes = dict[str, dict[str, str]](), dict[str, dict[str, str]]()
-    for row in engine.select(_LABELS_QUERY.replace("NODES", " ".join(sorted(map(str, nodes))))):
+    labels = defaultdict[str, TextsByLanguage](TextsByLanguage)
+    quotes = defaultdict[str, TextsByLanguage](TextsByLanguage)
+    for row in engine.select(_LABELS_QUERY.fill(nodes=set(nodes))):
         label = row["label"]
         if isinstance(label, Literal):
-            names = quotes if "quoted" in row else found
-            names.setdefault(row["node"].value, {})[label.language or ""] = label.value
-    return quotes | found, frozenset(quotes.keys() - found.keys())
+            (quotes if "quoted" in row else labels)[row["node"].value][label.language or ""] = label.value
+    return {**quotes, **labels}, frozenset(quotes.keys() - labels.keys())
 
 
-def _normalize_statements(triples: Iterable[Triple]) -> tuple[Triple, ...]:
-    """Order statements, and name blank nodes, by what they say: an engine may do so differently each time.
+def _with_stable_blank_nodes(triples: Iterable[Triple]) -> tuple[Triple, ...]:
+    """Sort triples and label their blank nodes by content, so that equal data gives equal bytes and entity tags.
 
-    So equal data is equal byte for byte, which entity tags promise.
+    An engine may label and order blank nodes differently for each query. RDFC-1.0 would be more thorough, but takes
+    exponential time for some graphs (9 s for six blank nodes that all point at the same six), and this runs for
+    each page; comparing two levels of content takes linear time.
     """
-    said = defaultdict[object, list[Triple]](list)
+    by_subject = defaultdict[object, list[Triple]](list)
     for triple in triples:
-        said[triple.subject].append(triple)
+        by_subject[triple.subject].append(triple)
 
-    def text(term: object, depth: int = 2) -> str:
-        if not isinstance(term, BlankNode) or depth == 0:
-            return "" if isinstance(term, BlankNode) else str(term)
-        return "[" + ";".join(sorted(f"{item.predicate} {text(item.object, depth - 1)}" for item in said[term])) + "]"
+    def content(term: object, depth: int = 2) -> str:
+        if not isinstance(term, BlankNode):
+            return str(term)
+        if depth == 0:
+            return ""
+        parts = sorted(f"{item.predicate} {content(item.object, depth - 1)}" for item in by_subject[term])
+        return f"[{';'.join(parts)}]"
 
-    blank = {item.object for items in said.values() for item in items if isinstance(item.object, BlankNode)}
-    names = {node: BlankNode(f"b{number}") for number, node in enumerate(sorted(blank, key=text))}
-    renamed = (_rename_blank_nodes(item, names) for items in said.values() for item in items)
-    return tuple(sorted(renamed, key=lambda item: (isinstance(item.subject, BlankNode), str(item))))
+    blank_nodes = {item.object for items in by_subject.values() for item in items if isinstance(item.object, BlankNode)}
+    labels = {node: BlankNode(f"b{number}") for number, node in enumerate(sorted(blank_nodes, key=content))}
+    relabelled = (_relabel(item, labels) for items in by_subject.values() for item in items)
+    return tuple(sorted(relabelled, key=lambda item: (isinstance(item.subject, BlankNode), str(item))))
 
 
-def _rename_blank_nodes(triple: Triple, names: Mapping[BlankNode, BlankNode]) -> Triple:
+def _relabel(triple: Triple, labels: Mapping[BlankNode, BlankNode]) -> Triple:
     subject, value = triple.subject, triple.object
     return Triple(
-        names[subject] if isinstance(subject, BlankNode) else subject,
+        labels[subject] if isinstance(subject, BlankNode) else subject,
         triple.predicate,
-        names[value] if isinstance(value, BlankNode) else value,
+        labels[value] if isinstance(value, BlankNode) else value,
     )
 
 
 def _count_inverse(engine: Engine, node: NamedNode) -> dict[str, int]:
-    rows = engine.select(_query_about(_INVERSE_COUNTS_QUERY, node))
+    rows = engine.select(_INVERSE_COUNTS_QUERY.fill(iri=node))
     return {row["p"].value: int(row["n"].value) for row in rows if "p" in row}
 
 
-def _load_inverse(engine: Engine, node: NamedNode, sizes: Mapping[str, int]) -> tuple[Triple, ...]:
-    """All statements that point at a node, or of each predicate a share, so that none hides the others."""
-    if sum(sizes.values()) <= MAX_INVERSE_STATEMENTS:
-        return tuple(engine.construct(_query_about(_INVERSE_QUERY, node))) if sizes else ()
-    share = str(max(1, MAX_INVERSE_STATEMENTS // len(sizes)))
-    shares = (_query_about(_INVERSE_SAMPLE_QUERY, node).replace("<PREDICATE>", f"<{predicate}>") for predicate in sizes)
-    return tuple(triple for query in shares for triple in engine.construct(query + share))
-
-
-def load_anchors(engine: Engine, claims: Iterable[NamedNode]) -> tuple[Anchor, ...]:
-    """Where sources say what some claims claim."""
-    rows = engine.select(_EVIDENCE_QUERY.replace("CLAIMS", " ".join(map(str, claims))))
-    return tuple(
-        Anchor(claim, evidence, source, int(row["start"].value), int(row["end"].value), row["exact"].value)
-        for row in rows
-        for claim, evidence, source in [_named_nodes((row["claim"], row["evidence"], row["source"]))]
-    )
-
-
-def _query_about(query: str, node: NamedNode) -> str:
-    return query.replace("<IRI>", str(node))
-
-
-def _named_nodes(terms: Iterable[object]) -> list[NamedNode]:
-    return [term for term in terms if isinstance(term, NamedNode)]
+def _load_inverse(engine: Engine, node: NamedNode, counts: Mapping[str, int]) -> tuple[Triple, ...]:
+    """Return all inverse statements, or an equal share for each predicate, so that a frequent one hides no other."""
+    if sum(counts.values()) <= MAX_INVERSE_STATEMENTS:
+        return tuple(engine.construct(_INVERSE_QUERY.fill(iri=node))) if counts else ()
+    share = max(1, MAX_INVERSE_STATEMENTS // len(counts))
+    queries = (_INVERSE_SAMPLE_QUERY.fill(iri=node, predicate=NamedNode(iri), limit=share) for iri in counts)
+    return tuple(triple for query in queries for triple in engine.construct(query))

@@ -1,14 +1,11 @@
-"""The JSON-LD context of the project: its prefixes, its own terms, and readable names for the terms that it reuses."""
+"""The JSON-LD context of the project: its prefixes, the terms of its ontology, and local names for reused terms."""
 
 from functools import cache
 from typing import Final
 
-from kg.rdf.formats import TURTLE
-from kg.rdf.io import parse
 from kg.rdf.jsonld import LANGUAGE_COERCION, REFERENCE_COERCION, Context, TermDefinition
 from kg.rdf.namespaces import DCAT, DCTERMS, HPEZ, OA, OWL, PREFIXES, PROV, RDF, RDFS, SCHEMA, SKOS, VOID, XSD
-from kg.rdf.terms import RDF_TYPE, NamedNode, Quad
-from kg.resources import ontology_files
+from kg.views.ontology_terms import ontology_terms
 
 _ORG: Final = PREFIXES["org"]
 _QUDT: Final = PREFIXES["qudt"]
@@ -53,12 +50,12 @@ _REUSED_TERMS: Final[dict[str | None, dict[str, tuple[str, ...]]]] = {
         VOID: ("distinctObjects", "distinctSubjects", "entities", "properties", "classes", "triples", "uriSpace"),
     },
 }  # fmt: skip
-"""Local names that are terms of the context, by what values they take and by namespace."""
+"""Local names of reused terms, by the coercion of their values and by namespace."""
 
 
 @cache
 def project_context() -> Context:
-    """The context at /context.jsonld; every term of the ontology has its local name there."""
+    """Return the context that /context.jsonld serves; each term of the ontology has its local name as key."""
     prefixes = {name: iri for name, iri in PREFIXES.items() if name != "id"}
     reused = {
         local: TermDefinition(namespace + local, coercion)
@@ -66,22 +63,14 @@ def project_context() -> Context:
         for namespace, locals_ in namespaces.items()
         for local in locals_
     }
-    return Context(prefixes, reused | _ontology_terms())
+    return Context(prefixes, reused | _ontology_definitions())
 
 
-def _ontology_terms() -> dict[str, TermDefinition]:
-    quads = [quad for file in ontology_files() for quad in parse(file.text.encode(), TURTLE)]
-    references = {quad.subject for quad in quads if quad.predicate == RDF_TYPE and quad.object == _OBJECT_PROPERTY}
-    terms = {quad.subject for quad in quads if _is_own_term(quad)}
+def _ontology_definitions() -> dict[str, TermDefinition]:
     return {
-        term.value.removeprefix(HPEZ): TermDefinition(term.value, REFERENCE_COERCION if term in references else None)
-        for term in terms
-        if isinstance(term, NamedNode)
+        term.iri.removeprefix(HPEZ): TermDefinition(
+            term.iri, REFERENCE_COERCION if OWL + "ObjectProperty" in term.types else None
+        )
+        for term in ontology_terms()
+        if term.iri.startswith(HPEZ)
     }
-
-
-_OBJECT_PROPERTY: Final = NamedNode(OWL + "ObjectProperty")
-
-
-def _is_own_term(quad: Quad) -> bool:
-    return quad.predicate == RDF_TYPE and isinstance(quad.subject, NamedNode) and quad.subject.value.startswith(HPEZ)

@@ -1,4 +1,4 @@
-"""The figures that the graph holds, each with what pages and charts tell of it."""
+"""Observations: the figures that the graph holds, with what pages and charts show of them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,28 +8,30 @@ from typing import Final
 from kg.engine.protocol import Engine, Row
 from kg.rdf.namespaces import ID, SPARQL_PREFIXES
 from kg.rdf.terms import Literal, NamedNode, Term
+from kg.sparql.templates import Fragment, Template
+from kg.views.query_results import select_iris
 
 MAX_SORTED_OBSERVATIONS: Final = 2000
-"""Figures up to which a selection is sorted; more come in the order in which the engine has them."""
+"""The size up to which a selection is loaded whole and sorted; a larger one comes in the engine's order."""
 MAX_SORTED_FOR_PAGES: Final = 300
-"""Figures up to which a selection is sorted before it is cut into pages."""
+"""The size up to which a selection is sorted before it is divided into pages."""
 MAX_OFFSET: Final = 30_000
-"""Figures that are passed over at most to come to a page; further ones are found by filters."""
+"""The largest offset of a page; observations behind it are reached by filters only."""
 
-_CLAIMS_QUERY: Final = (
+_CLAIMS_QUERY: Final = Template(
     SPARQL_PREFIXES
     + """
 SELECT DISTINCT ?claim {
-  RESTRICTIONS
+  $restrictions
   ?claim a hpez:Observation .
-  PATTERNS
-} OFFSET FIRST LIMIT MOST"""
+  $patterns
+} OFFSET $offset LIMIT $limit"""
 )
-_DETAILS_QUERY: Final = (
+_DETAILS_QUERY: Final = Template(
     SPARQL_PREFIXES
     + """
 SELECT ?claim ?about ?indicator ?unit ?period ?starts ?status ?qualifier ?value ?min ?max ?emended ?rule ?of ?to {
-  VALUES ?claim { CLAIMS }
+  VALUES ?claim { $claims }
   ?claim schema:observationAbout ?about ; schema:variableMeasured ?indicator .
   OPTIONAL { ?claim qudt:hasUnit ?unit }
   OPTIONAL { ?claim dcterms:temporal ?period OPTIONAL { ?period schema:startDate ?starts } }
@@ -44,34 +46,45 @@ SELECT ?claim ?about ?indicator ?unit ?period ?starts ?status ?qualifier ?value 
   OPTIONAL { ?claim hpez:ratioTo ?to }
 }"""
 )
-_SPEAKERS_QUERY: Final = (
-    SPARQL_PREFIXES + "SELECT DISTINCT ?claim ?agent { VALUES ?claim { CLAIMS } ?claim prov:wasAttributedTo ?agent }"
+_SPEAKERS_QUERY: Final = Template(
+    SPARQL_PREFIXES + "SELECT DISTINCT ?claim ?agent { VALUES ?claim { $claims } ?claim prov:wasAttributedTo ?agent }"
 )
-_FILTER_PATTERNS: Final[Mapping[str, str]] = {
-    "about": "?claim schema:observationAbout ?about .",
-    "indicator": "?claim schema:variableMeasured ?indicator .",
-    "period": "?claim dcterms:temporal ?period .",
-    "status": "?claim hpez:status ?status .",
+_FILTER_PATTERNS: Final[Mapping[str, tuple[Template, str]]] = {
+    "about": (Template("VALUES ?about { $node }"), "?claim schema:observationAbout ?about ."),
+    "indicator": (Template("VALUES ?indicator { $node }"), "?claim schema:variableMeasured ?indicator ."),
+    "period": (Template("VALUES ?period { $node }"), "?claim dcterms:temporal ?period ."),
+    "status": (Template("VALUES ?status { $node }"), "?claim hpez:status ?status ."),
 }
-_CHOICE_PATTERNS: Final[Mapping[str, str]] = {
-    "about": "?any schema:observationAbout ?choice .",
-    "indicator": "?choice a hpez:Indicator FILTER EXISTS { ?any schema:variableMeasured ?choice IS_FIGURE }",
-    "period": "?choice a dcterms:PeriodOfTime FILTER EXISTS { ?any dcterms:temporal ?choice IS_FIGURE }",
-    "status": "?choice skos:inScheme <SCHEME> FILTER EXISTS { ?any hpez:status ?choice IS_FIGURE }",
+"""For each filter, the pattern that binds its value and the pattern that selects claims by it."""
+# The type is tested by FILTER EXISTS for one candidate after another: as a plain pattern, it would be joined over all
+# observations first.
+_CHOICE_PATTERNS: Final[Mapping[str, Fragment]] = {
+    "about": Fragment("?any schema:observationAbout ?choice ."),
+    "indicator": Fragment(
+        "?choice a hpez:Indicator "
+        "FILTER EXISTS { ?any schema:variableMeasured ?choice FILTER EXISTS { ?any a hpez:Observation } }"
+    ),
+    "period": Fragment(
+        "?choice a dcterms:PeriodOfTime "
+        "FILTER EXISTS { ?any dcterms:temporal ?choice FILTER EXISTS { ?any a hpez:Observation } }"
+    ),
+    "status": Fragment(
+        f"?choice skos:inScheme <{ID}scheme/status> "
+        "FILTER EXISTS { ?any hpez:status ?choice FILTER EXISTS { ?any a hpez:Observation } }"
+    ),
 }
-_IS_OBSERVATION_FILTER: Final = "FILTER EXISTS { ?any a hpez:Observation }"
-"""Asked of one thing after another: as a plain pattern it would be joined over all figures first."""
-_CHOICES_QUERY: Final = SPARQL_PREFIXES + "SELECT DISTINCT ?choice { PATTERN } LIMIT MOST"
+_CHOICES_QUERY: Final = Template(SPARQL_PREFIXES + "SELECT DISTINCT ?choice { $pattern } LIMIT $limit")
 FILTER_NAMES: Final = tuple(_FILTER_PATTERNS)
-"""By what figures may be selected; each by the IRI of what it is."""
+"""The names of the filters; the value of each is the IRI of an entity, indicator, period or status."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A figure: IRIs of what it is about and in which terms, and an amount in the base unit of `unit`.
+    """A figure with its dimensions, all by IRI; amounts are in the base unit of `unit`.
 
-    `low` and `high` are the same for one number, apart for a range or a trend, and None for a bound that is open.
-    `emended` says that it differs from the letter of its source, `rule` by which activity it was computed, if it was.
+    `low` and `high` are equal for a single number. They differ for a range or a trend, and are None for an open bound.
+    `emended` is true if the figure corrects the wording of its source; `rule` is the activity that computed it, if
+    any did. `ratio_of` and `ratio_to` are the figures that a computed ratio relates.
     """
 
     claim: str
@@ -92,14 +105,14 @@ class Observation:
 
     @property
     def mentioned_iris(self) -> tuple[str, ...]:
-        """All that it names, to be labelled."""
-        found = (self.claim, self.about, self.indicator, self.unit, self.period, self.status, self.qualifier, self.rule)
-        return tuple(iri for iri in (*found, *self.speakers) if iri is not None)
+        """All IRIs for which a page needs a label."""
+        iris = (self.claim, self.about, self.indicator, self.unit, self.period, self.status, self.qualifier, self.rule)
+        return tuple(iri for iri in (*iris, *self.speakers) if iri is not None)
 
 
 @dataclass(frozen=True)
 class ObservationPage:
-    """Some figures of a selection; `total` counts them all where they are few, `more` says whether others follow."""
+    """A page of a selection; `total` is its size if it is small, else None."""
 
     items: tuple[Observation, ...]
     total: int | None
@@ -107,61 +120,59 @@ class ObservationPage:
 
 
 def load_page(engine: Engine, filters: Mapping[str, NamedNode], number: int, size: int) -> ObservationPage:
-    """A page of the figures that fit all filters, counted from 1: a small selection is sorted first, a large one not.
+    """Return a page, counted from 1, of the observations that match all filters.
 
-    No page lies deeper than DEEPEST figures, so that each costs little whatever the graph holds.
+    A selection of up to MAX_SORTED_FOR_PAGES is sorted first; a larger one comes in the engine's order, and only
+    up to MAX_OFFSET, so that each page costs little however much the graph holds.
     """
     first = (number - 1) * size
-    few = max(MAX_SORTED_FOR_PAGES, size)
-    claims = _find_claims(engine, filters, 0, few + 1)
-    if len(claims) <= few:
+    sortable = max(MAX_SORTED_FOR_PAGES, size)
+    claims = _find_claims(engine, filters, 0, sortable + 1)
+    if len(claims) <= sortable:
         items = observations_of_claims(engine, claims)
         return ObservationPage(tuple(items[first : first + size]), len(items), first + size < len(items))
     if first > MAX_OFFSET:
         return ObservationPage((), None, has_more=False)
     claims = _find_claims(engine, filters, first, size + 1)
-    more = len(claims) > size and first + size <= MAX_OFFSET
-    return ObservationPage(tuple(observations_of_claims(engine, claims[:size])), None, more)
+    has_more = len(claims) > size and first + size <= MAX_OFFSET
+    return ObservationPage(tuple(observations_of_claims(engine, claims[:size])), None, has_more)
 
 
 def filter_choices(engine: Engine, name: str, limit: int) -> list[NamedNode]:
-    """Some of what a filter may select, at most so many; found without going through the figures one by one."""
-    pattern = (
-        _CHOICE_PATTERNS[name].replace("IS_FIGURE", _IS_OBSERVATION_FILTER).replace("<SCHEME>", f"<{ID}scheme/status>")
-    )
-    rows = engine.select(_CHOICES_QUERY.replace("PATTERN", pattern).replace("MOST", str(limit)))
-    return sorted((row["choice"] for row in rows if isinstance(row["choice"], NamedNode)), key=str)
+    """Return at most `limit` values of a filter that select something, without reading every observation."""
+    query = _CHOICES_QUERY.fill(pattern=_CHOICE_PATTERNS[name], limit=limit)
+    return sorted(select_iris(engine, query, "choice"), key=str)
 
 
 def find_observations(
     engine: Engine, filters: Mapping[str, NamedNode], offset: int = 0, limit: int = MAX_SORTED_OBSERVATIONS
 ) -> list[Observation]:
-    """Some of the figures that fit all filters, which are named as FILTERS are; sorted if they are all of them."""
-    claims = _find_claims(engine, filters, offset, limit)
-    return observations_of_claims(engine, claims)
+    """Return the observations that match all filters, by filter name; the slice is taken before it is sorted."""
+    return observations_of_claims(engine, _find_claims(engine, filters, offset, limit))
 
 
 def observations_of_claims(engine: Engine, claims: Iterable[NamedNode]) -> list[Observation]:
-    """The figures that some claims are: the newest period first, what has none last, then by what they measure."""
-    listed = " ".join(sorted(map(str, claims)))
-    if not listed:
+    """Return the observations among some claims: the newest period first, those without one last, then by indicator."""
+    nodes = set(claims)
+    if not nodes:
         return []
     speakers = dict[str, list[str]]()
-    for row in engine.select(_SPEAKERS_QUERY.replace("CLAIMS", listed)):
+    for row in engine.select(_SPEAKERS_QUERY.fill(claims=nodes)):
         speakers.setdefault(row["claim"].value, []).append(row["agent"].value)
-    found = dict[str, Observation]()
-    for row in engine.select(_DETAILS_QUERY.replace("CLAIMS", listed)):
+    observations = dict[str, Observation]()
+    for row in engine.select(_DETAILS_QUERY.fill(claims=nodes)):
         claim = row["claim"].value
-        found.setdefault(claim, _observation(row, tuple(sorted(speakers.get(claim, ())))))
-    return sorted(found.values(), key=_sort_key)
+        observations.setdefault(claim, _observation(row, tuple(sorted(speakers.get(claim, ())))))
+    return sorted(observations.values(), key=_sort_key)
 
 
 def _find_claims(engine: Engine, filters: Mapping[str, NamedNode], offset: int, limit: int) -> list[NamedNode]:
-    restrictions = " ".join(f"VALUES ?{name} {{ {node} }}" for name, node in filters.items())
-    patterns = " ".join(_FILTER_PATTERNS[name] for name in filters)
-    text = _CLAIMS_QUERY.replace("RESTRICTIONS", restrictions).replace("PATTERNS", patterns)
-    rows = engine.select(text.replace("FIRST", str(offset)).replace("MOST", str(limit)))
-    return [row["claim"] for row in rows if isinstance(row["claim"], NamedNode)]
+    restrictions = " ".join(_FILTER_PATTERNS[name][0].fill(node=node) for name, node in filters.items())
+    patterns = " ".join(_FILTER_PATTERNS[name][1] for name in filters)
+    query = _CLAIMS_QUERY.fill(
+        restrictions=Fragment(restrictions), patterns=Fragment(patterns), offset=offset, limit=limit
+    )
+    return select_iris(engine, query, "claim")
 
 
 def _observation(row: Row, speakers: tuple[str, ...]) -> Observation:

@@ -1,4 +1,4 @@
-"""How often the terms of a vocabulary are used, and one example of each."""
+"""How often the terms of a vocabulary are used, with an example of each."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,50 +6,58 @@ from typing import Final
 
 from kg.engine.protocol import DatasetStatistics, Engine
 from kg.rdf.terms import NamedNode, Term
+from kg.sparql.templates import Fragment, Template
 
 _BATCH_SIZE: Final = 40
-"""Terms that one query is asked about."""
-_PROPERTY_PATTERN: Final = "{ SELECT ?term ?subject ?value { BIND (TERM AS ?term) ?subject TERM ?value } LIMIT 1 }"
-_CLASS_PATTERN: Final = "{ SELECT ?term ?subject { BIND (TERM AS ?term) ?subject a TERM } LIMIT 1 }"
+"""The number of terms in one query."""
+_EXAMPLES_QUERY: Final = Template("SELECT ?term ?subject ?value { $patterns }")
+_PATTERNS: Final = (
+    Template("{ SELECT ?term ?subject ?value { BIND ($term AS ?term) ?subject $term ?value } LIMIT 1 }"),
+    Template("{ SELECT ?term ?subject { BIND ($term AS ?term) ?subject a $term } LIMIT 1 }"),
+)
+"""Find an example of a term that is a property, and of a term that is a class."""
 
 
 @dataclass(frozen=True)
 class UsageExample:
-    """One use of a term: what it is said of and, for a property, which value it has there."""
+    """One use of a term: an instance of a class, or a subject and value of a property."""
 
     subject: Term
     value: Term | None = None
 
 
 def usage_count(counts: DatasetStatistics, iri: str) -> int:
-    """How many statements have a term for their property, or how many things it has for their class."""
-    found = counts.properties.get(iri)
-    return counts.classes.get(iri, 0) if found is None else found.triples
+    """Return the number of statements with a property, or of instances of a class."""
+    statistics = counts.properties.get(iri)
+    return counts.classes.get(iri, 0) if statistics is None else statistics.triples
 
 
 def find_usage_examples(engine: Engine, terms: Iterable[str]) -> dict[str, UsageExample]:
-    """One use of each term that is used, by IRI; as many queries as there are forty terms."""
-    known, found = [NamedNode(term) for term in terms], dict[str, UsageExample]()
-    for first in range(0, len(known), _BATCH_SIZE):
-        for row in engine.select(_usage_query(known[first : first + _BATCH_SIZE])):
+    """Return an example of each term that is used, by IRI; runs one query per 40 terms."""
+    nodes, examples = [NamedNode(term) for term in terms], dict[str, UsageExample]()
+    for first in range(0, len(nodes), _BATCH_SIZE):
+        for row in engine.select(_usage_query(nodes[first : first + _BATCH_SIZE])):
             if "subject" in row:
-                found.setdefault(row["term"].value, UsageExample(row["subject"], row.get("value")))
-    return found
+                examples.setdefault(row["term"].value, UsageExample(row["subject"], row.get("value")))
+    return examples
 
 
 def instance_usage(
     engine: Engine, counts: DatasetStatistics, targets: Mapping[str, tuple[str, ...]]
 ) -> dict[str, tuple[int, UsageExample]]:
-    """For each key that some classes belong to: how many things are in them, and one of these, if there are any."""
-    members = find_usage_examples(engine, dict.fromkeys(kind for kinds in targets.values() for kind in kinds))
-    found = dict[str, tuple[int, UsageExample]]()
-    for key, kinds in targets.items():
-        some = next((members[kind] for kind in kinds if kind in members), None)
-        if some is not None:
-            found[key] = sum(counts.classes.get(kind, 0) for kind in kinds), some
-    return found
+    """Count instances per class key, and return an example instance of each key; keys without instances are left out.
+
+    `targets` maps each key to the IRIs of its classes.
+    """
+    examples = find_usage_examples(engine, dict.fromkeys(iri for classes in targets.values() for iri in classes))
+    usage = dict[str, tuple[int, UsageExample]]()
+    for key, classes in targets.items():
+        example = next((examples[iri] for iri in classes if iri in examples), None)
+        if example is not None:
+            usage[key] = sum(counts.classes.get(iri, 0) for iri in classes), example
+    return usage
 
 
 def _usage_query(terms: list[NamedNode]) -> str:
-    parts = [pattern.replace("TERM", str(term)) for term in terms for pattern in (_PROPERTY_PATTERN, _CLASS_PATTERN)]
-    return "SELECT ?term ?subject ?value { " + " UNION ".join(parts) + " }"
+    patterns = " UNION ".join(pattern.fill(term=term) for term in terms for pattern in _PATTERNS)
+    return _EXAMPLES_QUERY.fill(patterns=Fragment(patterns))

@@ -31,7 +31,7 @@ from kg.validation import report as findings
 from kg.validation import shacl
 from kg.validation.incremental import IncrementalValidator
 from kg.validation.report import ValidationReport
-from kg.views import name_index
+from kg.views import name_index_builder
 from kg.workers import codec
 from kg.workers.dispatcher import Dispatcher, Hooks, PoolConfig
 from kg.workers.framing import Header, Message
@@ -219,8 +219,8 @@ def run_dispatcher(folder: Path, settings: DispatcherSettings) -> None:
             engine.status,
             Hooks(lambda: _catch_up(engine, journal, version, data, grown), _warm_up_steps(own)),
         )
-        if name_index.is_build_needed(engine, data):
-            _run_detached(lambda: name_index.build_index(engine, data))
+        if name_index_builder.is_build_needed(engine, data):
+            _run_detached(lambda: name_index_builder.build_index(engine, data))
         _print_line(READY_LINE)
         keeper.run(sys.stdin)
 
@@ -252,8 +252,8 @@ def _catch_up(
         refresh_columns()
         if is_snapshot_due(engine, data):
             _run_detached(lambda: write_snapshot(engine, journal, data))
-    if name_index.is_build_needed(engine, data):
-        _run_detached(lambda: name_index.build_index(engine, data))
+    if name_index_builder.is_build_needed(engine, data):
+        _run_detached(lambda: name_index_builder.build_index(engine, data))
 
 
 def _run_detached(work: Callable[[], object]) -> None:

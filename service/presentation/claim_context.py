@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from kg.engine.protocol import Engine
 from kg.rdf.terms import NamedNode
+from kg.sources.anchors import Anchor
 from kg.sources.evidence import CitedSource, Passage, SourceTexts, extract_passage
 from kg.views.claims import Claim, load_claims
-from kg.views.description import Anchor
 from kg.views.issues import Issue
 from kg.views.observations import Observation
 from service.graph_state import current_graph_state

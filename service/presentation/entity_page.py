@@ -10,8 +10,8 @@ from werkzeug.exceptions import BadRequest
 
 from kg.rdf.namespaces import DCTERMS, HPEZ, ID, OA, PREFIXES, PROV, RDFS, SCHEMA, SKOS
 from kg.rdf.terms import RDF_TYPE, Literal, NamedNode, Term
+from kg.sources.anchors import load_anchor
 from kg.views.claims import Claim, Relation, find_claims_of_relations, find_claims_without_figure
-from kg.views.description import Anchor
 from kg.views.issues import find_issues_about, load_issues
 from kg.views.observations import FILTER_NAMES, Observation, find_observations
 from kg.views.summary import (
@@ -19,7 +19,6 @@ from kg.views.summary import (
     PropertySummary,
     ResourceSummary,
     claims_in_text_order,
-    load_evidence_anchor,
     load_values_page,
 )
 from service.graph_state import current_graph_state
@@ -330,13 +329,11 @@ _CLAIM_PROPERTIES: Final = frozenset(
 def _evidence_page(found: ResourceSummary, shared: dict[str, Any]) -> str:
     engine = current_graph_state().engine
     with measure_engine_time():
-        where = load_evidence_anchor(engine, found.iri)
+        anchor = load_anchor(engine, found.iri)
         citing = next((item for item in found.incoming if item.predicate == HPEZ + "evidence"), None)
         claim_context = load_claim_context(citing.named_nodes if citing else (), (), _mentioned_iris(found))
-        anchor = None
-        if where is not None:
-            anchor = Anchor(found.iri, found.iri, where.source, where.start, where.end, where.exact)
-            claim_context = _with_source(claim_context, where.source)
+        if anchor is not None:
+            claim_context = _with_source(claim_context, anchor.source)
     return render_template(
         "resource/evidence.html", claim_context=claim_context, anchor=anchor, citing=citing, **shared
     )

@@ -2,7 +2,7 @@
 
 from flask_babel import gettext
 
-from kg.views.name_index import FOREIGN_KIND
+from kg.sources.kinds import FOREIGN_KIND
 
 
 def kind_name(kind: str) -> str:

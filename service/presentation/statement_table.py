@@ -6,7 +6,9 @@ from typing import Final
 
 from kg.rdf.namespaces import compact
 from kg.rdf.terms import RDF_TYPE, XSD_STRING, BlankNode, Literal, NamedNode, Term, Triple
-from kg.views.description import Anchor, Description
+from kg.rdf.texts_by_language import TextsByLanguage
+from kg.sources.anchors import Anchor
+from kg.views.description import Description
 from service.presentation.names import MAX_TEXT_LENGTH, fallback_name, shorten
 
 _MAX_DEPTH: Final = 3
@@ -76,7 +78,7 @@ class _TableBuilder:
 
     def build(self, other: str) -> StatementTable:
         description, iri = self._description, self._description.iri.value
-        names = description.labels.get(iri, {})
+        names = description.labels.get(iri, TextsByLanguage())
         title = self._named(description.iri).text
         rows = self._rows(description.iri, _MAX_DEPTH)
         return StatementTable(
@@ -102,7 +104,7 @@ class _TableBuilder:
         return replace(row, total=size) if size > len(row.values) else row
 
     def _claim(self, claim: NamedNode) -> ClaimRow:
-        anchors = (anchor for anchor in self._description.anchors if anchor.claim == claim)
+        anchors = self._description.anchors.get(claim, ())
         return ClaimRow(self._named(claim), tuple(AnchorRow(anchor, self._named(anchor.source)) for anchor in anchors))
 
     def _rows(self, subject: Term, depth: int) -> tuple[PropertyRow, ...]:

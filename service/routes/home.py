@@ -7,10 +7,10 @@ from flask import Response, render_template
 
 from kg.errors import IndexingError
 from kg.rdf.terms import NamedNode
+from kg.sources.search_query import SearchResult
 from kg.views.description import load_labels
 from kg.views.example_queries import ExampleQuery, all_examples
 from kg.views.issues import count_issues_by_kind
-from kg.views.search import SearchResult
 from service.graph_state import current_graph_state
 from service.http.observability import measure_engine_time
 from service.http.responses import page_language, page_response

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
 
 from kg.sources.folding import split_highlights
-from kg.views.search import SearchMatch, SearchQuery, SearchResult
+from kg.sources.search_query import SearchMatch, SearchQuery, SearchResult
 from service.graph_state import current_graph_state
 from service.http.caching import evaluate_preconditions
 from service.http.negotiation import HTML, MediaType, require_offer

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Final
 
+from kg.engine.protocol import DatasetStatistics
 from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS
 from kg.rdf.namespaces import SD, VOID
 from kg.rdf.terms import RDF_TYPE, BlankNode, Literal, NamedNode, Triple
-from kg.views.dataset_description import DatasetStatistics, Site
+from kg.views.dataset_description import Site
 from service.graph_state import current_graph_state
 from service.settings import DefaultGraphMode
 

@@ -15,7 +15,7 @@ from kg.errors import ConfigurationError, EngineError, KgError
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import parse, place_in_graph
 from kg.rdf.terms import NamedNode
-from kg.views.search import NameSearch
+from kg.views.name_search import NameSearch
 from service import create_app, graph_state, rsgi
 from service.settings import Settings
 

@@ -1,3 +1,5 @@
+"""The VoID and DCAT description of the dataset, and its statistics."""
+
 import io
 import json
 from collections.abc import Mapping
@@ -9,7 +11,7 @@ from kg.changes.commit import EngineFactValidator, LocalProposer
 from kg.changes.data_folder import BuiltGraph, read_project_shapes
 from kg.engine.counting import compute_statistics
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import PropertyStatistics, QueryRequest, Row
+from kg.engine.protocol import DatasetStatistics, PropertyStatistics, QueryRequest, Row
 from kg.errors import DeadlineError, MemoryLimitError, QueueFullError
 from kg.rdf.formats import NQUADS, TURTLE
 from kg.rdf.io import parse, place_in_graph
@@ -17,14 +19,13 @@ from kg.rdf.namespaces import DCAT, ID, ONTOLOGY, VOID, graph_iri
 from kg.rdf.terms import Literal, NamedNode, Quad, Triple
 from kg.validation.incremental import IncrementalValidator
 from kg.views.dataset_description import (
-    DatasetStatistics,
     Dump,
     Site,
-    StatisticsCache,
     describe_dataset,
     graph_title,
     read_version_iri,
 )
+from kg.views.statistics_cache import StatisticsCache
 from kg.workers.framing import Header
 from kg.workers.main import worker_operations
 from kg.workers.pool_engine import PoolEngine
@@ -61,7 +62,7 @@ def test_counts() -> None:
     found = StatisticsCache(engine).current()
     assert found.graphs == {"urn:one": 6, "urn:two": 1}
     assert found.unnamed == 1
-    assert found.triples == 7, "a statement of two graphs counts once, and the graph without a name counts too"
+    assert found.triples == 7, "a statement in two graphs counts once, and the default graph counts too"
     assert (found.entities, found.subjects, found.objects) == (2, 4, 5)
     assert found.properties == {
         "http://www.w3.org/1999/02/22-rdf-syntax-ns#type": PropertyStatistics(4, 3, 3),
@@ -72,26 +73,26 @@ def test_counts() -> None:
 
 def test_counted_once_for_each_version() -> None:
     engine = CountingEngine()
-    census = StatisticsCache(engine)
-    first, asked = census.current(), engine.asked
-    assert census.current() is first
+    statistics = StatisticsCache(engine)
+    first, asked = statistics.current(), engine.asked
+    assert statistics.current() is first
     assert engine.asked == asked
     engine.extend([Quad(NamedNode("urn:x"), NamedNode("urn:p"), Literal(9), NamedNode("urn:one"))])
-    assert census.current().graphs == {"urn:one": 7}
+    assert statistics.current().graphs == {"urn:one": 7}
 
 
-def test_what_an_engine_knows_is_not_counted() -> None:
+def test_statistics_of_the_engine_are_used() -> None:
     known = DatasetStatistics(1, 2, 3, 4, {"urn:p": PropertyStatistics(5, 6, 7)}, {"urn:c": 8}, {"urn:g": 9}, 10)
-    census = StatisticsCache(EmbeddedEngine(statistics=known))
-    assert census.current() is known
-    assert census.graph_sizes() == {"urn:g": 9}
+    statistics = StatisticsCache(EmbeddedEngine(statistics=known))
+    assert statistics.current() is known
+    assert statistics.graph_sizes() == {"urn:g": 9}
     parts = [item for item in describe_dataset(known, SITE) if str(item.subject) == "_:property0"]
     numbers = {item.predicate.value: item.object.value for item in parts}  # type: ignore[union-attr]
     assert [numbers[VOID + name] for name in ("triples", "distinctSubjects", "distinctObjects")] == ["5", "6", "7"]
 
 
 class AnsweringEngine(PoolEngine):
-    """Has jobs done by the operations of a cell, in this process."""
+    """Runs the operations of a worker in this process."""
 
     def __init__(self, engine: EmbeddedEngine) -> None:
         self.engine = engine
@@ -119,15 +120,15 @@ class AnsweringEngine(PoolEngine):
         return self.engine.status()
 
 
-def test_what_a_cell_knows_is_asked_for_once() -> None:
+def test_statistics_of_a_worker_are_requested_once() -> None:
     known = DatasetStatistics(1, 2, 3, 4, {"urn:p": PropertyStatistics(5, 6, 7)}, {"urn:c": 8}, {"urn:g": 9}, 10)
     engine = AnsweringEngine(EmbeddedEngine(statistics=known))
-    census = StatisticsCache(engine)
-    assert [census.current(), census.current()] == [known, known]
+    statistics = StatisticsCache(engine)
+    assert [statistics.current(), statistics.current()] == [known, known]
     assert engine.asked == ["counts"]
 
 
-def test_what_a_cell_does_not_know_is_counted() -> None:
+def test_a_worker_without_statistics_is_queried() -> None:
     counted = CountingEngine()
     engine = AnsweringEngine(counted)
     assert StatisticsCache(engine).current() == compute_statistics(counted)
@@ -135,7 +136,7 @@ def test_what_a_cell_does_not_know_is_counted() -> None:
 
 
 @pytest.mark.parametrize("error", [DeadlineError(), MemoryLimitError()])
-def test_what_takes_too_long_to_count_is_left_out(error: Exception) -> None:
+def test_statistics_that_take_too_long_are_omitted(error: Exception) -> None:
     counts = StatisticsCache(CountingEngine(error)).current()
     assert (counts.triples, counts.properties, counts.classes) == (None, {}, {})
     described = values(describe_dataset(counts, SITE), SITE.dataset_iri)
@@ -144,7 +145,7 @@ def test_what_takes_too_long_to_count_is_left_out(error: Exception) -> None:
     assert VOID + "subset" in described
 
 
-def test_other_errors_pass() -> None:
+def test_other_errors_propagate() -> None:
     with pytest.raises(QueueFullError):
         StatisticsCache(CountingEngine(QueueFullError())).current()
 
@@ -153,7 +154,7 @@ def values(triples: list[Triple], subject: str) -> Mapping[str, str]:
     return {item.predicate.value: item.object.value for item in triples if item.subject == NamedNode(subject)}  # type: ignore[union-attr]
 
 
-def test_catalogue() -> None:
+def test_description() -> None:
     described = describe_dataset(StatisticsCache(CountingEngine()).current(), SITE)
     assert described == describe_dataset(StatisticsCache(CountingEngine()).current(), SITE)
     dataset = values(described, SITE.dataset_iri)
@@ -165,7 +166,7 @@ def test_catalogue() -> None:
     assert packed[DCAT + "mediaType"].endswith("application/n-quads")
 
 
-def test_an_empty_dataset_is_described_too() -> None:
+def test_an_empty_dataset() -> None:
     counts = DatasetStatistics(0, 0, 0, 0, {}, {}, {}, 0)
     assert values(describe_dataset(counts, SITE), SITE.dataset_iri)[VOID + "triples"] == "0"
 
@@ -175,6 +176,6 @@ def test_every_graph_of_the_project_has_a_title(built: BuiltGraph) -> None:
     assert graph_title("urn:x") == {}
 
 
-def test_current_version(built: BuiltGraph) -> None:
+def test_version_iri(built: BuiltGraph) -> None:
     assert read_version_iri(built.engine, ONTOLOGY) == f"{ONTOLOGY}/0.1.0"
     assert read_version_iri(built.engine, graph_iri("entities")) is None

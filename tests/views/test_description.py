@@ -1,3 +1,5 @@
+"""The complete description of an IRI."""
+
 import pytest
 
 from kg.changes.data_folder import BuiltGraph
@@ -20,20 +22,22 @@ def engine(turtle: str) -> EmbeddedEngine:
 
 def test_inverse_is_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_INVERSE_STATEMENTS", 6)
-    held = engine("".join(f"<urn:s{n}> <urn:many> <urn:o> ." for n in range(20)) + "<urn:s> <urn:one> <urn:o> .")
-    found = describe(held, "urn:o")
+    store = engine("".join(f"<urn:s{n}> <urn:many> <urn:o> ." for n in range(20)) + "<urn:s> <urn:one> <urn:o> .")
+    found = describe(store, "urn:o")
     assert found.inverse_counts == {"urn:many": 20, "urn:one": 1}
     assert [triple.predicate.value for triple in found.inverse].count("urn:many") == 3
-    assert [triple.predicate.value for triple in found.inverse].count("urn:one") == 1, "the many do not hide the one"
+    assert [triple.predicate.value for triple in found.inverse].count("urn:one") == 1, (
+        "a frequent predicate does not hide a rare one"
+    )
 
 
 def test_a_statement_in_two_graphs_counts_once() -> None:
-    held = engine("<urn:s> <urn:p> <urn:o> .")
-    held.extend(place_in_graph(parse(b"<urn:s> <urn:p> <urn:o> .", TURTLE), NamedNode("urn:other")))
-    assert describe(held, "urn:o").inverse_counts == {"urn:p": 1}
+    store = engine("<urn:s> <urn:p> <urn:o> .")
+    store.extend(place_in_graph(parse(b"<urn:s> <urn:p> <urn:o> .", TURTLE), NamedNode("urn:other")))
+    assert describe(store, "urn:o").inverse_counts == {"urn:p": 1}
 
 
-def test_blank_nodes_are_described_two_deep_under_stable_names() -> None:
+def test_blank_nodes_are_described_two_levels_deep_with_stable_labels() -> None:
     turtle = "<urn:a> <urn:p> [ <urn:q> [ <urn:r> [ <urn:s> 1 ] ] ] ."
     first, second = (describe(engine(turtle), "urn:a").statements for _ in range(2))
     assert first == second
@@ -41,21 +45,21 @@ def test_blank_nodes_are_described_two_deep_under_stable_names() -> None:
     assert first[0].object == first[1].subject == BlankNode("b0")
 
 
-@pytest.mark.parametrize("held", ["https://w3id.org/hpez/id/zone/a%20b", "https://w3id.org/hpez/id/zone/%C4%91"])
-def test_percent_encoded_iris_are_found_decoded(held: str) -> None:
-    decoded = held.replace("%20", " ").replace("%C4%91", "đ")
-    store = engine(f"<{held}> <urn:p> 1 .")
+@pytest.mark.parametrize("stored", ["https://w3id.org/hpez/id/zone/a%20b", "https://w3id.org/hpez/id/zone/%C4%91"])
+def test_percent_encoded_iris_are_found_decoded(stored: str) -> None:
+    decoded = stored.replace("%20", " ").replace("%C4%91", "đ")
+    store = engine(f"<{stored}> <urn:p> 1 .")
     assert is_known(store, decoded)
-    assert describe(store, decoded).iri.value == held
+    assert describe(store, decoded).iri.value == stored
 
 
-def test_an_iri_that_is_held_as_it_reads_goes_first() -> None:
+def test_an_exact_match_goes_before_a_percent_encoded_one() -> None:
     store = engine("<urn:đ> <urn:p> 1 . <urn:%C4%91> <urn:p> 2 .")
     assert describe(store, "urn:đ").iri.value == "urn:đ"
 
 
 @pytest.mark.parametrize("iri", ["urn:nothing", "no iri", "", "urn:a> ?p ?o } #"])
-def test_nothing_said(iri: str) -> None:
+def test_an_unknown_iri(iri: str) -> None:
     store = engine("<urn:a> <urn:p> 1 .")
     assert not is_known(store, iri)
     with pytest.raises(NotFoundError):
@@ -63,18 +67,18 @@ def test_nothing_said(iri: str) -> None:
 
 
 def test_every_statement_is_one_of_the_graph(built: BuiltGraph) -> None:
-    """Evidence is quoted anew with blank nodes of the description; all else, labels too, is what the graph says."""
+    """The selectors of evidence are new blank nodes; all other triples, labels included, are in the graph."""
     known = {quad.triple for quad in built.engine.quads()}
     for name in ("org/heza", "claim/dnhn-94474/fdi-2024", "source/dnhn-94474", "indicator/fdi-attracted"):
-        said = describe(built.engine, ID + name).triples()
-        assert {triple for triple in said if not _has_blank(triple)} <= known
+        triples = describe(built.engine, ID + name).triples()
+        assert {triple for triple in triples if not _has_blank(triple)} <= known
 
 
 def _has_blank(triple: Triple) -> bool:
     return isinstance(triple.subject, BlankNode) or isinstance(triple.object, BlankNode)
 
 
-def test_evidence_is_named_by_its_words_but_not_labelled(built: BuiltGraph) -> None:
+def test_evidence_is_shown_by_its_quotation_but_has_no_label(built: BuiltGraph) -> None:
     claim = describe(built.engine, ID + "claim/dnhn-94474/fdi-2024")
     evidence = ID + "evidence/dnhn-94474/1884-1895"
     assert claim.label(evidence, "en") == "4,35 tỷ USD"

@@ -1,4 +1,4 @@
-"""The figures that the graph holds."""
+"""Observations: the figures that the graph holds."""
 
 from decimal import Decimal
 
@@ -12,7 +12,7 @@ from kg.views.observations import FILTER_NAMES, filter_choices, find_observation
 CLAIM = ID + "claim/dnhn-94474/"
 
 
-def test_every_figure_of_the_article_is_there(built: BuiltGraph) -> None:
+def test_all_figures_of_the_article(built: BuiltGraph) -> None:
     found = {item.claim: item for item in find_observations(built.engine, {})}
     assert len([claim for claim in found if claim.startswith(CLAIM) and found[claim].low != found[claim].high]) == 5
     fdi = found[CLAIM + "fdi-2024"]
@@ -21,7 +21,7 @@ def test_every_figure_of_the_article_is_there(built: BuiltGraph) -> None:
     assert found[CLAIM + "fdi-2024-percent-of-plan"].ratio_of == CLAIM + "fdi-2024"
 
 
-def test_the_newest_period_comes_first_and_what_has_none_last(built: BuiltGraph) -> None:
+def test_the_newest_period_comes_first_and_no_period_last(built: BuiltGraph) -> None:
     starts = [item.period_start for item in find_observations(built.engine, {})]
     known = [start for start in starts if start]
     assert known == sorted(known, reverse=True)
@@ -36,19 +36,19 @@ def test_the_newest_period_comes_first_and_what_has_none_last(built: BuiltGraph)
         ({"about": "x"}, 0),
     ],
 )
-def test_figures_are_filtered(built: BuiltGraph, filters: dict[str, str], count: int) -> None:
+def test_observations_are_filtered(built: BuiltGraph, filters: dict[str, str], count: int) -> None:
     nodes = {name: NamedNode(ID + iri) for name, iri in filters.items()}
     assert len(find_observations(built.engine, nodes)) == count
 
 
-def test_figures_come_in_pages(built: BuiltGraph) -> None:
+def test_observations_are_paged(built: BuiltGraph) -> None:
     whole = {item.claim for item in find_observations(built.engine, {})}
     pages = [{item.claim for item in find_observations(built.engine, {}, first, 10)} for first in range(0, 40, 10)]
     assert set().union(*pages) == whole
     assert sum(map(len, pages)) == len(whole)
 
 
-def test_a_small_selection_is_sorted_before_it_is_cut(built: BuiltGraph) -> None:
+def test_a_small_selection_is_sorted_before_paging(built: BuiltGraph) -> None:
     whole = find_observations(built.engine, {})
     first, second = load_page(built.engine, {}, 1, 20), load_page(built.engine, {}, 2, 20)
     assert [*first.items, *second.items] == whole
@@ -56,7 +56,7 @@ def test_a_small_selection_is_sorted_before_it_is_cut(built: BuiltGraph) -> None
     assert load_page(built.engine, {}, 9, 20).items == ()
 
 
-def test_a_large_selection_is_cut_as_it_comes(built: BuiltGraph, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_selection_is_paged_in_the_engines_order(built: BuiltGraph, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kg.views.observations.MAX_SORTED_FOR_PAGES", 5)
     whole = {item.claim for item in find_observations(built.engine, {})}
     pages = [load_page(built.engine, {}, number, 10) for number in (1, 2, 3)]

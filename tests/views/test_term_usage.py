@@ -3,7 +3,7 @@
 from kg.changes.data_folder import BuiltGraph
 from kg.rdf.namespaces import HPEZ, ID
 from kg.rdf.terms import NamedNode
-from kg.views.dataset_description import StatisticsCache
+from kg.views.statistics_cache import StatisticsCache
 from kg.views.term_usage import find_usage_examples, instance_usage, usage_count
 
 
@@ -23,6 +23,6 @@ def test_classes_are_counted_together(built: BuiltGraph) -> None:
     assert found["a"][0] == 7
 
 
-def test_many_terms_are_asked_in_parts(built: BuiltGraph) -> None:
+def test_many_terms_are_queried_in_batches(built: BuiltGraph) -> None:
     terms = [f"urn:x:{number}" for number in range(100)] + [HPEZ + "Zone"]
     assert find_usage_examples(built.engine, terms).keys() == {HPEZ + "Zone"}
