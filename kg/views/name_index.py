@@ -11,13 +11,13 @@ finds first what matters most, and looking for a word that a million names have 
 
 import contextlib
 import hashlib
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from kg.changes.atomic_files import replace_atomically
 from kg.changes.journal import Commit, Journal
 from kg.changes.locks import try_lock
 from kg.engine.embedded import EmbeddedEngine
@@ -124,9 +124,8 @@ def build_index(engine: EmbeddedEngine, folder: Path) -> Path | None:
         if not alone:
             return None
         path = folder / f"search-{engine.digest}-{time.time_ns():020}.db"
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        _write_index(temporary, engine, _hash_of_generation(folder, engine.generation))
-        temporary.replace(path)
+        with replace_atomically(path) as temporary:
+            _write_index(temporary, engine, _hash_of_generation(folder, engine.generation))
         _remove_other_indices(folder, path)
     return path
 
@@ -237,8 +236,6 @@ def _write_index(path: Path, engine: EmbeddedEngine, digest: str) -> None:
         connection.executescript(_INDICES_SQL)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_mode = WAL")
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _insert_names(connection: sqlite3.Connection, engine: EmbeddedEngine) -> set[str]:
@@ -298,9 +295,10 @@ def _commit_hash(journal: Journal, number: int) -> str:
 
 def _remove_other_indices(folder: Path, kept: Path) -> None:
     """Remove other indices, and what those left that were killed at one."""
-    for path in folder.glob("search-*"):
-        if not path.name.startswith(kept.name):
-            path.unlink(missing_ok=True)
+    for pattern in ("search-*", ".search-*"):
+        for path in folder.glob(pattern):
+            if not path.name.startswith(kept.name):
+                path.unlink(missing_ok=True)
 
 
 def delete_index(path: Path) -> None:

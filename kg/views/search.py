@@ -7,7 +7,6 @@ a lower bound, and is said to be.
 """
 
 import contextlib
-import os
 import sqlite3
 import threading
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from kg.changes.journal import Journal
+from kg.changes.sqlite_connection import ThreadConnection
 from kg.errors import IndexingError, JournalError
 from kg.sources.folding import AccentedWord, accented_words, folded_words
 from kg.views import name_index
@@ -119,24 +119,6 @@ class _Candidate:
     comparable_text: str
 
 
-@dataclass(frozen=True)
-class _IndexConnection:
-    """A connection of one thread in one process."""
-
-    process: int
-    path: Path
-    connection: sqlite3.Connection
-
-    def is_usable_for(self, digest: str) -> bool:
-        """Whether it may be used here for a dataset, and its file is still the one in place."""
-        named = self.path.name.startswith(f"search-{digest}-")
-        return named and self.process == os.getpid() and self.path.exists()
-
-
-_inherited_connections: Final[list[_IndexConnection]] = []
-"""Connections that were inherited by a fork, kept from being closed."""
-
-
 class NameSearch:
     """The names of a data folder's graph; safe for many threads and processes, forked ones too."""
 
@@ -144,7 +126,7 @@ class NameSearch:
         """Search in a folder; `build` makes the index where no keeper does so."""
         self._folder = folder
         self._build = build
-        self._local = threading.local()
+        self._connections = ThreadConnection()
         self._building = threading.Lock()
 
     def find(self, question: SearchQuery, version: str) -> SearchResult:
@@ -165,12 +147,9 @@ class NameSearch:
 
     def _up_to_date_connection(self, digest: str, generation: int) -> sqlite3.Connection:
         """A connection to an index that has all up to a generation, and is of this journal."""
-        known: _IndexConnection | None = getattr(self._local, "connected", None)
+        previous = self._connections.current
         connection = self._thread_connection(digest)
-        if (
-            known is not getattr(self._local, "connected", None)
-            or name_index.indexed_generation(connection) != generation
-        ):
+        if self._connections.current is not previous or name_index.indexed_generation(connection) != generation:
             self._apply_journal(connection, generation)
         return connection
 
@@ -188,13 +167,12 @@ class NameSearch:
 
     def _thread_connection(self, digest: str) -> sqlite3.Connection:
         """This thread's connection to the index of a dataset, which is looked for if it was replaced."""
-        connected: _IndexConnection | None = getattr(self._local, "connected", None)
-        if connected is not None and connected.is_usable_for(digest):
-            return connected.connection
+        current = self._connections.current
+        if current is not None and current.path.name.startswith(f"search-{digest}-") and current.path.exists():
+            return current.connection
         self.close()
         path = self._wait_for_index(digest)
-        self._local.connected = _IndexConnection(os.getpid(), path, name_index.open_index(path))
-        return self._local.connected.connection  # type: ignore[no-any-return] # a thread's own attribute is untyped
+        return self._connections.replace(path, name_index.open_index(path)).connection
 
     def _wait_for_index(self, digest: str) -> Path:
         if self._build is not None:
@@ -209,22 +187,17 @@ class NameSearch:
 
     def _handle_error(self, error: sqlite3.Error) -> None:
         """Close what met an error; a file that is no index is removed, so that it is made anew."""
-        connected: _IndexConnection | None = getattr(self._local, "connected", None)
+        current = self._connections.current
         self.close()
         name = getattr(error, "sqlite_errorname", "SQLITE_CORRUPT")
-        paths = [connected.path] if connected is not None else self._folder.glob("search-*.db")
+        paths = [current.path] if current is not None else self._folder.glob("search-*.db")
         if name.startswith(_DAMAGED_ERROR_PREFIXES):
             for path in paths:
                 name_index.delete_index(path)
 
     def close(self) -> None:
         """Close this thread's connection."""
-        connected: _IndexConnection | None = getattr(self._local, "connected", None)
-        self._local.connected = None
-        if connected is not None and connected.process == os.getpid():
-            connected.connection.close()
-        elif connected is not None:
-            _inherited_connections.append(connected)
+        self._connections.close()
 
 
 def _replace_surrogates(text: str) -> str:

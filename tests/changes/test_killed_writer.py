@@ -177,10 +177,10 @@ def _state(engine: EmbeddedEngine) -> frozenset[Quad]:
 def test_reading_goes_on_where_writing_fails(
     built: BuiltGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kg.changes.journal._BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("kg.changes.journal_connection._BUSY_TIMEOUT", 0.05)
     engine = _saved(built, tmp_path)
     before, journal, other = _state(engine), Journal(tmp_path), Journal(tmp_path)
-    with other._transaction():
+    with other._connection.transaction():
         with pytest.raises(JournalError, match="locked"):
             Journal(tmp_path).append(entry(1), 0)
         data_folder.replay(engine, journal)
