@@ -8,8 +8,8 @@ from flask import Flask, current_app
 
 from kg.changes.commit import CommitPipeline, EngineFactValidator, FactValidator, ReplicaProposer
 from kg.changes.credentials import CredentialStore
-from kg.changes.data_folder import open_or_build, read_project_shapes, replay
-from kg.changes.journal import Journal
+from kg.changes.data_folder import open_or_build, read_project_shapes
+from kg.changes.journal import Journal, replay
 from kg.engine.protocol import Engine
 from kg.sources.evidence import SourceTexts
 from kg.validation.incremental import IncrementalValidator

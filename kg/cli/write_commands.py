@@ -28,7 +28,7 @@ from kg.changes.commit import (
     replacement_of_graphs,
 )
 from kg.changes.credentials import CredentialStore, TokenScope
-from kg.changes.journal import CommitSummary, Journal
+from kg.changes.journal import CommitSummary, Journal, replay
 from kg.cli.http_client import HttpClient, ServiceResponse
 from kg.cli.printing import print_findings
 from kg.errors import ConfigurationError, InputError, RdfSyntaxError
@@ -72,7 +72,7 @@ def open_commit_pipeline(data: Path) -> CommitPipeline:
     """The facts of a data folder, changed in this process."""
     engine, journal = data_folder.open_or_build(data), Journal(data)
     proposer = LocalProposer(engine, IncrementalValidator(data_folder.read_project_shapes()))
-    return CommitPipeline(proposer, journal, lambda: data_folder.replay(engine, journal))
+    return CommitPipeline(proposer, journal, lambda: replay(engine, journal))
 
 
 def open_fact_validator(data: Path) -> EngineFactValidator:
