@@ -6,9 +6,10 @@ from typing import Final
 
 from flask import Flask, current_app
 
-from kg.changes.commit import CommitPipeline, EngineFactValidator, FactValidator, ReplicaProposer
+from kg.changes.commit import CommitPipeline, ReplicaProposer
 from kg.changes.credentials import CredentialStore
 from kg.changes.data_folder import open_or_build, read_project_shapes
+from kg.changes.fact_validation import EngineFactValidator, FactValidator
 from kg.changes.journal import Journal, replay
 from kg.engine.protocol import Engine
 from kg.sources.evidence import SourceTexts

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from kg.changes.changeset import MultiGraphReplacement
+from kg.changes.changeset import GraphReplacement
 from kg.cli.printing import report_from_triples
 from kg.errors import InputError, UnknownGraphError, UnreachableError
 from kg.rdf.formats import NQUADS, NTRIPLES
@@ -45,7 +45,7 @@ class HttpClient:
         parameters = {"graph": graph, "message": message, "severity": severity}
         return self._request_json("POST", _path_with_query("/facts", parameters), data, media_type)
 
-    def load(self, change: MultiGraphReplacement, *, message: str, severity: str) -> ServiceResponse:
+    def load(self, change: GraphReplacement, *, message: str, severity: str) -> ServiceResponse:
         """Put RDF in the place of what some graphs hold, all at once: of one graph as every graph store can."""
         said = {"message": message, "severity": severity}
         if len(change.graphs) != 1:

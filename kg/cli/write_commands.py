@@ -13,11 +13,10 @@ import click
 from platformdirs import user_data_path
 
 from kg.changes import data_folder
-from kg.changes.changeset import ChangeSet, MultiGraphReplacement, QuadAddition
+from kg.changes.changeset import ChangeSet, GraphReplacement, QuadAddition
 from kg.changes.commit import (
     SUBMISSION_GRAPH,
     CommitPipeline,
-    EngineFactValidator,
     LocalProposer,
     Signature,
     Strictness,
@@ -28,6 +27,7 @@ from kg.changes.commit import (
     replacement_of_graphs,
 )
 from kg.changes.credentials import CredentialStore, TokenScope
+from kg.changes.fact_validation import EngineFactValidator
 from kg.changes.journal import CommitSummary, Journal, replay
 from kg.cli.http_client import HttpClient, ServiceResponse
 from kg.cli.printing import print_findings
@@ -129,7 +129,7 @@ def load(*, files: tuple[Path, ...], graph: str | None, severity: str, data: Pat
     if made:
         names = ", ".join(str(graph_name(iri)) for iri in made)
         click.echo(f"left out: {names}; rules make these graphs, or they come with a release", err=True)
-    change = MultiGraphReplacement((home,), ()) if home is not None and not quads else replacement_of_graphs(quads)
+    change = GraphReplacement((home,), ()) if home is not None and not quads else replacement_of_graphs(quads)
     if how["endpoint"]:
         client = HttpClient(how["endpoint"], how["token"])
         _print_response(client.load(change, message=how["message"], severity=severity))
