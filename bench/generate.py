@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kg import resources
-from kg.changes import data_folder
+from kg.changes import data_folder, dataset_files
 from kg.engine.counting import compute_statistics, statistics_to_json
 from kg.rdf.io import canonical_nquads
 from kg.rdf.namespaces import DCTERMS, GRAPH, HPEZ, ID, OA, PROV, RDF, RDFS, SCHEMA, SKOS, XSD
@@ -67,7 +67,7 @@ class Dataset:
 
     @property
     def dataset(self) -> Path:
-        return self.folder / data_folder.DATASET_FILE
+        return self.folder / dataset_files.DATASET_FILE
 
 
 def zone_iri(number: int) -> str:
@@ -89,7 +89,7 @@ def write_folder(folder: Path, triples: int) -> Dataset:
     folder.mkdir(parents=True, exist_ok=True)
     for old in (*folder.glob("journal.db*"), *folder.glob("snapshot-*")):
         old.unlink()
-    with (folder / data_folder.DATASET_FILE).open("wb", buffering=_BUFFER) as file:
+    with (folder / dataset_files.DATASET_FILE).open("wb", buffering=_BUFFER) as file:
         for block in _blocks():
             data = block.encode()
             file.write(data)
@@ -109,7 +109,7 @@ def write_names(folder: Path, labels: int) -> None:
     """Write a data folder of entities that have nothing but four names each, in Vietnamese and English."""
     numbers, digest = random.Random(_SEED), hashlib.sha256()  # noqa: S311 - as above
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / data_folder.DATASET_FILE).open("wb", buffering=_BUFFER) as file:
+    with (folder / dataset_files.DATASET_FILE).open("wb", buffering=_BUFFER) as file:
         for number in range(labels // 4):
             data = _named(number, numbers).encode()
             file.write(data)
@@ -131,7 +131,7 @@ def _named(number: int, numbers: random.Random) -> str:
 def _write_manifest(folder: Path, sha256: str, counts: dict[str, Any] | None = None) -> None:
     """Write a manifest that marks the dataset as validated; otherwise the dispatcher validates it again."""
     manifest = {"fingerprint": resources.fingerprint(), "sha256": sha256, "counts": counts}
-    (folder / data_folder.MANIFEST_FILE).write_text(json.dumps(manifest), encoding="utf-8")
+    (folder / dataset_files.MANIFEST_FILE).write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def _blocks() -> Iterator[str]:

@@ -6,10 +6,11 @@ from typing import Final
 
 from flask import Flask, current_app
 
-from kg.changes.commit import CommitPipeline, EngineFactValidator, FactValidator, ReplicaProposer
-from kg.changes.credentials import CredentialStore, Throttle
-from kg.changes.data_folder import open_or_build, read_project_shapes, replay
-from kg.changes.journal import Journal
+from kg.changes.commit import CommitPipeline, ReplicaProposer
+from kg.changes.credentials import CredentialStore
+from kg.changes.data_folder import open_or_build, read_project_shapes
+from kg.changes.fact_validation import EngineFactValidator, FactValidator
+from kg.changes.journal import Journal, replay
 from kg.engine.protocol import Engine
 from kg.sources.evidence import SourceTexts
 from kg.validation.incremental import IncrementalValidator
@@ -25,9 +26,6 @@ ABANDONED_KEY: Final = "hpkg.abandoned"
 
 PENDING_RESULT_KEY: Final = "hpkg.begun"
 """The WSGI environ's key of an evaluation of the request's query that was begun before the app saw the request."""
-
-FAILURES_FILE: Final = "failures.db"
-"""The file in the keeper's folder by which the workers of a service know of each other's wrong tokens."""
 
 _EXTENSION_KEY: Final = "kg"
 
@@ -48,7 +46,6 @@ class GraphState:
         self.statistics = StatisticsCache(engine)
         self.source_texts = SourceTexts(settings.source_texts)
         self.credentials = CredentialStore(settings.data)
-        self.throttle = Throttle(path=settings.dispatcher_folder and settings.dispatcher_folder / FAILURES_FILE)
         self._make_write_path = make
         self._write_path: tuple[FactValidator, CommitPipeline] | None = None
         self._making = threading.Lock()

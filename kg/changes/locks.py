@@ -1,4 +1,4 @@
-"""Locks on files, which processes and threads share, and which end with whoever holds them."""
+"""File locks (flock) between threads and processes; the kernel releases them when their holder ends."""
 
 import contextlib
 import fcntl
@@ -14,7 +14,10 @@ _MAX_RETRY_DELAY: Final = 0.01
 
 @contextlib.contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
-    """Hold the lock of a file meanwhile, if nobody has it: yields whether so. Raises OSError if it cannot be opened."""
+    """Hold the lock of a file during the block if it is free, and yield whether it is held.
+
+    Raises OSError if the file cannot be opened.
+    """
     with path.open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -26,9 +29,10 @@ def try_lock(path: Path) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def lock_with_timeout(path: Path, timeout: float) -> Iterator[None]:
-    """Hold the lock of a file meanwhile; raises TimeoutError if others have it for so many seconds.
+    """Hold the lock of a file during the block. Raises TimeoutError if others hold it for `timeout` seconds.
 
-    In a folder that cannot be written nobody waits: whatever needs the lock will say that nothing can be written.
+    If the lock file cannot be created, the block runs without a lock: in a folder that cannot be written, the write
+    itself reports the error.
     """
     try:
         lock = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
@@ -42,15 +46,16 @@ def lock_with_timeout(path: Path, timeout: float) -> Iterator[None]:
         os.close(lock)
 
 
-def _acquire(lock: int, end: float) -> None:
-    pause = _MIN_RETRY_DELAY
+def _acquire(lock: int, deadline: float) -> None:
+    """Poll with increasing delays, since flock has no timeout."""
+    delay = _MIN_RETRY_DELAY
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > end:
+            if time.monotonic() > deadline:
                 raise TimeoutError from None
-            time.sleep(pause)
-            pause = min(pause * 2, _MAX_RETRY_DELAY)
+            time.sleep(delay)
+            delay = min(delay * 2, _MAX_RETRY_DELAY)
         else:
             return

@@ -1,24 +1,103 @@
-"""A new release in a data folder that was changed since: what its curated dataset changes, beside local changes.
+"""Upgrade a data folder with local changes to a new release of the packaged dataset.
 
-Only what differs between two releases is changed, so that what was added or removed locally stays so. Blank nodes
-have no names that two releases share: they are told by all that is said with them.
+An upgrade applies only the difference between the two releases, so that local additions and removals persist. Blank
+nodes have no labels that two releases share, so they are matched by the statements that contain them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Final
 
+from kg import resources
 from kg.changes.changeset import DeltaPatch, compute_delta
-from kg.changes.rules import RULE_GRAPHS, target_graph
+from kg.changes.dataset_files import DATASET_FILE, MANIFEST_FILE, load_dataset, read_manifest
+from kg.changes.journal import CommitDraft, Journal, Release, replay
+from kg.changes.rules import RULE_GRAPHS, construct_quads, target_graph
 from kg.engine.embedded import EmbeddedEngine
+from kg.errors import ConfigurationError, ConflictError
 from kg.rdf.blank_nodes import blank_node_components, canonical_form
 from kg.rdf.delta import Delta
-from kg.rdf.io import label_blank_nodes_by_content, place_in_graph
+from kg.rdf.io import label_blank_nodes_by_content
 from kg.rdf.namespaces import graph_iri
-from kg.rdf.terms import NamedNode, Quad
-from kg.resources import rule_files
+from kg.rdf.terms import NamedNode, Quad, term_text
+from kg.validation.report import VIOLATION, Finding, ValidationReport
+
+RELEASE_AGENT: Final = "haiphong-kg"
+"""The agent of a release's commit."""
+
+ReleaseValidator = Callable[[EmbeddedEngine, Delta], ValidationReport]
+"""Returns the findings that a delta would add to a dataset; the engine is unchanged afterwards."""
 
 _PARTLY_CURATED_GRAPH: Final = "issues"
-"""The graph of which the rules make only a part."""
+"""The graph that holds curated quads beside those of the rules."""
+_MAX_ATTEMPTS: Final = 8
+_MAX_LISTED_FINDINGS: Final = 20
+"""Findings that the message of a refusal lists."""
+
+
+def is_release_current(folder: Path, journal: Journal) -> bool:
+    """Whether the curated part of a data folder's graph is the packaged release."""
+    fingerprint = journal.release_fingerprint or (read_manifest(folder / MANIFEST_FILE) or {}).get("fingerprint")
+    return fingerprint == resources.fingerprint()
+
+
+def commit_release(
+    engine: EmbeddedEngine, folder: Path, journal: Journal, packaged: EmbeddedEngine, validate: ReleaseValidator
+) -> None:
+    """Upgrade an engine from its release to the packaged one by a commit.
+
+    A release that changes nothing is recorded without a commit. Raises ConfigurationError if validation refuses the
+    release or the old release is lost, ConflictError if other changes always come first.
+    """
+    for _ in range(_MAX_ATTEMPTS):
+        old = _read_current_release(folder, journal)
+        release = Release(resources.fingerprint(), align_release_blank_nodes(packaged.quads(), old))
+        delta = upgrade_delta(engine, old, release.quads)
+        if not delta:
+            journal.adopt_release(release)
+            return
+        report = validate(engine, delta)
+        if not report.admissible:
+            raise ConfigurationError(_refusal_message(report))
+        message = f"Release {resources.project_version()}"
+        draft = CommitDraft(RELEASE_AGENT, message, "", delta, report, release=release)
+        try:
+            commit = journal.append(draft, engine.generation)
+        except ConflictError:
+            replay(engine, journal)
+            if journal.release_fingerprint == release.fingerprint:
+                return
+            continue
+        engine.apply_commit(delta, commit.number)
+        return
+    raise ConflictError("The new release could not be committed: other changes came first again and again.")
+
+
+def _read_current_release(folder: Path, journal: Journal) -> frozenset[Quad]:
+    """Return the quads of the last committed release, or of the base dataset."""
+    release = journal.read_release()
+    if release is not None:
+        return release.quads
+    manifest = read_manifest(folder / MANIFEST_FILE)
+    base = None if manifest is None else load_dataset(folder / DATASET_FILE, manifest, "")
+    if base is None:
+        raise ConfigurationError(
+            f"The new release cannot be committed: {folder / DATASET_FILE}, which it is compared with, is lost."
+        )
+    return frozenset(base.quads())
+
+
+def _refusal_message(report: ValidationReport) -> str:
+    violations = report.with_severity(VIOLATION)
+    lines = [f"  {_finding_line(finding)}" for finding in violations[:_MAX_LISTED_FINDINGS]]
+    if len(violations) > _MAX_LISTED_FINDINGS:
+        lines.append(f"  and {len(violations) - _MAX_LISTED_FINDINGS} more")
+    return "\n".join(("The new release contradicts local changes:", *lines, "Nothing was changed."))
+
+
+def _finding_line(finding: Finding) -> str:
+    place = " ".join(filter(None, (term_text(finding.focus), finding.path_text)))
+    return f"{place}: {finding.message('en')} ({term_text(finding.shape)})"
 
 
 def align_release_blank_nodes(quads: Iterable[Quad], known: Iterable[Quad]) -> frozenset[Quad]:
@@ -36,17 +115,18 @@ def align_release_blank_nodes(quads: Iterable[Quad], known: Iterable[Quad]) -> f
 
 
 def upgrade_delta(engine: EmbeddedEngine, old: frozenset[Quad], new: frozenset[Quad]) -> Delta:
-    """What an engine that held one release has to change for the next; it is as before, and is so again afterwards.
+    """Return the delta from one release to the next on an engine with local changes; leave the engine unchanged.
 
-    `old` and `new` are all quads of the releases, with blank nodes named alike. What the rules make is made anew, by
-    the rules of today, from the state after the change. An issue that a rule of the old release made from local facts,
-    and no rule makes any more, stays: the graph of issues has curated ones too, which look the same.
+    `old` and `new` are all quads of the releases, with aligned blank nodes. What the rules derive is derived again by
+    today's rules from the upgraded state. An issue that a rule of the old release derived from local facts and that no
+    rule derives any more stays: the graph of issues also holds curated issues, which cannot be told from derived ones.
     """
     before = {name: _construct_rule_graph(engine, name) for name in RULE_GRAPHS}
-    gone = _named_graphs(old) - _named_graphs(new)
+    dropped = _named_graphs(old) - _named_graphs(new)
     done = Delta()
     try:
-        done = _apply_step(engine, done, compute_delta(engine, DeltaPatch(Delta(new - old, old - new, dropped=gone))))
+        patch = DeltaPatch(Delta(new - old, old - new, dropped=dropped))
+        done = _apply_step(engine, done, compute_delta(engine, patch))
         for name in RULE_GRAPHS:
             done = _apply_step(engine, done, _rule_graph_delta(engine, name, before[name] - new))
     finally:
@@ -60,17 +140,14 @@ def _apply_step(engine: EmbeddedEngine, before: Delta, step: Delta) -> Delta:
 
 
 def _rule_graph_delta(engine: EmbeddedEngine, name: str, stale: frozenset[Quad]) -> Delta:
-    """What a graph lacks of what the rules make now, and has of what they do not make any more."""
-    graph, made = NamedNode(graph_iri(name)), _construct_rule_graph(engine, name)
+    """Return the delta that makes a graph hold what its rules derive now; `stale` is what they derived before."""
+    graph, derived = NamedNode(graph_iri(name)), _construct_rule_graph(engine, name)
     former = stale if name == _PARTLY_CURATED_GRAPH else frozenset(engine.quads_in_graph(graph))
-    return compute_delta(engine, DeltaPatch(Delta(made, former - made)))
+    return compute_delta(engine, DeltaPatch(Delta(derived, former - derived)))
 
 
 def _construct_rule_graph(engine: EmbeddedEngine, name: str) -> frozenset[Quad]:
-    texts = (rule.text for rule in rule_files() if target_graph(rule) == name)
-    return frozenset(
-        quad for text in texts for quad in place_in_graph(engine.construct(text), NamedNode(graph_iri(name)))
-    )
+    return construct_quads(engine, (rule.text for rule in resources.rule_files() if target_graph(rule) == name), name)
 
 
 def _named_graphs(quads: Iterable[Quad]) -> frozenset[NamedNode]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from kg.changes.changeset import MultiGraphReplacement
+from kg.changes.changeset import GraphReplacement
 from kg.errors import InputError, UnknownGraphError, UnreachableError
 from kg.rdf.formats import NQUADS, NTRIPLES
 from kg.rdf.io import parse, place_in_graph, serialize
@@ -52,7 +52,7 @@ class HttpClient:
         parameters = {"graph": graph, "message": message, "severity": severity}
         return self._request_json("POST", _path_with_query("/facts", parameters), data, media_type)
 
-    def load(self, change: MultiGraphReplacement, *, message: str, severity: str) -> ServiceResponse:
+    def load(self, change: GraphReplacement, *, message: str, severity: str) -> ServiceResponse:
         """Replace graphs, all at once; a single graph goes by the Graph Store Protocol."""
         options = {"message": message, "severity": severity}
         if len(change.graphs) != 1:

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from kg.changes import data_folder
-from kg.changes.commit import CommitPipeline, EngineFactValidator, LocalProposer
-from kg.changes.journal import Journal
+from kg.changes.commit import CommitPipeline, LocalProposer
+from kg.changes.fact_validation import EngineFactValidator
+from kg.changes.journal import Journal, replay
 from kg.validation.incremental import IncrementalValidator
 
 
@@ -12,7 +13,7 @@ def open_commit_pipeline(data: Path) -> CommitPipeline:
     """Open the write path of a data folder."""
     engine, journal = data_folder.open_or_build(data), Journal(data)
     proposer = LocalProposer(engine, IncrementalValidator(data_folder.read_project_shapes()))
-    return CommitPipeline(proposer, journal, lambda: data_folder.replay(engine, journal))
+    return CommitPipeline(proposer, journal, lambda: replay(engine, journal))
 
 
 def open_fact_validator(data: Path) -> EngineFactValidator:

@@ -5,7 +5,7 @@ from typing import cast
 
 import click
 
-from kg.changes.changeset import ChangeSet, MultiGraphReplacement, QuadAddition
+from kg.changes.changeset import ChangeSet, GraphReplacement, QuadAddition
 from kg.changes.commit import (
     SUBMISSION_GRAPH,
     Strictness,
@@ -76,7 +76,7 @@ def load(*, files: tuple[Path, ...], graph: str | None, severity: str, lang: str
     if protected:
         names = ", ".join(str(graph_name(iri)) for iri in protected)
         click.echo(f"left out: {names}; rules make these graphs, or they come with a release", err=True)
-    change = MultiGraphReplacement((home,), ()) if home is not None and not quads else replacement_of_graphs(quads)
+    change = GraphReplacement((home,), ()) if home is not None and not quads else replacement_of_graphs(quads)
     client = to.client
     if client is not None:
         print_response(client.load(change, message=to.message, severity=severity))

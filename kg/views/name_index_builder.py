@@ -6,13 +6,13 @@ that the graph does not hold: a missing or damaged index is built again.
 
 import contextlib
 import hashlib
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from kg.changes.atomic_files import replace_atomically
 from kg.changes.journal import Commit, Journal
 from kg.changes.locks import try_lock
 from kg.engine.embedded import EmbeddedEngine
@@ -73,9 +73,8 @@ def build_index(engine: EmbeddedEngine, folder: Path) -> Path | None:
         if not is_locked:
             return None
         path = folder / f"search-{engine.digest}-{time.time_ns():020}.db"
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        _write_index(temporary, engine, _hash_of_generation(folder, engine.generation))
-        temporary.replace(path)
+        with replace_atomically(path) as temporary:
+            _write_index(temporary, engine, _hash_of_generation(folder, engine.generation))
         _remove_other_indexes(folder, path)
     return path
 
@@ -161,8 +160,6 @@ def _write_index(path: Path, engine: EmbeddedEngine, commit_hash: str) -> None:
         connection.executescript(_INDEXES_SQL)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_mode = WAL")
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _insert_names(connection: sqlite3.Connection, engine: EmbeddedEngine) -> set[str]:
@@ -224,6 +221,7 @@ def _commit_hash(journal: Journal, number: int) -> str:
 
 def _remove_other_indexes(folder: Path, current: Path) -> None:
     """Delete other indexes and the temporary files of builds that were killed."""
-    for path in folder.glob("search-*"):
-        if not path.name.startswith(current.name):
-            path.unlink(missing_ok=True)
+    for pattern in ("search-*", ".search-*"):
+        for path in folder.glob(pattern):
+            if not path.name.startswith(current.name):
+                path.unlink(missing_ok=True)

@@ -1,16 +1,15 @@
 """Search for things by their names in the index of a data folder, brought up to date with the journal."""
 
 import contextlib
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from kg.changes.journal import Journal
+from kg.changes.sqlite_connection import ThreadConnection
 from kg.errors import IndexingError, JournalError
 from kg.sources import name_index
 from kg.sources.name_lookup import find_names
@@ -24,24 +23,6 @@ _DAMAGED_ERROR_PREFIXES: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERR
 """The prefixes of SQLite error names that mean that a file is no index, or a damaged one."""
 
 
-@dataclass(frozen=True)
-class _IndexConnection:
-    """A connection to an index that belongs to one thread of one process."""
-
-    process: int
-    path: Path
-    connection: sqlite3.Connection
-
-    def is_usable_for(self, digest: str) -> bool:
-        """Return whether this process opened it, for this dataset, and its file has not been replaced."""
-        is_same_dataset = self.path.name.startswith(f"search-{digest}-")
-        return is_same_dataset and self.process == os.getpid() and self.path.exists()
-
-
-_inherited_connections: Final[list[_IndexConnection]] = []
-"""Connections inherited by a fork. SQLite forbids a child to use or close them, so they are kept from collection."""
-
-
 class NameSearch:
     """Search in the index of a data folder; safe to share between threads and forked processes."""
 
@@ -49,7 +30,7 @@ class NameSearch:
         """`build` builds a missing index; without it, the dispatcher is expected to build it."""
         self._folder = folder
         self._build = build
-        self._local = threading.local()
+        self._connections = ThreadConnection()
         self._building = threading.Lock()
 
     def find(self, query: SearchQuery, version: str) -> SearchResult:
@@ -74,9 +55,9 @@ class NameSearch:
         A new connection always compares the index with the journal, even if the generation is equal: the index may
         have followed another journal.
         """
-        previous = self._thread_local_connection()
+        previous = self._connections.current
         connection = self._thread_connection(digest)
-        if previous is not self._thread_local_connection() or name_index.read_state(connection)[0] != generation:
+        if self._connections.current is not previous or name_index.read_state(connection)[0] != generation:
             self._apply_journal(connection, generation)
         return connection
 
@@ -89,19 +70,14 @@ class NameSearch:
         if not is_same_journal:
             raise sqlite3.DatabaseError("the index follows another journal")
 
-    def _thread_local_connection(self) -> _IndexConnection | None:
-        connection: _IndexConnection | None = getattr(self._local, "connection", None)
-        return connection
-
     def _thread_connection(self, digest: str) -> sqlite3.Connection:
         """Return this thread's connection to the index of a dataset; reconnects if the file was replaced."""
-        current = self._thread_local_connection()
-        if current is None or not current.is_usable_for(digest):
-            self.close()
-            path = self._wait_for_index(digest)
-            current = _IndexConnection(os.getpid(), path, name_index.open_index(path))
-            self._local.connection = current
-        return current.connection
+        current = self._connections.current
+        if current is not None and current.path.name.startswith(f"search-{digest}-") and current.path.exists():
+            return current.connection
+        self.close()
+        path = self._wait_for_index(digest)
+        return self._connections.replace(path, name_index.open_index(path)).connection
 
     def _wait_for_index(self, digest: str) -> Path:
         if self._build is not None:
@@ -116,7 +92,7 @@ class NameSearch:
 
     def _handle_error(self, error: sqlite3.Error) -> None:
         """Close the connection that failed; delete the file if it is damaged, so that it is built again."""
-        current = self._thread_local_connection()
+        current = self._connections.current
         self.close()
         name = getattr(error, "sqlite_errorname", "SQLITE_CORRUPT")
         if name.startswith(_DAMAGED_ERROR_PREFIXES):
@@ -125,9 +101,4 @@ class NameSearch:
 
     def close(self) -> None:
         """Close this thread's connection."""
-        current = self._thread_local_connection()
-        self._local.connection = None
-        if current is not None and current.process == os.getpid():
-            current.connection.close()
-        elif current is not None:
-            _inherited_connections.append(current)
+        self._connections.close()

@@ -10,7 +10,6 @@ from kg.changes.changeset import (
     DeltaPatch,
     GraphRemoval,
     GraphReplacement,
-    MultiGraphReplacement,
     QuadAddition,
     SparqlUpdate,
 )
@@ -33,10 +32,7 @@ def encode_change(change: ChangeSet) -> tuple[JsonObject, bytes]:
             return {"change": "update", "default": using.default, "named": using.named}, text.encode()
         case QuadAddition(quads):
             return {"change": "addition"}, serialize(quads, NQUADS)
-        case GraphReplacement(graph, triples):
-            unplaced = [Quad(item.subject, item.predicate, item.object) for item in triples]
-            return {"change": "replacement", "graph": _graph_name(graph)}, serialize(unplaced, NQUADS)
-        case MultiGraphReplacement(graphs, quads):
+        case GraphReplacement(graphs, quads):
             return {"change": "replacements", "graphs": [_graph_name(graph) for graph in graphs]}, serialize(
                 quads, NQUADS
             )
@@ -55,12 +51,8 @@ def decode_change(header: JsonObject, payload: bytes) -> ChangeSet:
             return SparqlUpdate(payload.decode(), using)
         case "addition":
             return QuadAddition(tuple(_parse_quads(payload)))
-        case "replacement":
-            return GraphReplacement(
-                _graph_from_name(header["graph"]), tuple(quad.triple for quad in _parse_quads(payload))
-            )
         case "replacements":
-            return MultiGraphReplacement(tuple(map(_graph_from_name, header["graphs"])), tuple(_parse_quads(payload)))
+            return GraphReplacement(tuple(map(_graph_from_name, header["graphs"])), tuple(_parse_quads(payload)))
         case "removal":
             return GraphRemoval(_graph_from_name(header["graph"]))
         case "patch":

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from kg.changes.changeset import ChangeSet, QuadAddition
-from kg.changes.commit import EngineFactValidator, LocalProposer, Proposal, in_submission_graph, propose
-from kg.changes.data_folder import is_snapshot_due, open_or_build, read_project_shapes, write_snapshot
+from kg.changes.commit import LocalProposer, Proposal, in_submission_graph, propose
+from kg.changes.data_folder import open_or_build, read_project_shapes
+from kg.changes.fact_validation import EngineFactValidator
 from kg.changes.journal import Journal
+from kg.changes.snapshots import is_snapshot_due, write_snapshot
 from kg.engine.counting import statistics_to_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import QueryDataset, QueryRequest, QueryResult

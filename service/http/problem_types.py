@@ -457,13 +457,6 @@ PROBLEM_TYPES: Final[Mapping[str, ProblemType]] = {
         en=ProblemText("Forbidden", "That is not allowed here.", "`detail` says why; ask the operator."),
         vi=ProblemText("Bị cấm", "Điều đó không được phép ở đây.", "`detail` nêu lý do; hãy hỏi người vận hành."),
     ),
-    "too-many-requests": ProblemType(
-        HTTPStatus.TOO_MANY_REQUESTS,
-        en=ProblemText("Too many wrong tokens", "Too many wrong tokens came from the same address.", _TRY_AGAIN_EN),
-        vi=ProblemText(
-            "Quá nhiều mã truy cập sai", "Quá nhiều mã truy cập sai đến từ cùng một địa chỉ.", _TRY_AGAIN_VI
-        ),
-    ),
     "journal": ProblemType(
         HTTPStatus.SERVICE_UNAVAILABLE,
         en=ProblemText(

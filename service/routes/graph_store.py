@@ -64,7 +64,9 @@ def data() -> Response:
 def replace() -> Response:
     """Put RDF in the place of a graph's content (section 5.3): 201 if the graph is new, else 204."""
     graph = _target_graph()
-    return _change_graph(lambda: GraphReplacement(graph, tuple(quad.triple for quad in _read_payload())), graph)
+    return _change_graph(
+        lambda: GraphReplacement((graph,), tuple(_with_graph(graph, quad) for quad in _read_payload())), graph
+    )
 
 
 @blueprint.post("/data")
@@ -79,7 +81,7 @@ def merge() -> Response:
 
     def merged() -> ChangeSet:
         quads = tuple(_with_graph(graph, quad) for quad in _read_payload())
-        return QuadAddition(quads) if quads or isinstance(graph, DefaultGraph) else GraphReplacement(graph, ())
+        return QuadAddition(quads) if quads or isinstance(graph, DefaultGraph) else GraphReplacement((graph,), ())
 
     return _change_graph(merged, graph, located=not named)
 

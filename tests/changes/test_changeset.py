@@ -10,7 +10,6 @@ from kg.changes.changeset import (
     DeltaPatch,
     GraphRemoval,
     GraphReplacement,
-    MultiGraphReplacement,
     QuadAddition,
     SparqlUpdate,
     compute_delta,
@@ -20,9 +19,9 @@ from kg.engine.protocol import QueryDataset
 from kg.errors import InputError, KgError, NotFoundError, QuerySyntaxError, ServiceDeniedError
 from kg.rdf.delta import Delta
 from kg.rdf.formats import NTRIPLES
-from kg.rdf.io import canonical_nquads, parse, serialize
+from kg.rdf.io import canonical_nquads, parse, place_in_graph, serialize
 from kg.rdf.namespaces import BASE
-from kg.rdf.terms import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
+from kg.rdf.terms import BlankNode, DefaultGraph, Literal, NamedNode, Quad
 
 E = "http://e/"
 PREFIX = f"PREFIX e: <{E}> "
@@ -256,14 +255,14 @@ def quad(value: int, graph: NamedNode | DefaultGraph) -> Quad:
     [
         (QuadAddition((quad(1, GRAPHS[0]), quad(5, GRAPHS[0]))), 1, 0, 0, 0),
         (QuadAddition((quad(5, GRAPHS[2]),)), 1, 0, 1, 0),
-        (GraphReplacement(GRAPHS[0], (quad(5, GRAPHS[0]).triple,)), 1, 1, 0, 0),
-        (GraphReplacement(GRAPHS[0], (quad(1, GRAPHS[0]).triple,)), 0, 0, 0, 0),
-        (GraphReplacement(GRAPHS[2], ()), 0, 0, 1, 0),
-        (GraphReplacement(GRAPHS[2], (quad(1, GRAPHS[0]).triple,)), 1, 0, 1, 0),
-        (GraphReplacement(DefaultGraph(), ()), 0, 1, 0, 0),
-        (MultiGraphReplacement(GRAPHS[:2], (quad(1, GRAPHS[0]), quad(7, GRAPHS[1]))), 1, 2, 0, 0),
-        (MultiGraphReplacement(GRAPHS[1:], ()), 0, 2, 1, 0),
-        (MultiGraphReplacement((), ()), 0, 0, 0, 0),
+        (GraphReplacement((GRAPHS[0],), (quad(5, GRAPHS[0]),)), 1, 1, 0, 0),
+        (GraphReplacement((GRAPHS[0],), (quad(1, GRAPHS[0]),)), 0, 0, 0, 0),
+        (GraphReplacement((GRAPHS[2],), ()), 0, 0, 1, 0),
+        (GraphReplacement((GRAPHS[2],), (quad(1, GRAPHS[2]),)), 1, 0, 1, 0),
+        (GraphReplacement((DefaultGraph(),), ()), 0, 1, 0, 0),
+        (GraphReplacement(GRAPHS[:2], (quad(1, GRAPHS[0]), quad(7, GRAPHS[1]))), 1, 2, 0, 0),
+        (GraphReplacement(GRAPHS[1:], ()), 0, 2, 1, 0),
+        (GraphReplacement((), ()), 0, 0, 0, 0),
         (GraphRemoval(GRAPHS[1]), 0, 2, 0, 1),
         (GraphRemoval(DefaultGraph()), 0, 1, 0, 0),
         (DeltaPatch(Delta(frozenset({quad(1, GRAPHS[0])}), frozenset({quad(9, GRAPHS[0])}))), 0, 0, 0, 0),
@@ -287,7 +286,7 @@ def test_a_graph_is_named_by_an_iri() -> None:
             engine_of(), QuadAddition((Quad(NamedNode(E + "a"), NamedNode(E + "p"), Literal(1), BlankNode("g")),))
         )
     with pytest.raises(InputError, match="blank node"):
-        compute_delta(engine_of(), MultiGraphReplacement((), (Quad(*quad(1, GRAPHS[0]).triple, BlankNode("g")),)))
+        compute_delta(engine_of(), GraphReplacement((), (Quad(*quad(1, GRAPHS[0]).triple, BlankNode("g")),)))
     text = PREFIX + "INSERT { GRAPH ?g { e:a e:p 1 } } WHERE { GRAPH e:h { ?g e:q ?o } }"
     assert not compute_delta(engine_of(), SparqlUpdate(text))
 
@@ -296,17 +295,15 @@ def test_what_is_written_in_another_way_is_no_change() -> None:
     integer = NamedNode("http://www.w3.org/2001/XMLSchema#integer")
     known = Quad(NamedNode(E + "a"), NamedNode(E + "p"), Literal("01", datatype=integer), GRAPHS[0])
     assert not compute_delta(engine_of(), QuadAddition((known,)))
-    assert not compute_delta(
-        engine_of(), GraphReplacement(GRAPHS[0], (Triple(known.subject, known.predicate, known.object),))
-    )
+    assert not compute_delta(engine_of(), GraphReplacement((GRAPHS[0],), (known,)))
 
 
 def test_a_graph_that_is_read_anew_takes_its_own_place() -> None:
     engine = engine_of()
     held = serialize(engine.quads_in_graph(GRAPHS[1]), NTRIPLES)
-    again = tuple(item.triple for item in parse(held, NTRIPLES))
-    assert not compute_delta(engine, GraphReplacement(GRAPHS[1], again))
-    more = compute_delta(engine, GraphReplacement(GRAPHS[1], (*again, quad(5, GRAPHS[1]).triple)))
+    again = tuple(place_in_graph(parse(held, NTRIPLES), GRAPHS[1]))
+    assert not compute_delta(engine, GraphReplacement((GRAPHS[1],), again))
+    more = compute_delta(engine, GraphReplacement((GRAPHS[1],), (*again, quad(5, GRAPHS[1]))))
     assert (len(more.added), len(more.removed)) == (1, 0)
 
 

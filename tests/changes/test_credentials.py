@@ -6,10 +6,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from kg.changes.credentials import TOKEN_PREFIX, TOKENS_FILE, CredentialStore, Throttle
+from kg.changes.credentials import TOKEN_PREFIX, TOKENS_FILE, CredentialStore
 from kg.errors import ConfigurationError, InputError, NotFoundError
 
 GRAPHS = ("https://w3id.org/hpez/graph/submission", "urn:mine")
@@ -149,117 +147,3 @@ def test_tokens_that_are_made_at_once_are_all_kept() -> None:
         assert [found and found.name for found in map(credentials.authenticate, texts)] == [
             f"token {number}" for number in range(24)
         ]
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_failures_are_slowed_more_and_more() -> None:
-    throttle = Throttle(Clock())
-    delays = []
-    for _ in range(10):
-        delays.append(throttle.delay("a"))
-        throttle.record_failure("a")
-    assert delays == [0, 0, 0, 0, 1, 2, 4, 8, 8, 8]
-    assert throttle.delay("b") == 0
-
-
-def test_who_waits_may_try_again_and_who_passes_is_forgiven() -> None:
-    clock = Clock()
-    throttle = Throttle(clock)
-    for _ in range(5):
-        throttle.record_failure("a")
-    assert throttle.delay("a") == 2
-    clock.now += 1.5
-    assert throttle.delay("a") == 0.5
-    clock.now += 1
-    assert throttle.delay("a") == 0
-    throttle.record_failure("a")
-    assert throttle.delay("a") == 4
-    throttle.record_success("a")
-    assert throttle.delay("a") == 0
-
-
-def test_failures_of_long_ago_do_not_count() -> None:
-    clock = Clock()
-    throttle = Throttle(clock)
-    for _ in range(9):
-        throttle.record_failure("a")
-    clock.now += 601
-    throttle.record_failure("a")
-    assert throttle.delay("a") == 0
-
-
-def test_a_source_that_never_stops_is_still_slowed() -> None:
-    throttle = Throttle(Clock())
-    for _ in range(2000):
-        throttle.record_failure("a")
-    assert throttle.delay("a") == 8
-
-
-def test_only_so_many_sources_are_remembered() -> None:
-    throttle = Throttle(Clock())
-    for _ in range(5):
-        throttle.record_failure("first")
-    for _ in range(5):
-        throttle.record_failure("again")
-    for number in range(9_999):
-        throttle.record_failure(str(number))
-    assert throttle.delay("first") == 0
-    assert throttle.delay("again") == 2
-
-
-def _fail(path: Path) -> None:
-    Throttle(path=path).record_failure("a")
-
-
-def test_processes_know_of_each_others_failures(tmp_path: Path) -> None:
-    path = tmp_path / "failures.db"
-    mine = Throttle(path=path)
-    assert mine.delay("a") == 0
-    with multiprocessing.get_context("fork").Pool(4) as pool:
-        pool.map(_fail, [path] * 12, chunksize=1)
-    assert 7 < mine.delay("a") <= 8
-    Throttle(path=path).record_success("a")
-    assert mine.delay("a") == 0
-
-
-def test_who_never_failed_costs_no_writing(tmp_path: Path) -> None:
-    path = tmp_path / "failures.db"
-    throttle = Throttle(path=path)
-    throttle.record_failure("b")
-    before = path.stat().st_mtime_ns, path.read_bytes()
-    for _ in range(100):
-        assert throttle.delay("a") == 0
-        throttle.record_success("a")
-    assert (path.stat().st_mtime_ns, path.read_bytes()) == before
-
-
-def test_nobody_is_slowed_where_failures_cannot_be_noted(tmp_path: Path) -> None:
-    (tmp_path / "failures.db").write_text("no database, but long enough to be taken for one" * 10)
-    for throttle in (Throttle(path=tmp_path / "failures.db"), Throttle(path=tmp_path / "no" / "failures.db")):
-        for _ in range(9):
-            throttle.record_failure("a")
-        assert throttle.delay("a") == 0
-        throttle.record_success("a")
-
-
-EVENTS = st.sampled_from(("record_failure", "record_success"))
-
-
-@given(st.lists(st.tuples(st.sampled_from("abc"), EVENTS, st.floats(0, 20))))
-def test_sources_do_not_concern_each_other(events: list[tuple[str, str, float]]) -> None:
-    clock = Clock()
-    together, alone = Throttle(clock), {name: Throttle(clock) for name in "abc"}
-    for source, event, seconds in events:
-        clock.now += seconds
-        for throttle in (together, alone[source]):
-            getattr(throttle, event)(source)
-        for name in "abc":
-            assert together.delay(name) == alone[name].delay(name)
-            assert 0 <= together.delay(name) <= 8

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from kg import resources
-from kg.changes import data_folder
+from kg.changes import data_folder, snapshots
 from kg.changes.data_folder import BuiltGraph
 from kg.changes.journal import JOURNAL_FILE as JOURNAL
-from kg.changes.journal import CommitDraft, Journal
+from kg.changes.journal import CommitDraft, Journal, replay
 from kg.changes.rules import materialised_engine, target_graph
 from kg.engine.counting import compute_statistics, statistics_from_json
 from kg.engine.embedded import EmbeddedEngine
@@ -210,7 +210,7 @@ def commit(folder: Path, engine: EmbeddedEngine, added: Iterable[Quad], removed:
     delta = Delta(frozenset(added), frozenset(removed))
     journal = Journal(folder)
     journal.append(CommitDraft("a", "", "", delta, ValidationReport(())), engine.generation)
-    data_folder.replay(engine, journal)
+    replay(engine, journal)
 
 
 def fact(number: int) -> Quad:
@@ -230,7 +230,7 @@ def changed_folder(built: BuiltGraph, tmp_path_factory: pytest.TempPathFactory) 
     engine = data_folder.open_or_build(folder)
     for number in (1, 2):
         commit(folder, engine, [fact(number)])
-        assert data_folder.write_snapshot(engine, Journal(folder), folder)
+        assert snapshots.write_snapshot(engine, Journal(folder), folder)
     commit(folder, engine, (), [fact(1), fact(2)])
     return folder
 
@@ -244,7 +244,7 @@ def changed(changed_folder: Path, tmp_path: Path) -> EmbeddedEngine:
         engine = EmbeddedEngine(
             parse_stream(dataset, NQUADS), base["sha256"][:16], statistics_from_json(base["counts"])
         )
-    data_folder.replay(engine, Journal(tmp_path))
+    replay(engine, Journal(tmp_path))
     return engine
 
 
@@ -257,7 +257,7 @@ def test_a_folder_opens_as_its_journal_leaves_it(changed: EmbeddedEngine, tmp_pa
 
 def test_a_snapshot_keeps_empty_graphs_and_counts(changed: EmbeddedEngine, tmp_path: Path) -> None:
     assert WRITTEN in changed.named_graphs()
-    assert data_folder.write_snapshot(changed, Journal(tmp_path), tmp_path)
+    assert snapshots.write_snapshot(changed, Journal(tmp_path), tmp_path)
     (tmp_path / data_folder.DATASET_FILE).unlink()
     opened = data_folder.load(tmp_path)
     assert state(opened) == state(changed)
@@ -268,7 +268,7 @@ def test_a_snapshot_keeps_empty_graphs_and_counts(changed: EmbeddedEngine, tmp_p
 def test_the_newest_two_snapshots_are_kept(changed: EmbeddedEngine, tmp_path: Path) -> None:
     (tmp_path / ".snapshot-9.nq.1").write_text("left behind")
     (tmp_path / "snapshot-1.json").unlink()
-    assert data_folder.write_snapshot(changed, Journal(tmp_path), tmp_path)
+    assert snapshots.write_snapshot(changed, Journal(tmp_path), tmp_path)
     names = {path.name for path in tmp_path.glob("*snapshot-*")}
     assert names == {"snapshot-2.nq", "snapshot-2.json", "snapshot-3.nq", "snapshot-3.json"}
 
@@ -276,25 +276,25 @@ def test_the_newest_two_snapshots_are_kept(changed: EmbeddedEngine, tmp_path: Pa
 def test_no_snapshot_before_the_first_commit(built: BuiltGraph, tmp_path: Path) -> None:
     data_folder.save(built, tmp_path)
     engine = data_folder.open_or_build(tmp_path)
-    assert not data_folder.write_snapshot(engine, Journal(tmp_path), tmp_path)
-    assert not data_folder.is_snapshot_due(engine, tmp_path)
+    assert not snapshots.write_snapshot(engine, Journal(tmp_path), tmp_path)
+    assert not snapshots.is_snapshot_due(engine, tmp_path)
 
 
 def test_a_snapshot_is_due_after_so_many_commits(
     changed: EmbeddedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not data_folder.is_snapshot_due(changed, tmp_path)
-    monkeypatch.setattr(data_folder, "SNAPSHOT_INTERVAL", 1)
-    assert data_folder.is_snapshot_due(changed, tmp_path)
-    assert data_folder.write_snapshot(changed, Journal(tmp_path), tmp_path)
-    assert not data_folder.is_snapshot_due(changed, tmp_path)
+    assert not snapshots.is_snapshot_due(changed, tmp_path)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_INTERVAL", 1)
+    assert snapshots.is_snapshot_due(changed, tmp_path)
+    assert snapshots.write_snapshot(changed, Journal(tmp_path), tmp_path)
+    assert not snapshots.is_snapshot_due(changed, tmp_path)
 
 
 def test_one_snapshot_is_written_at_a_time(changed: EmbeddedEngine, tmp_path: Path) -> None:
     with (tmp_path / ".snapshot.lock").open("ab") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        assert not data_folder.write_snapshot(changed, Journal(tmp_path), tmp_path)
-    assert data_folder.write_snapshot(changed, Journal(tmp_path), tmp_path)
+        assert not snapshots.write_snapshot(changed, Journal(tmp_path), tmp_path)
+    assert snapshots.write_snapshot(changed, Journal(tmp_path), tmp_path)
 
 
 def _cut(path: Path) -> None:

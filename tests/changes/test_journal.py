@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kg.changes import journal as journals
+from kg.changes import journal_connection
+from kg.changes.commit_rows import pack_quads, unpack_quads
 from kg.changes.journal import (
     BASE_HASH,
     BASE_MANIFEST,
@@ -23,8 +25,6 @@ from kg.changes.journal import (
     IdempotencyKey,
     Journal,
     Release,
-    pack_quads,
-    unpack_quads,
 )
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import ConflictError, InputError, IntegrityError, JournalError, NotFoundError
@@ -481,7 +481,7 @@ def test_a_folder_where_no_journal_can_be_begun() -> None:
 
 
 def test_a_lock_that_another_holds_is_told_and_reading_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journals, "_BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(journal_connection, "_BUSY_TIMEOUT", 0.05)
     journal = filled(tmp_path)
     with altering(tmp_path) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -499,7 +499,7 @@ def test_an_interrupted_commit_is_not_made(tmp_path: Path, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(journals, "_decode_summary", interrupt)
+        patched.setattr(journals, "decode_summary", interrupt)
         with pytest.raises(KeyboardInterrupt):
             journal.append(entry(4, key="k"), 3)
     assert journal.verify() == 3

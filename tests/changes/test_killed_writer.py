@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kg.changes import data_folder
+from kg.changes import data_folder, snapshots
 from kg.changes.data_folder import BuiltGraph
-from kg.changes.journal import CommitDraft, Journal
+from kg.changes.journal import CommitDraft, Journal, replay
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import ConfigurationError, JournalError
 from kg.rdf.delta import Delta
@@ -128,7 +128,7 @@ def test_a_writer_that_is_killed_at_a_snapshot_leaves_the_graph(built: BuiltGrap
             journal.append(entry(number), number - 1)
             engine.apply_commit(delta(number), number)
             tell(number)
-            data_folder.write_snapshot(engine, journal, tmp_path)
+            snapshots.write_snapshot(engine, journal, tmp_path)
 
     for _ in range(SNAPSHOT_ROUNDS):
         last = assert_whole(tmp_path, killed(write, instants.uniform(0, LONGEST)), last)
@@ -137,8 +137,8 @@ def test_a_writer_that_is_killed_at_a_snapshot_leaves_the_graph(built: BuiltGrap
         assert engine.generation == last
         assert _state(engine) == base | _quads(last)
     engine = data_folder.open_or_build(tmp_path)
-    assert data_folder.write_snapshot(engine, Journal(tmp_path), tmp_path)
-    assert len(list(tmp_path.glob("*snapshot-*"))) == 2 * data_folder.SNAPSHOTS_KEPT, "what was left behind is removed"
+    assert snapshots.write_snapshot(engine, Journal(tmp_path), tmp_path)
+    assert len(list(tmp_path.glob("*snapshot-*"))) == 2 * snapshots.SNAPSHOTS_KEPT, "what was left behind is removed"
 
 
 def test_a_full_disk_at_a_snapshot_is_told_and_leaves_nothing(
@@ -146,14 +146,14 @@ def test_a_full_disk_at_a_snapshot_is_told_and_leaves_nothing(
 ) -> None:
     engine, journal = _saved(built, tmp_path), Journal(tmp_path)
     journal.append(entry(1), 0)
-    data_folder.replay(engine, journal)
+    replay(engine, journal)
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ConfigurationError, match="No space left"):
-        data_folder.write_snapshot(engine, journal, tmp_path)
+        snapshots.write_snapshot(engine, journal, tmp_path)
     assert not list(tmp_path.glob("*snapshot-*.nq*"))
     loaded = data_folder.load(tmp_path)
     assert loaded is not None
@@ -166,7 +166,7 @@ def _saved(built: BuiltGraph, folder: Path) -> EmbeddedEngine:
 
 
 def _replayed(engine: EmbeddedEngine, folder: Path) -> EmbeddedEngine:
-    data_folder.replay(engine, Journal(folder))
+    replay(engine, Journal(folder))
     return engine
 
 
@@ -177,12 +177,12 @@ def _state(engine: EmbeddedEngine) -> frozenset[Quad]:
 def test_reading_goes_on_where_writing_fails(
     built: BuiltGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kg.changes.journal._BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("kg.changes.journal_connection._BUSY_TIMEOUT", 0.05)
     engine = _saved(built, tmp_path)
     before, journal, other = _state(engine), Journal(tmp_path), Journal(tmp_path)
-    with other._transaction():
+    with other._connection.transaction():
         with pytest.raises(JournalError, match="locked"):
             Journal(tmp_path).append(entry(1), 0)
-        data_folder.replay(engine, journal)
+        replay(engine, journal)
         assert data_folder.load(tmp_path) is not None
     assert _state(engine) == before

@@ -3,7 +3,6 @@
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from flask import Flask
@@ -15,7 +14,6 @@ from kg.errors import ConfigurationError, EngineError, KgError
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import parse, place_in_graph
 from kg.rdf.terms import NamedNode
-from kg.views.name_search import NameSearch
 from service import create_app, graph_state, rsgi
 from service.settings import Settings
 
@@ -91,7 +89,7 @@ def test_a_label_without_language(client: FlaskClient) -> None:
 
 def test_the_judge_is_made_once(app: Flask) -> None:
     served = app.extensions["kg"]
-    assert served.judge is served.judge
+    assert served.fact_validator is served.fact_validator
 
 
 def test_an_extension_of_another_kind(app: Flask) -> None:
@@ -122,21 +120,18 @@ def test_the_body_must_be_whole(client: FlaskClient) -> None:
     assert answer.status_code == 400
 
 
-def test_workers_of_one_service_count_wrong_tokens_together(tmp_path: Path) -> None:
-    def worker(keeper: Path | None) -> graph_state.GraphState:
-        def made() -> NoReturn:
-            raise AssertionError("nobody writes")
-
-        return graph_state.GraphState(
-            EmbeddedEngine(), Settings(data=tmp_path, dispatcher_folder=keeper), NameSearch(tmp_path), made
+def test_wrong_tokens_are_counted_in_the_metrics(client: FlaskClient) -> None:
+    def count() -> float:
+        lines = client.get("/metrics").text.splitlines()
+        return sum(
+            float(line.split()[-1]) for line in lines if line.startswith("hpkg_requests_total") and '"401"' in line
         )
 
-    first, second, alone = worker(tmp_path), worker(tmp_path), worker(None)
-    for served in (first, second, first, second, first):
-        served.throttle.record_failure("192.0.2.1")
-    assert first.throttle.delay("192.0.2.1") > 0
-    assert second.throttle.delay("192.0.2.1") > 0
-    assert alone.throttle.delay("192.0.2.1") == 0
+    before = count()
+    for number in range(5):
+        headers = {"Authorization": f"Bearer hpkg_{number}"}
+        assert client.post("/facts", headers=headers, buffered=True).status_code == 401
+    assert count() == before + 5
 
 
 def test_a_page_may_do_nothing_that_it_does_not_bring_itself(client: FlaskClient) -> None:

@@ -7,8 +7,9 @@ from typing import IO
 
 import pytest
 
-from kg.changes.commit import EngineFactValidator, LocalProposer
+from kg.changes.commit import LocalProposer
 from kg.changes.data_folder import BuiltGraph, read_project_shapes
+from kg.changes.fact_validation import EngineFactValidator
 from kg.engine.counting import compute_statistics
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import DatasetStatistics, PropertyStatistics, QueryRequest, Row

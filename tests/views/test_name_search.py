@@ -301,11 +301,11 @@ def test_an_index_of_another_journal_or_dataset_is_not_used(tmp_path: Path) -> N
 
 def test_the_file_of_a_killed_build_is_ignored_and_removed(tmp_path: Path) -> None:
     engine = engine_of(named("zone/a", "Khu"))
-    (tmp_path / f"search-{engine.digest}-1.5.tmp").write_bytes(b"half")
+    (tmp_path / f".search-{engine.digest}-1.db.5").write_bytes(b"half")
     assert name_index_builder.is_build_needed(engine, tmp_path)
     name_index_builder.ensure_index(engine, tmp_path)
     assert not name_index_builder.is_build_needed(engine, tmp_path)
-    assert [path.suffix for path in tmp_path.glob("search-*")] == [".db"]
+    assert [path.suffix for path in tmp_path.glob("*search-*")] == [".db"]
 
 
 def test_only_one_process_builds(tmp_path: Path) -> None:

@@ -274,20 +274,11 @@ def test_only_an_admin_reads_what_is_noted_about_tokens(home: str, folder: Path,
     assert hpkg("log", "--audit", "--endpoint", home).returncode == 1
 
 
-def test_wrong_tokens_are_slowed(home: str, writer: requests.Session) -> None:
-    statuses = set()
-    for number in range(20):
-        answer = requests.post(
-            f"{home}/facts", headers={"Authorization": f"Bearer hpkg_{number}", **TURTLE}, timeout=30
-        )
-        statuses.add(answer.status_code)
-        if answer.status_code == 429:
-            assert int(answer.headers["Retry-After"]) >= 1
-            break
-    assert statuses == {401, 429}
-    time.sleep(int(answer.headers["Retry-After"]) + 1)
-    while add(writer, home, "<urn:slow> <urn:b> 1 .", f"?graph={NEW}").status_code == 429:
-        time.sleep(1)
+def test_a_good_token_works_at_once_after_many_wrong_ones(home: str, writer: requests.Session) -> None:
+    for number in range(50):
+        guess = {"Authorization": f"Bearer hpkg_{number}", **TURTLE}
+        assert requests.post(f"{home}/facts", headers=guess, timeout=30).status_code == 401
+    assert add(writer, home, "<urn:guessed> <urn:b> 1 .", f"?graph={NEW}").status_code == 201
 
 
 def test_if_match(home: str, writer: requests.Session) -> None:
