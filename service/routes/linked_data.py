@@ -31,7 +31,7 @@ from service.http.responses import (
     page_response,
     set_content_location,
 )
-from service.presentation.entity_page import render_page
+from service.presentation.resource_page import render_page
 from service.presentation.statement_table import build_statement_table
 from service.presentation.term_list import TermEntry, term_entries
 from service.routes import home

@@ -18,7 +18,7 @@ def quads(turtle: str) -> frozenset[Quad]:
 
 def told(delta: Delta, language: str = "vi") -> dict[str | None, list[tuple[bool, str]]]:
     found = subject_diffs(select_statements(delta), delta, DisplayNames(labels_in_delta(delta), language), language)
-    return {change.iri: [(line.added, line.text) for line in change.lines] for change in found}
+    return {change.iri: [(line.added, line.value.text) for line in change.lines] for change in found}
 
 
 def test_a_changed_amount_stands_beside_what_it_was() -> None:

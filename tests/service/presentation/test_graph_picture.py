@@ -11,7 +11,6 @@ from service.presentation.graph_picture import (
     NeighbourBox,
     layout_narrow,
     layout_wide,
-    truncate,
 )
 
 LONG = "Ban Quản lý Khu kinh tế Hải Phòng và các khu công nghiệp trên địa bàn thành phố Hải Phòng"
@@ -51,10 +50,6 @@ def test_lines_lead_from_who_does_to_what_it_is_done_to() -> None:
 @pytest.mark.parametrize("count", [0, 1])
 def test_few_neighbours_need_no_picture(count: int) -> None:
     assert layout_wide("A", neighbours(count)) is None
-
-
-def test_fitted() -> None:
-    assert (truncate("abc", 3), truncate("abcd", 3), truncate("a bcd", 3)) == ("abc", "ab…", "a…")
 
 
 @pytest.mark.parametrize("count", [2, 12, 40])
