@@ -17,7 +17,7 @@ from service.graph_state import current_graph_state
 from service.http.observability import measure_engine_time
 from service.presentation.claim_context import ClaimContext, load_claim_context
 from service.presentation.figure_charts import FigureChart, build_charts
-from service.presentation.graph_picture import Neighbour, layout_narrow, layout_wide
+from service.presentation.graph_picture import Neighbour, layout_pictures
 from service.presentation.names import DisplayNames, alphabetical_key
 from service.presentation.page_values import (
     MENTION_PROPERTIES,
@@ -79,7 +79,6 @@ def render_entity_page(summary: ResourceSummary, shared: dict[str, Any]) -> str:
         claim_context = _load_context(summary, groups, figures)
     names = claim_context.names
     relations = [_relation_group(item, summary, claim_context) for item in groups]
-    title, neighbours = names(summary.iri.value), _neighbours(relations, names)
     return render_template(
         "resource/entity.html",
         claim_context=claim_context,
@@ -95,8 +94,7 @@ def render_entity_page(summary: ResourceSummary, shared: dict[str, Any]) -> str:
             for item in summary.incoming
             if item.predicate in MENTION_PROPERTIES and item.predicate != figures.predicate
         ],
-        picture=layout_wide(title, neighbours),
-        narrow_picture=layout_narrow(title, neighbours),
+        pictures=layout_pictures(names(summary.iri.value), _neighbours(relations, names)),
         **page_header(summary, names),
         **shared,
     )

@@ -66,42 +66,43 @@ class GraphPicture:
     boxes: tuple[NeighbourBox, ...]
 
 
-def layout_wide(title: str, neighbours: Sequence[Neighbour]) -> GraphPicture | None:
-    """Place up to MAX_NEIGHBOURS left and right of the entity; None for fewer than two neighbours."""
+def layout_pictures(title: str, neighbours: Sequence[Neighbour]) -> tuple[GraphPicture, GraphPicture] | None:
+    """Return a picture of up to MAX_NEIGHBOURS for wide and one for narrow screens; None for fewer than two."""
     shown = neighbours[:MAX_NEIGHBOURS]
     if len(shown) < _MIN_NEIGHBOURS:
         return None
-    lines, centre_height = _title_box(title)
-    rows = (len(shown) + 1) // 2
+    lines = _wrap_title(title)
+    return _wide_picture(lines, shown), _narrow_picture(lines, shown)
+
+
+def _wide_picture(title: tuple[str, ...], neighbours: Sequence[Neighbour]) -> GraphPicture:
+    """Place neighbours left and right of the entity in turn."""
+    rows, centre_height = (len(neighbours) + 1) // 2, _title_height(title)
     height = max(rows * _ROW_HEIGHT, centre_height) + 2 * _MARGIN
     middle = height // 2
     centre = ((WIDTH - _CENTRE_WIDTH) // 2, middle - centre_height // 2, _CENTRE_WIDTH, centre_height)
-    boxes = tuple(_wide_box(number, neighbour, len(shown), centre, middle) for number, neighbour in enumerate(shown))
-    return GraphPicture(WIDTH, height, _BOX_WIDTH, None, lines, centre, boxes)
+    boxes = (_wide_box(number, item, len(neighbours), centre, middle) for number, item in enumerate(neighbours))
+    return GraphPicture(WIDTH, height, _BOX_WIDTH, None, title, centre, tuple(boxes))
 
 
-def layout_narrow(title: str, neighbours: Sequence[Neighbour]) -> GraphPicture | None:
-    """Place up to MAX_NEIGHBOURS in a column below the entity; None for fewer than two neighbours."""
-    shown = neighbours[:MAX_NEIGHBOURS]
-    if len(shown) < _MIN_NEIGHBOURS:
-        return None
-    lines, centre_height = _title_box(title)
-    ys = [centre_height + 16 + number * _ROW_HEIGHT for number in range(len(shown))]
-    boxes = tuple(_narrow_box(neighbour, y) for neighbour, y in zip(shown, ys, strict=True))
-    trunk = (_TRUNK_X, centre_height, _TRUNK_X, ys[-1] + _BOX_HEIGHT // 2)
+def _narrow_picture(title: tuple[str, ...], neighbours: Sequence[Neighbour]) -> GraphPicture:
+    """Place neighbours in a column below the entity."""
+    centre_height = _title_height(title)
     centre = (1, 1, _NARROW_WIDTH - 2, centre_height)
-    return GraphPicture(_NARROW_WIDTH, ys[-1] + _ROW_HEIGHT, _NARROW_WIDTH - _INDENT, trunk, lines, centre, boxes)
+    ys = [centre_height + 16 + number * _ROW_HEIGHT for number in range(len(neighbours))]
+    boxes = tuple(_narrow_box(neighbour, y) for neighbour, y in zip(neighbours, ys, strict=True))
+    trunk = (_TRUNK_X, centre_height, _TRUNK_X, ys[-1] + _BOX_HEIGHT // 2)
+    height, box_width = ys[-1] + _ROW_HEIGHT, _NARROW_WIDTH - _INDENT
+    return GraphPicture(_NARROW_WIDTH, height, box_width, trunk, title, centre, boxes)
 
 
-def _title_box(title: str) -> tuple[tuple[str, ...], int]:
-    """Return the lines of a title and the height of the box around them."""
-    lines = _wrap_title(title)
-    return lines, 20 * len(lines) + 24
+def _title_height(title: tuple[str, ...]) -> int:
+    return 20 * len(title) + 24
 
 
 def _narrow_box(neighbour: Neighbour, y: int) -> NeighbourBox:
-    here, there = (_INDENT, y + _BOX_HEIGHT // 2), (_TRUNK_X, y + _BOX_HEIGHT // 2)
-    line = (*here, *there) if neighbour.inward else (*there, *here)
+    box_end, trunk_end = (_INDENT, y + _BOX_HEIGHT // 2), (_TRUNK_X, y + _BOX_HEIGHT // 2)
+    line = (*box_end, *trunk_end) if neighbour.inward else (*trunk_end, *box_end)
     name, relation = shorten(neighbour.name, _NARROW_LETTERS), shorten(neighbour.relation, _NARROW_LETTERS + 4)
     return NeighbourBox(neighbour, _INDENT, y, name, relation, line)
 
@@ -109,17 +110,16 @@ def _narrow_box(neighbour: Neighbour, y: int) -> NeighbourBox:
 def _wide_box(
     number: int, neighbour: Neighbour, count: int, centre: tuple[int, int, int, int], middle: int
 ) -> NeighbourBox:
-    left = number % 2 == 0
-    rows = (count + 1) // 2 if left else count // 2
-    x = 0 if left else WIDTH - _BOX_WIDTH
+    is_left = number % 2 == 0
+    rows = (count + 1) // 2 if is_left else count // 2
+    x = 0 if is_left else WIDTH - _BOX_WIDTH
     y = middle - rows * _ROW_HEIGHT // 2 + (number // 2) * _ROW_HEIGHT + (_ROW_HEIGHT - _BOX_HEIGHT) // 2
-    here, there = (_BOX_WIDTH, centre[0]) if left else (x, centre[0] + centre[2])
-    inner = max(centre[1] + 10, min(centre[1] + centre[3] - 10, y + _BOX_HEIGHT // 2))
-    start, end = (here, y + _BOX_HEIGHT // 2), (there, inner)
-    line = (*start, *end) if neighbour.inward else (*end, *start)
-    return NeighbourBox(
-        neighbour, x, y, shorten(neighbour.name, _LETTERS), shorten(neighbour.relation, _LETTERS + 4), line
-    )
+    box_x, centre_x = (_BOX_WIDTH, centre[0]) if is_left else (x, centre[0] + centre[2])
+    centre_y = max(centre[1] + 10, min(centre[1] + centre[3] - 10, y + _BOX_HEIGHT // 2))
+    box_end, centre_end = (box_x, y + _BOX_HEIGHT // 2), (centre_x, centre_y)
+    line = (*box_end, *centre_end) if neighbour.inward else (*centre_end, *box_end)
+    name, relation = shorten(neighbour.name, _LETTERS), shorten(neighbour.relation, _LETTERS + 4)
+    return NeighbourBox(neighbour, x, y, name, relation, line)
 
 
 def _wrap_title(text: str) -> tuple[str, ...]:
