@@ -1,6 +1,6 @@
 """Bundle the SPARQL editor: install YASGUI from the npm registry, pinned by service/editor/package-lock.json.
 
-An editor that this script built from the same lock file is kept, so only the first build of a checkout needs npm.
+The result is kept for the same lock file and script, so only the first build of a checkout needs npm.
 """
 
 import hashlib
@@ -72,8 +72,8 @@ def _install(sources: Path, folder: Path) -> None:
     )
     if result.returncode:
         raise RuntimeError(
-            f"npm could not install the SPARQL editor. Is its registry reachable? {WITHOUT}=1 builds without it; the page "
-            f"/sparql is a plain form then. Output of npm:\n{result.stderr.strip()}"
+            f"npm could not install the SPARQL editor. Is its registry reachable? {WITHOUT}=1 builds without it; "
+            f"the page /sparql is a plain form then. Output of npm:\n{result.stderr.strip()}"
         )
 
 

@@ -27,7 +27,7 @@ def render_bar_chart(title: str, description: str, bars: Sequence[Bar]) -> str:
 
 
 def tree(svg: str) -> ET.Element:
-    return ET.fromstring(svg)  # noqa: S314 - made here
+    return ET.fromstring(svg)  # noqa: S314 - drawn by the template
 
 
 def texts(svg: str) -> list[str | None]:
@@ -51,7 +51,7 @@ def assert_harmless(svg: str) -> None:
     assert not re.search(r"https?://|url\(", svg)
 
 
-def test_a_chart_says_its_figures() -> None:
+def test_a_chart_has_labels_amounts_and_descriptions() -> None:
     svg = render_bar_chart("Tiền năm 2024", "Vốn FDI: 4 tỷ USD.", [FDI, TARGET])
     root = tree(svg)
     assert root.get("role") == "img"
@@ -63,21 +63,21 @@ def test_a_chart_says_its_figures() -> None:
     assert_harmless(svg)
 
 
-def test_colours_are_variables_of_the_page() -> None:
+def test_colours_are_variables_of_the_style_sheet() -> None:
     svg = render_bar_chart("x", "y", [FDI, TARGET, Bar("?", Decimal(1), Decimal(1), "1", "</style>")])
     colours = {value for name in ("fill", "stroke") for value in re.findall(f'{name}="([^"]+)"', svg)}
     names = ("actual", "target", "plan", "ink", "soft", "paper")
     assert colours == {f"var(--{name})" for name in names}
 
 
-def test_bars_are_as_long_as_their_numbers() -> None:
+def test_bars_are_proportional_to_their_numbers() -> None:
     half = Bar("half", 2 * BILLION, 2 * BILLION, "2 tỷ USD", "plan")
     (zero, whole), (_, shorter) = boxes(render_bar_chart("x", "y", [FDI, half]))
     assert shorter == pytest.approx(whole / 2, abs=0.2)
     assert zero + whole < CHART_WIDTH
 
 
-def test_a_range_goes_from_its_least_to_its_most() -> None:
+def test_a_range_is_drawn_from_its_lower_to_its_upper_bound() -> None:
     (zero, whole), (start, width) = boxes(render_bar_chart("x", "y", [FDI, TARGET]))
     assert start - zero == pytest.approx(whole / 2, abs=0.2)
     assert width == pytest.approx(whole / 8, abs=0.2)
@@ -91,12 +91,12 @@ def test_bars_of_open_negative_and_unknown_numbers(bar: Bar, count: int) -> None
     assert all(start >= 0 and start + width <= CHART_WIDTH for start, width in boxes(svg))
 
 
-def test_nothing_but_zeros_and_nothing_at_all() -> None:
+def test_a_zero_and_an_empty_chart() -> None:
     assert texts(render_bar_chart("x", "y", [Bar("none", Decimal(0), Decimal(0), "0")])) == ["none", "0"]
     assert texts(render_bar_chart("x", "y", [])) == []
 
 
-def test_a_long_label_takes_some_lines_and_is_cut() -> None:
+def test_a_long_label_is_wrapped_and_cut() -> None:
     svg = render_bar_chart("x", "y", [Bar("một " * 2000, Decimal(1), Decimal(1), "1")])
     lines = texts(svg)[:-1]
     assert len(lines) == 3
@@ -104,7 +104,7 @@ def test_a_long_label_takes_some_lines_and_is_cut() -> None:
 
 
 @pytest.mark.parametrize("label", HOSTILE)
-def test_hostile_labels_are_words(label: str) -> None:
+def test_hostile_labels_are_escaped(label: str) -> None:
     hostile = Bar(label, Decimal(1), Decimal(1), label, label, Decimal(2), label)
     assert_harmless(render_bar_chart(label, label, [hostile]))
 
