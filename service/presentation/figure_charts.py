@@ -137,16 +137,16 @@ def _plan_bar(pair: _PlanOutcome, names: NamesByIri, language: str) -> Bar:
 
 def _plan_outcomes(items: Iterable[Observation]) -> list[_PlanOutcome]:
     """Pair each plan that is a single number with an actual figure, estimate or forecast of the same amount."""
-    known = defaultdict[tuple[object, ...], dict[str, Observation]](dict)
+    amounts = defaultdict[tuple[object, ...], dict[str, Observation]](dict)
     for item in items:
         if item.unit in _CHARTED_UNITS and item.low is not None and item.low == item.high:
             key = (item.about, item.indicator, item.unit, item.period)
-            known[key].setdefault(status_name(item.status) or "", item)
+            amounts[key].setdefault(status_name(item.status) or "", item)
     return [
-        _PlanOutcome(found[status], found["plan"])
-        for found in known.values()
-        for status in islice((name for name in ("actual", "estimate", "forecast") if name in found), 1)
-        if "plan" in found and (found["plan"].low or 0) > 0
+        _PlanOutcome(by_status[status], by_status["plan"])
+        for by_status in amounts.values()
+        for status in islice((name for name in ("actual", "estimate", "forecast") if name in by_status), 1)
+        if "plan" in by_status and (by_status["plan"].low or 0) > 0
     ]
 
 

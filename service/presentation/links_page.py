@@ -28,7 +28,7 @@ def render_links_page(summary: ResourceSummary, shared: dict[str, Any]) -> str:
         (item for item in summary.properties if (item.direction, item.predicate) == (direction, predicate)), None
     )
     if whole is None:
-        raise BadRequest("`of` must be a property that the thing has, and `way` in or out.")
+        raise BadRequest("`of` must be a property of the resource, and `way` must be `in` or `out`.")
     start, is_sorted = (number - 1) * PAGE_SIZE, whole.total <= MAX_SORTED
     engine, bounds = current_graph_state().engine, (0, MAX_SORTED) if is_sorted else (start, PAGE_SIZE)
     with measure_engine_time():

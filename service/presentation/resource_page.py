@@ -27,12 +27,12 @@ _RENDERERS: Final = {
 """The page of each class; the first class that a resource has decides. Other resources have the page of an entity."""
 
 
-def render_page(summary: ResourceSummary, path: str, formats: Sequence[Any]) -> str:
+def render_page(summary: ResourceSummary, formats: Sequence[Any]) -> str:
     """Render the page about a resource as text/html, or a list of its links with `?view=links`.
 
-    `path` is the URL path of the document, `formats` are pairs of a format and the URL of its representation.
+    `formats` are pairs of an RDF format and the URL of that representation.
     """
-    shared = {"formats": formats, "path": path, "iri": summary.iri.value}
+    shared = {"formats": formats, "iri": summary.iri.value}
     if request.args.get("view") == "links":
         return render_links_page(summary, shared)
     classes = set(summary.types)
