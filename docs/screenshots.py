@@ -1,4 +1,4 @@
-"""Take the pictures of the README: `make screenshots`. Needs Chromium and the test dependencies."""
+"""Take the screenshots for the README (`make screenshots`). Needs Chromium and the test dependencies."""
 
 import os
 import shutil
@@ -20,26 +20,26 @@ PICTURES = {
     "entity": ("/doc/zone-group/hai-phong-ips-and-ezs?lang=en", 900),
     "figures": ("/figures?lang=vi", 1000),
 }
-"""Names of pictures, with the page and the height in pixels of each."""
+"""Page and height in pixels of each picture, by file name."""
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-PATIENCE = 30
+START_SECONDS = 30
 
 
 def main() -> None:
-    """Serve the article's graph from a folder that is thrown away, and photograph it."""
+    """Serve the built-in graph from a temporary data folder and take the pictures."""
     command = [str(Path(sys.executable).with_name("hpkg")), "serve", "--port", str(PORT)]
     with tempfile.TemporaryDirectory() as folder:
         server = subprocess.Popen([*command, "--data", folder], env={**os.environ, "HPKG_ACCESS_LOG": "off"})
         try:
-            _wait()
-            _photograph()
+            _wait_until_ready()
+            _take_pictures()
         finally:
             server.terminate()
             server.wait()
 
 
-def _wait() -> None:
-    for _ in range(PATIENCE * 10):
+def _wait_until_ready() -> None:
+    for _ in range(START_SECONDS * 10):
         try:
             urllib.request.urlopen(f"{HOME}/search?q=heza", timeout=5).close()
         except (urllib.error.URLError, OSError):
@@ -49,7 +49,7 @@ def _wait() -> None:
     raise SystemExit("the service did not start")
 
 
-def _photograph() -> None:
+def _take_pictures() -> None:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:

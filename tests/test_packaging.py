@@ -83,7 +83,7 @@ def test_a_registry_that_is_not_reached_is_told(tmp_path: Path) -> None:
         patch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
         patch.delenv("HPKG_NO_EDITOR", raising=False)
         patch.setattr(Editor, "_target", tmp_path / "editor")
-        with pytest.raises(RuntimeError, match=r"(?s)registry reached.*HPKG_NO_EDITOR=1.*network request failed"):
+        with pytest.raises(RuntimeError, match=r"(?s)registry reachable.*HPKG_NO_EDITOR=1.*network request failed"):
             hook.initialize("standard", {})
 
 

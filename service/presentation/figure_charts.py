@@ -1,4 +1,4 @@
-"""Which charts tell of some figures, and the words that they need."""
+"""Choose charts for a set of figures and write their labels, notes and descriptions."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,35 +8,34 @@ from itertools import islice
 from typing import Final
 
 from flask_babel import gettext
-from markupsafe import Markup
 
 from kg.rdf.namespaces import ID, PREFIXES
 from kg.views.observations import Observation
+from service.presentation.bar_chart import COLOURED_STATUSES, Bar, BarChart, layout_bar_chart
 from service.presentation.number_format import format_number, short_amount
-from service.presentation.svg_charts import COLOURED_STATUSES, Bar, render_bar_chart
 
 MAX_BARS: Final = 12
-"""Bars of a chart."""
+"""Maximum number of bars in a chart of amounts."""
 MAX_PAIRS: Final = 6
-"""Bars of a chart of plans and what became of them."""
+"""Maximum number of bars in a chart of plans and their outcomes."""
 
 _MIN_BARS: Final = 2
 _UNIT: Final = PREFIXES["unit"]
 _STATUS: Final = ID + "status/"
 _CHARTED_UNITS: Final = (_UNIT + "CCY_USD", _UNIT + "CCY_VND", _UNIT + "HA")
-"""Units whose amounts can be held against each other, whatever they measure; the first one is preferred."""
+"""Units whose amounts are comparable across indicators, in order of preference."""
 _PERCENT: Final = _UNIT + "PERCENT"
 
 NamesByIri = Mapping[str, str]
-"""What each IRI is called in the reader's language."""
+"""Names by IRI in the reader's language."""
 
 
 @dataclass(frozen=True)
 class FigureChart:
-    """A chart with its heading, a note on it, and the statuses whose colours it uses: the short name and the word."""
+    """A chart with its heading, a note, and its colour key: pairs of a status's CSS class and its name."""
 
     title: str
-    svg: Markup
+    chart: BarChart
     note: str
     statuses: tuple[tuple[str, str], ...]
 
@@ -48,13 +47,13 @@ class _PlanOutcome:
 
 
 def build_charts(items: Sequence[Observation], names: NamesByIri, language: str) -> list[FigureChart]:
-    """The charts for some figures: the largest amounts of the newest period, and plans with what became of them."""
+    """Return charts of the largest amounts of the newest period, and of plans beside their outcomes."""
     pairs = _plan_outcomes(items)
     return [*_amount_charts(items, pairs, names, language), *_plan_charts(pairs, names, language)]
 
 
 def status_name(iri: str | None) -> str | None:
-    """The part of a status's IRI by which pages colour it, None for a status that has no colour."""
+    """Return the last segment of a status's IRI, the CSS class of its colour; None for a status without a colour."""
     name = (iri or "").removeprefix(_STATUS)
     return name if name in COLOURED_STATUSES else None
 
@@ -62,7 +61,7 @@ def status_name(iri: str | None) -> str | None:
 def _amount_charts(
     items: Iterable[Observation], pairs: Iterable[_PlanOutcome], names: NamesByIri, language: str
 ) -> list[FigureChart]:
-    """One chart of the amounts in one unit and period, if there are some; plans are left to the other chart."""
+    """Return at most one chart: amounts of one unit and period, without the plans that the chart of plans shows."""
     planned = {pair.plan.claim for pair in pairs}
     groups = defaultdict[tuple[str, str | None], list[Observation]](list)
     for item in items:
@@ -80,11 +79,11 @@ def _group_priority(group: Sequence[Observation]) -> tuple[int, int]:
 def _amounts_chart(group: Sequence[Observation], names: NamesByIri, language: str) -> FigureChart:
     chosen = sorted(group, key=lambda item: (-(_upper_value(item) or 0), item.claim))[:MAX_BARS]
     subjects = {item.about for item in chosen}
-    drawn = [_bar(item, _label(item, names, about=len(subjects) > 1), names, language) for item in chosen]
+    bars = [_bar(item, _label(item, names, about=len(subjects) > 1), names, language) for item in chosen]
     note = names.get(chosen[0].about, "") if len(subjects) == 1 else ""
     if len(group) > len(chosen):
         note = gettext("The %(count)s largest of the figures listed here.", count=len(chosen))
-    return _chart(_amounts_title(chosen[0], names), note, drawn, chosen, names)
+    return _chart(_amounts_title(chosen[0], names), note, bars, chosen, names)
 
 
 def _amounts_title(item: Observation, names: NamesByIri) -> str:
@@ -102,7 +101,7 @@ def _unit_name(unit: str | None) -> str:
 
 
 def _plan_charts(pairs: Iterable[_PlanOutcome], names: NamesByIri, language: str) -> list[FigureChart]:
-    """A chart for each unit in which there are plans and what became of them."""
+    """Return one chart for each unit that has plans with outcomes."""
     groups = defaultdict[str, list[_PlanOutcome]](list)
     for pair in pairs:
         groups[pair.outcome.unit or ""].append(pair)
@@ -111,7 +110,7 @@ def _plan_charts(pairs: Iterable[_PlanOutcome], names: NamesByIri, language: str
 
 
 def _plan_chart(unit: str, pairs: Sequence[_PlanOutcome], names: NamesByIri, language: str) -> FigureChart:
-    drawn = [_plan_bar(pair, names, language) for pair in pairs]
+    bars = [_plan_bar(pair, names, language) for pair in pairs]
     if any(pair.plan.rule for pair in pairs):
         note = gettext(
             "In brackets: per cent of the plan. Where no source states the plan, it is worked out from that."
@@ -119,7 +118,7 @@ def _plan_chart(unit: str, pairs: Sequence[_PlanOutcome], names: NamesByIri, lan
     else:
         note = gettext("In brackets: per cent of the plan.")
     title = gettext("Against the plan, in %(unit)s", unit=_unit_name(unit))
-    return _chart(title, note, drawn, [item for pair in pairs for item in (pair.outcome, pair.plan)], names)
+    return _chart(title, note, bars, [item for pair in pairs for item in (pair.outcome, pair.plan)], names)
 
 
 def _plan_bar(pair: _PlanOutcome, names: NamesByIri, language: str) -> Bar:
@@ -137,25 +136,25 @@ def _plan_bar(pair: _PlanOutcome, names: NamesByIri, language: str) -> Bar:
 
 
 def _plan_outcomes(items: Iterable[Observation]) -> list[_PlanOutcome]:
-    """Each single plan of an amount, with a result, estimate or forecast of the same."""
-    known = defaultdict[tuple[object, ...], dict[str, Observation]](dict)
+    """Pair each plan that is a single number with an actual figure, estimate or forecast of the same amount."""
+    amounts = defaultdict[tuple[object, ...], dict[str, Observation]](dict)
     for item in items:
         if item.unit in _CHARTED_UNITS and item.low is not None and item.low == item.high:
             key = (item.about, item.indicator, item.unit, item.period)
-            known[key].setdefault(status_name(item.status) or "", item)
+            amounts[key].setdefault(status_name(item.status) or "", item)
     return [
-        _PlanOutcome(found[status], found["plan"])
-        for found in known.values()
-        for status in islice((name for name in ("actual", "estimate", "forecast") if name in found), 1)
-        if "plan" in found and (found["plan"].low or 0) > 0
+        _PlanOutcome(by_status[status], by_status["plan"])
+        for by_status in amounts.values()
+        for status in islice((name for name in ("actual", "estimate", "forecast") if name in by_status), 1)
+        if "plan" in by_status and (by_status["plan"].low or 0) > 0
     ]
 
 
 def _bar(item: Observation, label: str, names: NamesByIri, language: str) -> Bar:
     text = short_amount(item, language)
     status = names.get(item.status or "", "")
-    said = f"{label}: {text} ({status})" if status else f"{label}: {text}"
-    return Bar(label, item.low, item.high, text, status_name(item.status), description=said)
+    description = f"{label}: {text} ({status})" if status else f"{label}: {text}"
+    return Bar(label, item.low, item.high, text, status_name(item.status), description=description)
 
 
 def _label(item: Observation, names: NamesByIri, *, about: bool, period: bool = False) -> str:
@@ -164,11 +163,11 @@ def _label(item: Observation, names: NamesByIri, *, about: bool, period: bool = 
     return label[:1].upper() + label[1:]
 
 
-def _chart(title: str, note: str, drawn: Sequence[Bar], items: Iterable[Observation], names: NamesByIri) -> FigureChart:
-    said = "; ".join(bar.description for bar in drawn) + "."
+def _chart(title: str, note: str, bars: Sequence[Bar], items: Iterable[Observation], names: NamesByIri) -> FigureChart:
+    description = "; ".join(bar.description for bar in bars) + "."
     shown = {item.status: status_name(item.status) for item in items if item.status}
     statuses = tuple(sorted((status, names.get(iri, status)) for iri, status in shown.items() if status))
-    return FigureChart(title, Markup(render_bar_chart(title, said, drawn)), note, statuses)  # noqa: S704 - charts escape what they say
+    return FigureChart(title, layout_bar_chart(title, description, bars), note, statuses)
 
 
 def _upper_value(item: Observation) -> Decimal | None:

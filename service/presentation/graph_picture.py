@@ -1,11 +1,17 @@
-"""A picture of a thing among its neighbours: where each box and line is; pure, and drawn by a template."""
+"""The layout of a picture of an entity and its neighbours as plain data: where each box and line is.
+
+`resource/graph_picture.html` draws the SVG.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from service.presentation.display_values import shorten
+
 MAX_NEIGHBOURS: Final = 12
-"""Neighbours on a picture."""
+"""Maximum number of neighbours in a picture."""
+_MIN_NEIGHBOURS: Final = 2
 WIDTH: Final = 780
 _BOX_WIDTH: Final = 236
 _BOX_HEIGHT: Final = 48
@@ -17,14 +23,14 @@ _TRUNK_X: Final = 16
 _INDENT: Final = 46
 _NARROW_LETTERS: Final = 36
 _LETTERS: Final = 28
-"""Letters that a neighbour's box holds in a line."""
+"""Letters that fit in a line of a neighbour's box."""
 _CENTRE_LETTERS: Final = 20
 _CENTRE_LINES: Final = 4
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """One end of a relation: its name and IRI, the relation in words, and whether it points from there to the thing."""
+    """The other end of a relation; `inward` says that the relation points from the neighbour to the entity."""
 
     iri: str
     name: str
@@ -34,7 +40,7 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class NeighbourBox:
-    """A neighbour as drawn: the corner of its box, its texts as they fit, and the line to the thing."""
+    """A drawn neighbour: the top left corner of its box, its shortened texts, and the arrow (x1, y1, x2, y2)."""
 
     neighbour: Neighbour
     x: int
@@ -46,9 +52,9 @@ class NeighbourBox:
 
 @dataclass(frozen=True)
 class GraphPicture:
-    """A whole picture: its size and that of a box, the thing's own box with its lines of text, and the neighbours.
+    """A complete picture; `centre` is the entity's own box (x, y, width, height) with the lines of `title`.
 
-    `trunk` is a line without direction from which those to the neighbours branch off, where there is one.
+    In a narrow picture, `trunk` (x1, y1, x2, y2) is the line from which the arrows to the neighbours branch off.
     """
 
     width: int
@@ -60,78 +66,71 @@ class GraphPicture:
     boxes: tuple[NeighbourBox, ...]
 
 
-def layout_wide(title: str, neighbours: Sequence[Neighbour]) -> GraphPicture | None:
-    """Place up to MOST neighbours left and right of a thing; None where there are fewer than two."""
+def layout_pictures(title: str, neighbours: Sequence[Neighbour]) -> tuple[GraphPicture, GraphPicture] | None:
+    """Return a picture of up to MAX_NEIGHBOURS for wide and one for narrow screens; None for fewer than two."""
     shown = neighbours[:MAX_NEIGHBOURS]
-    if len(shown) < 2:  # noqa: PLR2004 - a picture of one line says nothing
+    if len(shown) < _MIN_NEIGHBOURS:
         return None
-    rows = (len(shown) + 1) // 2
     lines = _wrap_title(title)
-    tall = 20 * len(lines) + 24
-    height = max(rows * _ROW_HEIGHT, tall) + 2 * _MARGIN
+    return _wide_picture(lines, shown), _narrow_picture(lines, shown)
+
+
+def _wide_picture(title: tuple[str, ...], neighbours: Sequence[Neighbour]) -> GraphPicture:
+    """Place neighbours left and right of the entity in turn."""
+    rows, centre_height = (len(neighbours) + 1) // 2, _title_height(title)
+    height = max(rows * _ROW_HEIGHT, centre_height) + 2 * _MARGIN
     middle = height // 2
-    centre = ((WIDTH - _CENTRE_WIDTH) // 2, middle - tall // 2, _CENTRE_WIDTH, tall)
-    boxes = tuple(_wide_box(number, neighbour, len(shown), centre, middle) for number, neighbour in enumerate(shown))
-    return GraphPicture(WIDTH, height, _BOX_WIDTH, None, lines, centre, boxes)
+    centre = ((WIDTH - _CENTRE_WIDTH) // 2, middle - centre_height // 2, _CENTRE_WIDTH, centre_height)
+    boxes = (_wide_box(number, item, len(neighbours), centre, middle) for number, item in enumerate(neighbours))
+    return GraphPicture(WIDTH, height, _BOX_WIDTH, None, title, centre, tuple(boxes))
 
 
-def layout_narrow(title: str, neighbours: Sequence[Neighbour]) -> GraphPicture | None:
-    """The same for a narrow screen: the neighbours one below the other, beneath the thing."""
-    shown = neighbours[:MAX_NEIGHBOURS]
-    if len(shown) < 2:  # noqa: PLR2004 - as above
-        return None
-    lines = _wrap_title(title)
-    tall = 20 * len(lines) + 24
-    ys = [tall + 16 + number * _ROW_HEIGHT for number in range(len(shown))]
-    boxes = tuple(_narrow_box(neighbour, y) for neighbour, y in zip(shown, ys, strict=True))
-    trunk = (_TRUNK_X, tall, _TRUNK_X, ys[-1] + _BOX_HEIGHT // 2)
-    return GraphPicture(
-        _NARROW_WIDTH,
-        ys[-1] + _ROW_HEIGHT,
-        _NARROW_WIDTH - _INDENT,
-        trunk,
-        lines,
-        (1, 1, _NARROW_WIDTH - 2, tall),
-        boxes,
-    )
+def _narrow_picture(title: tuple[str, ...], neighbours: Sequence[Neighbour]) -> GraphPicture:
+    """Place neighbours in a column below the entity."""
+    centre_height = _title_height(title)
+    centre = (1, 1, _NARROW_WIDTH - 2, centre_height)
+    ys = [centre_height + 16 + number * _ROW_HEIGHT for number in range(len(neighbours))]
+    boxes = tuple(_narrow_box(neighbour, y) for neighbour, y in zip(neighbours, ys, strict=True))
+    trunk = (_TRUNK_X, centre_height, _TRUNK_X, ys[-1] + _BOX_HEIGHT // 2)
+    height, box_width = ys[-1] + _ROW_HEIGHT, _NARROW_WIDTH - _INDENT
+    return GraphPicture(_NARROW_WIDTH, height, box_width, trunk, title, centre, boxes)
+
+
+def _title_height(title: tuple[str, ...]) -> int:
+    return 20 * len(title) + 24
 
 
 def _narrow_box(neighbour: Neighbour, y: int) -> NeighbourBox:
-    here, there = (_INDENT, y + _BOX_HEIGHT // 2), (_TRUNK_X, y + _BOX_HEIGHT // 2)
-    line = (*here, *there) if neighbour.inward else (*there, *here)
-    name, relation = truncate(neighbour.name, _NARROW_LETTERS), truncate(neighbour.relation, _NARROW_LETTERS + 4)
+    box_end, trunk_end = (_INDENT, y + _BOX_HEIGHT // 2), (_TRUNK_X, y + _BOX_HEIGHT // 2)
+    line = (*box_end, *trunk_end) if neighbour.inward else (*trunk_end, *box_end)
+    name, relation = shorten(neighbour.name, _NARROW_LETTERS), shorten(neighbour.relation, _NARROW_LETTERS + 4)
     return NeighbourBox(neighbour, _INDENT, y, name, relation, line)
 
 
 def _wide_box(
     number: int, neighbour: Neighbour, count: int, centre: tuple[int, int, int, int], middle: int
 ) -> NeighbourBox:
-    left = number % 2 == 0
-    rows = (count + 1) // 2 if left else count // 2
-    x = 0 if left else WIDTH - _BOX_WIDTH
+    is_left = number % 2 == 0
+    rows = (count + 1) // 2 if is_left else count // 2
+    x = 0 if is_left else WIDTH - _BOX_WIDTH
     y = middle - rows * _ROW_HEIGHT // 2 + (number // 2) * _ROW_HEIGHT + (_ROW_HEIGHT - _BOX_HEIGHT) // 2
-    here, there = (_BOX_WIDTH, centre[0]) if left else (x, centre[0] + centre[2])
-    inner = max(centre[1] + 10, min(centre[1] + centre[3] - 10, y + _BOX_HEIGHT // 2))
-    start, end = (here, y + _BOX_HEIGHT // 2), (there, inner)
-    line = (*start, *end) if neighbour.inward else (*end, *start)
-    return NeighbourBox(
-        neighbour, x, y, truncate(neighbour.name, _LETTERS), truncate(neighbour.relation, _LETTERS + 4), line
-    )
-
-
-def truncate(text: str, letters: int) -> str:
-    """A text with … where it has more letters."""
-    return text if len(text) <= letters else text[: letters - 1].rstrip() + "…"
+    box_x, centre_x = (_BOX_WIDTH, centre[0]) if is_left else (x, centre[0] + centre[2])
+    centre_y = max(centre[1] + 10, min(centre[1] + centre[3] - 10, y + _BOX_HEIGHT // 2))
+    box_end, centre_end = (box_x, y + _BOX_HEIGHT // 2), (centre_x, centre_y)
+    line = (*box_end, *centre_end) if neighbour.inward else (*centre_end, *box_end)
+    name, relation = shorten(neighbour.name, _LETTERS), shorten(neighbour.relation, _LETTERS + 4)
+    return NeighbourBox(neighbour, x, y, name, relation, line)
 
 
 def _wrap_title(text: str) -> tuple[str, ...]:
+    """Break a title into at most _CENTRE_LINES lines; the last one ends in … if words are missing."""
     lines, words = list[str](), text.split()
     for word in words:
         if lines and len(lines[-1]) + 1 + len(word) <= _CENTRE_LETTERS:
             lines[-1] += f" {word}"
         else:
             lines.append(word)
-    kept = [truncate(line, _CENTRE_LETTERS) for line in lines[:_CENTRE_LINES]]
+    shown = [shorten(line, _CENTRE_LETTERS) for line in lines[:_CENTRE_LINES]]
     if len(lines) > _CENTRE_LINES:
-        kept[-1] = truncate(f"{kept[-1]}{'…' * _CENTRE_LETTERS}", min(_CENTRE_LETTERS, len(kept[-1]) + 1))
-    return tuple(kept)
+        shown[-1] = shorten(f"{shown[-1]}{'…' * _CENTRE_LETTERS}", min(_CENTRE_LETTERS, len(shown[-1]) + 1))
+    return tuple(shown)

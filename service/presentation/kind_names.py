@@ -1,4 +1,4 @@
-"""What the kinds of things are called, which are the first parts of their paths: `zone` of /id/zone/…."""
+"""Names of the kinds of entities; a kind is the first segment of an entity's path, such as `zone` in /id/zone/…."""
 
 from flask_babel import gettext
 
@@ -6,7 +6,7 @@ from kg.sources.kinds import FOREIGN_KIND
 
 
 def kind_name(kind: str) -> str:
-    """The name of a kind in the reader's language; the kind as it stands where nobody named it."""
+    """Return the name of a kind in the page's language, or the kind itself if it has none."""
     names: dict[str, str] = {
         "activity": gettext("Activities"),
         "characteristic": gettext("Characteristics"),

@@ -1,4 +1,4 @@
-"""Words for the properties and classes of other vocabularies, and for every relation as seen from its other end."""
+"""Labels of properties and classes of other vocabularies, and of all relations as seen from their objects."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -79,7 +79,7 @@ PROPERTY_LABELS: Final[Mapping[str, object]] = {
     OA + "end": _("last character"),
     OA + "motivatedBy": _("purpose"),
 }
-"""What a property of another vocabulary says of a thing."""
+"""Labels of properties of other vocabularies on the page of their subject; the ontology labels its own."""
 
 INVERSE_LABELS: Final[Mapping[str, object]] = {
     HPEZ + "manages": _("managed by"),
@@ -124,7 +124,7 @@ INVERSE_LABELS: Final[Mapping[str, object]] = {
     OA + "hasSource": _("evidence in it"),
     OA + "hasTarget": _("issues"),
 }
-"""What the same property says of the thing at its other end, as the heading of a list."""
+"""Labels of properties on the page of their object, as headings of a list of subjects."""
 
 CLASS_LABELS: Final[Mapping[str, object]] = {
     _ORG + "Organization": _("organisation"),
@@ -147,4 +147,4 @@ CLASS_LABELS: Final[Mapping[str, object]] = {
     OA + "TextQuoteSelector": _("quotation"),
     OA + "assessing": _("assessment"),
 }
-"""What a class of another vocabulary is called."""
+"""Labels of classes of other vocabularies."""

@@ -1,73 +1,73 @@
-"""What things, properties and classes are called on a page in one language."""
+"""Names of entities, properties and classes in the language of a page."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date
-from decimal import Decimal
-from typing import Final
-
-from babel.dates import format_date
-from babel.numbers import format_decimal
-from flask_babel import gettext
 
 from kg.engine.protocol import Engine
-from kg.rdf.namespaces import ID, XSD, compact
-from kg.rdf.terms import Literal, NamedNode
+from kg.rdf.namespaces import ID, compact
+from kg.rdf.terms import BlankNode, Literal, NamedNode, Term, Triple
 from kg.sources.folding import fold
 from kg.views.description import load_labels
-from service.presentation import labels as vocabulary
-
-MAX_NAME_LENGTH: Final = 240
-"""Characters of a name that pages show."""
-MAX_TEXT_LENGTH: Final = 1200
-"""Characters of any other text that pages show."""
+from service.presentation import labels
+from service.presentation.display_values import DisplayValue, literal_value, shorten
 
 
 class DisplayNames:
-    """Names by IRI: by label in the reader's language, in another one where there is none in that, else the IRI."""
+    """Names by IRI: the label in the page's language, else in another language, else a name made from the IRI."""
 
     def __init__(self, texts: Mapping[str, Mapping[str, str]], language: str) -> None:
         self._texts = texts
-        self._language = language
+        self.page_language = language
 
     def __call__(self, iri: str) -> str:
-        """The name of a thing."""
+        """Return the name of an IRI."""
         texts = self._texts.get(iri, {})
-        found = texts.get(self._language) or next(iter(texts.values()), None)
-        return shorten(found or str(vocabulary.CLASS_LABELS.get(iri, "")) or fallback_name(iri))
+        label = texts.get(self.page_language) or next(iter(texts.values()), None)
+        return shorten(label or str(labels.CLASS_LABELS.get(iri, "")) or fallback_name(iri))
 
     def language(self, iri: str) -> str | None:
-        """The language of a name where it is not that of the page."""
+        """Return the language of a name where it differs from the page's language."""
         texts = self._texts.get(iri, {})
-        return None if not texts or self._language in texts else next(iter(texts)) or None
+        return None if not texts or self.page_language in texts else next(iter(texts)) or None
+
+    def value(self, iri: str, *, capital: bool = False) -> DisplayValue:
+        """Return the name of an IRI as a value that links to it."""
+        return DisplayValue(self.capitalized(iri) if capital else self(iri), iri, self.language(iri))
+
+    def term_value(self, term: Term | Triple) -> DisplayValue:
+        """Return any RDF term as a value; the text of a blank node is empty."""
+        match term:
+            case NamedNode():
+                return self.value(term.value)
+            case Literal():
+                return literal_value(term, self.page_language)
+        return DisplayValue("" if isinstance(term, BlankNode) else shorten(str(term)))
 
     def other_name(self, iri: str, language: str) -> str | None:
-        """The name in another language, where it differs."""
-        found = self._texts.get(iri, {}).get(language)
-        return shorten(found) if found and shorten(found) != self(iri) else None
+        """Return the name in another language, where it differs."""
+        text = shorten(self._texts.get(iri, {}).get(language, ""))
+        return text if text and text != self(iri) else None
 
     def capitalized(self, iri: str) -> str:
-        """The name of a thing as it begins a line; an IRI stays as it is."""
+        """Return the name with a capital first letter; an IRI stays unchanged."""
         return _capitalize(self(iri), iri)
 
     def has_name(self, iri: str) -> bool:
-        """Whether anything is called by a name."""
+        """Return whether the IRI has a label."""
         return iri in self._texts
 
     def as_dict(self) -> dict[str, str]:
-        """All names that are known, by IRI."""
+        """Return all names that come from labels, by IRI."""
         return {iri: self(iri) for iri in self._texts}
 
     def property_name(self, iri: str, direction: str = "out") -> str:
-        """What a property says of the thing that has it, or of the one at the other end (`way` is "in")."""
-        known = vocabulary.INVERSE_LABELS if direction == "in" else vocabulary.PROPERTY_LABELS
-        return _capitalize(str(known.get(iri, "")) or self._own(iri, direction), iri)
-
-    def _own(self, iri: str, way: str) -> str:
-        return f"← {self(iri)}" if way == "in" else self(iri)
+        """Return a property's name as its subject's page shows it, or its object's page for direction "in"."""
+        known = labels.INVERSE_LABELS if direction == "in" else labels.PROPERTY_LABELS
+        own = f"← {self(iri)}" if direction == "in" else self(iri)
+        return _capitalize(str(known.get(iri, "")) or own, iri)
 
 
 def load_names(engine: Engine, iris: Iterable[str], language: str) -> DisplayNames:
-    """The names of some things."""
+    """Load the labels of some IRIs."""
     nodes = {NamedNode(iri) for iri in iris}
     return DisplayNames(load_labels(engine, nodes)[0] if nodes else {}, language)
 
@@ -77,30 +77,10 @@ def _capitalize(text: str, iri: str) -> str:
 
 
 def alphabetical_key(text: str) -> tuple[str, str]:
-    """A key by which texts are sorted as a reader looks for them: by their letters, then by the marks on these."""
+    """Return a sort key that compares letters first and diacritics second."""
     return fold(text), text
 
 
-def shorten(text: str, most: int = MAX_NAME_LENGTH) -> str:
-    """A text with … where it is too long to show; the whole of it is in the data."""
-    return text if len(text) <= most else text[:most].rstrip() + "…"
-
-
 def fallback_name(iri: str) -> str:
-    """A name for what has no label: the path of an entity, else the IRI with its prefix."""
+    """Return a name for an IRI without a label: the path of an entity, else the IRI with its prefix."""
     return iri.removeprefix(ID) if iri.startswith(ID) else compact(iri).strip("<>")
-
-
-def literal_text(literal: Literal, language: str) -> str:
-    """A literal as people read it: dates and numbers in the manner of the language, long texts shortened."""
-    text, kind = literal.value, literal.datatype.value.removeprefix(XSD)
-    try:
-        if kind == "date":
-            return str(format_date(date.fromisoformat(text), "long", locale=language))
-        if kind in {"decimal", "integer"}:
-            return str(format_decimal(Decimal(text), locale=language, decimal_quantization=False))
-    except (ValueError, ArithmeticError):  # not what its datatype says
-        return shorten(text, MAX_TEXT_LENGTH)
-    if kind == "boolean":
-        return str(gettext("yes") if text in {"true", "1"} else gettext("no"))
-    return shorten(text, MAX_TEXT_LENGTH)

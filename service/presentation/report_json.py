@@ -1,4 +1,4 @@
-"""A validation report as JSON."""
+"""Validation reports as JSON."""
 
 from typing import Any, Final
 
@@ -9,26 +9,26 @@ from kg.validation.source_lines import SourceLines
 
 _SEVERITIES: Final = {"violation": VIOLATION, "warning": WARNING, "info": INFO}
 _UNDETERMINED: Final = "und"
-"""The tag of a message that names no language (BCP 47, section 4.1)."""
+"""The language tag of a message without a language (BCP 47, section 4.1)."""
 
 
-def report_as_json(report: ValidationReport, language: str, found: SourceLines | None = None) -> dict[str, Any]:
-    """The report with its messages in a language; severities, terms and paths as plain text.
+def report_as_json(report: ValidationReport, language: str, lines: SourceLines | None = None) -> dict[str, Any]:
+    """Return a report with its messages in a language; severities, terms and paths are plain text.
 
-    With the lines of a document, each finding says from which of them it comes, where that is known.
+    With the source lines of a document, each finding has the number of its `line`, or null if that is unknown.
     """
     return {
         "conforms": report.conforms,
         "admissible": report.admissible,
         "counts": {name: len(report.with_severity(severity)) for name, severity in _SEVERITIES.items()},
-        "findings": [_finding_json(item, language, found) for item in report.findings],
+        "findings": [_finding_json(item, language, lines) for item in report.findings],
     }
 
 
-def _finding_json(item: Finding, language: str, found: SourceLines | None) -> dict[str, Any]:
-    place = {} if found is None else {"line": found.line_of(item)}
+def _finding_json(item: Finding, language: str, lines: SourceLines | None) -> dict[str, Any]:
+    line = {} if lines is None else {"line": lines.line_of(item)}
     return {
-        **place,
+        **line,
         "severity": item.severity.value.removeprefix(SH).lower(),
         "focusNode": _plain_text(item.focus),
         "path": _plain_text(item.path) if isinstance(item.path, NamedNode) else item.path_text or None,
@@ -42,7 +42,7 @@ def _finding_json(item: Finding, language: str, found: SourceLines | None) -> di
 
 
 def _suggestion_json(item: Suggestion, language: str) -> dict[str, Any]:
-    """What would mend a finding, as statements of N-Triples."""
+    """Return a suggested correction of a finding as statements in N-Triples."""
     return {
         "message": item.message(language),
         "remove": [f"{triple} ." for triple in item.removed],

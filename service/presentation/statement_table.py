@@ -1,4 +1,4 @@
-"""Arrange a description for a page in one language; pure."""
+"""Arrange a description as a table of all statements, in one language. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -9,28 +9,26 @@ from kg.rdf.terms import RDF_TYPE, XSD_STRING, BlankNode, Literal, NamedNode, Te
 from kg.rdf.texts_by_language import TextsByLanguage
 from kg.sources.anchors import Anchor
 from kg.views.description import Description
-from service.presentation.names import MAX_TEXT_LENGTH, fallback_name, shorten
+from service.presentation.display_values import MAX_TEXT_LENGTH, DisplayValue, shorten
+from service.presentation.names import fallback_name
 
 _MAX_DEPTH: Final = 3
-"""How many blank nodes deep a page follows a value."""
+"""Maximum depth of nested blank nodes in a table."""
 
 
 @dataclass(frozen=True)
-class TableValue:
-    """A value on a page: a named thing if `iri`, words if not, or `rows` of its own if it has no name."""
+class TableValue(DisplayValue):
+    """A value of a statement: a literal may have a `datatype`, a blank node has the `rows` of its own statements."""
 
-    text: str
-    iri: str | None = None
-    language: str | None = None
     datatype: str | None = None
     rows: tuple["PropertyRow", ...] = ()
 
 
 @dataclass(frozen=True)
 class PropertyRow:
-    """The values of one predicate; `of` counts them all where only some are here."""
+    """The values of one predicate; `total` counts all values where `values` has only some."""
 
-    predicate: TableValue
+    predicate: DisplayValue
     values: tuple[TableValue, ...]
     total: int | None = None
 
@@ -40,20 +38,20 @@ class AnchorRow:
     """A place in a source, with the source's name."""
 
     anchor: Anchor
-    source: TableValue
+    source: DisplayValue
 
 
 @dataclass(frozen=True)
 class ClaimRow:
-    """A claim with the places that say so."""
+    """A claim with the places in sources that state it."""
 
-    claim: TableValue
+    claim: DisplayValue
     anchors: tuple[AnchorRow, ...]
 
 
 @dataclass(frozen=True)
 class StatementTable:
-    """What a page shows of one IRI; `other_title` is its name in the other language, if it has one."""
+    """All statements about one IRI; `other_title` is its name in the other language, if it has one."""
 
     iri: str
     title: str
@@ -66,7 +64,7 @@ class StatementTable:
 
 
 def build_statement_table(description: Description, language: str, other: str) -> StatementTable:
-    """Arrange a description in a language, with the title in the other one beneath it."""
+    """Arrange a description in a language; `other` is the language of the second title."""
     return _TableBuilder(description, language).build(other)
 
 
@@ -74,7 +72,7 @@ class _TableBuilder:
     def __init__(self, description: Description, language: str) -> None:
         self._description = description
         self._language = language
-        self._said = _by_subject(description.statements)
+        self._statements = _by_subject(description.statements)
 
     def build(self, other: str) -> StatementTable:
         description, iri = self._description, self._description.iri.value
@@ -97,9 +95,9 @@ class _TableBuilder:
         for triple in self._description.inverse:
             if isinstance(triple.subject, NamedNode):
                 subjects.setdefault(triple.predicate, []).append(triple.subject)
-        return tuple(self._counted(row) for row in self._grouped(subjects, 0))
+        return tuple(self._with_total(row) for row in self._group(subjects, 0))
 
-    def _counted(self, row: PropertyRow) -> PropertyRow:
+    def _with_total(self, row: PropertyRow) -> PropertyRow:
         size = self._description.inverse_counts.get(row.predicate.iri or "", 0)
         return replace(row, total=size) if size > len(row.values) else row
 
@@ -108,9 +106,9 @@ class _TableBuilder:
         return ClaimRow(self._named(claim), tuple(AnchorRow(anchor, self._named(anchor.source)) for anchor in anchors))
 
     def _rows(self, subject: Term, depth: int) -> tuple[PropertyRow, ...]:
-        return self._grouped(self._said.get(subject, {}), depth)
+        return self._group(self._statements.get(subject, {}), depth)
 
-    def _grouped(self, objects: Mapping[NamedNode, Iterable[Term]], depth: int) -> tuple[PropertyRow, ...]:
+    def _group(self, objects: Mapping[NamedNode, Iterable[Term]], depth: int) -> tuple[PropertyRow, ...]:
         rows = (
             PropertyRow(
                 self._named(predicate), tuple(sorted((self._value(term, depth) for term in terms), key=_sort_key))
@@ -140,11 +138,11 @@ class _TableBuilder:
 
 
 def _by_subject(statements: Iterable[Triple]) -> dict[Term, dict[NamedNode, list[Term]]]:
-    said = dict[Term, dict[NamedNode, list[Term]]]()
+    subjects = dict[Term, dict[NamedNode, list[Term]]]()
     for triple in statements:
         if isinstance(triple.subject, NamedNode | BlankNode) and isinstance(triple.object, Term):
-            said.setdefault(triple.subject, {}).setdefault(triple.predicate, []).append(triple.object)
-    return said
+            subjects.setdefault(triple.subject, {}).setdefault(triple.predicate, []).append(triple.object)
+    return subjects
 
 
 def _sort_key(value: TableValue) -> tuple[str, str]:

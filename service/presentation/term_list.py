@@ -1,4 +1,4 @@
-"""Collect what a list says of each term of a namespace: labels, definitions, messages; pure."""
+"""Collect the labels, definitions and messages of each term of a namespace, for a list of terms. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -12,16 +12,16 @@ _LABEL_PROPERTIES: Final = (RDFS + "label", SKOS + "prefLabel", SH + "name")
 _DEFINITION_PROPERTIES: Final = (SKOS + "definition", RDFS + "comment", DCTERMS + "description", SH + "description")
 
 TextsByLanguage = dict[str, str]
-"""A text by language, "" for none."""
+"""Texts by language tag; the tag is "" for a text without a language."""
 
 _Properties = dict[str, list[Term]]
 
 
 @dataclass(frozen=True)
 class TermEntry:
-    """A term of a list; `name` is what its IRI adds to the namespace and serves as its anchor.
+    """A term in a list; `name` is its IRI without the namespace and the HTML id of its entry.
 
-    `targets` are the classes whose members a shape is about.
+    `severity` and `messages` belong to shapes; `targets` are a shape's target classes.
     """
 
     iri: str
@@ -35,7 +35,7 @@ class TermEntry:
 
 
 def term_entries(quads: Iterable[Quad], namespace: str) -> list[TermEntry]:
-    """The subjects of a namespace in a graph, by name; messages of a shape's constraints count as its own."""
+    """Return the subjects in a namespace, sorted by IRI; a shape has its SPARQL constraints' messages too."""
     subjects = defaultdict[Term, _Properties](lambda: defaultdict(list))
     for quad in quads:
         if isinstance(quad.subject, Resource) and isinstance(quad.object, Term):
@@ -45,24 +45,24 @@ def term_entries(quads: Iterable[Quad], namespace: str) -> list[TermEntry]:
 
 
 def _term_entry(iri: str, namespace: str, subjects: dict[Term, _Properties]) -> TermEntry:
-    said = subjects[NamedNode(iri)]
-    constraints = (subjects[node] for node in said.get(SH + "sparql", []))
-    messages = [text for properties in (said, *constraints) for text in properties.get(SH + "message", [])]
-    severities = [node.value.removeprefix(SH) for node in said.get(SH + "severity", [])]
+    properties = subjects[NamedNode(iri)]
+    constraints = (subjects[node] for node in properties.get(SH + "sparql", []))
+    messages = [text for item in (properties, *constraints) for text in item.get(SH + "message", [])]
+    severities = [node.value.removeprefix(SH) for node in properties.get(SH + "severity", [])]
     return TermEntry(
         iri=iri,
         name=iri.removeprefix(namespace),
-        kinds=tuple(node.value for node in said.get(RDF_TYPE.value, [])),
-        labels=_first_texts(said, _LABEL_PROPERTIES),
-        definitions=_first_texts(said, _DEFINITION_PROPERTIES),
+        kinds=tuple(node.value for node in properties.get(RDF_TYPE.value, [])),
+        labels=_first_texts(properties, _LABEL_PROPERTIES),
+        definitions=_first_texts(properties, _DEFINITION_PROPERTIES),
         severity=next(iter(severities), None),
         messages=_texts_by_language(messages),
-        targets=tuple(node.value for node in said.get(SH + "targetClass", []) if isinstance(node, NamedNode)),
+        targets=tuple(node.value for node in properties.get(SH + "targetClass", []) if isinstance(node, NamedNode)),
     )
 
 
-def _first_texts(said: _Properties, predicates: tuple[str, ...]) -> TextsByLanguage:
-    return next((_texts_by_language(said[name]) for name in predicates if name in said), {})
+def _first_texts(properties: _Properties, predicates: tuple[str, ...]) -> TextsByLanguage:
+    return next((_texts_by_language(properties[name]) for name in predicates if name in properties), {})
 
 
 def _texts_by_language(terms: Iterable[Term]) -> TextsByLanguage:

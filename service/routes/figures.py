@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
@@ -53,8 +53,6 @@ _CSV_COLUMNS: Final = (
     *(column for name in _ENTITY_FIELDS for column in (name, *(f"{name}_{language}" for language in LANGUAGES))),
     *("starts", "low", "high", "unit", "qualifier", "said_by", "said_by_en", "said_by_vi", "emended", "computed_by"),
 )
-_ROUNDED_FROM: Final = 10**6
-"""From which amount on a computed one is rounded to a whole number."""
 _FORMULA_PREFIXES: Final = ("=", "+", "-", "@", "\t", "\r")
 """How a text begins that a spreadsheet would take for a formula."""
 
@@ -193,7 +191,7 @@ def _figures_page(engine: Engine, found: ObservationPage, filters: Mapping[str, 
         "figures/index.html", found=found, names=names, filters=_filter_fields(filters, offered, names), number=number,
         unknown=[node.value for node in filters.values() if not names.has_name(node.value)],
         charts=build_charts(found.items, names.as_dict(), language),
-        short=number_format.short_amount, exact=_exact_amount,
+        short=number_format.short_amount, exact=number_format.exact_amount,
         status_name=status_name, asked=_filter_parameters(), following=number + 1 if found.has_more else None,
         formats=[
             (NamedMediaType(form.media_type, name=key.upper()), _figures_url(key, **_filter_parameters()))
@@ -201,14 +199,6 @@ def _figures_page(engine: Engine, found: ObservationPage, filters: Mapping[str, 
         ],
     )  # fmt: skip
     return page_response(html)
-
-
-def _exact_amount(item: Observation, language: str) -> str:
-    """An amount in all its digits, of a computed one those that mean something."""
-    if item.rule and item.low is not None and item.high is not None:
-        digits = 0 if abs(item.high) >= _ROUNDED_FROM else 2
-        item = replace(item, low=round(item.low, digits), high=round(item.high, digits))
-    return number_format.exact_amount(item, language)
 
 
 def _filter_fields(

@@ -31,7 +31,7 @@ from service.http.responses import (
     page_response,
     set_content_location,
 )
-from service.presentation.entity_page import render_page
+from service.presentation.resource_page import render_page
 from service.presentation.statement_table import build_statement_table
 from service.presentation.term_list import TermEntry, term_entries
 from service.routes import home
@@ -129,7 +129,7 @@ def _page_about(name: str, path: str) -> Response:
     """The page about a thing."""
     with measure_engine_time():
         found = summarize(current_graph_state().engine, ID + name)
-    response = page_response(render_page(found, path, _format_urls(path)))
+    response = page_response(render_page(found, _format_urls(path)))
     _add_document_links(response, found.iri, found.types, path, HTML)
     return response
 

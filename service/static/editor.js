@@ -1,27 +1,27 @@
-// Turns the form of the page /sparql into an editor: YASGUI with this host's endpoint, prefixes and terms alone.
+// Replace the form on /sparql by the editor YASGUI, configured to contact only this service: endpoint, prefixes, terms.
 "use strict";
 
 (() => {
-  const place = document.getElementById("editor");
+  const container = document.getElementById("editor");
   const form = document.getElementById("query-form");
   const text = document.getElementById("query");
-  if (!place || !window.Yasgui) return;
+  if (!container || !window.Yasgui) return;
 
   const Yasgui = window.Yasgui.default ?? window.Yasgui;
-  const words = JSON.parse(place.dataset.words);
+  const translations = JSON.parse(container.dataset.words);
   const language = document.documentElement.lang;
-  const endpoint = new URL(place.dataset.endpoint, location.href).href;
-  const say = (word) => words[word] ?? word;
+  const endpoint = new URL(container.dataset.endpoint, location.href).href;
+  const translated = (text) => translations[text] ?? text;
 
-  // ---- completion: what Yasqe would ask of other hosts, answered by this one
+  // ---- completion from the terms of this service, instead of the other hosts that Yasqe asks by default
 
-  const loaded = fetch(place.dataset.terms).then((answer) => answer.json());
+  const loadedTerms = fetch(container.dataset.terms).then((response) => response.json());
   let prefixes = {};
-  loaded.then((terms) => { prefixes = terms.prefixes; });
+  loadedTerms.then((terms) => { prefixes = terms.prefixes; });
 
-  const shortened = (iri) => {
-    const [name, space] = Object.entries(prefixes).find(([, start]) => iri.startsWith(start)) ?? [];
-    const local = name && iri.slice(space.length);
+  const prefixedName = (iri) => {
+    const [name, namespace] = Object.entries(prefixes).find(([, start]) => iri.startsWith(start)) ?? [];
+    const local = name && iri.slice(namespace.length);
     return local && /^[A-Za-z][\w-]*$/.test(local) ? `${name}:${local}` : `<${iri}>`;
   };
 
@@ -31,15 +31,15 @@
     Yasgui.Yasqe.forkAutocompleter(name, {
       name,
       bulk: true,
-      get: () => loaded.then((terms) => { labels = terms[kind]; return Object.keys(labels); }),
+      get: () => loadedTerms.then((terms) => { labels = terms[kind]; return Object.keys(labels); }),
       preProcessToken: (editor, token) => {
-        const isBlank = token.string.trim() === ""; // and stays: the term is put after it
+        const isBlank = token.string.trim() === ""; // white space stays; the term is inserted after it
         const { line, ch } = editor.getDoc().getCursor();
         return preProcessToken(editor, isBlank ? { ...token, from: { line, ch }, to: { line, ch } } : token);
       },
-      postProcessSuggestion: (_editor, _token, iri) => shortened(iri),
+      postProcessSuggestion: (_editor, _token, iri) => prefixedName(iri),
       postprocessHints: (_editor, hints) => hints.map((hint) => {
-        const iri = Object.keys(labels).find((term) => shortened(term) === hint.text);
+        const iri = Object.keys(labels).find((term) => prefixedName(term) === hint.text);
         const label = iri && labels[iri][language];
         return label ? { ...hint, displayText: `${hint.text} – ${label}` } : hint;
       }).sort((one, other) => other.text.startsWith("hpez:") - one.text.startsWith("hpez:")),
@@ -51,10 +51,10 @@
   Yasgui.Yasqe.forkAutocompleter("prefixes", {
     name: "prefixes",
     persistenceId: null,
-    get: () => loaded.then((terms) => Object.entries(terms.prefixes).map(([name, iri]) => `${name}: <${iri}>`)),
+    get: () => loadedTerms.then((terms) => Object.entries(terms.prefixes).map(([name, iri]) => `${name}: <${iri}>`)),
   });
 
-  // ---- a chart of results that have one column of names and one of numbers
+  // ---- a bar chart for results with a column of labels and a column of numbers
 
   class Chart {
     constructor(yasr) { this.yasr = yasr; this.label = "Chart"; this.priority = 1; }
@@ -80,12 +80,12 @@
       const table = document.createElement("table");
       table.className = "bars";
       table.createCaption().textContent = `${label} – ${number}`;
-      for (const row of rows) this.bar(table, row[label]?.value ?? "", Number(row[number].value), most);
+      for (const row of rows) this.addBar(table, row[label]?.value ?? "", Number(row[number].value), most);
       this.yasr.resultsEl.append(table);
     }
 
-    bar(table, name, value, most) {
-      const line = table.insertRow();
+    addBar(table, name, value, most) {
+      const tableRow = table.insertRow();
       const head = document.createElement("th");
       head.scope = "row";
       head.textContent = name;
@@ -95,27 +95,27 @@
       shape.setAttribute("width", `${(100 * value) / most}%`);
       shape.setAttribute("height", "100%");
       picture.append(shape);
-      line.append(head);
-      line.insertCell().append(picture);
-      const shown = line.insertCell();
-      shown.className = "number";
-      shown.textContent = value.toLocaleString(language);
+      tableRow.append(head);
+      tableRow.insertCell().append(picture);
+      const numberCell = tableRow.insertCell();
+      numberCell.className = "number";
+      numberCell.textContent = value.toLocaleString(language);
     }
   }
   Yasgui.Yasr.registerPlugin("chart", Chart);
 
-  // ---- problems in the service's words
+  // ---- errors: show the title and detail of the service's problem details (RFC 9457)
 
   Yasgui.Yasr.defaults.errorRenderers = [async (error) => {
     let problem;
     try { problem = JSON.parse(error.text); } catch { return undefined; }
     if (!problem?.title) return undefined;
-    const told = document.createElement("div");
-    for (const line of [problem.title, problem.detail]) told.append(Object.assign(document.createElement("p"), { textContent: line ?? "" }));
-    return told;
+    const message = document.createElement("div");
+    for (const line of [problem.title, problem.detail]) message.append(Object.assign(document.createElement("p"), { textContent: line ?? "" }));
+    return message;
   }];
 
-  // ---- what YASGUI's markup lacks for those who do not see it, and its words in the page's language
+  // ---- accessible names and roles that YASGUI's markup lacks, and translations of its texts
 
   const NAMES = [
     [".CodeMirror textarea", "Query text"],
@@ -125,29 +125,29 @@
     [".tabsList", "Queries"],
   ];
 
-  function name(root) {
+  function addNames(root) {
     for (const [selector, label] of NAMES) {
-      for (const node of root.querySelectorAll(selector)) set(node, "aria-label", say(label));
+      for (const node of root.querySelectorAll(selector)) set(node, "aria-label", translated(label));
     }
     for (const node of root.querySelectorAll(".yasr_results")) {
       describe(node, "region", "Results");
-      set(node, "tabindex", "0"); // so that the keyboard scrolls what is wide
+      set(node, "tabindex", "0"); // lets the keyboard scroll wide results
     }
-    for (const node of root.querySelectorAll(".tabsList")) listTabs(node);
+    for (const node of root.querySelectorAll(".tabsList")) fixTabRoles(node);
     for (const head of root.querySelectorAll("table.dataTable th:empty, table.dataTable th:first-child .dt-column-title:empty")) {
-      head.textContent = say("Number");
+      head.textContent = translated("Number");
     }
   }
 
-  // A list of tabs may hold tabs alone; YASGUI puts the button that adds one, and a menu, among them.
-  function listTabs(list) {
+  // WAI-ARIA allows only tabs in a tablist; YASGUI's list also contains a button and a menu.
+  function fixTabRoles(list) {
     set(list, "role", "group");
     for (const tab of list.querySelectorAll(":scope > .tab")) set(tab, "role", "tablist");
   }
 
   function describe(node, role, label) {
     set(node, "role", role);
-    set(node, "aria-label", say(label));
+    set(node, "aria-label", translated(label));
   }
 
   function set(node, attribute, value) {
@@ -157,41 +157,41 @@
   function translate(root) {
     for (const node of root.querySelectorAll("[title], [aria-label], [placeholder]")) {
       for (const attribute of ["title", "aria-label", "placeholder"]) {
-        const word = words[node.getAttribute(attribute)];
-        if (word) set(node, attribute, word);
+        const text = translations[node.getAttribute(attribute)];
+        if (text) set(node, attribute, text);
       }
     }
     const chrome = ".notification, .yasr_header span, .yasr_header option, .context-menu *, .yasr_results td.dt-empty";
     for (const node of root.querySelectorAll(chrome)) {
-      const word = node.children.length === 0 && words[node.textContent];
-      if (word && word !== node.textContent) node.textContent = word;
+      const text = node.children.length === 0 && translations[node.textContent];
+      if (text && text !== node.textContent) node.textContent = text;
     }
-    for (const node of root.querySelectorAll(".yasr_response_chip")) count(node);
+    for (const node of root.querySelectorAll(".yasr_response_chip")) translateCount(node);
   }
 
-  function count(node) {
+  function translateCount(node) {
     set(node, "role", "status");
-    const told = /^(?:([0-9]+) results?|Response) in ([0-9.]+) seconds?$/.exec(node.textContent);
-    const form = told?.[1] ? "{rows} results in {seconds} seconds" : "Response in {seconds} seconds";
-    const said = told && say(form).replace("{rows}", told[1]).replace("{seconds}", told[2]);
-    if (said && said !== node.textContent) node.textContent = said;
+    const match = /^(?:([0-9]+) results?|Response) in ([0-9.]+) seconds?$/.exec(node.textContent);
+    const template = match?.[1] ? "{rows} results in {seconds} seconds" : "Response in {seconds} seconds";
+    const text = match && translated(template).replace("{rows}", match[1]).replace("{seconds}", match[2]);
+    if (text && text !== node.textContent) node.textContent = text;
   }
 
-  // Links to what this graph describes lead to its pages here.
-  function home(root) {
-    for (const link of root.querySelectorAll(`a[href^="${CSS.escape(place.dataset.base)}"]`)) {
-      link.href = new URL(link.getAttribute("href").slice(place.dataset.base.length), new URL(".", endpoint)).href;
+  // Let links to the project's IRIs open the pages of this service.
+  function linkToLocalPages(root) {
+    for (const link of root.querySelectorAll(`a[href^="${CSS.escape(container.dataset.base)}"]`)) {
+      link.href = new URL(link.getAttribute("href").slice(container.dataset.base.length), new URL(".", endpoint)).href;
     }
   }
 
-  const mend = () => { name(place); translate(place); home(place); };
-  new MutationObserver(mend).observe(place, { childList: true, subtree: true, characterData: true });
+  const adapt = () => { addNames(container); translate(container); linkToLocalPages(container); };
+  new MutationObserver(adapt).observe(container, { childList: true, subtree: true, characterData: true });
 
-  // The table would add a style element to the page, which the content policy forbids, for handles that are hidden here;
-  // it leaves that out if there is an element of this name and mark.
-  const styled = document.createElementNS("urn:x-hpkg", "style");
-  styled.gripid = "573462389";
-  document.head.append(styled);
+  // The table plugin adds a style element for resize handles, which are hidden here. The Content-Security-Policy forbids
+  // style elements; the plugin skips it if the page already has an element with this name and `gripid`.
+  const placeholder = document.createElementNS("urn:x-hpkg", "style");
+  placeholder.gripid = "573462389";
+  document.head.append(placeholder);
 
   // ---- the editor
 
@@ -199,17 +199,17 @@
   const config = {
     autofocus: false,
     autoAddOnInit: false,
-    tabName: say("Query"),
+    tabName: translated("Query"),
     copyEndpointOnNewTab: false,
     endpointCatalogueOptions: { getData: () => [], keys: [], renderItem: () => {} },
     requestConfig: { endpoint: () => endpoint, method: "POST" },
     yasqe: {
       value: text.value,
       prefixCcApi: null,
-      editorHeight: "auto", // no region that scrolls within the page
+      editorHeight: "auto", // no scrolling region within the page
       viewportMargin: Infinity,
       resizeable: false,
-      extraKeys: { Tab: false, "Shift-Tab": false }, // Tab goes on, as everywhere on the page
+      extraKeys: { Tab: false, "Shift-Tab": false }, // Tab moves the focus instead of indenting
     },
     yasr: { pluginOrder: ["table", "chart", "response"], prefixes: () => prefixes },
   };
@@ -221,20 +221,20 @@
     tab.query().catch(() => {});
   }
 
-  place.before(document.getElementById("editor-keys"));
-  const yasgui = new Yasgui(place, config);
-  const isAsked = place.dataset.run === "yes";
-  if (!yasgui.getTab()) yasgui.addTab(true, { name: isAsked ? place.dataset.title : say("Query"), yasqe: { value: text.value } });
+  container.before(document.getElementById("editor-keys"));
+  const yasgui = new Yasgui(container, config);
+  const runsAtOnce = container.dataset.run === "yes";
+  if (!yasgui.getTab()) yasgui.addTab(true, { name: runsAtOnce ? container.dataset.title : translated("Query"), yasqe: { value: text.value } });
   form.hidden = true;
   document.getElementById("editor-keys").hidden = false;
-  mend();
-  if (isAsked) open(yasgui, place.dataset.title, text.value);
+  adapt();
+  if (runsAtOnce) open(yasgui, container.dataset.title, text.value);
   for (const link of document.querySelectorAll("a.example")) {
     link.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
       event.preventDefault();
       open(yasgui, link.textContent.trim(), new URL(link.href).searchParams.get("query"));
-      place.scrollIntoView();
+      container.scrollIntoView();
     });
   }
 })();

@@ -1,18 +1,18 @@
-// Suggestions while somebody types into a search field: an editable combobox with a listbox (WAI-ARIA 1.2).
-// Without this file the form works all the same.
+// Suggestions for search fields: an editable combobox with a listbox popup (WAI-ARIA 1.2).
+// Without JavaScript the form still works.
 "use strict";
 
 (() => {
-  const PAUSE = 120; // milliseconds without a key before the server is asked
+  const DELAY = 120; // milliseconds between the last key and the request
 
   const element = (name, text, attributes = {}) => {
-    const made = document.createElement(name);
-    made.textContent = text;
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    return made;
+    const node = document.createElement(name);
+    node.textContent = text;
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    return node;
   };
 
-  const isWeb = (url) => {
+  const isWebAddress = (url) => {
     try {
       return ["http:", "https:"].includes(new URL(url, location.href).protocol);
     } catch {
@@ -28,18 +28,18 @@
       role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id,
     })) input.setAttribute(key, value);
 
-    let shown = [], active = -1, timer = 0, asking = null;
+    let shown = [], active = -1, timer = 0, pending = null;
 
     const close = () => {
       clearTimeout(timer);
-      asking?.abort();
+      pending?.abort();
       list.hidden = true;
       active = -1;
       input.setAttribute("aria-expanded", "false");
       input.removeAttribute("aria-activedescendant");
     };
 
-    const choose = (index) => {
+    const select = (index) => {
       const options = [...list.children];
       active = index;
       options.forEach((option, number) => option.setAttribute("aria-selected", String(number === index)));
@@ -48,22 +48,22 @@
       options[index].scrollIntoView({ block: "nearest" });
     };
 
-    const go = (index) => {
+    const open = (index) => {
       const { url, label } = shown[index];
       close();
-      if (url && isWeb(url)) return location.assign(url);
+      if (url && isWebAddress(url)) return location.assign(url);
       input.value = label;
       input.form.requestSubmit();
     };
 
     const option = (suggestion, index) => {
       const { label, kindName, match } = suggestion;
-      const made = element("li", "", { id: `${list.id}-${index}`, role: "option", "aria-selected": "false" });
+      const node = element("li", "", { id: `${list.id}-${index}`, role: "option", "aria-selected": "false" });
       const text = match.text === label ? label : `${label} (${match.text})`;
-      made.append(element("span", text), element("small", kindName));
-      made.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps the focus
-      made.addEventListener("click", () => go(index));
-      return made;
+      node.append(element("span", text), element("small", kindName));
+      node.addEventListener("mousedown", (event) => event.preventDefault()); // keep the focus in the field
+      node.addEventListener("click", () => open(index));
+      return node;
     };
 
     const show = (suggestions) => {
@@ -71,17 +71,17 @@
       list.replaceChildren(...suggestions.map(option));
       list.hidden = suggestions.length === 0;
       input.setAttribute("aria-expanded", String(!list.hidden));
-      choose(-1);
+      select(-1);
     };
 
-    const ask = async () => {
-      asking?.abort();
-      asking = new AbortController();
+    const request = async () => {
+      pending?.abort();
+      pending = new AbortController();
       const url = new URL(input.dataset.suggest, location.href);
       url.searchParams.set("q", input.value);
       try {
-        const answer = await fetch(url, { signal: asking.signal, headers: { Accept: "application/json" } });
-        if (answer.ok && document.activeElement === input) show((await answer.json()).suggestions);
+        const response = await fetch(url, { signal: pending.signal, headers: { Accept: "application/json" } });
+        if (response.ok && document.activeElement === input) show((await response.json()).suggestions);
       } catch (error) {
         if (error.name !== "AbortError") close();
       }
@@ -90,7 +90,7 @@
     input.addEventListener("input", () => {
       clearTimeout(timer);
       if (!input.value.trim()) return close();
-      timer = setTimeout(ask, PAUSE);
+      timer = setTimeout(request, DELAY);
     });
     input.addEventListener("blur", close);
     input.form.addEventListener("submit", close);
@@ -100,13 +100,13 @@
       if (list.hidden) {
         if (event.key === "ArrowDown" && input.value.trim()) {
           event.preventDefault();
-          ask();
+          request();
         }
         return;
       }
       const moves = { ArrowDown: active < last ? active + 1 : -1, ArrowUp: active < 0 ? last : active - 1 };
-      if (event.key in moves) choose(moves[event.key]);
-      else if (event.key === "Enter" && active >= 0) go(active);
+      if (event.key in moves) select(moves[event.key]);
+      else if (event.key === "Enter" && active >= 0) open(active);
       else if (event.key === "Escape") close();
       else return;
       event.preventDefault();

@@ -1,4 +1,4 @@
-"""What browser tests look at."""
+"""Accessibility checks for browser tests."""
 
 from typing import Any, Protocol
 
@@ -9,12 +9,12 @@ WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 class Open(Protocol):
-    """Opens a page in a context of its own; keywords are those of Playwright's Browser.new_context."""
+    """Open a page in its own browser context; the keywords are those of Playwright's `Browser.new_context`."""
 
-    def __call__(self, path: str, **context: Any) -> Page: ...  # noqa: ANN401 - as Playwright has them
+    def __call__(self, path: str, **context: Any) -> Page: ...  # noqa: ANN401 - Playwright's keywords
 
 
 def violations(page: Page) -> list[str]:
-    """What axe-core finds by the rules of WCAG 2.2 AA: each rule with the first places that break it."""
-    found = Axe().run(page, options={"runOnly": WCAG, "resultTypes": ["violations"]}).response["violations"]
-    return [f"{item['id']}: {[node['html'][:160] for node in item['nodes'][:3]]}" for item in found]
+    """Return the WCAG 2.2 AA rules that axe-core finds violated, each with the first elements that violate it."""
+    violated = Axe().run(page, options={"runOnly": WCAG, "resultTypes": ["violations"]}).response["violations"]
+    return [f"{item['id']}: {[node['html'][:160] for node in item['nodes'][:3]]}" for item in violated]

@@ -1,4 +1,4 @@
-"""A real browser: Debian's Chromium, driven by Playwright against a real server, with axe-core's rules at hand."""
+"""Fixtures for browser tests: the system's Chromium, driven by Playwright, and a running service."""
 
 import os
 import shutil
@@ -18,24 +18,24 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        assert not os.environ.get("CI"), "continuous integration must install chromium"
-        pytest.skip("there is no Chromium on this machine")
-    return found
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        assert not os.environ.get("CI"), "continuous integration must install Chromium"
+        pytest.skip("Chromium is not installed")
+    return path
 
 
-@pytest.fixture(scope="module")  # Playwright keeps an event loop running meanwhile, which tests elsewhere do not expect
+@pytest.fixture(scope="module")  # its event loop must not run during other modules' tests
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield started
-        started.close()
+        chromium_browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield chromium_browser
+        chromium_browser.close()
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("seen")
+    return tmp_path_factory.mktemp("browser")
 
 
 @pytest.fixture(scope="session")
@@ -44,32 +44,32 @@ def home(serve: Callable[..., Iterator[str]], folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def token(home: str, folder: Path) -> str:  # noqa: ARG001 - the service makes the folder
+def token(home: str, folder: Path) -> str:  # noqa: ARG001 - the service creates the folder
     return CredentialStore(folder / "data").create("reader")
 
 
 @pytest.fixture
 def show(browser: Browser, home: str) -> Iterator[Open]:
-    """Open pages; at the end, none has asked another host for anything, nor complained on its console."""
-    contexts, elsewhere, complaints = [], list[str](), list[str]()
+    """Open pages; afterwards check that none sent a request to another host or reported an error."""
+    contexts, foreign_requests, page_errors = [], list[str](), list[str]()
 
-    def seen(request: Request) -> None:
+    def record(request: Request) -> None:
         parts = urlsplit(request.url)
         if parts.scheme not in {"data", "blob"} and parts.netloc != urlsplit(home).netloc:
-            elsewhere.append(request.url)
+            foreign_requests.append(request.url)
 
-    def opened(path: str, **context: Any) -> Page:  # noqa: ANN401 - as Playwright has them
-        made = browser.new_context(**{"locale": "en-GB", "viewport": {"width": 1280, "height": 900}, **context})
-        contexts.append(made)
-        page = made.new_page()
-        page.on("request", seen)
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+    def open_page(path: str, **options: Any) -> Page:  # noqa: ANN401 - Playwright's keywords
+        context = browser.new_context(**{"locale": "en-GB", "viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", record)
+        page.on("console", lambda message: page_errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: page_errors.append(str(error)))
         page.goto(home + path)
         return page
 
-    yield opened
-    for made in contexts:
-        made.close()
-    assert elsewhere == []
-    assert complaints == []
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert foreign_requests == []
+    assert page_errors == []

@@ -1,4 +1,4 @@
-"""Every page, in both languages, light and dark, on a desk and on a phone: accessible, and within its window."""
+"""Every kind of page: accessible in both languages and colour schemes, usable on a phone and without JavaScript."""
 
 import pytest
 from playwright.sync_api import Page
@@ -37,7 +37,7 @@ PHONE = {"width": 360, "height": 740}
 
 
 def fits(page: Page) -> bool:
-    """Whether the page needs no scrolling sideways (WCAG 2.2, success criterion 1.4.10)."""
+    """Return whether the page needs no horizontal scrolling (WCAG 2.2, success criterion 1.4.10)."""
     return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
 
 

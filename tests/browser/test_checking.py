@@ -1,4 +1,4 @@
-"""Checking facts in a browser."""
+"""The form at /validate in a browser."""
 
 from playwright.sync_api import expect
 

@@ -1,4 +1,4 @@
-"""The editor of /sparql in a real browser: a question is asked, by mouse and by keyboard; accessible all along."""
+"""The editor at /sparql in a browser: running queries by mouse and keyboard, completion, tabs, accessibility."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def write(page: Page, query: str) -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=["light", "dark, Vietnamese", "phone"])
-def test_a_query_shows_rows_and_all_is_accessible(show: Open, theme: dict[str, Any]) -> None:
+def test_a_query_shows_rows_and_is_accessible(show: Open, theme: dict[str, Any]) -> None:
     page = show("/sparql", **theme)
     expect(page.locator("#query-form")).to_be_hidden()
     assert violations(page) == []
@@ -51,7 +51,7 @@ def test_a_question_opens_in_a_tab_and_its_numbers_become_a_chart(show: Open) ->
     assert violations(page) == []
 
 
-def test_tabs_are_kept_and_a_question_of_the_url_opens_once(show: Open) -> None:
+def test_tabs_persist_and_an_example_in_the_url_opens_once(show: Open) -> None:
     page = show("/sparql?example=issues-by-kind")
     for _ in range(2):
         expect(page.locator(ROWS)).to_have_count(6)
@@ -59,7 +59,7 @@ def test_tabs_are_kept_and_a_question_of_the_url_opens_once(show: Open) -> None:
         page.reload()
 
 
-def test_the_keyboard_enters_runs_and_leaves(show: Open) -> None:
+def test_the_editor_is_usable_by_keyboard(show: Open) -> None:
     page = show("/sparql")
     write(page, "SELECT ?n { VALUES ?n { 1 2 3 } }")
     page.keyboard.press("Control+Enter")
@@ -81,7 +81,7 @@ def test_terms_are_completed_with_their_prefix(show: Open) -> None:
     expect(lines).to_have_text([f"PREFIX hpez: <{HPEZ}>", "SELECT * { ?claim a hpez:Issue"])
 
 
-def test_iris_lead_to_the_pages_here(show: Open, home: str) -> None:
+def test_iris_link_to_pages_of_this_service(show: Open, home: str) -> None:
     page = show("/sparql")
     write(page, "SELECT ?zone { ?zone a <https://w3id.org/hpez/ontology#Zone> } ORDER BY ?zone")
     page.keyboard.press("Control+Enter")
@@ -90,7 +90,7 @@ def test_iris_lead_to_the_pages_here(show: Open, home: str) -> None:
     expect(link).to_have_attribute("href", f"{home}/id/zone/deep-c")
 
 
-def test_without_javascript_the_form_is_there(show: Open, home: str) -> None:
+def test_without_javascript_there_is_a_form(show: Open, home: str) -> None:
     page = show("/sparql", java_script_enabled=False)
     expect(page.get_by_role("button", name="Run")).to_be_visible()
     query = page.get_by_label("Query text").input_value()

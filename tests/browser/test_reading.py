@@ -1,4 +1,4 @@
-"""A reader's way: search without marks, a thing's page, its evidence, the other language."""
+"""Reading in a browser: search without diacritics, pages with evidence, switching the language."""
 
 import re
 
@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from tests.browser.accessibility import Open, violations
 
 
-def test_a_search_without_marks_leads_to_the_evidence(show: Open) -> None:
+def test_a_search_without_diacritics_leads_to_the_evidence(show: Open) -> None:
     page = show("/", locale="vi-VN")
     field = page.locator("main").get_by_role("combobox")
     field.press_sequentially("kkt dinh vu")
@@ -43,15 +43,15 @@ def test_the_language_is_switched_and_remembered(show: Open) -> None:
 
 def test_figures_are_filtered(show: Open) -> None:
     page = show("/figures", locale="en-GB")
-    everything = page.locator("main table tbody tr").count()
+    all_rows = page.locator("main table tbody tr").count()
     page.get_by_label("Period").select_option(label="2024")
     page.get_by_role("button", name="Show").click()
-    some = page.locator("main table tbody tr").count()
-    assert 0 < some < everything
+    filtered_rows = page.locator("main table tbody tr").count()
+    assert 0 < filtered_rows < all_rows
     assert violations(page) == []
 
 
-def test_a_page_can_be_walked_by_keyboard(show: Open) -> None:
+def test_the_skip_link_works_by_keyboard(show: Open) -> None:
     page = show("/issues")
     page.keyboard.press("Tab")
     focused = page.locator(":focus")
@@ -63,6 +63,6 @@ def test_a_page_can_be_walked_by_keyboard(show: Open) -> None:
 
 def test_an_unknown_address_offers_a_search(show: Open) -> None:
     page = show("/", locale="vi-VN")
-    answer = page.request.get(page.url + "doc/zone/dinh-vu-cat-ba", headers={"Accept": "text/html"})
-    assert answer.status == 404
-    assert 'value="dinh vu cat ba"' in answer.text()
+    response = page.request.get(page.url + "doc/zone/dinh-vu-cat-ba", headers={"Accept": "text/html"})
+    assert response.status == 404
+    assert 'value="dinh vu cat ba"' in response.text()

@@ -1,4 +1,4 @@
-"""A commit in words."""
+"""Commits in words."""
 
 import pytest
 
@@ -17,34 +17,34 @@ def quads(turtle: str) -> frozenset[Quad]:
     return frozenset(place_in_graph(parse((SPARQL_PREFIXES + turtle).encode(), TURTLE), NamedNode("urn:graph")))
 
 
-def told(delta: Delta, language: str = "vi") -> dict[str | None, list[tuple[bool, str]]]:
-    found = subject_diffs(select_statements(delta), delta, DisplayNames(labels_in_delta(delta), language), language)
-    return {change.iri: [(line.added, line.text) for line in change.lines] for change in found}
+def diff_texts(delta: Delta, language: str = "vi") -> dict[str | None, list[tuple[bool, str]]]:
+    diffs = subject_diffs(select_statements(delta), delta, DisplayNames(labels_in_delta(delta), language), language)
+    return {change.iri: [(line.added, line.value.text) for line in change.lines] for change in diffs}
 
 
-def test_a_changed_amount_stands_beside_what_it_was() -> None:
+def test_a_changed_amount_follows_the_previous_one() -> None:
     before, after = quads(FIGURE.format("4350000000.0")), quads(FIGURE.format("4100000000.0"))
     unit = [quad for quad in before if quad.predicate.value.endswith("hasUnit")]
     delta = Delta(added=after - before | frozenset(unit), removed=before - after)
-    lines = [line for line in told(delta)["urn:f"] if "tỷ" in line[1]]
+    lines = [line for line in diff_texts(delta)["urn:f"] if "tỷ" in line[1]]
     assert lines == [(False, "4,35 tỷ USD"), (True, "4,1 tỷ USD")]
 
 
-def test_what_was_removed_keeps_its_name() -> None:
+def test_a_removed_entity_keeps_its_name() -> None:
     delta = Delta(removed=quads('<urn:gone> rdfs:label "Đã bỏ"@vi . <urn:x> <urn:of> <urn:gone> .'))
-    assert told(delta)["urn:x"] == [(False, "Đã bỏ")]
+    assert diff_texts(delta)["urn:x"] == [(False, "Đã bỏ")]
 
 
-def test_parts_without_a_name_and_odd_values() -> None:
+def test_blank_nodes_and_values_that_are_no_numbers() -> None:
     delta = Delta(added=quads('<urn:a> <urn:p> [ <urn:q> 1 ] ; schema:value "many" ; qudt:hasUnit unit:HA .'))
-    found = told(delta)
+    found = diff_texts(delta)
     assert (True, "") in found["urn:a"]
     assert (True, "many") in found["urn:a"]
     assert found[None] == [(True, "1")]
 
 
 @pytest.mark.parametrize("most", [0, 3, 500])
-def test_a_large_change_is_bounded(most: int) -> None:
+def test_the_statements_of_a_large_change_are_limited(most: int) -> None:
     delta = Delta(added=quads("".join(f"<urn:s{n}> <urn:p> <urn:o{n}> ." for n in range(400))))
     lines = select_statements(delta, most)
     assert len(lines) == min(most, 400)

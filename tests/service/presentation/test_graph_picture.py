@@ -1,4 +1,4 @@
-"""The picture of a neighbourhood: nothing overlaps, nothing runs out."""
+"""Pictures of an entity and its neighbours: boxes do not overlap and lie within the picture."""
 
 from itertools import combinations, pairwise
 
@@ -7,11 +7,10 @@ import pytest
 from service.presentation.graph_picture import (
     MAX_NEIGHBOURS,
     WIDTH,
+    GraphPicture,
     Neighbour,
     NeighbourBox,
-    layout_narrow,
-    layout_wide,
-    truncate,
+    layout_pictures,
 )
 
 LONG = "Ban Quản lý Khu kinh tế Hải Phòng và các khu công nghiệp trên địa bàn thành phố Hải Phòng"
@@ -21,14 +20,19 @@ def neighbours(count: int, name: str = LONG) -> list[Neighbour]:
     return [Neighbour(f"urn:{n}", f"{n} {name}", "xúc tiến đầu tư tại", n % 3 == 0) for n in range(count)]
 
 
+def pictures(title: str, shown: list[Neighbour]) -> tuple[GraphPicture, GraphPicture]:
+    found = layout_pictures(title, shown)
+    assert found is not None
+    return found
+
+
 def overlap(first: NeighbourBox, second: NeighbourBox) -> bool:
     return abs(first.x - second.x) < 236 and abs(first.y - second.y) < 48
 
 
 @pytest.mark.parametrize("count", [2, 3, 7, 12, 40])
-def test_boxes_lie_apart_and_within(count: int) -> None:
-    found = layout_wide(LONG, neighbours(count))
-    assert found is not None
+def test_boxes_do_not_overlap(count: int) -> None:
+    found, _ = pictures(LONG, neighbours(count))
     assert len(found.boxes) == min(count, MAX_NEIGHBOURS)
     assert not [pair for pair in combinations(found.boxes, 2) if overlap(*pair)]
     for box in found.boxes:
@@ -40,27 +44,21 @@ def test_boxes_lie_apart_and_within(count: int) -> None:
     assert found.title[-1].endswith("…")
 
 
-def test_lines_lead_from_who_does_to_what_it_is_done_to() -> None:
-    found = layout_wide("A", [Neighbour("urn:in", "B", "r", True), Neighbour("urn:out", "C", "r", False)])
-    assert found is not None
+def test_arrows_follow_the_direction_of_the_relation() -> None:
+    found, _ = pictures("A", [Neighbour("urn:in", "B", "r", True), Neighbour("urn:out", "C", "r", False)])
     inward, outward = found.boxes
     assert inward.line[0] == 236
     assert outward.line[2] == WIDTH - 236
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_few_neighbours_need_no_picture(count: int) -> None:
-    assert layout_wide("A", neighbours(count)) is None
-
-
-def test_fitted() -> None:
-    assert (truncate("abc", 3), truncate("abcd", 3), truncate("a bcd", 3)) == ("abc", "ab…", "a…")
+def test_fewer_than_two_neighbours_give_no_picture(count: int) -> None:
+    assert layout_pictures("A", neighbours(count)) is None
 
 
 @pytest.mark.parametrize("count", [2, 12, 40])
-def test_on_a_narrow_screen_they_stand_in_a_column(count: int) -> None:
-    found = layout_narrow(LONG, neighbours(count))
-    assert found is not None
+def test_a_narrow_picture_is_one_column(count: int) -> None:
+    _, found = pictures(LONG, neighbours(count))
     assert len(found.boxes) == min(count, MAX_NEIGHBOURS)
     assert all(later.y - box.y >= 48 for box, later in pairwise(found.boxes))
     assert found.boxes[0].y > found.centre[1] + found.centre[3]
@@ -69,4 +67,3 @@ def test_on_a_narrow_screen_they_stand_in_a_column(count: int) -> None:
     inward, outward = found.boxes[0].line, found.boxes[1].line
     assert inward[0] > inward[2]
     assert outward[0] < outward[2]
-    assert layout_narrow(LONG, neighbours(1)) is None

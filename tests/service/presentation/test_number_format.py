@@ -1,5 +1,6 @@
-"""Amounts as people read them in each language."""
+"""Amounts in each language, in short and in full."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -34,11 +35,24 @@ def figure(low: str | None, high: str | None, unit: str, qualifier: str = "exact
         (figure(None, None, "CCY_USD"), "", ""),
     ],
 )
-def test_amounts_in_short(item: Observation, vietnamese: str, english: str) -> None:
+def test_short_amounts(item: Observation, vietnamese: str, english: str) -> None:
     assert (short_amount(item, "vi"), short_amount(item, "en")) == (vietnamese, english)
 
 
-def test_exact_amounts_keep_all_digits() -> None:
+def test_stated_amounts_keep_all_digits() -> None:
     item = figure("1797520661.157024", "1797520661.157024", "CCY_USD")
     assert exact_amount(item, "vi") == "1.797.520.661,157024 USD"
     assert exact_amount(item, "en") == "US$1,797,520,661.157024"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        ("1797520661.157024", "1797520661.157024", "1.797.520.661 ha"),
+        ("85.0746268656", "85.0746268656", "85,07 ha"),
+        ("999999.126", "1000000.126", "999.999–1.000.000 ha"),
+        ("1.005", None, "1 ha"),
+    ],
+)
+def test_computed_amounts_are_rounded(low: str, high: str | None, text: str) -> None:
+    assert exact_amount(replace(figure(low, high, "HA"), rule="urn:rule"), "vi") == text
