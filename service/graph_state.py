@@ -16,8 +16,8 @@ from kg.validation.incremental import IncrementalValidator
 from kg.views import name_index
 from kg.views.dataset_description import StatisticsCache
 from kg.views.search import NameSearch
-from kg.workers.main import PoolFactValidator, PoolProposer
 from kg.workers.pool_engine import PoolEngine
+from kg.workers.remote_validation import PoolFactValidator, PoolProposer
 from service.settings import Settings
 
 ABANDONED_KEY: Final = "hpkg.abandoned"

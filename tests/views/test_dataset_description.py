@@ -25,7 +25,7 @@ from kg.views.dataset_description import (
     read_version_iri,
 )
 from kg.workers.framing import Header
-from kg.workers.main import worker_operations
+from kg.workers.operations import WorkerOperations
 from kg.workers.pool_engine import PoolEngine
 
 SITE = Site(
@@ -95,7 +95,7 @@ class AnsweringEngine(PoolEngine):
     def __init__(self, engine: EmbeddedEngine) -> None:
         self.engine = engine
         gate = IncrementalValidator(read_project_shapes())
-        self.operations = worker_operations(
+        self.operations = WorkerOperations(
             engine, gate, EngineFactValidator(engine, read_project_shapes(), LocalProposer(engine, gate))
         )
         self.asked = list[str]()
