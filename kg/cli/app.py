@@ -31,6 +31,7 @@ from kg.rdf.io import NamedNode, Quad, canonical_nquads, canonical_turtle, compr
 from kg.rdf.namespaces import compact, graph_name
 from kg.sources import evidence as anchors
 from kg.validation import shacl
+from kg.workers.import_path import import_target
 from kg.workers.main import DispatcherSettings
 from kg.workers.pool_engine import PoolEngine
 from kg.workers.supervisor import running_dispatcher
@@ -201,14 +202,13 @@ def _serve_web(host: str, port: int, workers: int, patience: int) -> None:
         host,
         port,
         interface=Interfaces.RSGI,
-        factory=True,
         workers=workers,
         respawn_failed_workers=True,
         respawn_interval=0.1,
         websockets=False,
         log_access=False,
         workers_kill_timeout=patience,
-    ).serve()
+    ).serve(target_loader=import_target)
 
 
 def _restore_default_signals() -> None:

@@ -153,7 +153,3 @@ def main() -> None:
     except KgError as error:
         _print_line(str(error))
         os._exit(1)
-
-
-if __name__ == "__main__":
-    main()
