@@ -1,11 +1,13 @@
 """The only reader of the Turtle and SPARQL files that the packages carry."""
 
 import hashlib
+import tomllib
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import parse, place_in_graph
@@ -94,5 +96,9 @@ def fingerprint() -> str:
 
 
 def project_version() -> str:
-    """The version of the installed distribution."""
-    return version("haiphong-kg")
+    """Return the version of the installed distribution, or of the checkout if nothing is installed."""
+    try:
+        return version("haiphong-kg")
+    except PackageNotFoundError:
+        project = Path(__file__).parents[1] / "pyproject.toml"
+        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])

@@ -8,7 +8,7 @@ from flask.json.provider import DefaultJSONProvider
 
 from kg.engine.protocol import Engine
 from kg.workers.pool_engine import PoolEngine
-from service import graph_state
+from service import graph_state, sparql_fast_path
 from service.http import caching, errors, observability, responses
 from service.http.negotiation import HTML, LANGUAGE_COOKIE, LANGUAGES
 from service.routes import (
@@ -22,7 +22,6 @@ from service.routes import (
     query_editor,
     search,
     sparql,
-    sparql_fast_path,
     validate,
     validation_form,
     void,

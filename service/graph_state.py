@@ -17,15 +17,15 @@ from kg.validation.incremental import IncrementalValidator
 from kg.views import name_index_builder
 from kg.views.name_search import NameSearch
 from kg.views.statistics_cache import StatisticsCache
-from kg.workers.main import PoolFactValidator, PoolProposer
 from kg.workers.pool_engine import PoolEngine
+from kg.workers.remote_validation import PoolFactValidator, PoolProposer
 from service.settings import Settings
 
 ABANDONED_KEY: Final = "hpkg.abandoned"
-"""The WSGI environ's key of a callable that says whether the client has gone, where the server can tell."""
+"""The WSGI environ's key of a callable that returns whether the client has disconnected; absent if unknown."""
 
 PENDING_RESULT_KEY: Final = "hpkg.begun"
-"""The WSGI environ's key of an evaluation of the request's query that was begun before the app saw the request."""
+"""The WSGI environ's key of the request's query if the fast path has already sent it to a worker."""
 
 _EXTENSION_KEY: Final = "kg"
 
@@ -68,7 +68,7 @@ class GraphState:
 
 
 def attach(app: Flask, settings: Settings) -> None:
-    """Reach the graph for an app: through the keeper where there is one, else in this process.
+    """Open the graph for an app: through the dispatcher if the settings name its folder, else in this process.
 
     Raises ConfigurationError when the data folder cannot be used.
     """

@@ -1,8 +1,8 @@
-"""Run the WSGI app under granian's RSGI, which tells when a client goes away; WSGI itself cannot.
+"""Run the WSGI app under granian's RSGI, which reports that a client has disconnected; WSGI cannot.
 
-What has a short way takes it; every other request is handled by a thread, as under any WSGI server. The environ's
-`hpkg.abandoned` says whether the client has gone since. Thread and memory needs are bounded: bodies beyond the limit
-are not read, long answers are sent in pieces as the client takes them.
+Requests that the fast path can answer are answered in the event loop; a thread handles every other request, as under
+any WSGI server. The environ's `hpkg.abandoned` is a callable that returns whether the client has disconnected. Threads
+and memory are bounded: a body beyond the limit is not read, and a long response is sent in pieces as the client reads.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from urllib.parse import unquote_to_bytes
 
 from service import FAST_PATH_KEY, create_app
 from service.graph_state import ABANDONED_KEY, PENDING_RESULT_KEY
-from service.routes.sparql_fast_path import SparqlFastPath
 from service.settings import Settings
+from service.sparql_fast_path import SparqlFastPath
 
 DISCONNECT_WATCH_DELAY: Final = 0.3
-"""Seconds after which a request is worth watching for its client's leaving."""
+"""Seconds after which a running request is watched for the client's disconnection; most requests end earlier."""
 MAX_THREADS: Final = 256
 
 _LOG: Final = logging.getLogger("hpkg.gateway")
@@ -51,7 +51,7 @@ class RsgiHeaders(Protocol):
 
 
 class RsgiScope(Protocol):
-    """What granian tells of a request."""
+    """The request line and connection of a request, as granian describes them."""
 
     @property
     def method(self) -> str: ...
@@ -74,14 +74,14 @@ class RsgiScope(Protocol):
 
 
 class RsgiTransport(Protocol):
-    """An answer that is sent in pieces."""
+    """A response that is sent in pieces."""
 
     async def send_bytes(self, data: bytes) -> None:
-        """Send a piece, waiting until there is room for it."""
+        """Send a piece; waits until the client has read enough."""
 
 
 class RsgiHttpProtocol(Protocol):
-    """What granian lets an application do with a request: read its body, answer it, watch its client."""
+    """The operations on a request: read its body, send a response, wait for the client's disconnection."""
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
     async def client_disconnect(self) -> None: ...
@@ -91,7 +91,7 @@ class RsgiHttpProtocol(Protocol):
 
 @dataclass(eq=False)
 class _PendingRequest:
-    """A request that is being answered."""
+    """A request that a thread handles."""
 
     environ: Environ
     protocol: RsgiHttpProtocol
@@ -106,7 +106,7 @@ class RsgiApplication:
     def __init__(
         self, app: WsgiApp, fast_path: SparqlFastPath | None, max_body: int, threads: int = MAX_THREADS
     ) -> None:
-        """Run an app, and its short way; a body is read to one byte past `max_body`, so that the app refuses it."""
+        """Run an app and its fast path; a body is read to one byte past `max_body`, so that the app refuses it."""
         self._app = app
         self._fast_path = fast_path
         self._max_body = max_body
@@ -117,7 +117,7 @@ class RsgiApplication:
         self._lock = threading.Lock()
 
     async def __rsgi__(self, scope: RsgiScope, protocol: RsgiHttpProtocol) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         body = b"" if scope.method in {"GET", "HEAD", "OPTIONS"} else await self._read_body(protocol)
         environ = _wsgi_environ(scope, body)
         reply = None if self._fast_path is None else await self._fast_path.answer(environ)
@@ -125,12 +125,12 @@ class RsgiApplication:
             protocol.response_bytes(reply.code, reply.headers, reply.body)
             return
         loop = asyncio.get_running_loop()
-        exchange = _PendingRequest(environ, protocol, loop, loop.create_future())
-        exchange.environ[ABANDONED_KEY] = exchange.disconnected.is_set
-        watch = loop.call_later(DISCONNECT_WATCH_DELAY, self._watch_for_disconnect, exchange)
-        self._jobs.put(exchange)
+        pending = _PendingRequest(environ, protocol, loop, loop.create_future())
+        pending.environ[ABANDONED_KEY] = pending.disconnected.is_set
+        watch = loop.call_later(DISCONNECT_WATCH_DELAY, self._watch_for_disconnect, pending)
+        self._jobs.put(pending)
         self._ensure_thread()
-        await exchange.done
+        await pending.done
         watch.cancel()
 
     async def _read_body(self, protocol: RsgiHttpProtocol) -> bytes:
@@ -143,13 +143,13 @@ class RsgiApplication:
         return b"".join(pieces)[: self._max_body + 1]
 
     @staticmethod
-    def _watch_for_disconnect(exchange: _PendingRequest) -> None:
+    def _watch_for_disconnect(pending: _PendingRequest) -> None:
         async def until_gone() -> None:
-            await exchange.protocol.client_disconnect()
-            exchange.disconnected.set()
+            await pending.protocol.client_disconnect()
+            pending.disconnected.set()
 
-        task = exchange.loop.create_task(until_gone())
-        exchange.done.add_done_callback(lambda _: task.cancel())
+        task = pending.loop.create_task(until_gone())
+        pending.done.add_done_callback(lambda _: task.cancel())
 
     def _ensure_thread(self) -> None:
         """Start another thread if none is idle and there may be more."""
@@ -164,33 +164,33 @@ class RsgiApplication:
 
     def _work(self) -> None:
         while True:
-            exchange = self._jobs.get()
+            pending = self._jobs.get()
             try:
-                self._run_wsgi_app(exchange)
-            except Exception:  # noqa: BLE001 - whatever it is, the thread must live on
-                _LOG.exception("a request could not be answered")
+                self._run_wsgi_app(pending)
+            except Exception:  # noqa: BLE001 - the thread must handle the next request
+                _LOG.exception("A request failed.")
             finally:
-                if PENDING_RESULT_KEY in exchange.environ:
-                    exchange.environ[PENDING_RESULT_KEY].close()
-                exchange.loop.call_soon_threadsafe(_resolve, exchange.done)
+                if PENDING_RESULT_KEY in pending.environ:
+                    pending.environ[PENDING_RESULT_KEY].close()
+                pending.loop.call_soon_threadsafe(_resolve, pending.done)
             with self._lock:
                 self._idle += 1
 
-    def _run_wsgi_app(self, exchange: _PendingRequest) -> None:
+    def _run_wsgi_app(self, pending: _PendingRequest) -> None:
         head: list[tuple[int, list[tuple[str, str]]]] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:  # noqa: ARG001
             head[:] = [(int(status.partition(" ")[0]), headers)]
 
-        pieces = self._app(exchange.environ, start_response)
+        pieces = self._app(pending.environ, start_response)
         try:
             iterator = iter(pieces)
             start, rest = _buffer_start(iterator)
             status, headers = head[0]
             if rest is None:
-                exchange.protocol.response_bytes(status, headers, start)
+                pending.protocol.response_bytes(status, headers, start)
             else:
-                _stream(exchange, status, headers, start, rest)
+                _stream(pending, status, headers, start, rest)
         finally:
             close = getattr(pieces, "close", None)
             if close is not None:
@@ -203,7 +203,7 @@ def _resolve(done: "asyncio.Future[None]") -> None:
 
 
 def _buffer_start(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes] | None]:
-    """Collect an answer up to what is sent at once; the iterator is what remains, None if nothing does."""
+    """Collect at most _MAX_BUFFERED_BYTES; the iterator yields the rest and is None if there is none."""
     collected, length = list[bytes](), 0
     for piece in pieces:
         collected.append(piece)
@@ -214,13 +214,13 @@ def _buffer_start(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes] | Non
 
 
 def _stream(
-    exchange: _PendingRequest, status: int, headers: list[tuple[str, str]], start: bytes, rest: Iterator[bytes]
+    pending: _PendingRequest, status: int, headers: list[tuple[str, str]], start: bytes, rest: Iterator[bytes]
 ) -> None:
-    """Send a long answer piece by piece, each when the client has taken the one before."""
-    transport = exchange.protocol.response_stream(status, headers)
+    """Send a long response piece by piece, each once the client has read enough of the one before."""
+    transport = pending.protocol.response_stream(status, headers)
 
     def push(piece: bytes) -> None:
-        asyncio.run_coroutine_threadsafe(_send_piece(transport, piece), exchange.loop).result()
+        asyncio.run_coroutine_threadsafe(_send_piece(transport, piece), pending.loop).result()
 
     push(start)
     for piece in rest:
@@ -232,7 +232,7 @@ async def _send_piece(transport: RsgiTransport, piece: bytes) -> None:
 
 
 def _wsgi_environ(scope: RsgiScope, body: bytes) -> Environ:
-    """The WSGI environ of a request (PEP 3333): paths decoded, text in ISO 8859-1 clothes."""
+    """Make the WSGI environ of a request (PEP 3333): paths percent-decoded, bytes represented as ISO 8859-1 text."""
     path, query = scope.path, scope.query_string
     host, _, port = scope.server.rpartition(":")
     client, _, client_port = scope.client.rpartition(":")
@@ -260,7 +260,7 @@ def _wsgi_environ(scope: RsgiScope, body: bytes) -> Environ:
 
 
 def application() -> RsgiApplication:
-    """Make the gateway from the environment; the factory that the web server calls in each worker."""
+    """Make the application from the environment; the web server calls this factory in each of its processes."""
     settings = Settings.from_environment()
     app = create_app(settings)
     return RsgiApplication(app, app.extensions.get(FAST_PATH_KEY), settings.max_body)

@@ -24,6 +24,7 @@ ROOMS = (
     "service.graph_state",
     "service.presentation",
     "service.routes",
+    "service.sparql_fast_path",
     "service",
     "service.rsgi",
 )
@@ -60,8 +61,6 @@ PENDING = {
     ("service.http.body", "kg.validation.source_lines"),
     ("service.http.body", "kg.views.jsonld_context"),
     ("service.http.responses", "kg.views.jsonld_context"),
-    ("service.routes.sparql_fast_path", "kg.workers.leases"),
-    ("service.routes.sparql_fast_path", "kg.workers.pool_engine"),
 }
 """Imports that are still to be removed."""
 

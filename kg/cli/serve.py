@@ -17,6 +17,7 @@ from granian.constants import Interfaces
 from kg.changes import data_folder
 from kg.cli.options import READABLE_FILE, data_option
 from kg.sources.evidence import SourceTexts
+from kg.workers.import_path import import_target
 from kg.workers.main import DispatcherSettings
 from kg.workers.pool_engine import PoolEngine
 from kg.workers.supervisor import running_dispatcher
@@ -162,14 +163,13 @@ def _serve_web(host: str, port: int, workers: int, stop_timeout: int) -> None:
         host,
         port,
         interface=Interfaces.RSGI,
-        factory=True,
         workers=workers,
         respawn_failed_workers=True,
         respawn_interval=0.1,
         websockets=False,
         log_access=False,
         workers_kill_timeout=stop_timeout,
-    ).serve()
+    ).serve(target_loader=import_target)
 
 
 def _restore_default_signals() -> None:

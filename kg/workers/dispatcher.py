@@ -1,75 +1,44 @@
-"""The keeper: one single-threaded process that holds the store, forks cells from it and hands them jobs.
+"""The dispatcher: a single-threaded process that holds the dataset, forks workers from itself and gives them jobs.
 
-A job waits among the fresh ones until a cell is free, and then has the cell to itself. Once it has run for a slice
-of time it counts as slow. Slow jobs may fill all cells but one, which stays for fresh jobs; a job that becomes slow
-when there is no room for it is stopped, waits among the slow and starts again. So a cheap question is answered
-while expensive ones fill the house. Queries of a shape that was slow the last time wait among the slow at once, so
-that a crowd of them costs nobody else a slice each. Fresh jobs are taken newest and oldest in turn; when too many
-wait, the oldest is turned away.
+A job waits until a worker is free and then has the worker to itself (see `kg.workers.scheduling`). The worker sends
+the result to the client directly, over the client's connection, which the dispatcher passes on with the job.
 
-A client may lease a cell that nobody needs and talk to it directly, which spares short jobs the way through the
-keeper. It hands a job that turns out not to be short to the keeper for adoption. When others wait, a lease is
-recalled: the cell ends it after the job at hand.
-
-When the dataset has changed, the keeper catches up first and then orders every cell to follow, before it says that
-it is done. A cell hears its orders before its next job; one that is busy and would have much to hear is replaced.
+When the dataset has changed, the dispatcher catches up first and then orders every worker to apply the same changes,
+before it replies to the client that asked for it. Channels keep their order, so that a worker applies the changes
+before its next job. `docs/architecture-workers.md` draws the states of jobs and workers.
 """
 
-import os
 import selectors
 import signal
 import socket
 import time
-from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol
 
-from kg.errors import DeadlineError, KgError, MemoryLimitError, QueueFullError, SpoolFullError, WorkerCrashError
-from kg.workers.framing import FramingError, Header, Message, MessageReader, error_to_header, send_message
-from kg.workers.shared_status import SharedStatus
-from kg.workers.worker import Operation, WorkerLimits, WorkerLoop
+from kg.errors import DeadlineError, KgError, MemoryLimitError, SpoolFullError, WorkerCrashError
+from kg.workers.clients import Client, ClientConnections, Job, SpoolBudget, create_job
+from kg.workers.framing import Header, Message, error_to_header
+from kg.workers.lease_grants import LeaseGrants
+from kg.workers.scheduling import LOWER_PRIORITY_AFTER, SHORT_TIME_SLICE, JobQueues
+from kg.workers.worker import Operation
+from kg.workers.worker_pool import PoolConfig, WorkerPool, WorkerProcess
 
-TIME_SLICE: Final = 0.25
-"""Seconds after which a job counts as slow."""
-SHORT_TIME_SLICE: Final = 0.05
-"""The same while fresh jobs wait."""
-LOWER_PRIORITY_AFTER: Final = 1.0
-"""Seconds after which a job runs with a lower priority."""
 DELIVERY_TIMEOUT: Final = 5.0
-"""Seconds that a cell may take, past the deadline, to hand over an answer that is ready."""
-MIN_SPOOL_BYTES: Final = 1024 * 1024
-"""Bytes of spool that must be left for a job to start."""
-MAX_UNREAD_ORDER_BYTES: Final = 32 * 1024
-"""Bytes of orders that may wait in the socket of a cell that is not listening."""
+"""Seconds past the deadline in which a worker may still hand over a result that is ready."""
 CATCH_UP_INTERVAL: Final = 2.0
-"""Seconds between two looks whether somebody else changed the dataset."""
+"""Seconds between two checks whether another process has changed the dataset."""
 WARM_UP_DELAY: Final = 1.5
-"""Seconds after the start from which the keeper prepares what is not needed for the first answers."""
-MAX_SLOW_FINGERPRINTS: Final = 4096
-"""Shapes of slow queries that are remembered."""
-LEASE_CHECK_INTERVAL: Final = 1.0
-"""Seconds within which a lessee has its job adopted if it is not done; else its cell is killed."""
-
-
-@dataclass(frozen=True)
-class PoolConfig:
-    """How many cells there are, how many jobs may wait in each queue, how many bytes of answers may be unread."""
-
-    workers: int
-    max_queued: int
-    spool_bytes: int
-    limits: WorkerLimits
+"""Seconds after the start when the dispatcher begins to prepare what the first results do not need."""
 
 
 CatchUp = Callable[[], Iterable[Message]]
-"""Brings the keeper's own dataset up to date, and gives the orders by which cells do the same; publishes at the end."""
+"""Apply changes to the dispatcher's dataset, yield the orders by which workers do the same; publish at the end."""
 
 
 @dataclass(frozen=True)
 class Hooks:
-    """What the keeper does beside its jobs: follow changes, and prepare in steps what cells will need."""
+    """What the dispatcher does beside its jobs: `catch_up` applies changes, `prepare` prepares workers step by step."""
 
     catch_up: CatchUp
     prepare: Iterator[object]
@@ -77,77 +46,6 @@ class Hooks:
 
 class _HasFileno(Protocol):
     def fileno(self) -> int: ...
-
-
-@dataclass(eq=False)
-class Client:
-    """A connection of the service, which has at most one job at a time; `spooled` is the size of its unread files."""
-
-    connection: socket.socket
-    reader: MessageReader
-    job: "Job | None" = None
-    spooled_bytes: int = 0
-
-
-@dataclass(eq=False)
-class Job:
-    """What a client asked for; the deadline is in seconds of the monotonic clock.
-
-    `adopted` is the number, in its lease, of a job that a lessee began and the keeper took over; 0 for all others.
-    """
-
-    request: Message
-    client: Client
-    deadline: float
-    is_slow: bool = False
-    retries: int = 0
-    adopted_number: int = 0
-
-    @property
-    def fingerprint(self) -> str:
-        """What it has in common with other queries; empty for what is no query."""
-        return str(self.request.header.get("shape", ""))
-
-
-@dataclass(eq=False)
-class GrantedLease:
-    """Who talks to a cell directly; `seen` is the number of the job that was being done at the keeper's last look."""
-
-    client: Client
-    is_recalled: bool = False
-    last_seen_job: int = 0
-
-
-@dataclass(eq=False)
-class WorkerProcess:
-    """A forked process, what it is doing and since when; `due` is when the keeper looks at it next."""
-
-    pid: int
-    channel: socket.socket
-    reader: MessageReader
-    shared_status: SharedStatus
-    job: Job | None = None
-    lease: GrantedLease | None = None
-    started_at: float = 0.0
-    next_check: float = 0.0
-    has_low_priority: bool = False
-    unread_order_bytes: int = 0
-    is_stale: bool = False
-
-    @property
-    def is_free(self) -> bool:
-        """Whether it can be given a job."""
-        return self.job is None and self.lease is None
-
-
-@dataclass
-class PoolCounters:
-    """What happened so far: jobs by outcome, cells killed by cause, cells forked, leases given."""
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    killed: Counter[str] = field(default_factory=Counter)
-    forked: int = 0
-    leases: int = 0
 
 
 class Dispatcher:
@@ -161,539 +59,289 @@ class Dispatcher:
         dataset_status: Callable[[], Mapping[str, object]],
         hooks: "Hooks | None" = None,
     ) -> None:
-        """Keep a house; `facts` are what the status tells about the dataset at the moment."""
-        self._listener = listener
-        self._operations = operations
+        """Serve with a pool of workers; `dataset_status` describes the dataset for status requests."""
         self._config = config
         self._dataset_status = dataset_status
         self._hooks = hooks or Hooks(tuple, iter(()))
-        self._warming = True
+        self._is_warming = True
         self._warm_from = time.monotonic() + WARM_UP_DELAY
         self._last_catch_up = time.monotonic()
         self._selector = selectors.DefaultSelector()
-        self._clients: set[Client] = set()
-        self._workers: set[WorkerProcess] = set()
-        self._fresh: deque[Job] = deque()
-        self._slow: deque[Job] = deque()
-        self._newest_first = False
-        self._slow_fingerprints = OrderedDict[str, None]()
-        self._counters = PoolCounters()
-        self._open = True
+        self._queues = JobQueues[Job](config.max_queued, config.workers)
+        self._clients = ClientConnections(listener, self._selector, self._handle_message, self._abandon_client)
+        self._spool = SpoolBudget(config.spool_bytes, self._clients.clients)
+        self._pool = WorkerPool(operations, config.limits, self._selector, self._read_worker, self._settle_exit)
+        self._pool.close_inherited = self._clients.close_inherited
+        self._leases = LeaseGrants(config, self._pool, self._queues, self._clients, self._spool)
+        self._is_open = True
 
     def run(self, lifeline: _HasFileno) -> None:
-        """Serve until the lifeline ends; then let the jobs that run or wait end by their deadlines."""
-        self._watch(self._listener, self._accept)
-        self._watch(lifeline, lambda: self._stop(lifeline))
+        """Serve until the lifeline ends; then let running and waiting jobs end by their deadlines."""
+        self._selector.register(lifeline.fileno(), selectors.EVENT_READ, lambda: self._stop(lifeline))
         for _ in range(self._config.workers):
-            self._fork_worker()
+            self._pool.fork()
         while (
-            self._open
-            or self._fresh
-            or self._slow
-            or any(cell.job or cell.shared_status.is_busy for cell in self._workers)
+            self._is_open
+            or not self._queues.is_empty
+            or any(worker.job or worker.status.is_busy for worker in self._pool)
         ):
             for key, _ in self._selector.select(self._select_timeout()):
                 key.data()
             self._enforce_deadlines()
             self._dispatch()
             self._warm_up()
-        for cell in tuple(self._workers):
-            os.kill(cell.pid, signal.SIGKILL)
-            os.waitpid(cell.pid, 0)
-
-    def _warm_up(self) -> None:
-        """Take one step of what is to be prepared, unless somebody waits; then let all cells have what was made."""
-        ready = self._warming and not self._fresh and time.monotonic() >= self._warm_from
-        if ready and next(self._hooks.prepare, self) is self:
-            self._warming = False
-            for cell in tuple(self._workers):
-                cell.is_stale = True
-                if cell.is_free:
-                    os.kill(cell.pid, signal.SIGKILL)
-                    self._reap(cell)
-                else:
-                    self._recall_lease(cell)
-
-    def _watch(self, file: _HasFileno, react: Callable[[], None]) -> None:
-        self._selector.register(file.fileno(), selectors.EVENT_READ, react)
+        self._pool.kill_all()
 
     def _stop(self, lifeline: _HasFileno) -> None:
         self._selector.unregister(lifeline.fileno())
-        self._selector.unregister(self._listener.fileno())
-        self._listener.close()
-        self._open = False
+        self._clients.stop_accepting()
+        self._is_open = self._pool.replaces_workers = False
 
-    # Clients
+    def _can_warm_up(self) -> bool:
+        return self._is_warming and not self._queues.has_fresh
 
-    def _accept(self) -> None:
-        connection, _ = self._listener.accept()
-        client = Client(connection, MessageReader(connection))
-        self._clients.add(client)
-        self._watch(connection, lambda: self._read_client(client))
+    def _warm_up(self) -> None:
+        """Prepare one step unless a fresh job waits; after the last step replace all workers to hand on the result."""
+        ready = self._can_warm_up() and time.monotonic() >= self._warm_from
+        if ready and next(self._hooks.prepare, self) is self:
+            self._is_warming = False
+            for worker in self._pool:
+                worker.is_stale = True
+                if worker.is_free:
+                    self._pool.replace(worker)
+            self._leases.recall_stale()
 
-    def _read_client(self, client: Client) -> None:
-        if client not in self._clients:
-            return
-        try:
-            alive = client.reader.fill()
-            while (message := client.reader.next_message()) is not None:
-                self._handle_message(client, message)
-        except (OSError, FramingError, ValueError, KeyError):
-            alive = False
-        if not alive and client in self._clients:
-            self._drop_client(client)
+    def _select_timeout(self) -> float:
+        """The seconds until something is due.
+
+        The warm-up counts only while it can proceed: otherwise the timeout would be 0 for as long as a fresh job
+        waits, and the dispatcher would spin.
+        """
+        times = [self._last_catch_up + CATCH_UP_INTERVAL]
+        times += [worker.next_check for worker in self._pool if not worker.is_free]
+        times += [job.deadline for job in self._queues]
+        times += [self._warm_from] if self._can_warm_up() else []
+        return max(0.0, min(times) - time.monotonic())
+
+    # Messages of clients
 
     def _handle_message(self, client: Client, message: Message) -> None:
-        """Take a message: a job, or one of the words that the keeper hears itself.
+        """Handle a request of the dispatcher's own, or queue a job.
 
-        A job before it may be answered already, while its cell's word of that is still on the way.
+        A client may send its next job before the dispatcher has read that the worker has finished the one before.
         """
         match message.header["op"]:
             case "status":
-                self._reply(client, self._status())
+                self._clients.reply(client, self._status())
             case "release":
                 client.spooled_bytes -= int(message.header["bytes"])
             case "lease":
-                self._grant_lease(client)
+                self._leases.grant(client)
             case "follow":
                 self._catch_up()
-                self._reply(client, {"id": message.header.get("id")})
+                self._clients.reply(client, {"id": message.header.get("id")})
             case "adopt":
-                self._adopt_job(client, message)
+                job = create_job(client, Message(message.header["job"], message.payload))
+                if not self._leases.adopt(job, message.header):
+                    self._enqueue(job)
             case _:
-                self._enqueue(self._create_job(client, message))
-
-    def _create_job(self, client: Client, request: Message) -> Job:
-        client.job = Job(request, client, time.monotonic() + float(request.header["timeout"]))
-        return client.job
+                self._enqueue(create_job(client, message))
 
     def _enqueue(self, job: Job) -> None:
-        if job.fingerprint in self._slow_fingerprints:
-            job.is_slow = True
-            self._enqueue_slow(job)
-            return
-        self._fresh.append(job)
-        for cell in self._workers:
-            if cell.job is not None and not cell.job.is_slow:
-                cell.next_check = min(cell.next_check, cell.started_at + SHORT_TIME_SLICE)
-        if len(self._fresh) > self._config.max_queued:
-            self._reject(self._fresh.popleft(), self._queue_full_error())
+        rejected = self._queues.add(job)
+        if not job.is_slow:
+            for worker in self._pool:
+                if worker.job is not None and not worker.job.is_slow:
+                    worker.next_check = min(worker.next_check, worker.started_at + SHORT_TIME_SLICE)
+        self._reject_for_full_queue(rejected)
 
-    def _enqueue_slow(self, job: Job) -> None:
-        if len(self._slow) < self._config.max_queued:
-            self._slow.append(job)
-        else:
-            self._reject(job, self._queue_full_error())
+    def _reject_for_full_queue(self, job: Job | None) -> None:
+        if job is not None:
+            self._reject(job, self._queues.queue_full_error(time.monotonic()))
 
-    def _remember_speed(self, job: Job, *, slow: bool) -> None:
-        """Remember how long queries of a shape took the last time."""
-        self._slow_fingerprints.pop(job.fingerprint, None)
-        if slow and job.fingerprint:
-            self._slow_fingerprints[job.fingerprint] = None
-            if len(self._slow_fingerprints) > MAX_SLOW_FINGERPRINTS:
-                self._slow_fingerprints.popitem(last=False)
+    def _reject(self, job: Job, error: KgError) -> None:
+        self._pool.counters.outcomes[error.code] += 1
+        self._clients.finish_job(job, {"error": error_to_header(error)})
 
-    def _queue_full_error(self) -> QueueFullError:
-        """Turn a job away for as long as it will take those that wait to have their turn."""
-        now = time.monotonic()
-        ahead = sum(max(0.0, job.deadline - now) for job in self._slow) / self._max_slow_running
-        return QueueFullError(retry_after=round(min(max(ahead, 1), 30)))
-
-    def _reject(self, job: Job, cause: KgError) -> None:
-        self._counters.outcomes[cause.code] += 1
-        self._reply_to_job(job, {"error": error_to_header(cause)})
-
-    def _reply_to_job(self, job: Job, word: Header) -> None:
-        """Tell a client what became of its job, unless it has another one by now."""
-        if job.client.job is job:
-            job.client.job = None
-            self._reply(job.client, {**word, "id": job.request.header.get("id")})
-
-    def _reply(self, client: Client, header: Header, file: int | None = None) -> None:
-        try:
-            send_message(client.connection, Message(header, file=file))
-        except OSError:
-            self._drop_client(client)
-
-    def _drop_client(self, client: Client) -> None:
-        """A client has gone: its job is of no use to anybody."""
-        if client not in self._clients:
-            return
-        self._selector.unregister(client.connection.fileno())
-        self._clients.discard(client)
-        client.reader.close()
+    def _abandon_client(self, client: Client) -> None:
+        """Drop the job of a client that has gone: nobody reads its result."""
         job, client.job = client.job, None
-        for queue in (self._fresh, self._slow):
-            with suppress(ValueError):
-                if job is not None:
-                    queue.remove(job)
-        for cell in [cell for cell in self._workers if _works_for(cell, client, job)]:
-            cell.job = None
-            self._kill_worker(cell, "abandoned")
-        for cell in self._workers:
-            if cell.lease is not None and cell.lease.client is client:
-                self._recall_lease(cell)
-
-    # Leases
-
-    def _grant_lease(self, client: Client) -> None:
-        """Let a client talk to a cell directly, if one is free that nobody waits for."""
-        leased = sum(cell.lease is not None for cell in self._workers)
-        cell = next((cell for cell in self._workers if cell.is_free), None)
-        crowded = bool(self._fresh or self._slow) or self._spool_left < self._config.spool_bytes // 2
-        if cell is None or crowded or leased >= self._config.workers - 1:
-            self._reply(client, {"cell": None})
-            return
-        theirs, lessees = socket.socketpair()
-        with theirs, lessees:
-            cell.lease, cell.next_check = GrantedLease(client), time.monotonic() + LEASE_CHECK_INTERVAL
-            self._counters.leases += 1
-            self._send_order(cell, Message({"op": "lease", "spool_left": self._spool_left}, file=theirs.fileno()))
-            self._reply(client, {"cell": cell.pid}, lessees.fileno())
-
-    def _recall_lease(self, cell: WorkerProcess) -> None:
-        if cell.lease is not None and not cell.lease.is_recalled:
-            cell.lease.is_recalled = True
-            self._send_order(cell, Message({"op": "recall"}))
-
-    def _adopt_job(self, client: Client, message: Message) -> None:
-        """Take over a job that a lessee began, and with it the cell; what cannot be taken over begins anew."""
-        header = message.header
-        job = self._create_job(client, Message(header["job"], message.payload))
-        cell = next((cell for cell in self._workers if cell.pid == header["cell"] and cell.lease is not None), None)
-        if cell is None or cell.lease is None or cell.lease.client is not client:
-            self._enqueue(job)
-        elif cell.shared_status.last_job_number >= header["number"] and not cell.shared_status.is_busy:
-            self._reply_to_job(job, {"done": True})
-        else:
-            job.adopted_number = header["number"]
-            self._start_job(cell, job)
-            self._recall_lease(cell)
-
-    # Changes
+        if job is not None:
+            self._queues.remove(job)
+            for worker in self._pool:
+                if worker.job is job:
+                    worker.job = None
+                    self._pool.kill(worker, "abandoned")
+        self._leases.release(client)
 
     def _catch_up(self) -> None:
-        """Catch up, and let all cells do so."""
+        """Apply changes of the dataset, and order all workers to do so."""
         self._last_catch_up = time.monotonic()
         for order in self._hooks.catch_up():
-            for cell in self._workers:
-                self._send_update_order(cell, order)
+            self._pool.send_update(order)
+        self._leases.recall_stale()
 
-    def _send_update_order(self, cell: WorkerProcess, order: Message) -> None:
-        if cell.is_stale:
-            return
-        cell.unread_order_bytes += 0 if cell.is_free else len(order.payload)
-        if cell.unread_order_bytes > MAX_UNREAD_ORDER_BYTES:
-            cell.is_stale = True
-            self._recall_lease(cell)
-        else:
-            self._send_order(cell, order)
+    # Messages and exits of workers
 
-    @staticmethod
-    def _send_order(cell: WorkerProcess, message: Message) -> None:
-        with suppress(OSError):  # it died, and its channel will say so
-            send_message(cell.channel, message)
-
-    # Cells
-
-    def _fork_worker(self) -> None:
-        ours, theirs = socket.socketpair()
-        board = SharedStatus()
-        pid = os.fork()
-        if pid == 0:
-            self._run_worker(ours, theirs, board)
-        theirs.close()
-        cell = WorkerProcess(pid, ours, MessageReader(ours), board)
-        self._workers.add(cell)
-        self._counters.forked += 1
-        self._watch(ours, lambda: self._read_worker(cell))
-
-    def _run_worker(self, ours: socket.socket, theirs: socket.socket, board: SharedStatus) -> None:
-        """In the forked process, let go of everything of the keeper's but the store."""
-        try:
-            self._selector.close()
-            self._listener.close()
-            ours.close()
-            for client in self._clients:
-                client.connection.close()
-            for cell in self._workers:
-                cell.channel.close()
-            WorkerLoop(theirs, board, self._operations, self._config.limits).run()
-        finally:
-            os._exit(os.EX_SOFTWARE)
-
-    def _read_worker(self, cell: WorkerProcess) -> None:
-        """Hear that a cell has done its job or ended its lease, or that it has died."""
-        if cell not in self._workers:
-            return  # it was taken away by what else was heard at the same time
-        try:
-            alive = cell.reader.fill()
-        except OSError:
-            alive = False
-        ends = not alive
-        while (message := cell.reader.next_message()) is not None:
+    def _read_worker(self, worker: WorkerProcess) -> None:
+        """Read what a worker reports: a spooled file, the end of its job or of its lease, or its exit."""
+        if worker not in self._pool:
+            return  # reaped by another event of the same round
+        messages, is_alive = worker.reader.drain()
+        exits = not is_alive
+        for message in messages:
             if "spools" in message.header:
-                self._record_spooled_file(cell, int(message.header["spools"]))
+                self._count_spooled_file(worker, int(message.header["spools"]))
             else:
-                ends = self._complete_job(cell, leaves=message.header["leaves"]) or ends
-        if ends:
-            if alive:
-                os.kill(cell.pid, signal.SIGKILL)
-            self._reap(cell)
+                exits = self._complete_job(worker, exits=message.header["leaves"]) or exits
+        if exits and is_alive:
+            self._pool.replace(worker)
+        elif exits:
+            self._pool.reap(worker)
 
-    def _record_spooled_file(self, cell: WorkerProcess, size: int) -> None:
-        """Count a file that goes to a client; when there is little room left, all go through the keeper."""
-        if cell.job is not None:
-            cell.job.client.spooled_bytes += size
-        elif cell.lease is not None:
-            cell.lease.client.spooled_bytes += size
-        if self._spool_left < self._config.spool_bytes // 2:
-            for other in self._workers:
-                self._recall_lease(other)
+    def _count_spooled_file(self, worker: WorkerProcess, size: int) -> None:
+        """Count a result file; when the spool is scarce, recall all leases, since leased workers cannot be refused."""
+        client = worker.job.client if worker.job is not None else worker.lease.client if worker.lease else None
+        if client is not None:
+            client.spooled_bytes += size
+        if self._spool.is_scarce:
+            self._leases.recall_all()
 
-    def _complete_job(self, cell: WorkerProcess, *, leaves: bool) -> bool:
-        """Settle what a cell did; says whether it is to end.
+    def _complete_job(self, worker: WorkerProcess, *, exits: bool) -> bool:
+        """Settle a finished job or an ended lease; return whether the worker must be replaced.
 
-        A cell that has grown fat ends itself. One whose priority was lowered is of no more use where only root could
-        raise it again.
+        A worker above its memory threshold exits by itself. A worker whose priority was lowered is replaced where
+        only root could raise the priority again.
         """
-        job, lease, cell.unread_order_bytes = cell.job, cell.lease, 0
-        if job is not None and time.monotonic() - cell.started_at < SHORT_TIME_SLICE:
-            self._remember_speed(job, slow=False)
-        cell.job = cell.lease = None
-        if job is not None and lease is None:
-            if job.client.job is job:
+        job, lease, worker.unread_order_bytes = worker.job, worker.lease, 0
+        worker.job = worker.lease = None
+        if job is not None:
+            if time.monotonic() - worker.started_at < SHORT_TIME_SLICE:
+                self._queues.remember_speed(job, slow=False)
+            if lease is not None:
+                self._leases.settle(worker, job)
+            elif job.client.job is job:
                 job.client.job = None
-        elif job is not None and cell.shared_status.last_job_number >= job.adopted_number:
-            self._reply_to_job(job, {"done": True})
-        elif job is not None:
-            job.adopted_number = 0
-            self._fresh.appendleft(job)
-        return leaves or cell.is_stale or not _restore_priority(cell)
+        return exits or worker.is_stale or not worker.restore_priority()
 
-    def _reap(self, cell: WorkerProcess) -> None:
-        """Take a cell away that ends or has ended, tell its client if a job ended with it, and fork another one."""
-        self._selector.unregister(cell.channel.fileno())
-        self._workers.discard(cell)
-        _, status = os.waitpid(cell.pid, 0)
-        by_signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-        if cell.job is not None:
-            self._handle_worker_death(cell, by_signal)
-        elif cell.lease is not None and cell.shared_status.is_busy and by_signal != signal.SIGKILL:
-            self._counters.killed[_error_for_signal(by_signal).code] += 1
-        self._counters.outcomes += cell.shared_status.outcome_counts()
-        cell.reader.close()
-        cell.shared_status.close()
-        if self._open:
-            self._fork_worker()
+    def _settle_exit(self, worker: WorkerProcess, by_signal: int) -> None:
+        """Settle the job of a worker that has exited.
 
-    def _handle_worker_death(self, cell: WorkerProcess, by_signal: int) -> None:
-        """Answer for a cell that died; if half an answer may be on its way, cut the connection.
-
-        A cell that somebody killed from outside may have died before it began, and the next one with it: its job is
-        tried again, as often as there are cells.
+        A worker that was killed from outside may have died before it began, and the next one with it: the job is tried
+        again, as often as there are workers. Where part of the result may have been sent, the connection is closed:
+        an error message would follow half a result.
         """
-        job, cell.job = cell.job, None
+        job, worker.job = worker.job, None
+        error = MemoryLimitError() if by_signal == signal.SIGABRT else WorkerCrashError()  # allocators abort
         if job is None:
+            if worker.lease is not None and worker.status.is_busy and by_signal != signal.SIGKILL:
+                self._pool.counters.killed[error.code] += 1
             return
         job.adopted_number = 0
-        if by_signal == signal.SIGKILL and not cell.shared_status.is_delivering and job.retries < self._config.workers:
+        is_delivering = worker.status.is_delivering
+        if by_signal == signal.SIGKILL and not is_delivering and job.retries < self._config.workers:
             job.retries += 1
-            (self._slow if job.is_slow else self._fresh).appendleft(job)
+            self._queues.put_back(job)
             return
-        cause = _error_for_signal(by_signal)
-        self._counters.killed[cause.code] += 1
-        if cell.shared_status.is_delivering and job.client.job is job:
+        self._pool.counters.killed[error.code] += 1
+        if is_delivering and job.client.job is job:
             job.client.job = None
-            self._counters.outcomes[cause.code] += 1
-            self._drop_client(job.client)
+            self._pool.counters.outcomes[error.code] += 1
+            self._clients.drop(job.client)
         else:
-            self._reject(job, cause)
+            self._reject(job, error)
 
-    def _kill_worker(self, cell: WorkerProcess, cause: str) -> None:
-        """End a cell whose job is settled."""
-        self._counters.killed[cause] += 1
-        os.kill(cell.pid, signal.SIGKILL)
-        self._reap(cell)
-
-    def _try_to_stop(self, cell: WorkerProcess) -> bool:
-        """Stop a cell and say whether it may be killed: not if its answer is on its way."""
-        os.kill(cell.pid, signal.SIGSTOP)
-        state = os.waitid(os.P_PID, cell.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-        if state is None or state.si_code != os.CLD_STOPPED:
-            return False
-        if cell.shared_status.is_delivering or (cell.lease is not None and not cell.shared_status.is_busy):
-            os.kill(cell.pid, signal.SIGCONT)
-            return False
-        return True
-
-    # Time
-
-    def _select_timeout(self) -> float:
-        """The seconds until something is due."""
-        moments = [cell.next_check for cell in self._workers if not cell.is_free]
-        moments += [job.deadline for queue in (self._fresh, self._slow) for job in queue]
-        moments += [self._warm_from] if self._warming else []
-        return max(0.0, min([*moments, self._last_catch_up + CATCH_UP_INTERVAL]) - time.monotonic())
+    # Deadlines and time slices
 
     def _enforce_deadlines(self) -> None:
-        """Stop what is past its deadline, and what became slow while there is no room among the slow."""
+        """End what is past its deadline, and stop jobs that have become slow while all slow places are taken."""
         now = time.monotonic()
         if self._last_catch_up + CATCH_UP_INTERVAL <= now:
             self._catch_up()
-        for queue in (self._fresh, self._slow):
-            for job in [job for job in queue if job.deadline <= now]:
-                queue.remove(job)
-                self._reject(job, DeadlineError())
-        for cell in [cell for cell in self._workers if not cell.is_free and cell.next_check <= now]:
-            if cell not in self._workers or cell.is_free:
+        for job in self._queues.take_expired(now):
+            self._reject(job, DeadlineError())
+        for worker in self._pool:
+            if worker not in self._pool or worker.is_free or worker.next_check > now:
                 continue
-            if cell.job is None:
-                self._check_lease(cell, now)
-            elif cell.job.deadline + DELIVERY_TIMEOUT <= now:
-                self._abandon_delivery(cell, cell.job)
-            elif cell.job.deadline <= now:
-                self._expire_job(cell, cell.job, now)
-            elif not cell.job.is_slow:
-                self._mark_slow(cell, cell.job)
-            else:
-                self._lower_priority(cell, cell.job)
+            if worker.job is not None:
+                self._check_job(worker, worker.job, now)
+            elif worker.lease is not None:
+                self._leases.check(worker, worker.lease, now)
 
-    def _check_lease(self, cell: WorkerProcess, now: float) -> None:
-        """See that no job runs on in a leased cell: a lessee that lives would have had it adopted by now."""
-        lease, board = cell.lease, cell.shared_status
-        if lease is None:
-            return
-        if board.is_busy and board.last_job_number == lease.last_seen_job and self._try_to_stop(cell):
-            self._kill_worker(cell, "abandoned")
-            return
-        lease.last_seen_job = board.last_job_number if board.is_busy else 0
-        cell.next_check = now + LEASE_CHECK_INTERVAL
+    def _check_job(self, worker: WorkerProcess, job: Job, now: float) -> None:
+        if job.deadline + DELIVERY_TIMEOUT <= now:
+            self._abandon_delivery(worker, job)
+        elif job.deadline <= now:
+            self._expire_job(worker, job, now)
+        elif not job.is_slow:
+            self._mark_slow(worker, job)
+        else:
+            worker.lower_priority()
+            worker.next_check = job.deadline
 
-    def _expire_job(self, cell: WorkerProcess, job: Job, now: float) -> None:
-        if not self._try_to_stop(cell):
-            cell.next_check = now + DELIVERY_TIMEOUT
+    def _expire_job(self, worker: WorkerProcess, job: Job, now: float) -> None:
+        if not worker.try_to_stop():
+            worker.next_check = now + DELIVERY_TIMEOUT
             return
-        cell.job = None
+        worker.job = None
         self._reject(job, DeadlineError())
-        self._kill_worker(cell, DeadlineError.code)
+        self._pool.kill(worker, DeadlineError.code)
 
-    def _abandon_delivery(self, cell: WorkerProcess, job: Job) -> None:
-        """The answer was ready, but the service does not take it."""
-        self._counters.outcomes["abandoned"] += 1
-        self._drop_client(job.client)
-        if cell in self._workers:
-            self._kill_worker(cell, "abandoned")
+    def _abandon_delivery(self, worker: WorkerProcess, job: Job) -> None:
+        """Drop a client that does not read a result that is ready."""
+        self._pool.counters.outcomes["abandoned"] += 1
+        self._clients.drop(job.client)
+        if worker in self._pool:
+            self._pool.kill(worker, "abandoned")
 
-    def _mark_slow(self, cell: WorkerProcess, job: Job) -> None:
-        self._remember_speed(job, slow=True)
-        if self._slow_running < self._max_slow_running:
+    def _mark_slow(self, worker: WorkerProcess, job: Job) -> None:
+        """Let a job go on as a slow one, or stop it and queue it again if all slow places are taken."""
+        self._queues.remember_speed(job, slow=True)
+        if self._pool.slow_running < self._queues.max_slow_running:
             job.is_slow = True
-            cell.next_check = min(job.deadline, time.monotonic() + LOWER_PRIORITY_AFTER)
+            worker.next_check = min(job.deadline, time.monotonic() + LOWER_PRIORITY_AFTER)
             return
-        if not self._try_to_stop(cell):
-            cell.next_check = job.deadline
+        if not worker.try_to_stop():
+            worker.next_check = job.deadline
             return
-        cell.job, job.is_slow, job.adopted_number = None, True, 0
-        self._enqueue_slow(job)
-        self._kill_worker(cell, "requeued")
-
-    @staticmethod
-    def _lower_priority(cell: WorkerProcess, job: Job) -> None:
-        os.setpriority(os.PRIO_PROCESS, cell.pid, 10)
-        cell.has_low_priority, cell.next_check = True, job.deadline
+        worker.job, job.adopted_number = None, 0
+        self._reject_for_full_queue(self._queues.add_slow(job))
+        self._pool.kill(worker, "requeued")
 
     # Jobs
 
-    @property
-    def _time_slice(self) -> float:
-        return SHORT_TIME_SLICE if self._fresh else TIME_SLICE
-
-    @property
-    def _spool_left(self) -> int:
-        return self._config.spool_bytes - sum(client.spooled_bytes for client in self._clients)
-
-    @property
-    def _slow_running(self) -> int:
-        return sum(cell.job is not None and cell.job.is_slow for cell in self._workers)
-
-    @property
-    def _max_slow_running(self) -> int:
-        return max(self._config.workers - 1, 1)
-
     def _dispatch(self) -> None:
-        """Give the jobs that wait to free cells, and recall leases for those that remain."""
-        for cell in [cell for cell in self._workers if cell.is_free]:
-            job = self._next_job()
+        """Give waiting jobs to free workers, and recall leases for the jobs that remain."""
+        for worker in [worker for worker in self._pool if worker.is_free]:
+            job = self._queues.take_next(self._pool.slow_running)
             if job is None:
                 return
-            self._assign(cell, job)
-        waiting = len(self._fresh) + (len(self._slow) if self._slow_running < self._max_slow_running else 0)
-        leased = [cell for cell in self._workers if cell.lease is not None and cell.job is None]
-        waiting -= sum(cell.lease is not None and cell.lease.is_recalled for cell in leased)
-        for cell in sorted(leased, key=lambda cell: cell.shared_status.is_busy)[: max(waiting, 0)]:
-            self._recall_lease(cell)
+            self._assign(worker, job)
+        self._leases.recall_for_waiting_jobs()
 
-    def _next_job(self) -> Job | None:
-        if self._slow and self._slow_running < self._max_slow_running:
-            return self._slow.popleft()
-        if not self._fresh:
-            return None
-        self._newest_first = not self._newest_first
-        return self._fresh.pop() if self._newest_first else self._fresh.popleft()
-
-    def _assign(self, cell: WorkerProcess, job: Job) -> None:
-        left = self._spool_left
-        if left < MIN_SPOOL_BYTES:
+    def _assign(self, worker: WorkerProcess, job: Job) -> None:
+        if self._spool.is_exhausted:
             self._reject(job, SpoolFullError())
             return
-        self._start_job(cell, job)
-        cell.shared_status.is_delivering = False
-        client = job.client.connection.fileno()
-        self._send_order(cell, Message({**job.request.header, "spool_left": left}, job.request.payload, client))
-
-    def _start_job(self, cell: WorkerProcess, job: Job) -> None:
-        cell.job, cell.started_at = job, time.monotonic()
-        cell.next_check = min(
-            job.deadline, cell.started_at + (LOWER_PRIORITY_AFTER if job.is_slow else self._time_slice)
-        )
+        now = time.monotonic()
+        worker.start(job, now, self._queues.first_check(job, now))
+        worker.status.is_delivering = False
+        header = {**job.request.header, "spool_left": self._spool.left}
+        worker.send_order(Message(header, job.request.payload, job.client.connection.fileno()))
 
     def _status(self) -> Header:
-        outcomes = sum((cell.shared_status.outcome_counts() for cell in self._workers), self._counters.outcomes)
+        counters = self._pool.counters
         return {
             **self._dataset_status(),
             "cells": {
-                "idle": sum(cell.is_free for cell in self._workers),
-                "busy": sum(cell.job is not None for cell in self._workers),
-                "leased": sum(cell.lease is not None and cell.job is None for cell in self._workers),
+                "idle": sum(worker.is_free for worker in self._pool),
+                "busy": sum(worker.job is not None for worker in self._pool),
+                "leased": sum(worker.lease is not None and worker.job is None for worker in self._pool),
             },
-            "waiting": {"fresh": len(self._fresh), "slow": len(self._slow)},
-            "outcomes": dict(outcomes),
-            "killed": dict(self._counters.killed),
-            "forked": self._counters.forked,
-            "leases": self._counters.leases,
-            "spooled_bytes": sum(client.spooled_bytes for client in self._clients),
+            "waiting": self._queues.counts(),
+            "outcomes": dict(self._pool.outcomes()),
+            "killed": dict(counters.killed),
+            "forked": counters.forked,
+            "leases": counters.leases,
+            "spooled_bytes": self._spool.used,
         }
-
-
-def _works_for(cell: WorkerProcess, client: Client, job: Job | None) -> bool:
-    """Whether all that a cell does is done for a client that has gone."""
-    if cell.job is not None:
-        return cell.job is job
-    return cell.lease is not None and cell.lease.client is client and cell.shared_status.is_busy
-
-
-def _error_for_signal(by_signal: int) -> MemoryLimitError | WorkerCrashError:
-    """What a death by a signal means: the allocators abort when they get no more."""
-    return MemoryLimitError() if by_signal == signal.SIGABRT else WorkerCrashError()
-
-
-def _restore_priority(cell: WorkerProcess) -> bool:
-    """Give a cell its priority back, and say whether it has it."""
-    if cell.has_low_priority:
-        try:
-            os.setpriority(os.PRIO_PROCESS, cell.pid, 0)
-        except OSError:
-            return False
-        cell.has_low_priority = False
-    return True

@@ -1,8 +1,8 @@
-"""Messages between the service, the keeper and its cells: a JSON header, a payload and perhaps one open file.
+"""Frame messages between the service, the dispatcher and its workers: a JSON header, a payload and optionally a file.
 
-A message is eight bytes of lengths, the header in UTF-8 and the payload; the highest bit of the header's length says
-that a file comes with it. The peers are processes that one
-operator started on one machine; the permissions of the socket's folder keep others out.
+A message is two big-endian 32-bit lengths, the header as JSON in UTF-8 and the payload. The highest bit of the header's
+length is set if an open file descriptor comes with the message (SCM_RIGHTS). All peers are processes that one operator
+started on one machine; the permissions of the socket's folder keep other users out.
 """
 
 import json
@@ -25,7 +25,7 @@ MAX_PAYLOAD_BYTES: Final = 256 * 1024 * 1024
 _LENGTHS: Final = struct.Struct("!II")
 _FILE_FLAG: Final = 1 << 31
 _READ_SIZE: Final = 64 * 1024
-"""Bytes that are read at once: few enough that the buffer for them comes from the heap."""
+"""Bytes that are read at once; the allocator serves a buffer of this size from the heap, without a system call."""
 _to_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _ERRORS_BY_CODE: Final = {
     cls.code: cls
@@ -33,16 +33,16 @@ _ERRORS_BY_CODE: Final = {
     if isinstance(cls, type) and issubclass(cls, KgError) and "code" in vars(cls)
 }
 ERROR_CODES: Final = frozenset(_ERRORS_BY_CODE)
-"""The codes of the errors that a job may end with."""
+"""The codes of all errors that a job can end with."""
 
 
 class FramingError(Exception):
-    """The peer ended the connection within a message, or sent none of this protocol's."""
+    """The peer closed the connection within a message, or sent something that is not a message of this protocol."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What one peer tells another; whoever takes a received `file` descriptor closes it."""
+    """A message; the receiver closes the `file` descriptor of a received message."""
 
     header: Header
     payload: bytes = b""
@@ -50,17 +50,17 @@ class Message:
 
 
 def encode_header(header: Header) -> bytes:
-    """A header as it is sent."""
+    """Encode a header as UTF-8 JSON."""
     return _to_json(header).encode()
 
 
 def send_message(connection: socket.socket, message: Message) -> None:
-    """Send a whole message, blocking; an open file travels with its first bytes."""
+    """Send a message; blocks until all of it is sent. An open file travels with the first bytes."""
     send_encoded(connection, encode_header(message.header), message.payload, message.file)
 
 
 def send_encoded(connection: socket.socket, header: bytes, payload: bytes, file: int | None = None) -> None:
-    """Send a message whose header is encoded already."""
+    """Send a message whose header `encode_header` has encoded."""
     flag = 0 if file is None else _FILE_FLAG
     data = b"".join((_LENGTHS.pack(len(header) | flag, len(payload)), header, payload))
     sent = 0 if file is None else socket.send_fds(connection, [data], [file])
@@ -69,13 +69,13 @@ def send_encoded(connection: socket.socket, header: bytes, payload: bytes, file:
 
 @lru_cache(maxsize=1024)
 def _decode_header(header: bytes) -> Header:
-    """Read a header; most are alike, and nobody changes one."""
-    found: Header = json.loads(header.decode())
-    return found
+    """Parse a header; cached, since most headers are equal and headers are never modified."""
+    parsed: Header = json.loads(header.decode())
+    return parsed
 
 
 class MessageReader:
-    """Cuts the stream of a connection into messages, in whatever pieces it arrives."""
+    """Splits the byte stream of a connection into messages."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -84,27 +84,32 @@ class MessageReader:
 
     @property
     def is_within_message(self) -> bool:
-        """Whether part of a message has been read."""
+        """Whether the buffer holds a part of a message."""
         return bool(self._buffer)
 
-    def receive_message(self) -> Message | None:
-        """Block until a message is whole; None at the end of the stream. Raises WireError within a message."""
-        while (message := self.next_message()) is None:
-            if not self.fill():
-                if self._buffer:
-                    raise FramingError("the stream ended within a message")
-                return None
-        return message
+    def drain(self) -> tuple[list[Message], bool]:
+        """Read once; return the messages that are complete, and whether the connection is still usable.
+
+        A connection is not usable after its end, after an error of the socket and after a malformed message.
+        """
+        messages: list[Message] = []
+        try:
+            is_open = self.fill()
+            while (message := self.next_message()) is not None:
+                messages.append(message)
+        except (OSError, FramingError, ValueError):  # JSON and UTF-8 errors are ValueErrors
+            is_open = False
+        return messages, is_open
 
     def fill(self) -> bool:
-        """Read once what has arrived, and say whether the stream goes on."""
+        """Read once into the buffer; return False at the end of the stream."""
         data, files, _, _ = socket.recv_fds(self._connection, _READ_SIZE, 1)
         self._files += files
         self._buffer += data
         return bool(data)
 
     def next_message(self) -> Message | None:
-        """Take the next whole message out of what was read; raises WireError for an impossible one."""
+        """Remove the next complete message from the buffer, if any; raises FramingError if it is too large."""
         if len(self._buffer) < _LENGTHS.size:
             return None
         marked, payload_length = _LENGTHS.unpack_from(self._buffer)
@@ -121,7 +126,7 @@ class MessageReader:
         return Message(header, payload, self._files.pop(0) if marked & _FILE_FLAG else None)
 
     def close(self) -> None:
-        """Close the connection and every file that came and was not taken."""
+        """Close the connection, and the received files that no message has handed out."""
         for file in self._files:
             os.close(file)
         self._files.clear()
@@ -129,7 +134,7 @@ class MessageReader:
 
 
 def error_to_header(error: KgError) -> Header:
-    """An error as a header, from which `raised` makes it again on the other side."""
+    """Encode an error as a header, which `error_from_header` decodes."""
     header: dict[str, Any] = {"code": error.code, "message": error.message}
     if isinstance(error, PositionedError):
         header |= {"line": error.line, "column": error.column}
@@ -141,7 +146,7 @@ def error_to_header(error: KgError) -> Header:
 
 
 def error_from_header(header: Header) -> KgError:
-    """The error that a header describes."""
+    """Decode an error; an unknown code gives an EngineError."""
     cls = _ERRORS_BY_CODE.get(header["code"], EngineError)
     if issubclass(cls, PositionedError):
         return cls(header["message"], header["line"], header["column"])

@@ -1,44 +1,37 @@
-"""Run the dispatcher of `hpkg serve`: load the graph, register what workers can do with it, and serve jobs.
+"""Start the dispatcher of `hpkg serve`: load the graph, fork workers and serve jobs.
 
-Run as `python -m kg.workers.main FOLDER` with the settings as JSON on standard input. The line "ready" on standard
-output says that jobs are accepted; any other line says why not. The process ends when its standard input does.
+`kg.workers.supervisor` calls `main` in a new process, with the folder of the socket as its argument and the settings
+as one line of JSON on standard input. The line "ready" on standard output says that jobs are accepted; any other line
+is the reason why not. The process ends when its standard input is closed.
 """
 
-import errno
 import gc
 import json
 import os
 import sqlite3
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
-from kg.changes.changeset import ChangeSet, QuadAddition
-from kg.changes.commit import LocalProposer, Proposal, in_submission_graph, propose
+from kg.changes.commit import LocalProposer
 from kg.changes.data_folder import open_or_build, read_project_shapes
 from kg.changes.fact_validation import EngineFactValidator
 from kg.changes.journal import Journal
 from kg.changes.snapshots import is_snapshot_due, write_snapshot
-from kg.engine.counting import statistics_to_json
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import QueryDataset, QueryRequest, QueryResult
-from kg.errors import IntegrityError, JournalError, KgError, ResultTooLargeError
-from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
-from kg.rdf.io import parse, serialize
-from kg.rdf.terms import DefaultGraph, NamedNode, Quad
-from kg.validation import report as findings
+from kg.errors import IntegrityError, JournalError, KgError
 from kg.validation import shacl
 from kg.validation.incremental import IncrementalValidator
-from kg.validation.report import ValidationReport
 from kg.views import name_index_builder
-from kg.workers import codec
-from kg.workers.dispatcher import Dispatcher, Hooks, PoolConfig
-from kg.workers.framing import Header, Message
-from kg.workers.pool_engine import DEFAULT_GRAPH_NAME, PoolEngine, VersionFile, open_listener
-from kg.workers.worker import MAX_INLINE_BYTES, JobResult, Operation, WorkerLimits
+from kg.workers import change_codec
+from kg.workers.dispatcher import Dispatcher, Hooks
+from kg.workers.dispatcher_folder import VersionFile, open_listener
+from kg.workers.framing import Message
+from kg.workers.operations import WorkerOperations
+from kg.workers.worker import WorkerLimits
+from kg.workers.worker_pool import PoolConfig
 
 MIB: Final = 1024 * 1024
 READY_LINE: Final = "ready"
@@ -46,7 +39,7 @@ READY_LINE: Final = "ready"
 
 @dataclass(frozen=True)
 class DispatcherSettings:
-    """What the keeper is told: the data folder, how many cells, limits in MiB and jobs, whether queries are planned."""
+    """The data folder, the number of workers, limits, and whether queries are planned."""
 
     data: str
     workers: int
@@ -62,173 +55,43 @@ class DispatcherSettings:
         return json.dumps(asdict(self))
 
 
-class PoolProposer:
-    """Finds out in a cell what a change would do, where a change that runs wild is stopped like any query."""
-
-    def __init__(self, engine: PoolEngine, timeout: float) -> None:
-        """Propose to an engine; `timeout` is the longest time in seconds that a change may take."""
-        self._engine = engine
-        self._timeout = timeout
-
-    def propose(self, change: ChangeSet) -> Proposal:
-        """Judge a change as against the current generation."""
-        header, payload = codec.encode_change(change)
-        _, body = self._engine.call({**header, "op": "propose"}, payload, timeout=self._timeout)
-        with body:
-            return codec.decode_proposal(json.load(body))
-
-
-class PoolFactValidator:
-    """Judges new facts in a cell, where a shape that runs wild is stopped like any query."""
-
-    def __init__(self, engine: PoolEngine, timeout: float) -> None:
-        """Judge with an engine; `timeout` is the longest time in seconds that facts in context may take."""
-        self._engine = engine
-        self._proposer = PoolProposer(engine, timeout)
-
-    def validate_in_context(self, payload: Iterable[Quad]) -> ValidationReport:
-        """Judge new facts together with all that is known."""
-        return self._proposer.propose(QuadAddition(tuple(map(in_submission_graph, payload)))).report
-
-    def validate_alone(self, payload: Iterable[Quad]) -> ValidationReport:
-        """Judge new facts with nothing but the ontology and the vocabularies."""
-        return self._validation_report({"op": "judge"}, payload)
-
-    def validate_with_shapes(self, payload: Iterable[Quad], shapes: Iterable[Quad]) -> ValidationReport:
-        """Judge data by other shapes, without context."""
-        data = serialize(payload, NQUADS)
-        return self._validation_report({"op": "judge-by", "data_length": len(data)}, data + serialize(shapes, NQUADS))
-
-    def _validation_report(self, header: Header, payload: Iterable[Quad] | bytes) -> ValidationReport:
-        data = payload if isinstance(payload, bytes) else serialize(payload, NQUADS)
-        _, body = self._engine.call(header, data)
-        with body:
-            return findings.report_from_json(json.load(body))
-
-
-def worker_operations(
-    engine: EmbeddedEngine, project_gate: IncrementalValidator, judge: EngineFactValidator
-) -> Mapping[str, Operation]:
-    """What a cell can do with the graph, on its own copy."""
-
-    def query(header: Header, payload: bytes) -> JobResult:
-        formats = header["formats"]
-        dataset = QueryDataset(tuple(header["default"]), tuple(header["named"]), header["union"])
-        request = QueryRequest(
-            payload.decode(),
-            dataset,
-            _result_format(formats["solutions"]),
-            _result_format(formats["boolean"]),
-            _rdf_format(formats["graph"]),
-        )
-        return _query_job_result(engine.evaluate(request))
-
-    def dump(header: Header, _: bytes) -> JobResult:
-        name, fmt = header["graph"], _rdf_format(header["format"])
-        graph = DefaultGraph() if name == DEFAULT_GRAPH_NAME else None if name is None else NamedNode(name)
-        return _query_job_result(engine.dump(graph, fmt or NQUADS))
-
-    def sizes(_: Header, __: bytes) -> JobResult:
-        return JobResult({"sizes": engine.graph_sizes()})
-
-    def counts(_: Header, __: bytes) -> JobResult:
-        known = engine.statistics
-        return JobResult({"counts": None if known is None else statistics_to_json(known)})
-
-    def propose_change(header: Header, payload: bytes) -> JobResult:
-        return _json_job_result(
-            codec.encode_proposal(propose(engine, project_gate, codec.decode_change(header, payload)))
-        )
-
-    def follow(header: Header, payload: bytes) -> JobResult:
-        engine.apply_commit(codec.decode_delta(json.loads(payload)), header["generation"])
-        return JobResult({})
-
-    def judge_facts(_: Header, payload: bytes) -> JobResult:
-        return _report_job_result(judge.validate_alone(parse(payload, NQUADS)))
-
-    def judge_by(header: Header, payload: bytes) -> JobResult:
-        split = header["data_length"]
-        return _report_job_result(
-            judge.validate_with_shapes(parse(payload[:split], NQUADS), parse(payload[split:], NQUADS))
-        )
-
-    return {
-        "query": query, "dump": dump, "sizes": sizes, "counts": counts, "judge": judge_facts, "judge-by": judge_by,
-        "propose": propose_change, "follow": follow,
-    }  # fmt: skip
-
-
-def _query_job_result(result: QueryResult) -> JobResult:
-    return JobResult({"kind": result.kind, "media_type": result.media_type}, result.body, result.length)
-
-
-def _report_job_result(report: ValidationReport) -> JobResult:
-    return _json_job_result(findings.report_to_json(report))
-
-
-def _json_job_result(data: object) -> JobResult:
-    """Plain data as JSON, with a file behind it where it is long."""
-    encoded = json.dumps(data, ensure_ascii=False).encode()
-    body: IO[bytes] = tempfile.SpooledTemporaryFile(MAX_INLINE_BYTES)  # noqa: SIM115 - the cell closes it
-    try:
-        body.write(encoded)
-        body.seek(0)
-    except OSError as error:
-        body.close()
-        if error.errno == errno.EFBIG:
-            raise ResultTooLargeError from error
-        raise
-    return JobResult({}, body, len(encoded))
-
-
-def _rdf_format(media_type: str | None) -> RdfFormat | None:
-    return next((fmt for fmt in RDF_FORMATS if fmt.media_type == media_type), None)
-
-
-def _result_format(media_type: str | None) -> ResultFormat | None:
-    return next((fmt for fmt in RESULT_FORMATS if fmt.media_type == media_type), None)
-
-
 def run_dispatcher(folder: Path, settings: DispatcherSettings) -> None:
-    """Load the graph and serve jobs on the socket of a folder until standard input ends."""
+    """Load the graph and serve jobs on the socket of a folder until standard input is closed."""
     data = Path(settings.data)
     engine = open_or_build(data)
     engine.services, engine.planning = frozenset(settings.services), settings.planning
 
-    def grown() -> None:
+    def refresh_columns() -> None:
         engine.columns.prepare(settings.memory_mib * MIB, engine.statistics)
 
-    grown()
+    refresh_columns()
     shapes = read_project_shapes()
-    own = IncrementalValidator(shapes)
-    judge = EngineFactValidator(engine, shapes, LocalProposer(engine, own))
+    project_gate = IncrementalValidator(shapes)
+    fact_validator = EngineFactValidator(engine, shapes, LocalProposer(engine, project_gate))
     journal, version = Journal(data), VersionFile(folder)
     version.write(engine.generation, engine.digest)
+    # The garbage collector of a worker would write to every object that the worker inherits, and so copy its page.
     gc.collect()
-    gc.freeze()  # a cell's collector would write to every object that it inherits, and so copy it
-    house = PoolConfig(
-        settings.workers,
-        settings.max_queued,
-        settings.spool_mib * MIB,
-        WorkerLimits(settings.memory_mib * MIB, settings.result_mib * MIB, allow_connections=bool(settings.services)),
+    gc.freeze()
+    limits = WorkerLimits(
+        settings.memory_mib * MIB, settings.result_mib * MIB, allow_connections=bool(settings.services)
     )
     with open_listener(folder) as listener:
-        keeper = Dispatcher(
+        dispatcher = Dispatcher(
             listener,
-            worker_operations(engine, own, judge),
-            house,
+            WorkerOperations(engine, project_gate, fact_validator),
+            PoolConfig(settings.workers, settings.max_queued, settings.spool_mib * MIB, limits),
             engine.status,
-            Hooks(lambda: _catch_up(engine, journal, version, data, grown), _warm_up_steps(own)),
+            Hooks(lambda: _catch_up(engine, journal, version, data, refresh_columns), _warm_up_steps(project_gate)),
         )
         if name_index_builder.is_build_needed(engine, data):
             _run_detached(lambda: name_index_builder.build_index(engine, data))
         _print_line(READY_LINE)
-        keeper.run(sys.stdin)
+        dispatcher.run(sys.stdin)
 
 
 def _warm_up_steps(project_gate: IncrementalValidator) -> Iterator[None]:
-    """Load pySHACL and analyse the shapes, step by step."""
+    """Load pySHACL and analyse the shapes, one step per item."""
     shacl.preload_pyshacl()
     yield
     yield from project_gate.prepare()
@@ -237,15 +100,16 @@ def _warm_up_steps(project_gate: IncrementalValidator) -> Iterator[None]:
 def _catch_up(
     engine: EmbeddedEngine, journal: Journal, version: VersionFile, data: Path, refresh_columns: Callable[[], None]
 ) -> Iterator[Message]:
-    """Follow the journal; tells each commit as an order to cells, and all who read the version at the end.
+    """Apply the journal's new commits, yield each as an order to the workers, and publish the new version at the end.
 
-    `grown` is called for what follows from how much there is now.
+    `refresh_columns` is called when the dataset has changed. A snapshot and the index of names are written by detached
+    processes when they are due.
     """
     before = engine.generation
     try:
         for commit in journal.commits_since(before):
             engine.apply_commit(commit.delta, commit.number)
-            payload = json.dumps(codec.encode_delta(commit.delta), ensure_ascii=False).encode()
+            payload = json.dumps(change_codec.encode_delta(commit.delta), ensure_ascii=False).encode()
             yield Message({"op": "follow", "generation": commit.number}, payload)
     except (JournalError, IntegrityError) as error:
         sys.stderr.write(f"{error}\n")
@@ -259,7 +123,10 @@ def _catch_up(
 
 
 def _run_detached(work: Callable[[], object]) -> None:
-    """Work in a process of its own, which holds the state of this moment; nobody waits for it."""
+    """Run a function in a forked process, which has the dataset as it is now; do not wait for it.
+
+    The process is forked twice, so that init adopts and reaps it.
+    """
     child = os.fork()
     if child:
         os.waitpid(child, 0)
@@ -280,15 +147,11 @@ def _print_line(line: str) -> None:
 
 
 def main() -> None:
-    """Read the settings, then keep the house; an error of kg is said in one line."""
+    """Read the settings and run the dispatcher; print the message of a KgError as one line."""
     folder = Path(sys.argv[1])
-    given: dict[str, Any] = json.loads(sys.stdin.readline())
+    settings: dict[str, Any] = json.loads(sys.stdin.readline())
     try:
-        run_dispatcher(folder, DispatcherSettings(**given))
+        run_dispatcher(folder, DispatcherSettings(**settings))
     except KgError as error:
         _print_line(str(error))
         os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

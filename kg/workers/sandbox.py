@@ -1,6 +1,6 @@
-"""Keep a process from opening connections, by Landlock: a Linux security module that needs no privilege.
+"""Block outbound TCP connections of a process with Landlock, a Linux security module that needs no privileges.
 
-A second wall: which servers a query calls is decided by reading it, and a reader can be wrong.
+This is a second line of defence: the first one parses the query for SERVICE clauses, and a parser may have bugs.
 """
 
 import ctypes
@@ -9,22 +9,22 @@ from typing import Final
 
 _SYS_CREATE_RULESET: Final = 444
 _SYS_RESTRICT_SELF: Final = 446
-"""Numbers of system calls, the same on all architectures but Alpha."""
+"""System call numbers, equal on all architectures except Alpha."""
 _CREATE_RULESET_VERSION: Final = 1
 _NETWORK_ABI_VERSION: Final = 4
-"""The first version of Landlock's interface that knows of the network (Linux 6.7)."""
+"""The first version of Landlock's ABI with network rules (Linux 6.7)."""
 _ACCESS_NET_CONNECT_TCP: Final = 2
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
 
 class _Ruleset(ctypes.Structure):
-    """What a ruleset is about (`struct landlock_ruleset_attr`); there are no rules, so all of it is denied."""
+    """The accesses that a ruleset handles (`struct landlock_ruleset_attr`); without rules all of them are denied."""
 
     _fields_ = (("files", ctypes.c_uint64), ("network", ctypes.c_uint64))
 
 
 def is_available() -> bool:
-    """Whether the kernel can deny connections."""
+    """Return whether the kernel supports network rules."""
     version = ctypes.CDLL(None, use_errno=True).syscall(
         _SYS_CREATE_RULESET, None, ctypes.c_size_t(0), _CREATE_RULESET_VERSION
     )
@@ -32,15 +32,15 @@ def is_available() -> bool:
 
 
 def deny_connections() -> bool:
-    """Let this process, and whatever it forks, connect to nobody by TCP from now on.
+    """Deny new TCP connections to this process and to its children; return whether the kernel supports that.
 
-    Connections that are open stay so, and sockets of other kinds are as before. Returns whether the kernel does so.
+    Open connections and sockets of other families are not affected.
     """
     if not is_available():
         return False
     libc = ctypes.CDLL(None, use_errno=True)
-    wanted = _Ruleset(0, _ACCESS_NET_CONNECT_TCP)
-    ruleset = libc.syscall(_SYS_CREATE_RULESET, ctypes.byref(wanted), ctypes.c_size_t(ctypes.sizeof(wanted)), 0)
+    attributes = _Ruleset(0, _ACCESS_NET_CONNECT_TCP)
+    ruleset = libc.syscall(_SYS_CREATE_RULESET, ctypes.byref(attributes), ctypes.c_size_t(ctypes.sizeof(attributes)), 0)
     if ruleset < 0:
         return False
     try:

@@ -1,7 +1,7 @@
-"""A cell: a forked process that holds a copy of the keeper's store and performs one job at a time under limits.
+"""A worker: a forked process that has a copy of the dispatcher's dataset and performs one job at a time under limits.
 
-Jobs come from the keeper, each with the connection of the client that waits; or, while the cell is leased, straight
-from the lessee, over a connection of its own.
+The dispatcher sends each job with the connection of the client, to which the worker sends the result. While the worker
+is leased, jobs come from the lease holder directly, over a separate connection.
 """
 
 import ctypes
@@ -22,19 +22,19 @@ from kg.workers.sandbox import deny_connections
 from kg.workers.shared_status import SharedStatus
 
 MAX_INLINE_BYTES: Final = 1024 * 1024
-"""Bytes of an answer that travel within the message; a longer answer goes as an open file."""
+"""Bytes of the largest result that is sent within the message; a larger result is sent as an open file."""
 
 LONG_JOB_SECONDS: Final = 0.02
-"""Seconds from which a job may have left the cell fat."""
+"""Seconds after which a job is long enough that the worker checks its memory."""
 SIZE_CHECK_INTERVAL: Final = 64
-"""Jobs after which a cell looks at its size even if they were all short."""
+"""Jobs after which a worker checks its memory even if all of them were short."""
 
 _PR_SET_PDEATHSIG: Final = 1
 
 
 @dataclass(frozen=True)
 class JobResult:
-    """What a job comes to; a `body` longer than INLINE has a file behind it."""
+    """The result of a job; a `body` of more than MAX_INLINE_BYTES is backed by a file."""
 
     header: Header
     body: IO[bytes] | None = None
@@ -42,12 +42,12 @@ class JobResult:
 
 
 Operation = Callable[[Header, bytes], JobResult]
-"""Performs a job from its header and payload; raises KgError for what the client is to know."""
+"""Performs a job, given its header and payload; raises KgError for errors that the client receives."""
 
 
 @dataclass(frozen=True)
 class WorkerLimits:
-    """What a cell may use: bytes of memory beyond what it inherits, bytes of one answer, and connections of its own."""
+    """Limits of a worker: bytes of memory beyond what it inherits, bytes of one result, and whether it may connect."""
 
     memory_bytes: int
     result_bytes: int
@@ -55,10 +55,10 @@ class WorkerLimits:
 
 
 class WorkerLoop:
-    """The life of a cell, in its own process.
+    """The main loop of a worker process.
 
-    To the keeper it says {"spools"} before a file of so many bytes goes to a client, {"leaves"} after each of the
-    keeper's jobs, and {"leaves"} when a lease is over; if that is true it ends.
+    The worker reports to the dispatcher: {"spools": bytes} before it sends a file to a client, and {"leaves": bool}
+    after each job of the dispatcher and at the end of a lease. If "leaves" is true, the process exits.
     """
 
     def __init__(
@@ -74,74 +74,74 @@ class WorkerLoop:
         self._operations = operations
         self._limits = limits
         self._lease: socket.socket | None = None
-        self._lessee_reader: MessageReader | None = None
+        self._holder_reader: MessageReader | None = None
         self._poll = select.poll()
         self._poll.register(channel, select.POLLIN)
         self._memory_threshold = 0
         self._jobs_done = 0
 
     def run(self) -> None:
-        """Perform jobs until the keeper is gone or the cell has grown fat; the process then ends."""
+        """Perform jobs until the dispatcher is gone or the process is above its memory threshold; then exit."""
         self._memory_threshold = _apply_limits(self._limits)
         while True:
             ready = {file for file, _ in self._poll.poll()}
             if self._channel.fileno() in ready:
                 self._handle_orders()
-            elif self._lessee_reader is not None:
-                self._serve_lessee(self._lessee_reader)
+            elif self._holder_reader is not None:
+                self._serve_lease_holder(self._holder_reader)
 
     def _handle_orders(self) -> None:
-        """Do what the keeper says: perform a job, take a lessee, leave the lessee."""
-        if not self._order_reader.fill():
+        """Carry out the dispatcher's orders: begin or end a lease, apply a commit, or perform a job."""
+        orders, is_open = self._order_reader.drain()
+        if not is_open:
             os._exit(0)
-        while (order := self._order_reader.next_message()) is not None:
+        for order in orders:
             match order.header["op"]:
                 case "lease":
                     self._begin_lease(order)
                 case "recall":
                     if self._lease is not None:
-                        self._end_lease(leaves=False)
+                        self._end_lease(exits=False)
                 case "follow":
                     self._operations["follow"](order.header, order.payload)
                 case _:
-                    self._report_idle(self._perform_for_dispatcher(order))
+                    self._report_idle(exits=self._perform_for_dispatcher(order))
 
     def _begin_lease(self, order: Message) -> None:
         if order.file is None:
-            raise RuntimeError("a lease came without its lessee")
+            raise RuntimeError("a lease came without the connection of its holder")
         self._limit_file(order)
         self._shared_status.begin_lease()
         self._lease = socket.socket(fileno=order.file)
-        self._lessee_reader = MessageReader(self._lease)
+        self._holder_reader = MessageReader(self._lease)
         self._poll.register(self._lease, select.POLLIN)
 
-    def _end_lease(self, *, leaves: bool) -> None:
+    def _end_lease(self, *, exits: bool) -> None:
         if self._lease is not None:
             self._poll.unregister(self._lease)
             self._lease.close()
-        self._lease = self._lessee_reader = None
-        self._report_idle(leaves)
+        self._lease = self._holder_reader = None
+        self._report_idle(exits=exits)
 
-    def _serve_lessee(self, lessee_reader: MessageReader) -> None:
-        """Do what the lessee wants, unless it is gone."""
-        try:
-            alive = lessee_reader.fill()
-        except OSError:
-            alive = False
-        if not alive:
-            self._end_lease(leaves=False)
+    def _serve_lease_holder(self, holder_reader: MessageReader) -> None:
+        """Perform the jobs of the lease holder; end the lease if it has closed its connection."""
+        jobs, is_open = holder_reader.drain()
+        if not is_open:
+            self._end_lease(exits=False)
             return
-        while self._lease is not None and (job := lessee_reader.next_message()) is not None:
+        for job in jobs:
+            if self._lease is None:
+                return
             self._shared_status.is_delivering = False
             self._shared_status.begin_job(self._shared_status.last_job_number + 1)
-            leaves = self._perform(job, self._lease)
+            exits = self._perform(job, self._lease)
             self._shared_status.end_job()
-            if leaves:
-                self._end_lease(leaves=True)
+            if exits:
+                self._end_lease(exits=True)
 
     def _perform_for_dispatcher(self, job: Message) -> bool:
         if job.file is None:
-            raise RuntimeError("a job came without its client")
+            raise RuntimeError("a job came without the connection of its client")
         self._limit_file(job)
         with socket.socket(fileno=job.file) as client:
             return self._perform(job, client)
@@ -151,7 +151,7 @@ class WorkerLoop:
         resource.setrlimit(resource.RLIMIT_FSIZE, (allowed, resource.RLIM_INFINITY))
 
     def _perform(self, job: Message, client: socket.socket) -> bool:
-        """Do a job, and say whether it left the cell fat."""
+        """Perform a job; return whether the process is above its memory threshold afterwards."""
         began = time.monotonic()
         self._shared_status.count_outcome(self._send_result(job, client))
         self._jobs_done += 1
@@ -161,9 +161,10 @@ class WorkerLoop:
         ) and _address_space_bytes() > self._memory_threshold
 
     def _send_result(self, job: Message, client: socket.socket) -> str:
-        """Send a job's answer to the client; what goes wrong within the job is an answer too.
+        """Perform a job, send its result or error to the client and return the outcome.
 
-        The keeper hears of a file before the client does, so that it counts it before the client's next job.
+        The dispatcher is told of a file before the client receives it, so that the file is counted before the client's
+        next job starts.
         """
         answer = _run_operation(job, self._operations)
         try:
@@ -179,21 +180,22 @@ class WorkerLoop:
                 answer.body.close()
         return str(answer.header["error"]["code"]) if "error" in answer.header else "answered"
 
-    def _report_idle(self, leaves: bool) -> None:
-        send_message(self._channel, Message({"leaves": leaves}))
-        if leaves:
+    def _report_idle(self, *, exits: bool) -> None:
+        send_message(self._channel, Message({"leaves": exits}))
+        if exits:
             os._exit(0)
 
 
 def _apply_limits(limits: WorkerLimits) -> int:
-    """Die with the keeper, leave its signals, write no core, call nobody, take no more memory than allowed.
+    """Limit this process: it dies with the dispatcher, ignores its signals, dumps no core, and may not connect.
 
-    Returns the size of the address space from which the cell counts as fat.
+    RLIMIT_AS bounds the memory. Returns the memory threshold: the size of the address space in bytes above which the
+    worker exits after a job.
     """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, signal.SIG_IGN)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what an allocator says when it gives up is counted, not printed
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # an allocator prints a message before it aborts
     if not limits.allow_connections:
         deny_connections()
     inherited = _address_space_bytes()
@@ -209,12 +211,12 @@ def _run_operation(job: Message, operations: Mapping[str, Operation]) -> JobResu
         return JobResult({"error": error_to_header(MemoryLimitError())})
     except KgError as error:
         return JobResult({"error": error_to_header(error)})
-    except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and the cell goes on
+    except Exception as error:  # noqa: BLE001 - the client gets an error and the worker goes on
         return JobResult({"error": error_to_header(EngineError(f"{type(error).__name__}: {error}"))})
 
 
 def _result_message(answer: JobResult, job: int | None) -> Message:
-    """An answer as it is sent; it names the job, if that has a name."""
+    """Make the message of a result; it repeats the id of the job, if the job has one."""
     header = answer.header if job is None else {**answer.header, "id": job}
     if answer.body is None:
         return Message(header)
@@ -224,6 +226,6 @@ def _result_message(answer: JobResult, job: int | None) -> Message:
 
 
 def _address_space_bytes() -> int:
-    """The size of this process's address space in bytes, which RLIMIT_AS limits."""
+    """Return the size of this process's address space in bytes, which RLIMIT_AS limits."""
     pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[0]
     return int(pages) * resource.getpagesize()

@@ -1,4 +1,4 @@
-"""The service as an operator's machine runs it: a session of its own, whose processes can be found and killed."""
+"""Run the service in a session of its own, so that a test can find and kill all of its processes."""
 
 import os
 import signal
@@ -6,19 +6,20 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
 
+HPKG = (str(Path(sys.executable).with_name("hpkg")),)
 PLACE_TURTLE = """
 @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> . @prefix skos: <http://www.w3.org/2004/02/skos/core#> .
 <https://w3id.org/hpez/id/place/{name}> a <https://schema.org/Place> ; rdfs:label "Đồ {name}"@vi, "Do {name}"@en ;
   skos:prefLabel "Đồ {name}"@vi, "Do {name}"@en .
 """
-"""Facts that the gate admits: five triples about a place."""
+"""Five triples about a place, which conform to the shapes."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,9 @@ class RunningService:
 
     @property
     def process_groups(self) -> dict[int, int]:
-        """The live processes of the service by their ids, with their process groups.
+        """The process groups of the service's live processes, by process id.
 
-        The keeper has a session of its own, and who writes a snapshot has lost its parents.
+        The dispatcher has a session of its own, and a process that writes a snapshot has no parent in the service.
         """
         table = live_processes()
         found = {pid for pid, (parent, _) in table.items() if self.process.pid in {pid, parent}}
@@ -53,19 +54,19 @@ class RunningService:
         return bool(requests.get(f"{self.url}/sparql", {"query": query}, timeout=30).json()["boolean"])
 
     def kill(self) -> None:
-        """Kill all processes at one instant, and return when none is left."""
+        """Kill all processes at once, and return when none is left."""
         groups = set(self.process_groups.values())
         for group in groups:
             os.killpg(group, signal.SIGKILL)
         self.process.wait(120)
         end = time.monotonic() + 30
         while any(group in groups for _, group in live_processes().values()):
-            assert time.monotonic() < end, "some process of the service lives on"
+            assert time.monotonic() < end, "a process of the service is still alive"
             time.sleep(0.01)
 
 
 def live_processes() -> dict[int, tuple[int, int]]:
-    """The live processes of this machine: the parent and the process group of each."""
+    """The parent and the process group of each live process of this machine."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -79,21 +80,27 @@ def live_processes() -> dict[int, tuple[int, int]]:
 
 
 def _stat_fields(path: Path) -> tuple[str, str, str]:
-    """The state, the parent and the process group of a process, or of a thread, which may outlive the first one."""
+    """The state, the parent and the process group of a process or of one of its threads."""
     state, parent, group = path.read_text().rpartition(")")[2].split()[:3]
     return state, parent, group
 
 
 @contextmanager
-def run_service(folder: Path, *prefix: str) -> Iterator[RunningService]:
-    """Run `hpkg serve` over the subfolder `data` of a folder, which gets the temporary files too."""
+def run_service(
+    folder: Path, *prefix: str, hpkg: Sequence[str] = HPKG, working_folder: Path | None = None
+) -> Iterator[RunningService]:
+    """Run `hpkg serve` with the subfolder `data` of a folder; its temporary files are in the folder too.
+
+    `prefix` is a command that runs another command, `hpkg` the command to run.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port, log = listener.getsockname()[1], folder / "log"
-    command = [*prefix, str(Path(sys.executable).with_name("hpkg")), "serve", "--port", str(port)]
+    command = [*prefix, *hpkg, "serve", "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, "--data", str(folder / "data")],
             env={**os.environ, "TMPDIR": str(folder)},
+            cwd=working_folder,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -28,7 +28,7 @@ from kg.views.dataset_description import (
 )
 from kg.views.statistics_cache import StatisticsCache
 from kg.workers.framing import Header
-from kg.workers.main import worker_operations
+from kg.workers.operations import WorkerOperations
 from kg.workers.pool_engine import PoolEngine
 
 SITE = Site(
@@ -98,7 +98,7 @@ class AnsweringEngine(PoolEngine):
     def __init__(self, engine: EmbeddedEngine) -> None:
         self.engine = engine
         gate = IncrementalValidator(read_project_shapes())
-        self.operations = worker_operations(
+        self.operations = WorkerOperations(
             engine, gate, EngineFactValidator(engine, read_project_shapes(), LocalProposer(engine, gate))
         )
         self.asked = list[str]()

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from kg.errors import InputError, ResultTooLargeError
-from kg.workers.dispatcher import Dispatcher, PoolConfig
-from kg.workers.pool_engine import PoolEngine, VersionFile, open_listener
+from kg.workers.dispatcher import Dispatcher
+from kg.workers.dispatcher_folder import VersionFile, open_listener
+from kg.workers.pool_engine import PoolEngine
 from kg.workers.worker import JobResult, WorkerLimits
+from kg.workers.worker_pool import PoolConfig
 
 MIB = 1024 * 1024
 
@@ -117,6 +120,16 @@ def forked_dispatcher(house: PoolConfig = POOL_CONFIG, timeout: float = 2.0) -> 
             engine.close()
             os.close(write)
             os.waitpid(pid, 0)
+
+
+@contextmanager
+def closing_event() -> Iterator[threading.Event]:
+    """An event that is set at the end, for clients that wait until then and give up."""
+    event = threading.Event()
+    try:
+        yield event
+    finally:
+        event.set()
 
 
 def worker_pids(pid: int) -> list[int]:

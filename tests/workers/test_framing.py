@@ -24,12 +24,10 @@ def test_messages_arrive_whole_in_whatever_pieces(sent: list[Message], size: int
         for message in sent:
             send_message(near, message)
             data += far.recv(1 << 20)
-        reader, received = MessageReader(here), []
+        reader, received = MessageReader(here), list[Message]()
         for start in range(0, len(data), size):
             there.sendall(data[start : start + size])
-            reader.fill()
-            while (message := reader.next_message()) is not None:
-                received.append(message)
+            received += reader.drain()[0]
         assert received == sent
         assert not reader.is_within_message
 
@@ -40,28 +38,41 @@ def test_a_file_travels_along() -> None:
         file.write(b"content")
         file.flush()
         send_message(near, Message({"op": "x"}, file=file.fileno()))
-        message = MessageReader(far).receive_message()
-        assert message is not None
+        (message,), is_open = MessageReader(far).drain()
+        assert is_open
         assert message.file is not None
         assert os.pread(message.file, 10, 0) == b"content"
         os.close(message.file)
 
 
-def test_the_end_within_a_message_is_an_error() -> None:
+def test_the_end_within_a_message() -> None:
     near, far = socket.socketpair()
     with far:
         with near:
             near.sendall(struct.pack("!II", 10, 0) + b"{")
-        with pytest.raises(FramingError):
-            MessageReader(far).receive_message()
+        reader = MessageReader(far)
+        assert reader.drain() == ([], True)
+        assert reader.drain() == ([], False)
+        assert reader.is_within_message
 
 
-def test_an_impossible_length_is_an_error() -> None:
+@pytest.mark.parametrize("malformed", [struct.pack("!II", 2**30, 0), struct.pack("!II", 1, 0) + b"{"])
+def test_a_malformed_message_ends_the_connection_after_the_ones_before_it(malformed: bytes) -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        send_message(near, Message({"op": "x"}))
+        near.sendall(malformed)
+        assert MessageReader(far).drain() == ([Message({"op": "x"})], False)
+
+
+def test_a_message_that_is_too_large_is_an_error() -> None:
     near, far = socket.socketpair()
     with near, far:
         near.sendall(struct.pack("!II", 2**30, 0))
+        reader = MessageReader(far)
+        reader.fill()
         with pytest.raises(FramingError):
-            MessageReader(far).receive_message()
+            reader.next_message()
 
 
 @pytest.mark.parametrize(

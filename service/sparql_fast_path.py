@@ -1,8 +1,7 @@
-"""The short way of the commonest requests: what the cache has, and SELECT, ASK and the like that take a moment.
+"""The fast path of `/sparql`: cached responses and short queries, answered in the event loop without a thread or Flask.
 
-They are answered within the event loop, without a thread and without Flask, by the same parts of which the app
-consists. What is not plain sailing goes to the app as if it had not been here; only an evaluation that was begun is
-finished there.
+It uses the same caches, negotiation and observability as the app. Everything else falls through to Flask; a query that
+has already been sent to a worker is finished there.
 """
 
 import time
@@ -47,7 +46,7 @@ _ENDPOINT: Final = "sparql.get"
 
 @dataclass(frozen=True)
 class FastPathParts:
-    """What an app consists of; `headers` are those that it gives to every answer."""
+    """The parts of an app that the fast path shares; `headers` are in every response of the app."""
 
     settings: Settings
     caches: Caching
@@ -57,10 +56,10 @@ class FastPathParts:
 
 
 class SparqlFastPath:
-    """Answers what it can of the requests of one event loop; to be used only in it."""
+    """Answers requests of one event loop; not thread-safe."""
 
     def __init__(self, engine: PoolEngine, parts: FastPathParts) -> None:
-        """Share the engine and the parts of an app."""
+        """Use the engine and the parts of an app."""
         self._engine = engine
         self._settings = parts.settings
         self._caches = parts.caches
@@ -70,7 +69,7 @@ class SparqlFastPath:
         self._lease_client = LeaseClient(engine)
 
     async def answer(self, environ: "WSGIEnvironment") -> BufferedResponse | None:
-        """Answer a request, or leave it to the app."""
+        """Answer a request; None if the app must answer it."""
         if environ["REQUEST_METHOD"] not in SAFE_METHODS:
             return None
         current = exchange_from_environ(environ)
@@ -83,36 +82,39 @@ class SparqlFastPath:
         return replace(reply, headers=headers)
 
     async def _answer_query(self, environ: "WSGIEnvironment", current: Exchange) -> BufferedResponse | None:
-        """Answer a plain query; its evaluation stays in the environ if the app must finish it."""
-        asked = self._parse_query(environ)
-        if asked is None:
+        """Answer a query; its evaluation is left in the environ if the app must finish it."""
+        parsed = self._parse_query(environ)
+        if parsed is None:
             return None
-        query, formats = asked
+        query, formats = parsed
         validator = make_validator(self._engine.version, *query_cache_key(query, formats.media_types))
-        kept = self._caches.results.get(validator.tag)
-        if kept is None:
-            kept = await self._evaluate(environ, current, query)
-            if kept is None or self._engine.version != validator.version:
+        result = self._caches.results.get(validator.tag)
+        if result is None:
+            result = await self._evaluate(environ, current, query)
+            if result is None or self._engine.version != validator.version:
                 return None
-            self._caches.store_result(validator, kept)
+            self._caches.store_result(validator, result)
             current.cache_outcome = "miss"
         else:
             current.cache_outcome = "hit"
         current.endpoint = _ENDPOINT
-        return self._response(environ, kept, formats, validator)
+        return self._response(environ, result, formats, validator)
 
     def _parse_query(self, environ: "WSGIEnvironment") -> tuple[QueryRequest, NegotiatedFormats] | None:
-        """The query of a request, if it is one that may be answered here and that nothing speaks against."""
+        """Return the query of a request; None for other and for invalid requests, which the app answers.
+
+        The result of a query that is not deterministic must not be cached.
+        """
         plain = environ["REQUEST_METHOD"] == "GET" and environ["PATH_INFO"] == "/sparql" and not environ["SCRIPT_NAME"]
         conditional = "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MATCH" in environ
         if not plain or conditional or "query=" not in environ["QUERY_STRING"]:
             return None
         try:
-            sent = body.decode_urlencoded(environ["QUERY_STRING"].encode("latin-1"))
-            if EXPLAIN_PARAMETER in sent:
+            parameters = body.decode_urlencoded(environ["QUERY_STRING"].encode("latin-1"))
+            if EXPLAIN_PARAMETER in parameters:
                 return None
             formats = negotiate_formats(environ.get("HTTP_ACCEPT", ""))
-            query = query_request(sent, formats, self._settings)
+            query = query_request(parameters, formats, self._settings)
             check_query(query)
         except (HTTPException, KgError):
             return None
@@ -121,17 +123,16 @@ class SparqlFastPath:
     async def _evaluate(
         self, environ: "WSGIEnvironment", current: Exchange, query: QueryRequest
     ) -> CachedResult | None:
-        began = time.perf_counter()
-        begun = await self._lease_client.submit(query)
-        current.engine_seconds = time.perf_counter() - began
-        if begun is None:
+        """Send the query to the leased worker; anything but a small result is left in the environ for the app."""
+        started_at = time.perf_counter()
+        pending = await self._lease_client.submit(query)
+        current.engine_seconds = time.perf_counter() - started_at
+        if pending is None:
             return None
-        answer = begun.answer
-        if answer is None or answer.file is not None or "error" in answer.header:
-            environ[PENDING_RESULT_KEY] = begun
-            return None
-        if self._must_compress(environ, answer.payload):
-            environ[PENDING_RESULT_KEY] = begun
+        answer = pending.answer
+        is_small = answer is not None and answer.file is None and "error" not in answer.header
+        if answer is None or not is_small or self._must_compress(environ, answer.payload):
+            environ[PENDING_RESULT_KEY] = pending
             return None
         return CachedResult(answer.header["kind"], answer.header["media_type"], answer.payload)
 
@@ -140,15 +141,15 @@ class SparqlFastPath:
         return environ["HTTP_ACCEPT_ENCODING"] != IDENTITY and len(payload) >= MIN_COMPRESSED
 
     def _response(
-        self, environ: "WSGIEnvironment", kept: CachedResult, formats: NegotiatedFormats, validator: CacheValidator
+        self, environ: "WSGIEnvironment", result: CachedResult, formats: NegotiatedFormats, validator: CacheValidator
     ) -> BufferedResponse | None:
-        if self._must_compress(environ, kept.body):
+        if self._must_compress(environ, result.body):
             return None
         headers = [
-            ("Content-Type", get_content_type(formats.media_type_by_kind[kept.kind], "utf-8")),
-            ("Content-Length", str(len(kept.body))),
+            ("Content-Type", get_content_type(formats.media_type_by_kind[result.kind], "utf-8")),
+            ("Content-Length", str(len(result.body))),
             ("ETag", quote_etag(validator.tag)),
             *self._headers,
         ]
-        self._cache_middleware.store_response(environ, CacheableResponse(validator, kept.body), headers)
-        return BufferedResponse("200 OK", headers, kept.body)
+        self._cache_middleware.store_response(environ, CacheableResponse(validator, result.body), headers)
+        return BufferedResponse("200 OK", headers, result.body)

@@ -1,4 +1,4 @@
-"""Changes, deltas and proposals as plain data, to travel between processes; blank nodes keep their names."""
+"""Encode changes, deltas and proposals as plain data for other processes; blank nodes keep their labels."""
 
 import io
 import json
@@ -26,7 +26,7 @@ JsonObject = Mapping[str, Any]
 
 
 def encode_change(change: ChangeSet) -> tuple[JsonObject, bytes]:
-    """A change as a header and a payload."""
+    """Encode a change as a header and a payload."""
     match change:
         case SparqlUpdate(text, using):
             return {"change": "update", "default": using.default, "named": using.named}, text.encode()
@@ -40,11 +40,11 @@ def encode_change(change: ChangeSet) -> tuple[JsonObject, bytes]:
             return {"change": "removal", "graph": _graph_name(graph)}, b""
         case DeltaPatch(patch):
             return {"change": "patch"}, json.dumps(encode_delta(patch), ensure_ascii=False).encode()
-    raise EngineError(f"{type(change).__name__} is no change that can be sent")
+    raise EngineError(f"{type(change).__name__} cannot be sent to another process")
 
 
 def decode_change(header: JsonObject, payload: bytes) -> ChangeSet:
-    """The change that `of_change` made plain."""
+    """Decode a change that `encode_change` encoded."""
     match header["change"]:
         case "update":
             using = QueryDataset(tuple(header["default"]), tuple(header["named"]), union=False)
@@ -57,11 +57,11 @@ def decode_change(header: JsonObject, payload: bytes) -> ChangeSet:
             return GraphRemoval(_graph_from_name(header["graph"]))
         case "patch":
             return DeltaPatch(decode_delta(json.loads(payload)))
-    raise EngineError(f"{header['change']!r} is no change")
+    raise EngineError(f"{header['change']!r} is not a known kind of change")
 
 
 def encode_delta(delta: Delta) -> dict[str, Any]:
-    """A delta as plain data: quads as N-Quads, graphs by name."""
+    """Encode a delta: quads as N-Quads, graphs by IRI."""
     return {
         "added": serialize(delta.added, NQUADS).decode(),
         "removed": serialize(delta.removed, NQUADS).decode(),
@@ -71,7 +71,7 @@ def encode_delta(delta: Delta) -> dict[str, Any]:
 
 
 def decode_delta(data: JsonObject) -> Delta:
-    """The delta that `of_delta` made plain."""
+    """Decode a delta that `encode_delta` encoded."""
     return Delta(
         added=frozenset(_parse_quads(data["added"].encode())),
         removed=frozenset(_parse_quads(data["removed"].encode())),
@@ -81,7 +81,7 @@ def decode_delta(data: JsonObject) -> Delta:
 
 
 def encode_proposal(proposal: Proposal) -> dict[str, Any]:
-    """A proposal as plain data."""
+    """Encode a proposal, with its report as JSON."""
     return {
         "delta": encode_delta(proposal.delta),
         "report": report_to_json(proposal.report),
@@ -91,7 +91,7 @@ def encode_proposal(proposal: Proposal) -> dict[str, Any]:
 
 
 def decode_proposal(data: JsonObject) -> Proposal:
-    """The proposal that `of_proposal` made plain."""
+    """Decode a proposal that `encode_proposal` encoded."""
     return Proposal(
         decode_delta(data["delta"]), report_from_json(data["report"]), data["generation"], frozenset(data["graphs"])
     )
