@@ -30,6 +30,7 @@ from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, TSV, TURTLE, Rdf
 from kg.rdf.io import NamedNode, Quad, canonical_nquads, canonical_turtle, compress, serialize
 from kg.rdf.namespaces import compact, graph_name
 from kg.sources import evidence as anchors
+from kg.sources.source_texts import SourceTexts
 from kg.validation import shacl
 from kg.workers.main import DispatcherSettings
 from kg.workers.pool_engine import PoolEngine
@@ -156,7 +157,7 @@ def serve(
     os.environ.update({**seconds, "HPKG_PLAN": plan})
     os.environ["HPKG_TEXT"] = os.pathsep.join(str(file.absolute()) for file in texts)
     os.environ.pop("HPKG_KEEPER", None)
-    own_texts = anchors.SourceTexts(texts)
+    own_texts = SourceTexts(texts)
     with contextlib.ExitStack() as stack:
         if limits["cells"] > 0 and sys.platform == "linux":
             folder = stack.enter_context(

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from kg.engine.protocol import Engine
 from kg.rdf.io import NamedNode
-from kg.sources.evidence import CitedSource, Passage, SourceTexts, extract_passage
+from kg.sources.passages import Passage, extract_passage
+from kg.sources.source_texts import CitedSource, SourceTexts
 from kg.views.claims import Claim, load_claims
 from kg.views.description import Anchor
 from kg.views.issues import Issue
