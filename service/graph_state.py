@@ -12,7 +12,7 @@ from kg.changes.data_folder import open_or_build, read_project_shapes
 from kg.changes.fact_validation import EngineFactValidator, FactValidator
 from kg.changes.journal import Journal, replay
 from kg.engine.protocol import Engine
-from kg.sources.evidence import SourceTexts
+from kg.sources.source_texts import SourceTexts
 from kg.validation.incremental import IncrementalValidator
 from kg.views import name_index_builder
 from kg.views.name_search import NameSearch

@@ -1,4 +1,4 @@
-"""RDF Patch: a delta as a text of lines that add and delete quads, application/rdf-patch."""
+"""Serialise deltas as RDF Patch (application/rdf-patch): a text with one line per added or deleted quad."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -12,9 +12,10 @@ RDF_PATCH_MEDIA_TYPE: Final = "application/rdf-patch"
 
 
 def serialize_rdf_patch(delta: Delta, identity: str, previous: str | None) -> str:
-    """Write a delta as one transaction; blank nodes are written as `<_:name>`, so that they are those of the store.
+    """Serialise a delta as one transaction.
 
-    `identity` and `previous` are IRIs of this patch and of the one before it, for the header.
+    Blank nodes are written as `<_:label>`, which RDF Patch reads as the store's own blank nodes. `identity` and
+    `previous` are the IRIs of this patch and of the one before it, for the header.
     """
     return "".join(f"{line}\n" for line in _patch_lines(delta, identity, previous))
 
@@ -30,21 +31,21 @@ def _patch_lines(delta: Delta, identity: str, previous: str | None) -> Iterator[
 
 
 def _quad_lines(quads: Iterable[Quad]) -> list[str]:
-    lines = serialize(quads, NQUADS).splitlines()  # of bytes: a text has more ends of lines than N-Quads have
+    lines = serialize(quads, NQUADS).splitlines()  # on bytes: str.splitlines also splits at U+2028
     return sorted(" ".join(map(_patch_term, _split_terms(line.decode()))) for line in lines)
 
 
 def _split_terms(line: str) -> Iterator[str]:
-    """Cut a line of N-Quads at the spaces that stand outside literals."""
+    """Split a line of N-Quads at the spaces outside literals."""
     start, quoted, escaped = 0, False, False
-    for index, sign in enumerate(line):
+    for index, character in enumerate(line):
         if escaped:
             escaped = False
-        elif sign == "\\":
+        elif character == "\\":
             escaped = True
-        elif sign == '"':
+        elif character == '"':
             quoted = not quoted
-        elif sign == " " and not quoted:
+        elif character == " " and not quoted:
             yield line[start:index]
             start = index + 1
     yield line[start:]

@@ -16,7 +16,7 @@ from granian.constants import Interfaces
 
 from kg.changes import data_folder
 from kg.cli.options import READABLE_FILE, data_option
-from kg.sources.evidence import SourceTexts
+from kg.sources.source_texts import SourceTexts
 from kg.workers.import_path import import_target
 from kg.workers.main import DispatcherSettings
 from kg.workers.pool_engine import PoolEngine

@@ -1,1 +1,1 @@
-"""Texts and the evidence that claims cite: reading Vietnamese figures and names, verifying anchors."""
+"""Texts of sources and the evidence in them: read Vietnamese figures, fold names for comparison, verify anchors."""

@@ -1,4 +1,4 @@
-"""Fold text so that Vietnamese is found however it is written: composed or not, with marks or without; pure."""
+"""Fold text for comparison, so that Vietnamese matches composed or decomposed, with or without diacritics."""
 
 import re
 import unicodedata
@@ -10,53 +10,53 @@ from typing import Final
 _WORD: Final = re.compile(r"[^\W_]+")
 _BASE_LETTERS: Final = str.maketrans({"đ": "d", "Đ": "D", "ı": "i"})
 _TONE_MARKS: Final = frozenset("\u0300\u0301\u0303\u0309\u0323")
-"""Grave, acute, tilde, hook above and dot below: the marks of Vietnamese that stand for a tone."""
+"""Grave, acute, tilde, hook above and dot below: the diacritics that mark a Vietnamese tone."""
 
 
 def fold(text: str) -> str:
-    """Take case and marks off a text.
+    """Return a text without case and diacritics, in NFKC, which unifies compatibility characters.
 
-    The letter đ, which has no decomposition in Unicode, becomes d; compatible characters become one (NFKC).
+    The letter đ, which has no decomposition in Unicode, becomes d.
     """
     if text.isascii():
         return text.lower()
-    plain = unicodedata.normalize("NFKD", _casefold(text).translate(_BASE_LETTERS))
-    bare = "".join(char for char in plain if not unicodedata.combining(char))
+    decomposed = unicodedata.normalize("NFKD", _casefold(text).translate(_BASE_LETTERS))
+    bare = "".join(char for char in decomposed if not unicodedata.combining(char))
     return unicodedata.normalize("NFKC", bare)
 
 
 def folded_words(text: str) -> list[str]:
-    """The words of a text, folded: runs of letters and digits, in order."""
+    """Return the folded words of a text, that is, its runs of letters and digits, in order."""
     return _WORD.findall(fold(text))
 
 
 def fold_symbols(text: str) -> str:
-    """A text without words, such as a sign for a unit, in a form to compare."""
+    """Fold a text without words, such as a unit symbol, for comparison; white space is collapsed."""
     return " ".join(fold(text.replace("\0", " ")).split())
 
 
 @dataclass(frozen=True, slots=True)
 class AccentedWord:
-    """A word with its marks: its letters, and the tone apart, since "hoà" and "hòa" are the same word."""
+    """A word with diacritics, its tone apart from its letters: "hoà" and "hòa" are the same word."""
 
     letters: str
     tone: str
 
     def is_prefix_of(self, word: "AccentedWord") -> bool:
-        """Whether this, typed so far, agrees with how a word begins."""
+        """Whether a word starts with these letters and has this tone; a prefix without a tone matches any."""
         return word.letters.startswith(self.letters) and self.tone in {"", word.tone}
 
 
 def accented_words(text: str) -> tuple[AccentedWord, ...]:
-    """How the words of a text are spelt, in order."""
+    """Return the words of a text with their diacritics, in order."""
     return tuple(map(_accented_word, _WORD.findall(unicodedata.normalize("NFC", _casefold(text)))))
 
 
-def split_highlights(text: str, wanted: Sequence[str]) -> Iterator[tuple[str, bool]]:
-    """Divide a text into pieces, and say of each whether it is a word that begins with a wanted, folded one."""
+def split_highlights(text: str, prefixes: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Yield the pieces of a text, each with whether it is a word that starts with one of the folded prefixes."""
     composed, end = unicodedata.normalize("NFC", text), 0
     for match in _WORD.finditer(composed):
-        if any(piece.startswith(word) for piece in folded_words(match[0]) for word in wanted):
+        if any(word.startswith(prefix) for word in folded_words(match[0]) for prefix in prefixes):
             if match.start() > end:
                 yield composed[end : match.start()], False
             yield match[0], True
@@ -66,7 +66,7 @@ def split_highlights(text: str, wanted: Sequence[str]) -> Iterator[tuple[str, bo
 
 
 def _casefold(text: str) -> str:
-    """A text without case, in which a second time changes nothing (Unicode 15, D145 and D146)."""
+    """Return a text without case; idempotent (compatibility caseless matching, Unicode 15, D145 and D146)."""
     decomposed = unicodedata.normalize("NFKD", text)
     return unicodedata.normalize("NFKD", decomposed.casefold()).casefold()
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from kg.rdf.terms import NamedNode
 from kg.sources.anchors import Anchor
-from kg.sources.evidence import CitedSource, Passage, extract_passage
+from kg.sources.passages import Passage, extract_passage
+from kg.sources.source_texts import CitedSource
 from kg.views.claims import Claim, load_claims
 from kg.views.issues import Issue
 from kg.views.observations import Observation

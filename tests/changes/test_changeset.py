@@ -1,4 +1,4 @@
-"""A change as a delta does what the engine's own update would do."""
+"""The delta of a change equals the effect of the engine's own update."""
 
 import pyoxigraph as ox
 import pytest
@@ -51,7 +51,7 @@ def state(store: ox.Store) -> tuple[bytes, list[str]]:
 
 
 def assert_alike(engine: EmbeddedEngine, text: str) -> bool:
-    """Whether both refuse an update; else they must do the same, and it can be undone."""
+    """Return whether both refuse an update; otherwise assert that their effects are equal and can be undone."""
     twin, before = twin_of(engine), (set(engine.quads()), engine.named_graphs())
     try:
         twin.update(text, base_iri=BASE)

@@ -94,7 +94,9 @@ def test_loading_leaves_no_thread_behind(built: BuiltGraph, tmp_path: Path) -> N
     data_folder.save(built, tmp_path)
     before = len(list(Path("/proc/self/task").iterdir()))
     assert data_folder.load(tmp_path) is not None
-    assert len(list(Path("/proc/self/task").iterdir())) == before, "the keeper forks after it has loaded"
+    assert len(list(Path("/proc/self/task").iterdir())) == before, (
+        "the dispatcher forks after loading, so there may be no threads"
+    )
 
 
 def test_a_loaded_graph_knows_its_counts(built: BuiltGraph, tmp_path: Path) -> None:
@@ -206,7 +208,7 @@ WRITTEN = NamedNode("urn:written")
 
 
 def commit(folder: Path, engine: EmbeddedEngine, added: Iterable[Quad], removed: Iterable[Quad] = ()) -> None:
-    """Change what a folder and an engine hold."""
+    """Commit a delta to a folder and apply it to an engine."""
     delta = Delta(frozenset(added), frozenset(removed))
     journal = Journal(folder)
     journal.append(CommitDraft("a", "", "", delta, ValidationReport(())), engine.generation)
@@ -237,7 +239,7 @@ def changed_folder(built: BuiltGraph, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def changed(changed_folder: Path, tmp_path: Path) -> EmbeddedEngine:
-    """What the data folder holds, which is copied to be damaged: all commits made to the base."""
+    """An engine with the base and all commits of the data folder, copies of which the tests damage."""
     shutil.copytree(changed_folder, tmp_path, dirs_exist_ok=True)
     with (tmp_path / data_folder.DATASET_FILE).open("rb") as dataset:
         base = json.loads((tmp_path / data_folder.MANIFEST_FILE).read_text())
@@ -302,13 +304,13 @@ def _cut(path: Path) -> None:
 
 
 def _forge(path: Path) -> None:
-    """Let a snapshot be of a commit that never was."""
+    """Give a snapshot the hash of a commit that does not exist."""
     manifest = json.loads(path.read_text())
     path.write_text(json.dumps({**manifest, "hash": "0" * 64}))
 
 
 def _break(path: Path) -> None:
-    """Let a snapshot be whole, and no N-Quads."""
+    """Replace a snapshot by a file that is not N-Quads, with a matching digest."""
     path.write_text("no N-Quads")
     manifest = json.loads(path.with_suffix(".json").read_text())
     manifest["sha256"] = hashlib.sha256(b"no N-Quads").hexdigest()
@@ -399,7 +401,7 @@ OWN_LABEL = quads(f'<urn:own> {{ {LG} rdfs:label "LG của tôi"@la }}')
 
 
 class Releases:
-    """Lets other files be packaged, and a journal be written that a release then comes to."""
+    """Replaces the packaged files, and writes local commits that an upgrade meets."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
@@ -426,7 +428,7 @@ def labelled_folder(built: BuiltGraph, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture
 def releases(labelled_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Releases:
-    """A data folder with a commit of its own."""
+    """A data folder with one local commit."""
     shutil.copytree(labelled_folder, tmp_path, dirs_exist_ok=True)
     return Releases(tmp_path, monkeypatch)
 

@@ -390,7 +390,7 @@ def test_threads_share_a_journal(tmp_path: Path) -> None:
 
 
 def in_a_fork(work: object) -> None:
-    """Run something in a forked process; what it raises fails the test."""
+    """Run a function in a forked process; an exception in it fails the test."""
     pid = os.fork()
     if pid == 0:
         status = 1

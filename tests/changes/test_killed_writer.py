@@ -1,4 +1,4 @@
-"""A process that writes is killed at any instant: what it was told is there, and nothing is there by half."""
+"""A writing process is killed at any instant: every answered commit is there, and no commit is there in part."""
 
 import os
 import random
@@ -21,7 +21,7 @@ from kg.validation.report import ValidationReport
 ROUNDS = 40
 SNAPSHOT_ROUNDS = 12
 LONGEST = 0.06
-"""Seconds that a process lives at most after its first word, which is about a dozen commits."""
+"""The longest life of a process after its first answer, in seconds; enough for about a dozen commits."""
 GRAPH = NamedNode("urn:written")
 VALUE = NamedNode("urn:value")
 
@@ -31,7 +31,7 @@ def seeded(seed: int) -> random.Random:
 
 
 def delta(number: int) -> Delta:
-    """The change of a commit: a lot of quads are added, and those of the commit before are removed."""
+    """Return the delta of a commit: it adds many quads and removes those of the previous commit."""
     return Delta(_quads(number), _quads(number - 1) if number > 1 else frozenset())
 
 
@@ -46,7 +46,7 @@ def entry(number: int) -> CommitDraft:
 
 
 def killed(work: Callable[[Callable[[int], None]], None], seconds: float) -> list[int]:
-    """Let a process work until it is killed, some time after its first word; returns the numbers that it told."""
+    """Run a process, kill it some time after its first answer, and return the numbers that it answered."""
     reading, writing = os.pipe()
     pid = os.fork()
 
@@ -72,7 +72,7 @@ def killed(work: Callable[[Callable[[int], None]], None], seconds: float) -> lis
 
 
 def assert_whole(folder: Path, answered: list[int], before: int) -> int:
-    """Every answered commit is there, at most one that was not answered, and each is what was written."""
+    """Assert that the journal has every answered commit, at most one other, and that each is intact."""
     journal = Journal(folder)
     last = journal.verify()
     assert answered == list(range(before + 1, before + 1 + len(answered)))

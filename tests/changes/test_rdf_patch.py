@@ -18,7 +18,7 @@ LINE = re.compile(r"(?:H (?:id|prev) <[^<>\" ]+>|TX|TC|[AD] .+) \.")
 
 
 def statements(text: str, sign: str) -> frozenset[Quad]:
-    """What a patch adds or deletes, read by a parser of N-Quads once the brackets of blank nodes are off."""
+    """Parse the added or deleted quads of a patch as N-Quads, after removing the brackets around blank nodes."""
     lines = [BLANK.sub(r"\1", line[2:]) for line in text.split("\n") if line.startswith(f"{sign} ")]
     return frozenset(parse_stream(io.BytesIO("\n".join(lines).encode()), NQUADS))
 

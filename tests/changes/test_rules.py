@@ -1,4 +1,4 @@
-"""Expanding a change gives what running all rules anew would."""
+"""Expanding a delta gives the same result as running all rules again."""
 
 import functools
 
@@ -25,7 +25,7 @@ def article() -> EmbeddedEngine:
 
 @functools.cache
 def mutable() -> tuple[Quad, ...]:
-    """What rules may read of the source and the vocabularies."""
+    """The quads of the source and the vocabularies that rules read."""
     return tuple(
         quad
         for quad in sorted(curated(), key=str)
@@ -36,7 +36,7 @@ def mutable() -> tuple[Quad, ...]:
 
 @st.composite
 def deltas(draw: st.DrawFn) -> Delta:
-    """Quads taken away, and others put in their place: another object of the same predicate, or another number."""
+    """Deltas that remove quads and add others, with another object of the same predicate or another number."""
     removed = draw(st.lists(st.sampled_from(mutable()), max_size=4, unique=True))
     pattern = draw(st.lists(st.sampled_from(mutable()), max_size=4, unique=True))
     added = set[Quad]()
@@ -88,7 +88,7 @@ RENAMED_KINDS = ("period", "zone", "org", "place", "claim")
 
 
 def renamed(quad: Quad, word: str) -> Quad:
-    """The quad with a path segment added to the IRIs of entities that rules bind to variables."""
+    """Return a quad with a path segment added to the IRIs of entities that rules bind to variables."""
 
     def rename(term: object) -> object:
         prefixes = tuple(f"https://w3id.org/hpez/id/{kind}/" for kind in RENAMED_KINDS)

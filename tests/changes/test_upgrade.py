@@ -35,7 +35,7 @@ def renamed(held: Iterable[Quad], prefix: str) -> frozenset[Quad]:
 
 
 def lean(held: Iterable[Quad]) -> bytes:
-    """A dataset in which what is said twice, but for the names of blank nodes, is said once."""
+    """Return a dataset without components that are equal up to the labels of their blank nodes."""
     return canonical_nquads(align_release_blank_nodes(held, ()))
 
 

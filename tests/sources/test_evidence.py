@@ -1,5 +1,6 @@
+"""Verification of anchors and figures against the text of a source."""
+
 import hashlib
-from pathlib import Path
 
 import pytest
 
@@ -9,8 +10,7 @@ from kg.errors import EvidenceTextError
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import parse
 from kg.rdf.namespaces import SPARQL_PREFIXES
-from kg.rdf.terms import NamedNode
-from kg.sources.evidence import MAX_PASSAGE_LENGTH, Passage, SourceTexts, extract_passage, verify
+from kg.sources.evidence import verify
 
 TEXT = "Bến cảng đón 1.250 triệu USD trong năm, vượt 12% kế hoạch; Cầu Đất là nhà đầu tư.\n"
 BASE = "https://w3id.org/hpez/id/"
@@ -103,78 +103,9 @@ def test_the_article_bears_out_every_anchor(built: BuiltGraph, article: bytes) -
     assert result.anchor_count >= 50
 
 
-# --- an anchor in its sentence
-
-WORDS = "Năm rồi thế. Theo báo cáo, ra 2.608,66 triệu tại TP. Hải Phòng (ước). “Đó là tin vui”, ông nói.\nHết bài"
-
-
-def around(anchor: str, text: str = WORDS) -> Passage:
-    start = text.index(anchor)
-    return extract_passage(text, start, start + len(anchor))
-
-
-@pytest.mark.parametrize(
-    ("anchor", "before", "after"),
-    [
-        ("2.608,66", "Theo báo cáo, ra ", " triệu tại TP. Hải Phòng (ước)."),
-        ("Hải Phòng", "Theo báo cáo, ra 2.608,66 triệu tại TP. ", " (ước)."),
-        ("tin vui", "“Đó là ", "”, ông nói."),
-        ("Hết", "", " bài"),
-        ("Năm", "", " rồi thế."),
-    ],
-)
-def test_a_passage_is_a_sentence(anchor: str, before: str, after: str) -> None:
-    assert around(anchor) == Passage(before, anchor, after)
-
-
-def test_a_long_sentence_is_cut() -> None:
-    text = "từ " * 500 + "số liệu " + "khác " * 500
-    found = around("số liệu", text)
-    assert found.before.startswith("… ")
-    assert found.after.endswith(" …")
-    assert len(found.before + found.exact + found.after) <= MAX_PASSAGE_LENGTH + 4
-
-
-@pytest.mark.parametrize(("start", "end"), [(0, 10**6), (10**6, 10**6 + 5), (5, 3), (-4, 2)])
-def test_positions_beyond_the_text_give_what_there_is(start: int, end: int) -> None:
-    found = extract_passage(WORDS, start, end)
-    assert found.exact == WORDS[max(0, start) : end]
-
-
-def test_every_passage_of_the_article_holds_its_anchor(built: BuiltGraph, article: bytes) -> None:
-    text = article.decode()
-    rows = built.engine.select(
-        SPARQL_PREFIXES + "SELECT ?start ?end ?exact { ?e oa:hasSelector ?p , ?q . ?p oa:start ?start ; oa:end ?end . "
-        "?q oa:exact ?exact }"
-    )
-    for row in rows:
-        found = extract_passage(text, int(row["start"].value), int(row["end"].value))
-        assert found.exact == row["exact"].value
-        assert len(found.before + found.after) <= MAX_PASSAGE_LENGTH + 4
-
-
-# --- texts that the operator has
-
-
-def test_a_text_belongs_to_its_source(tmp_path: Path) -> None:
-    file = tmp_path / "own.txt"
-    file.write_bytes(TEXT.encode())
-    graph, texts = engine(source(), ANCHORS), SourceTexts([file])
-    texts.require_known_sources(graph)
-    known = texts.load_cited_sources(graph, [NamedNode(f"{BASE}source/own"), NamedNode(f"{BASE}source/other")])
-    own, start = known[f"{BASE}source/own"], TEXT.index("Cầu Đất")
-    assert own.matches_quote(start, start + 7, "Cầu Đất") is True
-    assert own.matches_quote(start, start + 7, "Cầu Đá") is False
-    assert known[f"{BASE}source/other"].matches_quote(0, 1, "B") is None
-
-
-def test_a_text_of_no_source_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "other.txt"
-    file.write_text("something else")
-    with pytest.raises(EvidenceTextError, match=r"other\.txt is the text of no source: its SHA-256 is"):
-        SourceTexts([file]).require_known_sources(engine(source(), ANCHORS))
-    with pytest.raises(EvidenceTextError, match="cannot be read"):
-        SourceTexts([tmp_path / "none.txt"])
-    file.write_bytes(b"ab\xff")
-    with pytest.raises(EvidenceTextError, match="byte 2"):
-        SourceTexts([file])
+@pytest.mark.parametrize("slug", ["SOURCES", "$source"])
+def test_a_slug_that_looks_like_a_placeholder_is_kept(slug: str) -> None:
+    graph = (source() + ANCHORS + figure("1250000000.0")).replace(f"{BASE}source/own", f"{BASE}source/{slug}")
+    result = verify(engine(graph), TEXT.encode(), slug)
+    assert (result.source, result.anchor_count, result.figure_count) == (f"{BASE}source/{slug}", 2, 1)
+    assert result.failures == ()

@@ -12,7 +12,7 @@ UNITS = {"USD": "CCY_USD", "đồng": "CCY_VND", "%": "PERCENT", "ha": "HA", "KC
 
 
 def vietnamese(number: Decimal) -> str:
-    """Write a number as Vietnamese does: dots between thousands, a comma before decimals."""
+    """Format a number in Vietnamese notation: dots between thousands, a comma before decimals."""
     return f"{number:,f}".replace(",", " ").replace(".", ",").replace(" ", ".")
 
 
