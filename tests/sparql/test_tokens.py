@@ -1,10 +1,9 @@
-"""Tokens of SPARQL text, dataset clauses, and replacement of tokens."""
+"""Tokens of SPARQL text, and replacement of tokens."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.sparql.prologue import dataset_clauses
 from kg.sparql.tokens import (
     find_service_keyword,
     iter_tokens,
@@ -43,38 +42,6 @@ def test_finds_service(text: str) -> None:
 )
 def test_ignores_service_inside_other_tokens(text: str) -> None:
     assert find_service_keyword(text) is None
-
-
-def test_dataset_clauses() -> None:
-    text = """BASE <http://b.example/> PREFIX g: <graphs/>
-      SELECT * FROM <one> FROM g:two FROM NAMED <http://c.example/three> # FROM <no>
-      WHERE { ?from ?p "FROM <no>" }"""
-    clauses = dataset_clauses(text)
-    assert clauses.default == ("http://b.example/one", "http://b.example/graphs/two")
-    assert clauses.named == ("http://c.example/three",)
-
-
-@pytest.mark.parametrize(
-    ("text", "graphs"),
-    [
-        ("BASE <http://b.example/> ASK FROM <http://[> {}", ["http://["]),
-        ("BASE <http://[> ASK FROM <a> {}", ["http://[/a"]),
-        ("PREFIX g: <//]> ASK FROM g:a {}", ["//]a"]),
-        ("PREFIXg:<http://g.example/> ASK FROM g:a {}", ["http://g.example/a"]),
-        ("VERSION '1.2' PREFIX g: <http://g.example/> ASK FROM g:a {}", ["http://g.example/a"]),
-        (
-            r"PREFIX g: <http://g.example/\u0062> ASK FROM <\U00000068ttp://h/> FROM g:a {}",
-            ["http://h/", "http://g.example/ba"],
-        ),
-        (r"ASK FROM <\uD800> {}", [r"\uD800"]),
-        ("PREFIX g\u200c: <http://g.example/> ASK FROM g\u200c:・ {}", ["http://g.example/・"]),
-        ("PREFIX <x> ASK FROM <a> {}", ["a"]),
-        ("ASK FROM <a> { ?x a:b PREFIX c: <http://c.example/> } FROM c:d", ["a"]),
-        ("BASE", []),
-    ],
-)
-def test_dataset_clauses_of_unusual_prologues(text: str, graphs: list[str]) -> None:
-    assert list(dataset_clauses(text).default) == graphs
 
 
 def test_replaces_glued_keywords() -> None:
