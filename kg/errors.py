@@ -1,37 +1,37 @@
-"""The errors that kg raises, each with a stable code that the HTTP service turns into a problem type.
+"""The errors that kg raises, each with a stable code that the HTTP service maps to a problem type.
 
 KgError
-├── InputError                  what the caller sent cannot be used
+├── InputError                  the caller's input cannot be used
 │   ├── RdfSyntaxError          RDF that does not parse (line, column)
 │   ├── QuerySyntaxError        SPARQL that does not parse (line, column)
-│   ├── UnknownGraphError       a query's dataset names a graph that is not held
-│   ├── ServiceDeniedError      a query calls SERVICE, which the operator did not allow
-│   ├── UnsupportedFormatError  no parser or serialiser for that media type or file name
-│   ├── NotAcceptableError      none of the formats asked for fits the kind of the result
-│   ├── ShapesError             a shapes graph that may not or cannot be used
-│   └── EvidenceTextError       the text at hand is not the one that the source cites
-├── ConflictError               the dataset changed under a change, or a change cannot be made to it as it is
-├── PreconditionError           the caller expected another generation
-├── ScopeError                  the caller's token does not reach that far
+│   ├── UnknownGraphError       a query's dataset names a graph that does not exist
+│   ├── ServiceDeniedError      a query calls a SERVICE that the operator does not allow
+│   ├── UnsupportedFormatError  no parser or serialiser for a media type or file name
+│   ├── NotAcceptableError      no requested format fits the kind of the result
+│   ├── ShapesError             a shapes graph that is forbidden or invalid
+│   └── EvidenceTextError       a text is not the one that the source cites
+├── ConflictError               the dataset changed meanwhile, or a change does not apply to it
+├── PreconditionError           the dataset is not in the generation that the caller expects
+├── InsufficientScopeError      the caller's token does not allow the change
 ├── JournalError                the journal cannot be written or read; nothing was changed
-├── IntegrityError              the journal or a snapshot is not what was once written
-├── NotFoundError               nothing is said about that IRI
+├── IntegrityError              the journal or a snapshot does not match its hash
+├── NotFoundError               the graph has no statements about an IRI
 ├── ConfigurationError          a setting or a data folder that cannot be used
-├── LimitError                  a job was stopped so that others go on; `retry_after` says when to try again
-│   ├── DeadlineError           it ran or waited past its deadline
-│   ├── MemoryLimitError        it needed more memory than one job may have
-│   ├── ResultTooLargeError     its result is larger than one result may be
-│   ├── SpoolFullError          the unread results of all clients together fill the spool
-│   ├── QueueFullError          too many jobs were waiting already
-│   ├── CellCrashError          the process that ran it ended unexpectedly
-│   ├── IndexingError           the index of names is being made
-│   └── UnreachableError        the process that holds the graph does not answer
+├── LimitError                  a job exceeded a limit, or a resource is not available; see `retry_after`
+│   ├── DeadlineError           a job ran or waited past its deadline
+│   ├── MemoryLimitError        a job needed more memory than its limit
+│   ├── ResultTooLargeError     a result exceeds the size limit
+│   ├── SpoolFullError          the unread results of all clients fill the spool
+│   ├── QueueFullError          too many jobs are waiting
+│   ├── WorkerCrashError        the worker that ran a job ended unexpectedly
+│   ├── IndexingError           the index of names is being built
+│   └── UnreachableError        the process that holds the graph does not respond
 └── EngineError                 the engine or the validator failed; nothing was changed
 """
 
 
 class KgError(Exception):
-    """Root of the tree; `code` names the kind of error for machines and never changes."""
+    """The base of all errors; `code` identifies the kind of error for programs and never changes."""
 
     code = "error"
 
@@ -41,13 +41,13 @@ class KgError(Exception):
 
 
 class InputError(KgError):
-    """What the caller sent cannot be used as it is."""
+    """The caller's input cannot be used."""
 
     code = "bad-input"
 
 
 class PositionedError(InputError):
-    """An error at a place in a text; line and column count from 1, or are None where unknown."""
+    """An error at a position in a text; `line` and `column` count from 1, or are None if unknown."""
 
     def __init__(self, message: str, line: int | None = None, column: int | None = None) -> None:
         super().__init__(message)
@@ -75,25 +75,25 @@ class QuerySyntaxError(PositionedError):
 
 
 class UnknownGraphError(InputError):
-    """A query's dataset names a graph that is not held here."""
+    """A query's dataset names a graph that does not exist."""
 
     code = "unknown-graph"
 
 
 class ServiceDeniedError(InputError):
-    """A query calls SERVICE, which the operator did not allow."""
+    """A query calls a SERVICE that the operator does not allow."""
 
     code = "service-denied"
 
 
 class UnsupportedFormatError(InputError):
-    """No parser or serialiser exists for that media type or file name."""
+    """No parser or serialiser exists for a media type or file name."""
 
     code = "unsupported-format"
 
 
 class NotAcceptableError(InputError):
-    """None of the formats asked for fits the kind of the result; `offered` lists media types that do."""
+    """No requested format fits the kind of the result; `offered` lists the media types that do."""
 
     code = "not-acceptable"
 
@@ -103,49 +103,49 @@ class NotAcceptableError(InputError):
 
 
 class ShapesError(InputError):
-    """A shapes graph that may not be used (owl:imports, SERVICE) or cannot (an unknown SHACL term)."""
+    """A shapes graph has forbidden content (owl:imports, SERVICE) or is invalid (an unknown SHACL term)."""
 
     code = "shapes"
 
 
 class EvidenceTextError(InputError):
-    """The text at hand is not the one that the source cites, or the source is not known."""
+    """A text is not the one that the source cites, or the source is unknown."""
 
     code = "evidence-text"
 
 
 class ConflictError(KgError):
-    """The dataset changed while a change was judged, or it cannot be made to the dataset as it is."""
+    """The dataset changed while a change was validated, or the change does not apply to the dataset."""
 
     code = "conflict"
 
 
 class PreconditionError(KgError):
-    """The caller expected another generation than the one there is."""
+    """The dataset is not in the generation that the caller expects."""
 
     code = "precondition"
 
 
 class InsufficientScopeError(KgError):
-    """The caller's token does not allow what the change would do."""
+    """The caller's token does not allow the change."""
 
     code = "scope"
 
 
 class JournalError(KgError):
-    """The journal cannot be written or read at this moment: a full disk, a lock, a read-only folder."""
+    """The journal cannot be written or read at the moment: a full disk, a lock, a read-only folder."""
 
     code = "journal"
 
 
 class IntegrityError(KgError):
-    """The journal or a snapshot is not what was once written: its hash says so."""
+    """The journal or a snapshot does not match its hash, so it is not as it was written."""
 
     code = "integrity"
 
 
 class NotFoundError(KgError):
-    """Nothing is said about that IRI."""
+    """The graph has no statements about an IRI."""
 
     code = "not-found"
 
@@ -157,7 +157,11 @@ class ConfigurationError(KgError):
 
 
 class LimitError(KgError):
-    """A job was stopped so that others go on; `retry_after` is in seconds, None where trying again is no use."""
+    """A job exceeded a limit, or a resource is not available at the moment.
+
+    `retry_after` is the number of seconds after which a retry may succeed, or None if a retry is pointless. `text` is
+    the default message.
+    """
 
     code = "limit"
     text = "The job was stopped."
@@ -170,63 +174,63 @@ class LimitError(KgError):
 
 
 class DeadlineError(LimitError):
-    """It ran or waited past its deadline."""
+    """A job ran or waited past its deadline."""
 
     code = "deadline"
-    text = "The query ran or waited longer than its time limit and was stopped."
+    text = "The query exceeded its time limit, including the time that it waited, and was stopped."
 
 
 class MemoryLimitError(LimitError):
-    """It needed more memory than one job may have."""
+    """A job needed more memory than its limit."""
 
     code = "memory-limit"
-    text = "The query needed more memory than one query may have and was stopped."
+    text = "The query exceeded its memory limit and was stopped."
 
 
 class ResultTooLargeError(LimitError):
-    """Its result is larger than one result may be."""
+    """A result exceeds the size limit."""
 
     code = "result-too-large"
-    text = "The result is larger than one result may be; ask for less of it, with LIMIT and OFFSET."
+    text = "The result exceeds the size limit; request parts of it with LIMIT and OFFSET."
     retry_after = None
 
 
 class SpoolFullError(LimitError):
-    """The unread results of all clients together fill the spool."""
+    """The unread results of all clients fill the spool."""
 
     code = "spool-full"
     text = "Too many large results are waiting to be read."
 
 
 class QueueFullError(LimitError):
-    """Too many jobs were waiting already."""
+    """Too many jobs are waiting."""
 
     code = "queue-full"
-    text = "Too many queries are waiting already."
+    text = "Too many queries are waiting."
     retry_after = 2
 
 
 class WorkerCrashError(LimitError):
-    """The process that ran it ended unexpectedly."""
+    """The worker that ran a job ended unexpectedly."""
 
     code = "crash"
-    text = "The process that ran the query ended unexpectedly; no other query was touched."
+    text = "The process that ran the query ended unexpectedly; other queries are not affected."
     retry_after = 1
 
 
 class IndexingError(LimitError):
-    """The index of names is being made, or cannot be used at this moment."""
+    """The index of names is being built, or cannot be used at the moment."""
 
     code = "indexing"
-    text = "The index of names is being made."
+    text = "The index of names is being built."
     retry_after = 2
 
 
 class UnreachableError(LimitError):
-    """The process that holds the graph does not answer."""
+    """The process that holds the graph does not respond."""
 
     code = "unreachable"
-    text = "The graph cannot be reached at this moment."
+    text = "The graph cannot be reached at the moment."
     retry_after = 1
 
 

@@ -1,4 +1,4 @@
-"""The only reader of the Turtle and SPARQL files that the packages carry."""
+"""Read the Turtle and SPARQL files in the packages; no other module does."""
 
 import hashlib
 import tomllib
@@ -17,37 +17,37 @@ from kg.rdf.terms import NamedNode, Quad
 
 @dataclass(frozen=True)
 class TextFile:
-    """A packaged text: `name` is its path inside the package, such as `sources/dnhn-94474.ttl`."""
+    """A packaged text file; `name` is its path inside the package, such as `sources/dnhn-94474.ttl`."""
 
     name: str
     text: str
 
     @property
     def stem(self) -> str:
-        """The file's name without folder and suffix."""
+        """The file name without folder and suffix."""
         return self.name.rpartition("/")[2].rpartition(".")[0]
 
 
-def _read_folder(folder: Traversable, suffix: str, under: str = "") -> tuple[TextFile, ...]:
-    found = sorted((item.name, item) for item in folder.iterdir() if item.name.endswith(suffix))
-    return tuple(TextFile(under + name, item.read_text(encoding="utf-8")) for name, item in found)
+def _read_folder(folder: Traversable, suffix: str, prefix: str = "") -> tuple[TextFile, ...]:
+    items = sorted((item.name, item) for item in folder.iterdir() if item.name.endswith(suffix))
+    return tuple(TextFile(prefix + name, item.read_text(encoding="utf-8")) for name, item in items)
 
 
 @cache
 def ontology_files() -> tuple[TextFile, ...]:
-    """The ontology and, one file each, the SKOS vocabularies."""
+    """Return the ontology and the SKOS vocabularies, one file each."""
     return _read_folder(files("ontology"), ".ttl")
 
 
 @cache
 def shape_files() -> tuple[TextFile, ...]:
-    """The SHACL shapes, one file per concern."""
+    """Return the SHACL shapes, one file per concern."""
     return _read_folder(files("shapes"), ".ttl")
 
 
 @cache
 def data_files() -> tuple[TextFile, ...]:
-    """The curated facts: entities, sources and issues."""
+    """Return the curated facts: entities, sources and issues."""
     folder = files("kg") / "data"
     return (
         *_read_folder(folder, ".ttl"),
@@ -58,13 +58,13 @@ def data_files() -> tuple[TextFile, ...]:
 
 @cache
 def rule_files() -> tuple[TextFile, ...]:
-    """The CONSTRUCT rules; the part of a name before the first hyphen is the graph that a rule fills."""
+    """Return the CONSTRUCT rules; the part of a name before the first hyphen is the graph that the rule fills."""
     return _read_folder(files("kg") / "rules", ".rq")
 
 
 @cache
 def query_files() -> tuple[TextFile, ...]:
-    """The stored questions: SELECT queries that name their titles in comments at the head."""
+    """Return the stored questions: SELECT queries with their titles in comments at the top."""
     return _read_folder(files("kg") / "queries", ".rq")
 
 
@@ -81,14 +81,14 @@ def _graph_of_file(file: TextFile) -> NamedNode:
 
 
 def curated_quads() -> list[Quad]:
-    """Every packaged statement, in the named graph where it belongs."""
+    """Return all packaged statements, each in its named graph."""
     texts = (*ontology_files(), *shape_files(), *data_files())
     return [quad for file in texts for quad in place_in_graph(parse(file.text.encode(), TURTLE), _graph_of_file(file))]
 
 
 @cache
 def fingerprint() -> str:
-    """A SHA-256 over all packaged texts and the version: a built dataset with another one is stale."""
+    """Return a SHA-256 of all packaged texts and the version; a built dataset with another fingerprint is stale."""
     digest = hashlib.sha256(project_version().encode())
     for file in (*ontology_files(), *shape_files(), *data_files(), *rule_files()):
         digest.update(f"\0{file.name}\0{file.text}".encode())

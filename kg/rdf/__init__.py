@@ -1,1 +1,1 @@
-"""RDF as values and as text: namespaces, IRIs, formats, parsing and serialising, JSON-LD, blank nodes and deltas."""
+"""RDF terms and documents: namespaces, IRIs, formats, parsing and serialising, JSON-LD, blank nodes and deltas."""

@@ -1,4 +1,4 @@
-"""The RDF and result formats that the project reads and writes, by media type and file suffix."""
+"""The RDF and query result formats that the project reads and writes, by media type and file suffix."""
 
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -7,12 +7,12 @@ from typing import Final, TypeVar
 from kg.errors import UnsupportedFormatError
 
 _FORMAT_NAMESPACE: Final = "http://www.w3.org/ns/formats/"
-"""Where the W3C names file formats (Unique URIs for File Formats)."""
+"""The namespace of the W3C's Unique URIs for File Formats."""
 
 
 @dataclass(frozen=True)
 class RdfFormat:
-    """A serialisation of RDF; `dataset` tells whether it keeps the names of graphs."""
+    """A serialisation of RDF; `supports_datasets` is true if it keeps graph names."""
 
     name: str
     media_type: str
@@ -22,13 +22,13 @@ class RdfFormat:
 
     @property
     def iri(self) -> str:
-        """The format's name among the W3C's unique URIs for file formats."""
+        """The format's IRI among the W3C's Unique URIs for File Formats."""
         return _FORMAT_NAMESPACE + self.name.replace("/", "_")
 
 
 @dataclass(frozen=True)
 class ResultFormat:
-    """A serialisation of SPARQL query results; `boolean` tells whether it can carry an ASK answer."""
+    """A serialisation of SPARQL query results; `supports_boolean` is true if it can hold the result of ASK."""
 
     name: str
     media_type: str
@@ -38,7 +38,7 @@ class ResultFormat:
 
     @property
     def iri(self) -> str:
-        """The format's name among the W3C's unique URIs for file formats."""
+        """The format's IRI among the W3C's Unique URIs for File Formats."""
         return f"{_FORMAT_NAMESPACE}SPARQL_Results_{self.name}"
 
 
@@ -52,7 +52,7 @@ TRIG: Final = RdfFormat("TriG", "application/trig", ("trig",), supports_datasets
 NQUADS: Final = RdfFormat("N-Quads", "application/n-quads", ("nq",), supports_datasets=True)
 
 GZIP: Final = "application/gzip"
-"""The media type of a file that is compressed for keeping, whatever is in it (RFC 6713)."""
+"""The media type of a file that is stored compressed, whatever its content (RFC 6713)."""
 
 RDF_FORMATS: Final = (TURTLE, NTRIPLES, JSONLD, RDFXML, TRIG, NQUADS)
 GRAPH_FORMATS: Final = (TURTLE, NTRIPLES, JSONLD, RDFXML)
@@ -69,17 +69,17 @@ RESULT_FORMATS: Final = (JSON, XML, CSV, TSV)
 
 
 def rdf_format(media_type: str) -> RdfFormat:
-    """Find the RDF format of a media type without parameters; raises UnsupportedFormatError."""
-    wanted = media_type.strip().lower()
+    """Return the RDF format of a media type without parameters; raises UnsupportedFormatError."""
+    normalized = media_type.strip().lower()
     for fmt in RDF_FORMATS:
-        if wanted in (fmt.media_type, *fmt.aliases):
+        if normalized in (fmt.media_type, *fmt.aliases):
             return fmt
     known = ", ".join(fmt.media_type for fmt in RDF_FORMATS)
     raise UnsupportedFormatError(f"{media_type or 'no media type'} is not an RDF format known here: {known}")
 
 
 def rdf_format_of_file(name: str) -> RdfFormat:
-    """Find the RDF format of a file by its suffix; raises UnsupportedFormatError."""
+    """Return the RDF format of a file by its suffix; raises UnsupportedFormatError."""
     suffix = PurePath(name).suffix.removeprefix(".").lower()
     for fmt in RDF_FORMATS:
         if suffix in fmt.suffixes:
@@ -89,7 +89,7 @@ def rdf_format_of_file(name: str) -> RdfFormat:
 
 
 def format_by_name(formats: tuple[FormatT, ...], name: str) -> FormatT:
-    """Find a format by its first suffix (`ttl`, `csv`), as options and URL suffixes name it."""
+    """Return a format by one of its suffixes (`ttl`, `csv`), as in options and URLs; raises UnsupportedFormatError."""
     for fmt in formats:
         if name.lower() in fmt.suffixes:
             return fmt

@@ -1,7 +1,7 @@
-"""Resolve references to IRIs as the parsers of RDF and SPARQL do (RFC 3986, section 5.2); pure.
+"""Resolve IRI references as the parsers of RDF and SPARQL do (RFC 3986, section 5.2).
 
-Nothing here fails: whether what comes out is an IRI is for a parser to say. Python's `urljoin` is for browsers: it
-refuses hosts that are none, knows only some schemes, and takes `http:x` for relative.
+These functions never fail; a parser decides whether the result is a valid IRI. Python's `urljoin` is not suitable: like
+a browser, it rejects invalid hosts, supports only some schemes, and treats `http:x` as a relative reference.
 """
 
 import re
@@ -13,7 +13,7 @@ _IRI_COMPONENTS: Final = re.compile(
 
 
 class _IriComponents(NamedTuple):
-    """The components of a reference, of which only the path is never None."""
+    """The components of an IRI reference; all but the path may be None."""
 
     scheme: str | None
     authority: str | None
@@ -23,13 +23,13 @@ class _IriComponents(NamedTuple):
 
 
 def resolve(base: str, reference: str) -> str:
-    """The IRI that a reference means where `base` holds; the reference itself without a base."""
-    given = _split_iri(reference)
-    return _recompose(_resolve_against(_split_iri(base), given)) if base and given.scheme is None else reference
+    """Resolve a reference against a base IRI; return the reference itself if the base is empty."""
+    parts = _split_iri(reference)
+    return _recompose(_resolve_against(_split_iri(base), parts)) if base and parts.scheme is None else reference
 
 
 def authority(iri: str) -> str:
-    """Where an IRI is served, such as `host:port`, in small letters; "" if it does not say."""
+    """Return the authority of an IRI, such as `host:port`, in lower case; "" if it has none."""
     return (_split_iri(iri).authority or "").lower()
 
 
@@ -38,36 +38,36 @@ def _split_iri(text: str) -> _IriComponents:
     return _IriComponents(None, None, text, None, None) if match is None else _IriComponents(*match.groups())
 
 
-def _resolve_against(base: _IriComponents, given: _IriComponents) -> _IriComponents:
-    """Complete a reference without scheme (section 5.2.2)."""
-    if given.authority is not None:
-        return given._replace(scheme=base.scheme)
-    if not given.path:
-        query = base.query if given.query is None else given.query
-        return base._replace(query=query, fragment=given.fragment)
-    return given._replace(scheme=base.scheme, authority=base.authority, path=_merge_paths(base, given.path))
+def _resolve_against(base: _IriComponents, reference: _IriComponents) -> _IriComponents:
+    """Resolve a reference without scheme (section 5.2.2)."""
+    if reference.authority is not None:
+        return reference._replace(scheme=base.scheme)
+    if not reference.path:
+        query = base.query if reference.query is None else reference.query
+        return base._replace(query=query, fragment=reference.fragment)
+    return reference._replace(scheme=base.scheme, authority=base.authority, path=_merge_paths(base, reference.path))
 
 
 def _merge_paths(base: _IriComponents, path: str) -> str:
-    """Put a path in the place of the base's last segment, without `.` and `..` in it (sections 5.2.3 and 5.2.4).
+    """Replace the last segment of the base by a path and remove `.` and `..` from it (sections 5.2.3 and 5.2.4).
 
-    Those of the base itself stay, as they do in an IRI that is written in full.
+    Dot segments of the base itself stay, as they do in an absolute IRI.
     """
     rooted = path.startswith("/") or base.path.startswith("/") or base.authority is not None
-    kept = [] if path.startswith("/") else base.path.removeprefix("/").split("/")[:-1]
+    merged = [] if path.startswith("/") else base.path.removeprefix("/").split("/")[:-1]
     segments = path.removeprefix("/").split("/")
     for segment in segments:
         if segment == "..":
-            del kept[-1:]
+            del merged[-1:]
         elif segment != ".":
-            kept.append(segment)
-    if segments[-1] in {".", ".."} and kept:
-        kept.append("")
-    return "/" * rooted + "/".join(kept)
+            merged.append(segment)
+    if segments[-1] in {".", ".."} and merged:
+        merged.append("")
+    return "/" * rooted + "/".join(merged)
 
 
 def _recompose(parts: _IriComponents) -> str:
-    """Put components together (section 5.3)."""
+    """Recompose an IRI from its components (section 5.3)."""
     return "".join(
         [
             "" if parts.scheme is None else f"{parts.scheme}:",

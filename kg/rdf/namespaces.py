@@ -1,4 +1,4 @@
-"""The names of the graph: base IRI, namespaces, prefixes, named graphs and slugs."""
+"""Namespaces and prefixes of the project, the IRIs of its named graphs, and slugs."""
 
 import re
 import unicodedata
@@ -59,7 +59,7 @@ PREFIXES: Final[dict[str, str]] = {
     "wikibase": "http://wikiba.se/ontology#",
     "xsd": XSD,
 }
-"""The prefixes of every serialisation, page and example of the project."""
+"""The prefixes of all serialisations, pages and examples."""
 
 SPARQL_PREFIXES: Final = "".join(f"PREFIX {name}: <{iri}>\n" for name, iri in PREFIXES.items())
 
@@ -75,10 +75,10 @@ def graph_name(iri: str) -> str | None:
 
 
 def slugify(label: str) -> str:
-    """Fold a label into an ASCII slug, so that a Vietnamese name gives a readable IRI.
+    """Convert a label to an ASCII slug, so that Vietnamese names give readable IRIs.
 
-    The letter đ has no decomposition in Unicode and is mapped before NFD takes the marks off.
-    Characters outside ASCII letters and digits become single hyphens; the result may be empty.
+    The letter đ has no decomposition in Unicode, so it is mapped before NFD separates the diacritics. Each run of other
+    characters than ASCII letters and digits becomes a hyphen. The result may be empty.
     """
     mapped = label.replace("đ", "d").replace("Đ", "D")
     decomposed = unicodedata.normalize("NFD", mapped)
@@ -87,7 +87,7 @@ def slugify(label: str) -> str:
 
 
 def compact(iri: str) -> str:
-    """Shorten an IRI with the project's prefixes where one fits, for people to read."""
+    """Return an IRI as a prefixed name for people to read, or in angle brackets if no prefix fits."""
     fits = [(len(namespace), name) for name, namespace in PREFIXES.items() if iri.startswith(namespace)]
     if not fits:
         return f"<{iri}>"

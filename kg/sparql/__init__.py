@@ -1,1 +1,1 @@
-"""SPARQL as text: tokens, the syntax tree, the parsers of queries and updates, and syntax errors. Knows no data."""
+"""SPARQL as text: tokens, syntax tree, the parsers of queries and updates, and syntax errors. No access to data."""

@@ -1,4 +1,4 @@
-"""Read the prologue of a SPARQL text and resolve the IRIs that its clauses name."""
+"""Parse the prologue of a SPARQL text and resolve the IRIs of its FROM and SERVICE clauses."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ _LOCAL_NAME_ESCAPE: Final = re.compile(r"\\(.)")
 
 
 class Prologue(NamedTuple):
-    """The declarations at the start of a text: how many tokens they have, the base IRI, and namespaces by prefix."""
+    """The declarations at the start of a text: their number of tokens, the base IRI, and the namespaces by prefix."""
 
     length: int
     base: str

@@ -1,6 +1,6 @@
-"""Read the group graph patterns of a SPARQL query into a small tree with places, as far as planning needs; pure.
+"""Parse the group graph patterns of a SPARQL query into a syntax tree with offsets, as far as planning needs.
 
-What is not understood is refused, never guessed: the text may be one that the engine itself refuses.
+The parser refuses what it does not support and never guesses, because a text may be one that the engine refuses.
 """
 
 import re
@@ -15,34 +15,34 @@ from kg.sparql.tokens import find_ambiguous_operator, iter_tokens, nesting_depth
 from kg.sparql.triple_parser import TripleParser
 
 MAX_PARSED_LENGTH: Final = 64 * 1024
-"""Code points of a query that is read."""
+"""Maximum length of a query, in code points."""
 MAX_PARSED_TOKENS: Final = 12_000
-"""Tokens of a query that is read: so many take about 100 ms to plan, nested deep half as much again."""
+"""Maximum tokens of a query. Planning that many takes about 100 ms, or 150 ms if they are deeply nested."""
 MAX_PARSED_NESTING: Final = 40
-"""How deep the brackets of a query that is read may stand within each other; the reader recurses."""
+"""Maximum nesting depth of brackets; the parser is recursive."""
 
 _ABSOLUTE_IRI: Final = re.compile(r"<[a-z][a-z0-9+.-]*:(?://)?(?:(?!/\.)[^<>\\])*>", re.IGNORECASE)
-"""An IRI that no base changes, so that two are the same if they are written alike."""
-_KINDS_BEFORE_OPERATOR: Final = frozenset({"variable", "iri", "pname", "blank", "string", "tag", "word"})
-"""Kinds of tokens behind which a '<' is an operator, though it and what follows may look like an IRI."""
+"""An IRI that no base changes, so that two such IRIs are equal if and only if their texts are."""
+_OPERAND_KINDS: Final = frozenset({"variable", "iri", "pname", "blank", "string", "tag", "word"})
+"""Kinds of tokens after which a '<' is an operator, even if it looks like the start of an IRI."""
 _QUERY_FORMS: Final = ("SELECT", "ASK", "CONSTRUCT", "DESCRIBE")
 _UNSUPPORTED_KEYWORDS: Final = ("SERVICE", "LATERAL")
 
 
 def parse_query(text: str) -> ParsedQuery:
-    """Read a query; raises UnreadableError for what is not understood."""
+    """Parse a query; raises UnsupportedQueryError."""
     if len(text) > MAX_PARSED_LENGTH:
         raise UnsupportedQueryError(f"it is longer than {MAX_PARSED_LENGTH} characters")
-    stream = list(islice(iter_tokens(text), MAX_PARSED_TOKENS + 1))
-    if len(stream) > MAX_PARSED_TOKENS:
+    tokens = list(islice(iter_tokens(text), MAX_PARSED_TOKENS + 1))
+    if len(tokens) > MAX_PARSED_TOKENS:
         raise UnsupportedQueryError(f"it has more than {MAX_PARSED_TOKENS} tokens")
-    if nesting_depth(text, stream, MAX_PARSED_NESTING) > MAX_PARSED_NESTING:
+    if nesting_depth(text, tokens, MAX_PARSED_NESTING) > MAX_PARSED_NESTING:
         raise UnsupportedQueryError(f"it is nested deeper than {MAX_PARSED_NESTING} levels")
     if re.search(r"\\[uU]", text):
         raise UnsupportedQueryError("it has escaped code points")
-    if find_ambiguous_operator(text, stream) is not None:
+    if find_ambiguous_operator(text, tokens) is not None:
         raise UnsupportedQueryError("a '<' in it may be an operator")
-    return _QueryParser(text, stream).parse()
+    return _QueryParser(text, tokens).parse()
 
 
 class _QueryParser(TripleParser):
@@ -61,7 +61,7 @@ class _QueryParser(TripleParser):
         return ParsedQuery(self._text, form, head, main, tuple(self._tokens[self._at : -1]), self._prologue.base)
 
     def _skip_to_pattern(self, form: str) -> None:
-        """Pass over what stands before the main group."""
+        """Consume everything before the main group."""
         if form == "CONSTRUCT" and self._peek.text == "{":
             self._skip_brackets("{", "}")
         while self._peek.text != "{":
@@ -125,34 +125,37 @@ class _QueryParser(TripleParser):
         )
 
     def _filter(self, start: int) -> GroupElement:
-        begun = self._at
+        first = self._at
         form = "NOT EXISTS" if self._skip("NOT", "EXISTS") else "EXISTS" if self._skip("EXISTS") else ""
         if form:
             group = self.group()
             return GroupElement("filter", start, group.end, group.names, groups=(group,), exists_form=form)
         while self._peek.text != "(":
-            if self._peek.kind not in {"word", "iri", "pname"} or self._at > begun:
+            if self._peek.kind not in {"word", "iri", "pname"} or self._at > first:
                 raise self._unsupported_token(self._peek)
             self._next()
-        plain = self._at == begun
+        is_bracketed = self._at == first
         names, groups = self._expression()
-        variable, allowed = self._iri_restriction(begun) if plain else ("", ())
+        variable, allowed = self._iri_restriction(first) if is_bracketed else ("", ())
         return GroupElement(
             "filter", start, self._previous_end, names, groups=groups, variable=variable, allowed_iris=allowed
         )
 
-    def _iri_restriction(self, begun: int) -> tuple[str, tuple[str, ...]]:
-        """The variable and the IRIs of `(?x IN (<a>, <b>))` and of `(?x = <a>)`, else nothing."""
-        inner = self._tokens[begun + 1 : self._at - 1]
-        signs = [token.text.upper() for token in inner[1:]]
-        if signs[:1] == ["="]:
+    def _iri_restriction(self, opening: int) -> tuple[str, tuple[str, ...]]:
+        """Return the variable and the IRIs of `(?x IN (<a>, <b>))` or `(?x = <a>)`, if nothing else is in brackets.
+
+        `opening` is the index of the opening bracket.
+        """
+        inner = self._tokens[opening + 1 : self._at - 1]
+        texts = [token.text.upper() for token in inner[1:]]
+        if texts[:1] == ["="]:
             terms, commas = inner[2:], inner[:0]
-        elif signs[:2] == ["IN", "("] and signs[-1] == ")":
+        elif texts[:2] == ["IN", "("] and texts[-1] == ")":
             terms, commas = inner[3:-1:2], inner[4:-1:2]
         else:
             return "", ()
-        listed = len(terms) == len(commas) + 1 and all(comma.text == "," for comma in commas)
-        if not listed or inner[0].kind != "variable" or any(term.kind not in {"iri", "pname"} for term in terms):
+        is_list = len(terms) == len(commas) + 1 and all(comma.text == "," for comma in commas)
+        if not is_list or inner[0].kind != "variable" or any(term.kind not in {"iri", "pname"} for term in terms):
             return "", ()
         iris = [self._resolved_term(term.text) for term in terms]
         if any(_ABSOLUTE_IRI.fullmatch(iri) is None for iri in iris):
@@ -160,23 +163,21 @@ class _QueryParser(TripleParser):
         return inner[0].text[1:], tuple(dict.fromkeys(iris))
 
     def _expression(self) -> tuple[VariableNames, tuple[GroupGraphPattern, ...]]:
-        """Pass over an expression in brackets: its names, and the groups that it asks for."""
+        """Consume an expression in brackets; return its names and the groups of its EXISTS."""
         self._expect("(")
-        depth, names, groups, before = 1, set[str](), list[GroupGraphPattern](), ""
+        depth, names, groups, after_operand = 1, set[str](), list[GroupGraphPattern](), False
         while depth:
             token = self._next()
             if token.is_word("EXISTS"):
                 groups.append(self.group())
-                before = "operand"
+                after_operand = True
                 continue
-            if token.text in {"{", "}"} or (token.kind == "iri" and before == "operand"):
+            if token.text in {"{", "}"} or (token.kind == "iri" and after_operand):
                 raise self._unsupported_token(token)
             if token.kind in {"variable", "blank"}:
                 names.add(token.text[1:] if token.kind == "variable" else token.text)
             depth += (token.text == "(") - (token.text == ")")
-            before = (
-                "operand" if token.kind in _KINDS_BEFORE_OPERATOR or token.text[-1] in ")0123456789" else token.text
-            )
+            after_operand = token.kind in _OPERAND_KINDS or token.text[-1] in ")0123456789"
         return frozenset(names).union(*(group.names for group in groups)), tuple(groups)
 
     def _bind(self, start: int) -> GroupElement:
@@ -187,14 +188,14 @@ class _QueryParser(TripleParser):
         return GroupElement("bind", start, self._previous_end, names, groups=groups, variable=name.text[1:])
 
     def _values(self, start: int) -> GroupElement:
-        names, alone = list[str](), self._peek.kind == "variable"
-        if not alone:
+        names, is_single = list[str](), self._peek.kind == "variable"
+        if not is_single:
             self._expect("(")
         while self._peek.kind == "variable":
             names.append(self._next().text[1:])
-            if alone:
+            if is_single:
                 break
-        if not alone:
+        if not is_single:
             self._expect(")")
         self._expect("{")
         certain = True
@@ -207,8 +208,8 @@ class _QueryParser(TripleParser):
         return GroupElement("values", start, self._previous_end, columns, columns if certain else NO_NAMES)
 
     def _select(self) -> GroupElement:
-        """A sub-select that fills its group; what stands behind its pattern is only passed over."""
-        begun = self._at
+        """Parse a sub-select, which is the only element of its group; its solution modifiers are skipped."""
+        first = self._at
         start, projected, everything = self._next().start, set[str](), False
         while self._peek.text != "{":
             if self._peek.text == "(":
@@ -224,6 +225,6 @@ class _QueryParser(TripleParser):
                 self._skip_brackets("{", "}")
             else:
                 self._next()
-        names = {token.text[1:] for token in self._tokens[begun : self._at] if token.kind == "variable"}
+        names = {token.text[1:] for token in self._tokens[first : self._at] if token.kind == "variable"}
         certain = group.certainly_bound if everything else group.certainly_bound & projected
         return GroupElement("select", start, self._previous_end, group.names | names, certain, groups=(group,))

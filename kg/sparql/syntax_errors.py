@@ -1,14 +1,13 @@
-"""Say where a query stops making sense, in words; pure.
+"""Turn the engine's parse errors into messages that name the faulty token.
 
-The parser reports the furthest place that it looked at, which lies behind the faulty word by the length of
-whatever keyword it hoped for. When the words are set far apart, that place falls into the gap behind the faulty
-word, which so becomes known.
+The parser reports the furthest offset that it examined, which lies after the faulty token by the length of the keyword
+that it tried. A second parse of the text with wide gaps between the tokens puts that offset into the gap after the
+faulty token, which identifies the token.
 """
 
 import re
 from bisect import bisect_right
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Final
 
 from kg.errors import QuerySyntaxError
@@ -16,7 +15,7 @@ from kg.sparql.tokens import Token, iter_tokens, line_and_column
 
 TOKEN_GAP: Final = " " * 64
 MAX_DIAGNOSED_LENGTH: Final = 100_000
-"""Code points of a query that is worth a second parse; a longer one gets the parser's own words."""
+"""Code points of a query that is parsed a second time; a longer one keeps the position that the parser reported."""
 
 _PARSER_ERROR: Final = re.compile(r"^error at (\d+):(\d+): (.*)", re.DOTALL)
 _EXPECTED_DESCRIPTION: Final = re.compile(r"expected (?:one of )?([A-Z][a-z]+(?: \w+)+)")
@@ -26,44 +25,47 @@ _BRACKETS: Final = frozenset("{}()")
 
 
 def diagnose(text: str, parser_error: str, parse: Callable[[str], str | None]) -> QuerySyntaxError:
-    """Turn a parser's complaint about a text into an error with line, column and a readable message.
+    """Turn a parser's error message about a text into an error with line, column and a readable message.
 
-    `parse` gives the complaint about another text, or None if there is none.
+    `parse` returns the parser's error message about a text, or None if the text parses.
     """
-    words = list(iter_tokens(text)) if len(text) <= MAX_DIAGNOSED_LENGTH else []
-    spread, starts = _space_out(words)
-    match = _PARSER_ERROR.match(parse(spread) or "") if words else None
+    tokens = list(iter_tokens(text)) if len(text) <= MAX_DIAGNOSED_LENGTH else []
+    spaced_text, starts = _space_out(tokens)
+    match = _PARSER_ERROR.match(parse(spaced_text) or "") if tokens else None
     if match is None:
         return _undiagnosed_error(parser_error)
     offset = int(match[2]) - 1
     detail = match[3]
-    at_end = offset >= len(spread)
-    faulty = None if at_end else words[max(bisect_right(starts, offset) - 1, 0)]
+    at_end = offset >= len(spaced_text)
+    faulty = None if at_end else tokens[max(bisect_right(starts, offset) - 1, 0)]
     line, column = line_and_column(text, len(text.rstrip()) if faulty is None else faulty.start)
     return QuerySyntaxError(_message(detail, faulty), line, column)
 
 
-def _space_out(words: list[Token]) -> tuple[str, list[int]]:
-    """Join the words on one line, far apart wherever white space may stand; also where each then starts."""
+def _space_out(tokens: list[Token]) -> tuple[str, list[int]]:
+    """Join tokens on one line with gaps wherever white space is allowed; also return the offset of each token."""
     pieces, starts, length = list[str](), list[int](), 0
-    for word, following in pairwise((*words, None)):
-        if word is None:
-            break
+    for token, following in zip(tokens, (*tokens[1:], None), strict=True):
         starts.append(length)
-        apart = following is None or following.start > word.end or word.text in _BRACKETS or following.text in _BRACKETS
-        piece = word.text.replace("\n", " ").replace("\r", " ") + (TOKEN_GAP if apart else "")
+        gap = "" if following is not None and _is_glued(token, following) else TOKEN_GAP
+        piece = token.text.replace("\n", " ").replace("\r", " ") + gap
         pieces.append(piece)
         length += len(piece)
     return "".join(pieces), starts
 
 
+def _is_glued(token: Token, following: Token) -> bool:
+    """Return whether no white space is known to be allowed between two tokens."""
+    return following.start == token.end and _BRACKETS.isdisjoint((token.text, following.text))
+
+
 def _message(detail: str, faulty: Token | None) -> str:
     reason = _EXPECTED_DESCRIPTION.search(detail)
-    found = "the end of the query" if faulty is None else repr(faulty.text[:40])
+    faulty_text = "the end of the query" if faulty is None else repr(faulty.text[:40])
     if reason is not None:
-        return f"{reason[1]}, at {found}"
-    wanted = ", ".join(dict.fromkeys(_EXPECTED_TOKENS.findall(_CHARACTER_CLASSES.sub("", detail))))
-    return f"unexpected {found}" + (f"; possible here: {wanted}" if wanted else "")
+        return f"{reason[1]}, at {faulty_text}"
+    expected = ", ".join(dict.fromkeys(_EXPECTED_TOKENS.findall(_CHARACTER_CLASSES.sub("", detail))))
+    return f"unexpected {faulty_text}" + (f"; possible here: {expected}" if expected else "")
 
 
 def _undiagnosed_error(parser_error: str) -> QuerySyntaxError:

@@ -1,4 +1,4 @@
-"""What a query is read into, as far as planning needs: groups, elements and triple patterns with their places; pure."""
+"""The syntax tree of a query, as far as planning needs it: groups, elements and triple patterns with offsets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from kg.sparql.tokens import Token
 RDF_TYPE_IRIREF: Final = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
 
 VariableNames = frozenset[str]
-"""Variables without their mark, and labels of blank nodes with theirs."""
+"""Names of variables without `?` or `$`, and labels of blank nodes with `_:`."""
 NO_NAMES: Final[VariableNames] = frozenset()
 
 
@@ -112,18 +112,18 @@ class GroupElement:
 
     @cached_property
     def nullable_names(self) -> VariableNames:
-        """The names in its own patterns that may match nothing."""
+        """The names in its own patterns with nullable paths."""
         return union_of_names(unit.names for unit in self.triple_patterns if unit.is_nullable)
 
     @property
     def is_joined(self) -> bool:
-        """Whether it is joined with what stands before it."""
+        """Whether it is joined with the elements before it."""
         return self.kind not in {"filter", "bind", "minus", "optional"}
 
 
 @dataclass(frozen=True)
 class GroupGraphPattern:
-    """A group graph pattern with its braces."""
+    """A group graph pattern; the offsets include its braces."""
 
     start: int
     end: int
@@ -141,7 +141,7 @@ class GroupGraphPattern:
 
     @cached_property
     def is_basic_graph_pattern(self) -> bool:
-        """Whether it is nothing but patterns each of which matches something."""
+        """Whether it consists only of triple patterns without nullable paths."""
         return all(element.kind == "triples" and not element.nullable_names for element in self.elements)
 
     @property
@@ -166,10 +166,10 @@ class ParsedQuery:
 
 
 def without_blank_nodes(names: VariableNames) -> VariableNames:
-    """The variables among names."""
+    """Return the variables among names."""
     return frozenset(name for name in names if not name.startswith("_:"))
 
 
 def union_of_names(sets: Iterable[VariableNames]) -> VariableNames:
-    """What is in any of some sets."""
+    """Return the union of sets of names."""
     return NO_NAMES.union(*sets)

@@ -1,4 +1,4 @@
-"""SPARQL text with places for values: `$name` marks a place, and only whole tokens are replaced."""
+"""SPARQL templates: `$name` is a placeholder, and only whole tokens are replaced."""
 
 from collections.abc import Iterable
 from typing import NewType
@@ -7,28 +7,29 @@ from kg.rdf.terms import Term
 from kg.sparql.tokens import interleave, iter_tokens, split_at_tokens
 
 Fragment = NewType("Fragment", str)
-"""SPARQL text that the project wrote itself, such as a graph pattern; it is inserted as it stands."""
+"""Trusted SPARQL text from the project's own code, such as a graph pattern; it is inserted verbatim."""
 
 Value = Term | int | Fragment | Iterable[Term] | Iterable[tuple[Term, ...]]
 
 
 class Template:
-    """A query with places such as `$iri`, which `fill` replaces by terms in their N-Triples form.
+    """A query with placeholders such as `$iri`, which `fill` replaces by terms in N-Triples syntax.
 
-    Other SPARQL variables are written with `?` in a template. Values are never scanned again, so a term that
-    contains the name of a place stays as it is.
+    SPARQL variables are written with `?` in a template. Inserted values are not scanned for placeholders, so a term may
+    contain the text of one.
     """
 
     def __init__(self, text: str) -> None:
-        places = [token for token in iter_tokens(text) if token.kind == "variable" and token.text.startswith("$")]
-        self._names = [token.text[1:] for token in places]
-        self._pieces = split_at_tokens(text, places)
+        placeholders = [token for token in iter_tokens(text) if token.kind == "variable" and token.text[0] == "$"]
+        self._names = [token.text[1:] for token in placeholders]
+        self._pieces = split_at_tokens(text, placeholders)
 
     def fill(self, **values: Value) -> str:
-        """Return the query with a value in each place; raises KeyError for a place without a value.
+        """Return the query with a value for each placeholder.
 
-        Several terms are separated by spaces and tuples become the rows of a VALUES clause, both in the order given;
-        the terms of a set are sorted, so that equal sets give equal texts.
+        Several terms are separated by spaces, and tuples become rows of a VALUES clause, both in the order given. The
+        terms of a set are sorted, so that equal sets give equal texts. Raises KeyError for a placeholder without a
+        value and a value without a placeholder.
         """
         unknown = values.keys() - set(self._names)
         if unknown:

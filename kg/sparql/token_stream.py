@@ -1,4 +1,4 @@
-"""Step over the tokens of a query; pure."""
+"""A cursor over the tokens of a query, the base of the parsers."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -6,19 +6,19 @@ from typing import Final
 from kg.sparql.tokens import Token, line_and_column
 
 _KEYWORD_KINDS: Final = frozenset({"word", "other"})
-"""Kinds of keywords and signs."""
+"""Kinds of keywords and punctuation."""
 
 
 class UnsupportedQueryError(Exception):
-    """A query is not read; the message says why."""
+    """A query has something that the parser does not support; the message gives the reason."""
 
 
 class TokenStream:
-    """A place in a text, between two tokens of it."""
+    """A position between two tokens of a text."""
 
-    def __init__(self, text: str, stream: Iterable[Token]) -> None:
+    def __init__(self, text: str, tokens: Iterable[Token]) -> None:
         self._text = text
-        self._tokens = [*stream, Token("end", "", len(text))]
+        self._tokens = [*tokens, Token("end", "", len(text))]
         self._at = 0
 
     @property
@@ -27,7 +27,7 @@ class TokenStream:
 
     @property
     def _previous_end(self) -> int:
-        """Where the last token ended."""
+        """The offset after the last consumed token."""
         return self._tokens[self._at - 1].end
 
     def _next(self) -> Token:
@@ -39,10 +39,10 @@ class TokenStream:
 
     def _unsupported_token(self, token: Token) -> UnsupportedQueryError:
         line, column = line_and_column(self._text, token.start)
-        return UnsupportedQueryError(f"{token.text[:20]!r} at line {line}, column {column} is not read")
+        return UnsupportedQueryError(f"{token.text[:20]!r} at line {line}, column {column} is not supported")
 
     def _skip(self, *texts: str) -> bool:
-        """Pass over keywords or signs if they stand here."""
+        """Consume a sequence of keywords or punctuation, in capitals, if it comes next; return whether it did."""
         for place, text in enumerate(texts, self._at):
             token = self._tokens[place]
             if token.text.upper() != text or token.kind not in _KEYWORD_KINDS:
@@ -57,7 +57,7 @@ class TokenStream:
         return token
 
     def _skip_brackets(self, opening: str, closing: str) -> None:
-        """Pass over brackets that open here, and what is in them."""
+        """Consume a pair of brackets that opens here, with its content."""
         depth = 0
         while True:
             token = self._next()
@@ -66,12 +66,12 @@ class TokenStream:
                 return
 
 
-def join_tokens(piece: Sequence[Token]) -> str:
-    """Tokens as they stand, but without comments and with no more than a space between them."""
-    if len(piece) == 1:
-        return piece[0].text
-    parts, end = list[str](), piece[0].start
-    for token in piece:
+def join_tokens(tokens: Sequence[Token]) -> str:
+    """Return the text of tokens without comments, with a single space wherever the source has space or comments."""
+    if len(tokens) == 1:
+        return tokens[0].text
+    parts, end = list[str](), tokens[0].start
+    for token in tokens:
         if token.start > end:
             parts.append(" ")
         parts.append(token.text)

@@ -1,4 +1,4 @@
-"""Read a SPARQL text as tokens with positions, as far as its dataset and its SERVICE calls need; pure."""
+"""Tokenise SPARQL text, and answer questions that need tokens but no syntax tree."""
 
 import re
 from collections.abc import Container, Iterable, Iterator
@@ -23,7 +23,8 @@ _LEXICAL_GRAMMAR: Final = r"""
       | (?P<other>.)
     )\s*
     """
-"""Tokens; a `run` is of words and signs, looked through at once for the colon that would make it a prefix."""
+"""The tokens. A `run` consists of words, dots and hyphens without a colon; scanning it at once, rather than from each
+of its words, keeps the search for the colon of a prefixed name linear."""
 _WORD_RUN: Final = re.compile(r"(?P<word>[^\W\d]\w*)|(?P<other>.)", re.DOTALL)
 _STRING_PATTERNS: Final = {
     '"""': r'"""(?:[^"\\]|\\.|"(?!""))*+',
@@ -31,7 +32,7 @@ _STRING_PATTERNS: Final = {
     '"': r'"(?:[^"\\\n\r]|\\.)*+',
     "'": r"'(?:[^'\\\n\r]|\\.)*+",
 }
-"""Strings by their quotes, but for those at the end."""
+"""Patterns of strings by opening quotes, without the closing quotes."""
 _LONG_QUOTES: Final = frozenset({'"""', "'''"})
 
 _MASKED_CHARACTERS: Final = re.compile(
@@ -39,9 +40,9 @@ _MASKED_CHARACTERS: Final = re.compile(
     "|[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c\u200d\u2070-\u218f\u2c00-\u2fef"
     "\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff]+"
 )
-"""What is part of an IRI or a name, or begins a triple term, though `_PATTERN` might end or begin a token there.
+"""Characters that belong to an IRI or a name, or begin a triple term, though `_LEXICAL_GRAMMAR` would split there.
 
-The last are the letters of names (PN_CHARS_BASE), among which are signs that no word of Python has.
+The last alternative is PN_CHARS_BASE, the letters of names; Python's `\\w` lacks some of them.
 """
 _AMBIGUOUS_IRI: Final = re.compile(r"""<(?![A-Za-z][A-Za-z0-9+.\-]*://)[^<>"{}|^`\\\x00-\x20]*['#]""")
 _PLAIN_IRI: Final = re.compile(r"<[A-Za-z][A-Za-z0-9+.\-]*://[\w.~:/%\-]*#?>")
@@ -52,17 +53,17 @@ _FINGERPRINT_CONSTANTS: Final = re.compile(
     re.VERBOSE,
 )
 _MAX_FINGERPRINT_INPUT: Final = 8192
-"""Code points of a text that make its shape."""
+"""Code points at the start of a text from which its fingerprint is computed."""
 _OPENING_BRACKETS: Final = frozenset("([{")
 _CLOSING_BRACKETS: Final = frozenset(")]}")
 _PREFIX_OPERATORS: Final = frozenset("!+-^")
 _NESTING_CHARACTERS: Final = (*_OPENING_BRACKETS, *_PREFIX_OPERATORS)
 NESTING_THRESHOLD: Final = 64
-"""So many brackets and signs cannot nest deep, wherever they stand."""
+"""A text with no more brackets and prefix operators than this cannot be deeply nested."""
 
 
 class Token(NamedTuple):
-    """A piece of the text: `kind` is iri, string, variable, pname, blank, tag, word or other."""
+    """A token of a text; `kind` is iri, string, variable, pname, blank, tag, word, other, or end after the last one."""
 
     kind: str
     text: str
@@ -70,7 +71,7 @@ class Token(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The offset behind the token."""
+        """The offset after the token's last character."""
         return self.start + len(self.text)
 
     def is_word(self, word: str) -> bool:
@@ -83,37 +84,38 @@ class Token(NamedTuple):
 
 
 def iter_tokens(text: str) -> Iterator[Token]:
-    """Cut a text into tokens, without white space and comments; never fails, whatever the text.
+    """Tokenise a text, skipping white space and comments; never fails.
 
-    In linear time: what an open quote leads through to no end is looked through once.
+    An unclosed quote is a token of its own. Time is linear: `unclosed` remembers how far the text was searched for the
+    end of a string, so that no other quote of the same kind starts that search again before this offset.
     """
-    even, place, unclosed = _MASKED_CHARACTERS.sub(_mask_character, text), 0, dict[str, int]()
-    while place < len(even):
-        for match in _token_regex(frozenset(unclosed)).finditer(even, place):
+    masked, position, unclosed = _MASKED_CHARACTERS.sub(_mask_character, text), 0, dict[str, int]()
+    while position < len(masked):
+        for match in _token_regex(frozenset(unclosed)).finditer(masked, position):
             kind = match.lastgroup or "other"
             start, end = match.span(kind)
             if kind == "open":
-                unclosed[_opening_quote(even, start, unclosed)], place = end, start
+                unclosed[_opening_quote(masked, start, unclosed)], position = end, start
                 break
-            place = match.end()
+            position = match.end()
             if kind == "run":
-                yield from _split_word_run(text, even, start, end)
+                yield from _split_word_run(text, masked, start, end)
             elif kind != "space":
                 yield Token(kind, text[start:end], start)
-            if unclosed and place >= min(unclosed.values()):
-                unclosed = {quote: end for quote, end in unclosed.items() if end > place}
+            if unclosed and position >= min(unclosed.values()):
+                unclosed = {quote: end for quote, end in unclosed.items() if end > position}
                 break
 
 
-def _split_word_run(text: str, even: str, start: int, end: int) -> Iterator[Token]:
-    """The words and signs of a run."""
-    for match in _WORD_RUN.finditer(even, start, end):
+def _split_word_run(text: str, masked: str, start: int, end: int) -> Iterator[Token]:
+    """Yield the words and signs of a run."""
+    for match in _WORD_RUN.finditer(masked, start, end):
         yield Token(match.lastgroup or "other", text[match.start() : match.end()], match.start())
 
 
 @cache
 def _token_regex(unclosed: frozenset[str]) -> re.Pattern[str]:
-    """What tokens look like where some quotes are known to open nothing."""
+    """Return the tokens' pattern for a place where some quotes are known to be unclosed."""
     quotes = [quote for quote in _STRING_PATTERNS if quote not in unclosed]
     longer = {quote[0]: f"(?!{quote})" for quote in quotes if quote in _LONG_QUOTES}
     opened = [longer.get(quote, "") + _STRING_PATTERNS[quote] for quote in quotes]
@@ -123,18 +125,18 @@ def _token_regex(unclosed: frozenset[str]) -> re.Pattern[str]:
 
 
 def _opening_quote(text: str, start: int, unclosed: Container[str]) -> str:
-    """The quotes that open a string at an offset."""
+    """Return the quotes that open a string at an offset."""
     return next(quote for quote in _STRING_PATTERNS if quote not in unclosed and text.startswith(quote, start))
 
 
 def _mask_character(match: re.Match[str]) -> str:
-    """Signs of equal number that keep a token together, or that are tokens of their own."""
+    """Return as many characters that keep a token together, or that are tokens of their own."""
     inner, doubled = match.groups()
     return "_" if inner else ",," if doubled else "x" * len(match[0])
 
 
 def split_at_tokens(text: str, tokens: Iterable[Token]) -> list[str]:
-    """Return the pieces of a text before, between and behind some of its tokens, which are in the text's order."""
+    """Return the text before, between and after some of its tokens, which must be in the text's order."""
     pieces, end = list[str](), 0
     for token in tokens:
         pieces.append(text[end : token.start])
@@ -144,19 +146,19 @@ def split_at_tokens(text: str, tokens: Iterable[Token]) -> list[str]:
 
 def interleave(pieces: Iterable[str], replacements: Iterable[str]) -> str:
     """Join the pieces of `split_at_tokens` with a replacement for each token."""
-    return "".join(map(add, pieces, chain(replacements, ("",))))
+    return "".join(map(add, pieces, chain(replacements, [""])))
 
 
-def find_ambiguous_operator(text: str, stream: Iterable[Token] | None = None) -> Token | None:
-    """The first token that looks like an IRI and may be an operator, which would let the parser read on otherwise.
+def find_ambiguous_operator(text: str, tokens: Iterable[Token] | None = None) -> Token | None:
+    """Return the first token that looks like an IRI but that the engine's parser might read as an operator.
 
-    In `?a<?b&&?c!='>'` all from `<` to `>` looks like an IRI. Only where a quote or a `#` is inside does it matter.
-    `stream` are the tokens of the text, if they were read before.
+    In `?a<?b&&?c!='>'`, everything from `<` to `>` looks like an IRI. The ambiguity matters only if the token contains
+    a quote or a `#`. `tokens` are the tokens of the text, if the caller has them.
     """
     if _AMBIGUOUS_IRI.search(text) is None:
         return None
     depth, before = 0, None
-    for token in iter_tokens(text) if stream is None else stream:
+    for token in iter_tokens(text) if tokens is None else tokens:
         depth += (token.text == "(") - (token.text == ")")
         if (
             token.kind == "iri"
@@ -175,10 +177,10 @@ def _is_operand(token: Token) -> bool:
 
 
 def replace_glued_keyword(text: str, keyword: str, other: str) -> str:
-    """A text with another word wherever a keyword stands that is no token of its own.
+    """Replace a keyword by another word wherever it is part of a longer token or a comment.
 
-    The parser takes SERVICEa:b for SERVICE and a:b. With a word that nobody could foresee, the text parses only if all
-    that was replaced are parts of names, strings and comments.
+    The engine's parser reads SERVICEa:b as SERVICE and a:b. If `other` is unpredictable, the resulting text parses
+    only if every replaced occurrence is part of a name, a string or a comment.
     """
     words = [token for token in iter_tokens(text) if token.is_word(keyword)]
     between = (re.sub(keyword, other, piece, flags=re.IGNORECASE) for piece in split_at_tokens(text, words))
@@ -193,28 +195,29 @@ def find_service_keyword(text: str) -> int | None:
 
 
 def contains_word(text: str, word: str) -> bool:
-    """Whether a word, in capitals, stands anywhere in a text; if not, no token is that keyword."""
+    """Return whether a text contains an upper-case word, in any case; if not, none of its tokens is that keyword."""
     return word in text.upper()
 
 
 def contains_word_outside_iris(text: str, word: str) -> bool:
-    """Whether a word, in capitals, stands anywhere in a text but within IRIs that are nothing else.
+    """Return whether a text contains an upper-case word, in any case, outside of unambiguous IRIs.
 
-    What begins with `<scheme://` is no operator; and these have no sign that could end them before their end.
+    A `<` that is followed by `scheme://` is no operator, and only IRIs without characters that could end them early
+    are left out.
     """
     return contains_word(text, word) and contains_word(_PLAIN_IRI.sub("<>", text), word)
 
 
-def nesting_depth(text: str, stream: Iterable[Token] | None = None, threshold: int = NESTING_THRESHOLD) -> int:
-    """Measure how deep brackets and prefix signs stand within each other at most; a bound where that is `shallow`.
+def nesting_depth(text: str, tokens: Iterable[Token] | None = None, threshold: int = NESTING_THRESHOLD) -> int:
+    """Return the maximum nesting depth of brackets and prefix operators, or an upper bound of at most `threshold`.
 
-    `stream` are the tokens of the text, if they were read before.
+    `tokens` are the tokens of the text, if the caller has them.
     """
     bound = sum(map(text.count, _NESTING_CHARACTERS))
     if bound <= threshold:
         return bound
     depth = deepest = signs = 0
-    for token in iter_tokens(text) if stream is None else stream:
+    for token in iter_tokens(text) if tokens is None else tokens:
         signs = signs + 1 if token.text in _PREFIX_OPERATORS else 0
         depth += (token.text in _OPENING_BRACKETS) - (token.text in _CLOSING_BRACKETS)
         deepest = max(deepest, depth + signs)
@@ -222,7 +225,7 @@ def nesting_depth(text: str, stream: Iterable[Token] | None = None, threshold: i
 
 
 def query_fingerprint(text: str) -> str:
-    """Name what a text has in common with others that differ in IRIs, literals, numbers, comments and white space."""
+    """Return a hash that ignores IRIs, literals, numbers, comments and white space, to group similar queries."""
     skeleton = _FINGERPRINT_CONSTANTS.sub(lambda match: match.lastgroup or "", text[:_MAX_FINGERPRINT_INPUT])
     return blake2b(" ".join(skeleton.split()).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Read triple patterns, with their paths, lists and nodes in brackets; pure."""
+"""Parse triple patterns, with property paths, collections and blank node property lists."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -25,19 +25,19 @@ from kg.sparql.tokens import Token
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.\d*[eE][+-]?\d+|\.?\d+[eE][+-]?\d+|\d*\.\d+|\d+)")
 _BOOLEANS: Final = frozenset({"true", "false"})
 _SINGLE_TOKEN_KINDS: Final = frozenset({"variable", "iri", "pname", "blank"})
-"""Kinds of terms of one token, whatever follows."""
+"""Kinds of terms that always consist of one token."""
 _TERM_KINDS: Final = _SINGLE_TOKEN_KINDS | {"string"}
 _BRACKET_PAIRS: Final = {"(": ")", "[": "]"}
 _PATH_MODIFIERS: Final = frozenset("*?+")
 _PATH_OPERATORS: Final = frozenset("*?+/|")
-"""What may follow a predicate in a path."""
+"""Tokens that, after a predicate, make it part of a path."""
 
 
 class TripleParser(TokenStream):
-    """A cursor that reads triple patterns."""
+    """A token stream that parses triple patterns."""
 
-    def __init__(self, text: str, stream: Iterable[Token]) -> None:
-        super().__init__(text, stream)
+    def __init__(self, text: str, tokens: Iterable[Token]) -> None:
+        super().__init__(text, tokens)
         self._prologue = Prologue(0, "", {})
         self._resolved_terms = dict[str, str]()
 
@@ -48,46 +48,52 @@ class TripleParser(TokenStream):
         return token.kind == "other" and _NUMBER.match(self._text, token.start) is not None
 
     def _triples(self) -> GroupElement:
-        start, units, end = self._peek.start, list[TriplePattern](), 0
+        start, patterns, end = self._peek.start, list[TriplePattern](), 0
         while True:
-            units += self._triples_same_subject()
+            patterns += self._triples_same_subject()
             end = self._previous_end
             if not self._skip(".") or not self._starts_triples():
                 break
-        names = union_of_names(unit.names for unit in units)
-        return GroupElement("triples", start, end, names, without_blank_nodes(names), tuple(units))
+        names = union_of_names(pattern.names for pattern in patterns)
+        return GroupElement("triples", start, end, names, without_blank_nodes(names), tuple(patterns))
 
     def _triples_same_subject(self) -> list[TriplePattern]:
-        """The triple patterns of one subject; all in one where a node is written in brackets."""
-        begun = self._at
-        subject, found = self._term(), list[tuple[str, str, PropertyPath | None, str]]()
-        whole = subject in _BRACKET_PAIRS
-        while not whole or self._peek.text not in {".", "}"}:
+        """Parse the triple patterns of one subject; with a node in brackets, they become one compound pattern."""
+        start = self._at
+        subject, predicate_objects = self._term(), list[tuple[str, str, PropertyPath | None, str]]()
+        is_compound = subject in _BRACKET_PAIRS
+        while not is_compound or self._peek.text not in {".", "}"}:
             verb = self._verb()
             while True:
                 node = self._term()
-                whole = whole or node in _BRACKET_PAIRS
-                found.append((*verb, node))
+                is_compound = is_compound or node in _BRACKET_PAIRS
+                predicate_objects.append((*verb, node))
                 if not self._skip(","):
                     break
             if not self._skip_semicolons():
                 break
-        if whole:
-            return [self._compound_pattern(begun, any(path and is_nullable(path) for _, _, path, _ in found))]
-        return [self._triple_pattern(subject, *triple) for triple in found]
+        if is_compound:
+            return [self._compound_pattern(start)]
+        return [self._triple_pattern(subject, *triple) for triple in predicate_objects]
 
     def _triple_pattern(
         self, subject: str, text: str, predicate: str, path: PropertyPath | None, node: str
     ) -> TriplePattern:
-        (first, one), (last, other) = self._normalized_term(subject), self._normalized_term(node)
-        names = {one, predicate[1:] if predicate.startswith("?") else "", other} - {""}
-        nullable = path is not None and is_nullable(path)
+        subject_term, subject_name = self._normalized_term(subject)
+        object_term, object_name = self._normalized_term(node)
+        names = {subject_name, predicate[1:] if predicate.startswith("?") else "", object_name} - {""}
         return TriplePattern(
-            f"{subject} {text} {node}", frozenset(names), first, predicate, last, is_nullable=nullable, path=path
+            f"{subject} {text} {node}",
+            frozenset(names),
+            subject_term,
+            predicate,
+            object_term,
+            is_nullable=path is not None and is_nullable(path),
+            path=path,
         )
 
     def _skip_semicolons(self) -> bool:
-        """Pass over semicolons; whether another predicate follows."""
+        """Consume semicolons; return whether another predicate follows."""
         if not self._skip(";"):
             return False
         while self._skip(";"):
@@ -95,15 +101,15 @@ class TripleParser(TokenStream):
         token = self._peek
         return token.kind in {"variable", "iri", "pname"} or token.text in {"a", "^", "!", "("}
 
-    def _compound_pattern(self, begun: int, nullable: bool) -> TriplePattern:
-        piece = self._tokens[begun : self._at]
-        names = frozenset(t.text.lstrip("?$") for t in piece if t.kind in {"variable", "blank"})
-        inside = any(token.text in {"*", "?"} for token in piece)
-        return TriplePattern(join_tokens(piece), names, is_nullable=nullable or inside, is_compound=True)
+    def _compound_pattern(self, start: int) -> TriplePattern:
+        tokens = self._tokens[start : self._at]
+        names = frozenset(token.text.lstrip("?$") for token in tokens if token.kind in {"variable", "blank"})
+        nullable = any(token.text in {"*", "?"} for token in tokens)
+        return TriplePattern(join_tokens(tokens), names, is_nullable=nullable, is_compound=True)
 
     def _term(self) -> str:
-        """A term as its text, or the bracket that begins it."""
-        begun, token = self._at, self._peek
+        """Consume a term and return its text, or the opening bracket of a node in brackets."""
+        start, token = self._at, self._peek
         if token.text in _BRACKET_PAIRS:
             return self._bracketed_node(token)
         if token.kind in _SINGLE_TOKEN_KINDS:
@@ -124,20 +130,20 @@ class TripleParser(TokenStream):
                 self._next()
             elif self._skip("^", "^") and self._next().kind not in {"iri", "pname"}:
                 raise self._unsupported_token(token)
-        return join_tokens(self._tokens[begun : self._at])
+        return join_tokens(self._tokens[start : self._at])
 
     def _bracketed_node(self, token: Token) -> str:
-        depth = list[str]()
+        closing = list[str]()
         while True:
             inner = self._next()
             if inner.text in _BRACKET_PAIRS:
-                depth.append(_BRACKET_PAIRS[inner.text])
+                closing.append(_BRACKET_PAIRS[inner.text])
             elif inner.text in {")", "]"}:
-                if depth.pop() != inner.text:
+                if closing.pop() != inner.text:
                     raise self._unsupported_token(inner)
             elif inner.text in {"{", "}", "<", ">"}:
                 raise self._unsupported_token(inner)
-            if not depth:
+            if not closing:
                 return token.text
 
     def _verb(self) -> tuple[str, str, PropertyPath | None]:
@@ -205,19 +211,19 @@ class TripleParser(TokenStream):
         return RDF_TYPE_IRIREF if token.text == "a" else self._resolved_term(token.text)
 
     def _normalized_term(self, term: str) -> tuple[str, str]:
-        """A term as the planner compares it, and the name in it, if it is a variable or a blank node with a label."""
+        """Return a term in its normal form and its name ("" unless it is a variable or a labelled blank node)."""
         if term.startswith(("?", "$")):
             return f"?{term[1:]}", term[1:]
         return self._resolved_term(term), term if term.startswith("_:") else ""
 
     def _resolved_term(self, term: str) -> str:
-        """A term with its prefix and base resolved, as `<IRI>`, if it is an IRI."""
-        found = self._resolved_terms.get(term)
-        if found is None:
+        """Return an IRI as `<IRI>` with prefix and base resolved, and any other term as it is."""
+        resolved = self._resolved_terms.get(term)
+        if resolved is None:
             kind = "iri" if term.startswith("<") else "pname" if ":" in term and term[0] not in "\"'_?$" else ""
             iri = self._prologue.resolve(Token(kind, term, 0))
-            found = self._resolved_terms[term] = term if iri is None else f"<{iri}>"
-        return found
+            resolved = self._resolved_terms[term] = term if iri is None else f"<{iri}>"
+        return resolved
 
 
 def _is_predicate(token: Token) -> bool:

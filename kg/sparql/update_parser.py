@@ -1,6 +1,6 @@
-"""Cut a SPARQL Update request into its operations by tokens; pure.
+"""Split a SPARQL Update request into its operations.
 
-The engine parses every piece itself; here it is only found out where the pieces are.
+This module only finds where the operations and their parts are; the engine parses each part itself.
 """
 
 import uuid
@@ -21,7 +21,7 @@ _CLAUSE_KEYWORDS: Final = frozenset({
 
 @dataclass(frozen=True)
 class UpdateOperation:
-    """One operation: the prologue that holds for it, and its tokens; `text` is the whole request."""
+    """One operation of the request `text`: its tokens, and all declarations that precede it."""
 
     prologue: str
     text: str
@@ -33,110 +33,106 @@ class UpdateOperation:
         return self.tokens[0].text.upper()
 
     def starts_with(self, *keywords: str) -> bool:
-        """Whether it begins with some keywords."""
-        return [word.text.upper() for word in self.tokens[: len(keywords)]] == list(keywords)
+        """Return whether it begins with a sequence of keywords, in capitals."""
+        return [token.text.upper() for token in self.tokens[: len(keywords)]] == list(keywords)
 
     def block(self, keyword: str) -> str | None:
-        """What stands between the outer braces behind a keyword, without them; None if there is no such keyword."""
-        for index, word in self.top_level_tokens():
-            if word.is_word(keyword) and index + 1 < len(self.tokens) and self.tokens[index + 1].text == "{":
+        """Return the text inside the braces after a keyword; None if no such keyword with braces exists."""
+        for index, token in self.top_level_tokens():
+            if token.is_word(keyword) and index + 1 < len(self.tokens) and self.tokens[index + 1].text == "{":
                 return self._brace_content(index + 1)
         return None
 
     def tokens_after(self, keyword: str) -> Iterator[tuple[Token, ...]]:
-        """The tokens behind each occurrence of a keyword outside of braces."""
-        for index, word in self.top_level_tokens():
-            if word.is_word(keyword):
+        """Yield, for each occurrence of a keyword outside of braces, all tokens after it."""
+        for index, token in self.top_level_tokens():
+            if token.is_word(keyword):
                 yield self.tokens[index + 1 :]
 
     def where_pattern(self) -> str:
-        """The group graph pattern behind WHERE, with its braces."""
+        """Return the group graph pattern of WHERE, with its braces."""
         return f"{{{self.block('WHERE') or ''}}}"
 
     def top_level_tokens(self) -> Iterator[tuple[int, Token]]:
-        """The tokens outside of braces, with their places in `words`."""
+        """Yield the tokens outside of braces with their indexes in `tokens`."""
         depth = 0
-        for index, word in enumerate(self.tokens):
+        for index, token in enumerate(self.tokens):
             if depth == 0:
-                yield index, word
-            depth += (word.text == "{") - (word.text == "}")
+                yield index, token
+            depth += (token.text == "{") - (token.text == "}")
 
     def _brace_content(self, opening: int) -> str:
         depth = 0
-        for word in self.tokens[opening:]:
-            depth += (word.text == "{") - (word.text == "}")
+        for token in self.tokens[opening:]:
+            depth += (token.text == "{") - (token.text == "}")
             if depth == 0:
-                return self.text[self.tokens[opening].start + 1 : word.start]
-        return self.text[self.tokens[opening].start + 1 :]
+                return self.text[self.tokens[opening].end : token.start]
+        return self.text[self.tokens[opening].end :]
 
 
 def prologue_end(text: str) -> int:
-    """Where the declarations at the start of a text end: the offset of the next token, or the text's length."""
-    piece = next(_split_at_semicolons(text))
-    rest = piece[parse_prologue(piece).length :]
-    return rest[0].start if rest else _end_offset(piece)
-
-
-def _end_offset(piece: list[Token]) -> int:
-    return piece[-1].end if piece else 0
+    """Return the offset of the first token after the declarations, or the end of the last declaration."""
+    tokens = next(_split_at_semicolons(text))
+    rest = tokens[parse_prologue(tokens).length :]
+    if rest:
+        return rest[0].start
+    return tokens[-1].end if tokens else 0
 
 
 def parse_operations(text: str) -> list[UpdateOperation]:
-    """The operations of a request that is known to parse, each with all of the prologues before it.
+    """Return the operations of a request that is known to parse, each with all declarations before it.
 
-    Raises QuerySyntaxError where the parser could read the text in another way: words without space between them,
-    or a `<` that may be an operator.
+    Raises QuerySyntaxError where the engine's parser might read the text differently: at keywords without space
+    between them, and at a `<` that may be an operator.
     """
-    doubt = find_ambiguous_operator(text)
-    if doubt is not None:
-        raise QuerySyntaxError("write a space behind '<' if it is an operator", *line_and_column(text, doubt.start))
-    found, prologue = list[UpdateOperation](), list[str]()
-    for piece in _split_at_semicolons(text):
-        start = parse_prologue(piece).length
-        if start:
-            prologue.append(_source_text(text, piece[:start]))
-        if piece[start:]:
-            found.append(_check_keywords(UpdateOperation("\n".join(prologue), text, tuple(piece[start:]))))
-    return found
+    ambiguous = find_ambiguous_operator(text)
+    if ambiguous is not None:
+        raise QuerySyntaxError("write a space after '<' if it is an operator", *line_and_column(text, ambiguous.start))
+    operations, prologue = list[UpdateOperation](), list[str]()
+    for tokens in _split_at_semicolons(text):
+        length = parse_prologue(tokens).length
+        if length:
+            prologue.append(text[tokens[0].start : tokens[length - 1].end])
+        if tokens[length:]:
+            operations.append(_check_keywords(UpdateOperation("\n".join(prologue), text, tuple(tokens[length:]))))
+    return operations
 
 
 def _check_keywords(operation: UpdateOperation) -> UpdateOperation:
-    """Refuse keywords that are none: the parser takes INSERTDATA for two, and would find more than is found here."""
-    for index, word in operation.top_level_tokens():
-        verbs = _OPERATION_KEYWORDS if index == 0 else _CLAUSE_KEYWORDS
-        if (word.kind == "word" or index == 0) and word.text.upper() not in verbs:
-            place = line_and_column(operation.text, word.start)
-            raise QuerySyntaxError(f"unexpected {word.text[:40]!r}; write every keyword as a word of its own", *place)
+    """Refuse unknown keywords: the engine's parser reads INSERTDATA as two keywords, which this parser would miss."""
+    for index, token in operation.top_level_tokens():
+        known = _OPERATION_KEYWORDS if index == 0 else _CLAUSE_KEYWORDS
+        if (token.kind == "word" or index == 0) and token.text.upper() not in known:
+            place = line_and_column(operation.text, token.start)
+            raise QuerySyntaxError(f"unexpected {token.text[:40]!r}; write every keyword as a separate word", *place)
     return operation
 
 
 def isolate_operations(text: str) -> Iterator[str]:
-    """For each operation, the text in which only white space is left of the others; places stay as they are.
+    """Yield, for each operation, the request with spaces instead of the other operations; offsets do not change.
 
-    One text if declarations stand only before the first operation.
+    Yields only the request itself if no declarations follow the first operation.
     """
     pieces = list(_split_at_semicolons(text))
     lengths = [parse_prologue(piece).length for piece in pieces]
     if not any(lengths[1:]):
         yield text
         return
-    declared = list[Token]()
+    declarations = list[Token]()
     for piece, length in zip(pieces, lengths, strict=True):
-        declared += piece[:length]
+        declarations += piece[:length]
         if piece[length:]:
-            yield _blank_out_others(text, [*declared, *piece[length:]])
-
-
-def _blank_out_others(text: str, kept: list[Token]) -> str:
-    return interleave(map(_to_spaces, split_at_tokens(text, kept)), (token.text for token in kept))
+            kept = [*declarations, *piece[length:]]
+            yield interleave(map(_to_spaces, split_at_tokens(text, kept)), (token.text for token in kept))
 
 
 def _to_spaces(text: str) -> str:
-    return "".join(sign if sign in "\r\n" else " " for sign in text)
+    """Replace everything but line ends, so that lines and columns in error messages stay right."""
+    return "".join(character if character in "\r\n" else " " for character in text)
 
 
 def replace_variables(block: str) -> tuple[str, dict[str, str]]:
-    """A template in which reserved IRIs stand for the variables, and the variables by these IRIs."""
+    """Replace variables by unique IRIs; return the new text and the names of the variables by IRI."""
     prefix = f"urn:uuid:{uuid.uuid4()}#"  # random, so that no text can contain it
     variables = [token for token in iter_tokens(block) if token.kind == "variable"]
     template = interleave(split_at_tokens(block, variables), (f"<{prefix}{token.text[1:]}>" for token in variables))
@@ -144,7 +140,7 @@ def replace_variables(block: str) -> tuple[str, dict[str, str]]:
 
 
 def _split_at_semicolons(text: str) -> Iterator[list[Token]]:
-    """Cut at semicolons outside of braces."""
+    """Yield the tokens between semicolons outside of braces."""
     piece, depth = list[Token](), 0
     for token in iter_tokens(text):
         if token.text == ";" and depth == 0:
@@ -154,7 +150,3 @@ def _split_at_semicolons(text: str) -> Iterator[list[Token]]:
         depth += (token.text == "{") - (token.text == "}")
         piece.append(token)
     yield piece
-
-
-def _source_text(text: str, piece: list[Token]) -> str:
-    return text[piece[0].start : piece[-1].end]

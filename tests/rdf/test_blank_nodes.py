@@ -1,4 +1,4 @@
-"""Blank nodes that are read anew are those that are held, where the same is said of them."""
+"""Reuse of stored blank node labels for reparsed quads with the same content."""
 
 import pytest
 from hypothesis import given
@@ -29,22 +29,22 @@ def read(text: str) -> frozenset[Quad]:
 
 
 @given(QUADS, QUADS)
-def test_names_change_and_nothing_else(quads: frozenset[Quad], held: frozenset[Quad]) -> None:
-    assert canonical_nquads(reuse_blank_node_labels(quads, held)) == canonical_nquads(quads)
+def test_only_labels_change(quads: frozenset[Quad], stored: frozenset[Quad]) -> None:
+    assert canonical_nquads(reuse_blank_node_labels(quads, stored)) == canonical_nquads(quads)
 
 
 @given(QUADS)
-def test_what_is_read_anew_is_what_is_held(held: frozenset[Quad]) -> None:
-    assert reuse_blank_node_labels(read(canonical_nquads(held).decode()), held) == held
+def test_a_reparsed_dataset_equals_the_stored_one(stored: frozenset[Quad]) -> None:
+    assert reuse_blank_node_labels(read(canonical_nquads(stored).decode()), stored) == stored
 
 
-def test_all_of_the_graph_can_be_read_anew(built: BuiltGraph) -> None:
-    held = frozenset(built.engine.quads())
-    assert reuse_blank_node_labels(read(canonical_nquads(held).decode()), held) == held
+def test_the_reparsed_project_graph_equals_the_stored_one(built: BuiltGraph) -> None:
+    stored = frozenset(built.engine.quads())
+    assert reuse_blank_node_labels(read(canonical_nquads(stored).decode()), stored) == stored
 
 
 @pytest.mark.parametrize(
-    ("new", "kept"),
+    ("new", "reused"),
     [
         ('_:a <urn:p> "1" . _:b <urn:p> "3" .', 1),
         ('_:a <urn:p> "1" . _:a <urn:q> _:c . _:b <urn:p> "2" .', 1),
@@ -53,15 +53,15 @@ def test_all_of_the_graph_can_be_read_anew(built: BuiltGraph) -> None:
         ('_:a <urn:p> "1" <urn:g> . _:b <urn:p> "2" <urn:g> .', 0),
     ],
 )
-def test_only_what_is_quite_alike_is_taken_for_it(new: str, kept: int) -> None:
-    held = read('_:a <urn:p> "1" .\n_:b <urn:p> "2" .')
+def test_only_components_with_equal_content_are_reused(new: str, reused: int) -> None:
+    stored = read('_:a <urn:p> "1" .\n_:b <urn:p> "2" .')
     quads = read(new.replace(" . ", " .\n"))
-    assert len(reuse_blank_node_labels(quads, held) & held) == kept
+    assert len(reuse_blank_node_labels(quads, stored) & stored) == reused
 
 
 def test_two_nodes_never_become_one() -> None:
-    """The held node has the name of one that is to be written, and what is said of another one."""
+    """The stored node has the label of one new node and the content of another."""
     prop, one, two = NamedNode("urn:p"), Literal("1"), Literal("2")
-    held = {Quad(BlankNode("a"), prop, two)}
+    stored = {Quad(BlankNode("a"), prop, two)}
     quads = {Quad(BlankNode("a"), prop, one), Quad(BlankNode("b"), prop, two)}
-    assert len({quad.subject for quad in reuse_blank_node_labels(quads, held)}) == 2
+    assert len({quad.subject for quad in reuse_blank_node_labels(quads, stored)}) == 2

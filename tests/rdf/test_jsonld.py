@@ -1,3 +1,5 @@
+"""Writing compact JSON-LD, and inlining the project's context."""
+
 import json
 from typing import Any
 
@@ -53,11 +55,11 @@ def triples(turtle: str) -> list[Triple]:
 
 
 def inlined(text: str, context: Context) -> bytes:
-    """The document with the context in the place of its URL."""
+    """Return the document with the context instead of its URL."""
     data: Any = json.loads(text)
-    used = data["@context"] if isinstance(data["@context"], list) else [data["@context"]]
-    assert used[0] == URL
-    data["@context"] = [context.to_json()["@context"], *used[1:]]
+    contexts = data["@context"] if isinstance(data["@context"], list) else [data["@context"]]
+    assert contexts[0] == URL
+    data["@context"] = [context.to_json()["@context"], *contexts[1:]]
     return json.dumps(data).encode()
 
 
@@ -100,14 +102,14 @@ def test_form_of_values(turtle: str, node: dict[str, object]) -> None:
     assert written == {"@context": URL, "@graph": [{"id": "urn:a", **node}]}
 
 
-def test_schemes_that_look_like_prefixes_are_taken_out_of_the_context() -> None:
+def test_prefixes_that_are_schemes_in_the_document_are_removed_from_the_context() -> None:
     statements = triples("<urn:a> <urn:p> <geo:20.8,106.7> .")
     text = write_document(statements, CONTEXT, URL)
     assert json.loads(text)["@context"] == [URL, {"geo": None}]
     assert_same(statements, text, CONTEXT)
 
 
-def test_the_node_that_it_is_about_comes_first() -> None:
+def test_the_first_node_precedes_all_others() -> None:
     nodes = json.loads(
         write_document(triples("<urn:a> <urn:p> 1 . <urn:b> <urn:p> 2 ."), CONTEXT, URL, NamedNode("urn:b"))
     )
@@ -120,7 +122,7 @@ def test_equal_triples_give_equal_bytes() -> None:
     assert write_document(statements, CONTEXT, URL) == write_document(triples(turtle)[::-1], CONTEXT, URL)
 
 
-def test_nothing() -> None:
+def test_no_triples_give_an_empty_graph() -> None:
     assert json.loads(write_document([], CONTEXT, URL)) == {"@context": URL, "@graph": []}
 
 
@@ -137,39 +139,39 @@ def test_every_document_reads_back(built: BuiltGraph) -> None:
         assert_same(statements, write_document(statements, context, URL, NamedNode(iri)), context)
 
 
-def test_terms_of_the_ontology_have_their_names() -> None:
+def test_ontology_terms_are_in_the_context() -> None:
     names = project_context().terms
     assert names["Observation"] == TermDefinition(PREFIXES["hpez"] + "Observation")
     assert names["evidence"] == TermDefinition(PREFIXES["hpez"] + "evidence", REFERENCE_COERCION)
     assert names["label"] == TermDefinition(PREFIXES["rdfs"] + "label", LANGUAGE_COERCION)
 
 
-def test_names_stand_for_one_thing_each() -> None:
+def test_terms_have_distinct_names_and_iris() -> None:
     context = project_context()
     assert not {"id", "type", *context.prefixes} & context.terms.keys()
     iris = [name.iri for name in context.terms.values()]
     assert len(iris) == len(set(iris))
 
 
-def test_readers_take_the_context() -> None:
+def test_parsers_accept_the_context() -> None:
     text = json.dumps({**project_context().to_json(), "id": "urn:a", "label": {"vi": "khu"}, "type": "Zone"})
     assert len(list(ox.parse(text.encode(), ox.RdfFormat.JSON_LD))) == 2
     assert len(rdflib.Graph().parse(data=text, format="json-ld")) == 2
 
 
-# --- reading what refers to the context
+# --- reading documents that refer to the context
 
 
 WRITTEN = json.dumps(CONTEXT.to_json()["@context"], separators=(",", ":"))
 
 
-def put_in(text: str) -> str:
+def inline(text: str) -> str:
     return inline_context(text.encode(), CONTEXT, (URL,)).decode()
 
 
-def test_what_was_written_reads_back_without_fetching() -> None:
+def test_written_documents_read_back_without_fetching() -> None:
     statements = triples(HARD)
-    read = parse(put_in(write_document(statements, CONTEXT, URL)).encode(), JSONLD)
+    read = parse(inline(write_document(statements, CONTEXT, URL)).encode(), JSONLD)
     quads = [Quad(item.subject, item.predicate, item.object) for item in statements]
     assert canonical_nquads(read) == canonical_nquads(quads)
 
@@ -187,8 +189,8 @@ def test_what_was_written_reads_back_without_fetching() -> None:
 )
 def test_every_reference_is_replaced_and_nothing_else(text: str) -> None:
     quoted = json.dumps(URL)
-    wanted = text.replace("URL", WRITTEN).replace('"https:\\/\\/example.org\\/context.jsonld"', WRITTEN)
-    assert put_in(text.replace("URL", quoted)) == wanted
+    expected = text.replace("URL", WRITTEN).replace('"https:\\/\\/example.org\\/context.jsonld"', WRITTEN)
+    assert inline(text.replace("URL", quoted)) == expected
 
 
 @pytest.mark.parametrize(
@@ -199,9 +201,9 @@ def test_every_reference_is_replaced_and_nothing_else(text: str) -> None:
         '["@context", URL]', '{"a": "\\"@context\\": "}', "}]", '"@context": ', "", '{"@context" "x": 1}',
     ],
 )  # fmt: skip
-def test_what_only_looks_like_a_reference_stays(text: str) -> None:
+def test_other_strings_do_not_change(text: str) -> None:
     text = text.replace("URL", json.dumps(URL))
-    assert put_in(text) == text
+    assert inline(text) == text
 
 
 @pytest.mark.parametrize(
@@ -218,15 +220,15 @@ def test_what_only_looks_like_a_reference_stays(text: str) -> None:
 )
 def test_other_contexts_are_refused(text: str, line: int, words: str) -> None:
     with pytest.raises(RdfSyntaxError) as raised:
-        put_in(text)
+        inline(text)
     assert raised.value.line == line
     assert words in raised.value.message
     assert len(raised.value.message.encode()) < 500
 
 
-def test_references_are_counted() -> None:
-    """A short text that names a long context many times would become a very long one."""
+def test_the_number_of_references_is_limited() -> None:
+    """A short document with many references to a long context would become very long."""
     one = f'{{"@context": "{URL}"}}'
-    assert put_in("[" + ",".join([one] * MAX_CONTEXT_REFERENCES) + "]").count(WRITTEN) == MAX_CONTEXT_REFERENCES
+    assert inline("[" + ",".join([one] * MAX_CONTEXT_REFERENCES) + "]").count(WRITTEN) == MAX_CONTEXT_REFERENCES
     with pytest.raises(RdfSyntaxError, match="more than"):
-        put_in("[" + ",".join([one] * (MAX_CONTEXT_REFERENCES + 1)) + "]")
+        inline("[" + ",".join([one] * (MAX_CONTEXT_REFERENCES + 1)) + "]")

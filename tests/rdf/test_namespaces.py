@@ -1,3 +1,5 @@
+"""Slugs, prefixed names and graph names."""
+
 import re
 import unicodedata
 

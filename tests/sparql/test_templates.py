@@ -1,4 +1,4 @@
-"""Templates replace whole tokens only, whatever the values contain."""
+"""Templates replace only whole tokens, whatever the values contain."""
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from kg.sparql.templates import Fragment, Template
 E = "http://e/"
 
 
-def test_a_place_is_a_whole_token() -> None:
+def test_placeholders_are_whole_tokens() -> None:
     template = Template('SELECT ?iri { ?iri ?p $iri ; ?q "$iri" } # $iri\nLIMIT $limit')
     filled = template.fill(iri=NamedNode(E + "$limit"), limit=3)
     assert filled == 'SELECT ?iri { ?iri ?p <http://e/$limit> ; ?q "$iri" } # $iri\nLIMIT 3'
@@ -26,7 +26,7 @@ def test_terms_rows_sets_and_fragments() -> None:
     assert Template("ASK { VALUES ?x { $x } }").fill(x=[]) == "ASK { VALUES ?x {  } }"
 
 
-def test_places_and_values_fit() -> None:
+def test_placeholders_and_values_must_match() -> None:
     with pytest.raises(KeyError, match="other"):
         Template("ASK { $x ?p ?o }").fill(x=NamedNode(E), other=1)
     with pytest.raises(KeyError, match="x"):
@@ -37,7 +37,7 @@ SLUGS = st.text(st.characters(codec="latin-1", categories=["L", "N"], include_ch
 
 
 @given(SLUGS, st.text(st.characters(exclude_categories=["Cs"])))
-def test_any_term_is_found_again(slug: str, text: str) -> None:
+def test_any_term_can_be_inserted(slug: str, text: str) -> None:
     node, literal = NamedNode(E + slug), Literal(text)
     engine = EmbeddedEngine([Quad(node, NamedNode(E + "p"), literal)])
     query = Template("SELECT ?p { $iri ?p ?o FILTER (?o = $text) } LIMIT $limit").fill(iri=node, text=literal, limit=1)

@@ -1,8 +1,9 @@
+"""Tokens of SPARQL text, and replacement of tokens."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.sparql.prologue import dataset_clauses
 from kg.sparql.tokens import (
     find_service_keyword,
     iter_tokens,
@@ -39,43 +40,11 @@ def test_finds_service(text: str) -> None:
         "ASK { ?s ?p 'x'@service , _:service }",
     ],
 )
-def test_is_not_misled(text: str) -> None:
+def test_ignores_service_inside_other_tokens(text: str) -> None:
     assert find_service_keyword(text) is None
 
 
-def test_dataset_clauses() -> None:
-    text = """BASE <http://b.example/> PREFIX g: <graphs/>
-      SELECT * FROM <one> FROM g:two FROM NAMED <http://c.example/three> # FROM <no>
-      WHERE { ?from ?p "FROM <no>" }"""
-    clauses = dataset_clauses(text)
-    assert clauses.default == ("http://b.example/one", "http://b.example/graphs/two")
-    assert clauses.named == ("http://c.example/three",)
-
-
-@pytest.mark.parametrize(
-    ("text", "graphs"),
-    [
-        ("BASE <http://b.example/> ASK FROM <http://[> {}", ["http://["]),
-        ("BASE <http://[> ASK FROM <a> {}", ["http://[/a"]),
-        ("PREFIX g: <//]> ASK FROM g:a {}", ["//]a"]),
-        ("PREFIXg:<http://g.example/> ASK FROM g:a {}", ["http://g.example/a"]),
-        ("VERSION '1.2' PREFIX g: <http://g.example/> ASK FROM g:a {}", ["http://g.example/a"]),
-        (
-            r"PREFIX g: <http://g.example/\u0062> ASK FROM <\U00000068ttp://h/> FROM g:a {}",
-            ["http://h/", "http://g.example/ba"],
-        ),
-        (r"ASK FROM <\uD800> {}", [r"\uD800"]),
-        ("PREFIX g\u200c: <http://g.example/> ASK FROM g\u200c:・ {}", ["http://g.example/・"]),
-        ("PREFIX <x> ASK FROM <a> {}", ["a"]),
-        ("ASK FROM <a> { ?x a:b PREFIX c: <http://c.example/> } FROM c:d", ["a"]),
-        ("BASE", []),
-    ],
-)
-def test_graphs_of_odd_texts(text: str, graphs: list[str]) -> None:
-    assert list(dataset_clauses(text).default) == graphs
-
-
-def test_without_glued_words() -> None:
+def test_replaces_glued_keywords() -> None:
     text = "SERVICE <service:Service> { ?service a 'xSERVICEx' } service"
     assert (
         replace_glued_keyword(text, "SERVICE", "abcdefg")
@@ -109,18 +78,18 @@ def test_tokens_cover_the_text_in_order(text: str) -> None:
         ("""\'\'\'a 'b' "c\'\'\' \"\"\"""", """\'\'\'a 'b' "c\'\'\' "" \""""),
     ],
 )
-def test_runs_and_open_strings(text: str, expected: str) -> None:
+def test_word_runs_and_unclosed_strings(text: str, expected: str) -> None:
     assert " ".join(token.text for token in iter_tokens(text)) == expected
 
 
 @pytest.mark.parametrize("piece", ["a.", "a-", "'\\", '"\\', "'''\\'\"", '"""\'\\', "'\n"])
-def test_long_texts_are_read_in_linear_time(piece: str) -> None:
-    """They would take hours otherwise."""
+def test_tokenises_in_linear_time(piece: str) -> None:
+    """These texts take hours in quadratic time."""
     assert sum(len(token.text) for token in iter_tokens(piece * 200_000)) >= 200_000
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "alike"),
+    ("one", "other", "equal"),
     [
         ("ASK { <a> ?p 1 }", "ASK  { <b#c> ?p 23 } # 'note\n", True),
         ('SELECT * { ?s ?p "x" }', "SELECT *\n{ ?s ?p '' }", True),
@@ -129,5 +98,5 @@ def test_long_texts_are_read_in_linear_time(piece: str) -> None:
         ("ASK { ?s <p#q> ?o }", "ASK { ?s <p", False),
     ],
 )
-def test_the_shape_of_a_query(one: str, other: str, alike: bool) -> None:
-    assert (query_fingerprint(one) == query_fingerprint(other)) is alike
+def test_query_fingerprint(one: str, other: str, equal: bool) -> None:
+    assert (query_fingerprint(one) == query_fingerprint(other)) is equal

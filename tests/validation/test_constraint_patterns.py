@@ -1,4 +1,4 @@
-"""What is read of a SELECT query's text: its patterns, the groups that they stand in, and what is refused."""
+"""The triple patterns of a SPARQL constraint, by group, and the constructs that the analysis refuses."""
 
 import pytest
 import rdflib
@@ -73,12 +73,12 @@ def test_groups(pattern: str, expected: list[str]) -> None:
     assert kinds(read(pattern)) == expected
 
 
-def test_what_is_computed_is_known() -> None:
+def test_bind_assigns_variables() -> None:
     assert read("$this e:p ?value BIND (STR(?value) AS ?text)").assigned_variables == {"text"}
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("SELECT $this WHERE { $this <p:p> [ <p:q> 1 ] }", r"\["),
         ("SELECT $this WHERE { $this <p:p> ( 1 2 ) }", r"\("),
@@ -94,6 +94,6 @@ def test_what_is_computed_is_known() -> None:
         ("SELECT $this WHERE { $this <p:p> ?x", "ends too early"),
     ],
 )
-def test_what_is_not_understood_is_refused(text: str, said: str) -> None:
-    with pytest.raises(UnsupportedConstraintError, match=said):
+def test_unsupported_constructs_are_refused(text: str, message: str) -> None:
+    with pytest.raises(UnsupportedConstraintError, match=message):
         parse_constraint_query(text, SHAPES)
