@@ -54,12 +54,6 @@ LIBRARIES = {
 
 PENDING = {
     ("kg.views.dataset_description", "kg.workers.pool_engine"),
-    ("service.http.body", "service.graph_state"),
-    ("service.http.errors", "service.graph_state"),
-    ("service.http.caching", "service.graph_state"),
-    ("service.http.body", "kg.validation.source_lines"),
-    ("service.http.body", "kg.views.jsonld_context"),
-    ("service.http.responses", "kg.views.jsonld_context"),
     ("service.routes.sparql_fast_path", "kg.workers.leases"),
     ("service.routes.sparql_fast_path", "kg.workers.pool_engine"),
 }

@@ -23,8 +23,9 @@ from kg.views.summary import (
     load_values_page,
 )
 from service.graph_state import current_graph_state
-from service.http.observability import measure_engine_time
-from service.http.responses import adjacent_pages, other_language, page_language, page_number
+from service.http.exchange import measure_engine_time
+from service.http.i18n import other_language, page_language
+from service.http.parameters import adjacent_pages, page_number
 from service.presentation.claim_context import ClaimContext, load_claim_context
 from service.presentation.figure_charts import FigureChart, build_charts
 from service.presentation.graph_picture import Neighbour, layout_narrow, layout_wide

@@ -20,23 +20,20 @@ from kg.workers.leases import LeaseClient
 from kg.workers.pool_engine import PoolEngine
 from service.graph_state import PENDING_RESULT_KEY
 from service.http import body
-from service.http.caching import (
-    IDENTITY,
-    MIN_COMPRESSED,
+from service.http.cache import (
     SAFE_METHODS,
     BufferedResponse,
     CacheableResponse,
-    CachedResult,
     CacheMiddleware,
     CacheValidator,
-    Caching,
-    is_deterministic,
-    make_validator,
     normalize_environ,
-    query_cache_key,
 )
-from service.http.observability import Exchange, ObservabilityMiddleware, exchange_from_environ
-from service.routes.sparql import EXPLAIN_PARAMETER, NegotiatedFormats, negotiate_formats, query_request
+from service.http.compression import IDENTITY, MIN_COMPRESSED
+from service.http.conditional import cache_control, make_validator
+from service.http.exchange import Exchange, exchange_from_environ
+from service.http.observability import ObservabilityMiddleware
+from service.routes.query_cache import CachedResult, QueryCache, is_deterministic, query_cache_key
+from service.routes.query_parameters import EXPLAIN_PARAMETER, NegotiatedFormats, negotiate_formats, query_request
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,7 +47,7 @@ class FastPathParts:
     """What an app consists of; `headers` are those that it gives to every answer."""
 
     settings: Settings
-    caches: Caching
+    query_cache: QueryCache
     cache_middleware: CacheMiddleware
     observer: ObservabilityMiddleware
     headers: list[tuple[str, str]]
@@ -63,10 +60,10 @@ class SparqlFastPath:
         """Share the engine and the parts of an app."""
         self._engine = engine
         self._settings = parts.settings
-        self._caches = parts.caches
+        self._query_cache = parts.query_cache
         self._cache_middleware = parts.cache_middleware
         self._observer = parts.observer
-        self._headers = [*parts.headers, ("Cache-Control", parts.caches.cache_control)]
+        self._headers = [*parts.headers, ("Cache-Control", cache_control(parts.settings.max_age))]
         self._lease_client = LeaseClient(engine)
 
     async def answer(self, environ: "WSGIEnvironment") -> BufferedResponse | None:
@@ -89,12 +86,12 @@ class SparqlFastPath:
             return None
         query, formats = asked
         validator = make_validator(self._engine.version, *query_cache_key(query, formats.media_types))
-        kept = self._caches.results.get(validator.tag)
+        kept = self._query_cache.get(validator)
         if kept is None:
             kept = await self._evaluate(environ, current, query)
             if kept is None or self._engine.version != validator.version:
                 return None
-            self._caches.store_result(validator, kept)
+            self._query_cache.put(validator, kept)
             current.cache_outcome = "miss"
         else:
             current.cache_outcome = "hit"

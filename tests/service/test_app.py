@@ -90,7 +90,7 @@ def test_a_label_without_language(client: FlaskClient) -> None:
 
 def test_the_judge_is_made_once(app: Flask) -> None:
     served = app.extensions["kg"]
-    assert served.judge is served.judge
+    assert served.fact_validator is served.fact_validator
 
 
 def test_an_extension_of_another_kind(app: Flask) -> None:

@@ -19,7 +19,9 @@ from kg.errors import UnreachableError
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import NamedNode, Quad, parse, place_in_graph
 from service import create_app, graph_state
-from service.http.caching import CODINGS, MAX_ENTRY_BYTES, BoundedCache, choose_content_coding, is_deterministic
+from service.http.cache import MAX_ENTRY_BYTES, BoundedCache
+from service.http.compression import CODINGS, choose_content_coding
+from service.routes.query_cache import is_deterministic
 from service.settings import Settings
 
 ASK = "ASK { <urn:a> <urn:p> ?o }"
@@ -368,7 +370,7 @@ def test_hosts_do_not_share_pages(client: FlaskClient) -> None:
 
 def test_an_extension_of_another_kind(make: Callable[..., Flask]) -> None:
     app = make()
-    app.extensions["hpkg.caching"] = object()
+    app.extensions["hpkg.conditional"] = object()
     assert ask(app.test_client()).status_code == 500
 
 

@@ -18,7 +18,9 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.errors import UnreachableError
 from kg.resources import project_version
 from service import create_app, graph_state
-from service.http import observability
+from service.http.access_log import ACCESS_LOG, access_logger
+from service.http.metrics import Metrics
+from service.http.observability import ObservabilityMiddleware
 from service.settings import Settings
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -257,17 +259,17 @@ def test_a_log_that_cannot_be_written_stops_nothing(logged: FlaskClient, monkeyp
 
 def test_somebody_else_may_take_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     handler = logging.NullHandler()
-    logger = logging.getLogger(observability.ACCESS_LOG)
+    logger = logging.getLogger(ACCESS_LOG)
     monkeypatch.setattr(logger, "handlers", [handler])
-    assert observability.access_logger().handlers == [handler]
+    assert access_logger().handlers == [handler]
 
 
 def test_a_failure_of_the_app_itself_is_counted() -> None:
     def broken(*_: object) -> list[bytes]:
         raise RuntimeError("broken")
 
-    metrics = observability.Metrics(EmbeddedEngine, dict)
-    observer = observability.ObservabilityMiddleware(broken, metrics, None)
+    metrics = Metrics(dict, dict)
+    observer = ObservabilityMiddleware(broken, metrics, None)
     with pytest.raises(RuntimeError, match="broken"):
         observer({"REQUEST_METHOD": "GET"}, lambda *_: lambda _: None)
     found = samples(metrics.text().decode())

@@ -131,7 +131,7 @@ def test_an_error_that_is_a_kind_of_another(app: Flask, client: FlaskClient) -> 
     app.extensions["kg"].engine = FailingEngine(OwnError())
     answer = client.get("/sparql", query_string={"query": "ASK {}"})
     assert answer.status_code == 503
-    assert answer.get_json(force=True)["title"] == PROBLEM_TYPES["unreachable"].en.title
+    assert answer.get_json(force=True)["title"] == PROBLEM_TYPES["unreachable"].title
 
 
 def test_what_an_unreachable_graph_means_can_be_read_all_the_same(app: Flask, client: FlaskClient) -> None:
@@ -146,18 +146,18 @@ def test_page(server: str, page: ReadPage, name: str) -> None:
     for language, other in (("en", "vi"), ("vi", "en")):
         headers = {"Accept": FIREFOX, "Accept-Language": language}
         answer = requests.get(f"{server}/problem/{name}", headers=headers, timeout=30)
-        found, words = page(answer), PROBLEM_TYPES[name].text_in(language)
+        found, words = page(answer), PROBLEM_TYPES[name].translated(language)
         assert (found.language, answer.headers["Content-Language"]) == (language, language)
         assert found.text("h1") == [words.title]
         assert found.text("code") == [PROBLEM_NAMESPACE + name]
         assert found.text("dd")[1:] == [words.meaning, words.advice]
         assert str(PROBLEM_TYPES[name].status.value) in found.text("dd")[0]
-        assert PROBLEM_TYPES[name].text_in(other).title in found.text("p")
+        assert PROBLEM_TYPES[name].translated(other).title in found.text("p")
 
 
 @pytest.mark.parametrize("name", sorted(PROBLEM_TYPES))
 def test_both_languages_say_something(name: str) -> None:
-    english, vietnamese = PROBLEM_TYPES[name].en, PROBLEM_TYPES[name].vi
+    english, vietnamese = PROBLEM_TYPES[name], PROBLEM_TYPES[name].translated("vi")
     for text in ("title", "meaning", "advice"):
         assert getattr(english, text).strip()
         assert getattr(vietnamese, text).strip()
@@ -184,7 +184,7 @@ def test_json(server: str, accept: str) -> None:
     answer = requests.get(f"{server}/problem/crash", headers={"Accept": accept, "Accept-Language": "vi"}, timeout=30)
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.headers["Content-Language"] == "vi"
-    assert answer.json()["title"] == PROBLEM_TYPES["crash"].vi.title
+    assert answer.json()["title"] == PROBLEM_TYPES["crash"].translated("vi").title
 
 
 @pytest.mark.parametrize("path", ["problem/nowhere", "problem/deadline.pdf", "problem/", "problem/a/b", "problem/%FF"])

@@ -18,7 +18,7 @@ from kg.changes.data_folder import BuiltGraph
 from kg.rdf.namespaces import HPEZ, PREFIXES
 from kg.views.example_queries import all_examples, find_example
 from service import create_app
-from service.routes import query_editor
+from service.presentation import query_editor_page
 from service.settings import Settings
 
 STATIC = Path(service.__file__).parent / "static"
@@ -142,7 +142,7 @@ def app(built: BuiltGraph, tmp_path: Path) -> Flask:
 
 
 def test_a_build_without_the_editor_shows_the_form(app: Flask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(query_editor, "_BUNDLE", tmp_path / "nothing")
+    monkeypatch.setattr(query_editor_page, "_BUNDLE", tmp_path / "nothing")
     html = app.test_client().get("/sparql", headers=HTML).text
     assert Loaded(html).files == ["/static/style.css", "/static/icon.svg", "/static/suggest.js"]
     assert "<textarea" in html
