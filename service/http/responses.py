@@ -1,9 +1,9 @@
-"""Responses: pages, RDF, results of queries, and the headers Link and Content-Location."""
+"""Responses: pages, RDF, files, and the headers Link and Content-Location."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import IO, Final
 
 from flask import Response, after_this_request, request, url_for
 from werkzeug.http import dump_options_header
@@ -11,7 +11,6 @@ from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response as WerkzeugResponse
 from werkzeug.wsgi import wrap_file
 
-from kg.engine.protocol import QueryResult
 from kg.rdf.formats import RdfFormat
 from kg.rdf.io import Triple, serialize
 from kg.rdf.namespaces import VOID
@@ -65,13 +64,13 @@ def rdf_response(triples: Iterable[Triple], fmt: RdfFormat) -> Response:
     return Response(serialize(triples, fmt), mimetype=fmt.media_type)
 
 
-def result_response(result: QueryResult, media_type: str) -> Response:
-    """Send a complete result: from memory up to MAX_ENTRY_BYTES, a longer one in chunks with a Content-Length."""
-    if result.length <= MAX_ENTRY_BYTES:
-        with result.body as body:
-            return Response(body.read(), mimetype=media_type)
-    response = Response(wrap_file(request.environ, result.body, _CHUNK), mimetype=media_type, direct_passthrough=True)
-    response.content_length = result.length
+def file_response(file: IO[bytes], length: int, media_type: str) -> Response:
+    """Send a file of known length: from memory up to MAX_ENTRY_BYTES, else in chunks with a Content-Length."""
+    if length <= MAX_ENTRY_BYTES:
+        with file:
+            return Response(file.read(), mimetype=media_type)
+    response = Response(wrap_file(request.environ, file, _CHUNK), mimetype=media_type, direct_passthrough=True)
+    response.content_length = length
     return response
 
 

@@ -30,8 +30,8 @@ from service.http.responses import (
     Link,
     add_links,
     dataset_link,
+    file_response,
     page_response,
-    result_response,
     set_content_location,
 )
 from service.http.urls import url_name
@@ -255,7 +255,7 @@ def _dump(graph: NamedNode | DefaultGraph | None, fmt: RdfFormat) -> QueryResult
 
 
 def _linked_result(result: QueryResult, media_type: str) -> Response:
-    response = result_response(result, media_type)
+    response = file_response(result.body, result.length, media_type)
     add_links(response, dataset_link())
     return response
 

@@ -18,7 +18,7 @@ from service.http import body
 from service.http.conditional import evaluate_preconditions
 from service.http.i18n import page_language
 from service.http.negotiation import HTML, MediaType, Representation, require_offer
-from service.http.responses import Link, add_links, dataset_link, rdf_response, result_response
+from service.http.responses import Link, add_links, dataset_link, file_response, rdf_response
 from service.presentation.dataset_site import site
 from service.presentation.query_editor_page import query_editor_page
 from service.routes.authentication import authenticate_request
@@ -93,7 +93,7 @@ def _execute_query(sent: MultiDict[str, str]) -> Response:
         replace(query, is_abandoned=environ.get(ABANDONED_KEY), pending_result=environ.get(PENDING_RESULT_KEY)),
         formats.media_types,
     )
-    return result_response(result, formats.media_type_by_kind[result.kind])
+    return file_response(result.body, result.length, formats.media_type_by_kind[result.kind])
 
 
 def _explain_query(sent: MultiDict[str, str]) -> Response:

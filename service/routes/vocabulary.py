@@ -19,8 +19,8 @@ from service.http.responses import (
     Link,
     add_links,
     dataset_link,
+    file_response,
     page_response,
-    result_response,
     set_content_location,
 )
 from service.presentation.term_list import TermEntry, term_entries
@@ -59,7 +59,7 @@ def _vocabulary_response(graph: str, namespace: str, suffix: str, version: str) 
     path = url_for(f".{graph}", lang=None)
     if isinstance(representation, RdfFormat):
         result = current_graph_state().engine.dump(NamedNode(graph_iri(graph)), representation)
-        response = result_response(result, representation.media_type)
+        response = file_response(result.body, result.length, representation.media_type)
         add_links(response, dataset_link())
     else:
         response = _terms_page(graph, namespace, path)
