@@ -154,7 +154,7 @@ def _finalize_page(response: Response) -> None:
 
 
 def _with_common_headers(app: "WSGIApplication") -> "WSGIApplication":
-    """Let pages of other origins read every response (CORS), and forbid browsers to guess media types."""
+    """Add the headers of all responses: CORS for reads by pages of any origin, and no guessing of media types."""
 
     def add_headers(_status: str, headers: Headers) -> Headers:
         return [*headers, *_COMMON_HEADERS]

@@ -137,6 +137,11 @@ def test_only_these_rooms_import_a_library(library: str, rooms: set[str]) -> Non
     assert users == rooms
 
 
+def test_modules_with_view_functions_do_not_import_one_another() -> None:
+    views = {name for name, path in modules().items() if "@blueprint." in path.read_text(encoding="utf-8")}
+    assert {(name, item) for name in views for item in own_imports(name) if item in views} == set()
+
+
 def test_no_import_cycles() -> None:
     graph = {name: own_imports(name) for name in modules()}
     finished: set[str] = set()

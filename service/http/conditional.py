@@ -33,7 +33,7 @@ _VALIDATED_STATUSES: Final = frozenset({HTTPStatus.OK, HTTPStatus.NOT_MODIFIED})
 
 
 class _Policy:
-    """How an app's responses are validated, cached and compressed."""
+    """The settings of an app for validating, caching and compressing its responses."""
 
     def __init__(self, app: Flask, version: Callable[[], str], cache_control: str) -> None:
         self.version = version

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 CacheOutcome = Literal["hit", "miss", "revalidated", "bypass"]
-"""What the caches did: sent a cached response, asked the engine, confirmed the client's copy, or were not used."""
+"""The caches sent a stored response, lacked one, confirmed the client's copy (304), or were not used."""
 
 _EXCHANGE_KEY: Final = "hpkg.exchange"
 _REQUEST_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -1,4 +1,4 @@
-"""What linked-data routes share: their blueprint, and negotiation of a document's representation."""
+"""The blueprint of the linked-data routes, and negotiation of a document's representation."""
 
 from collections.abc import Iterator
 from typing import Final

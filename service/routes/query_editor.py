@@ -17,5 +17,5 @@ def terms() -> Response:
     """The prefixes, classes and properties that the editor completes, as JSON."""
     evaluate_preconditions("application/json")
     counts = current_graph_state().statistics.current()
-    found = autocomplete_terms(counts.classes, counts.properties)
-    return Response(json.dumps(found, ensure_ascii=False, separators=(",", ":")), mimetype="application/json")
+    completions = autocomplete_terms(counts.classes, counts.properties)
+    return Response(json.dumps(completions, ensure_ascii=False, separators=(",", ":")), mimetype="application/json")

@@ -1,4 +1,4 @@
-"""What shows only inside an app: failures of the engine, and pages over hostile data."""
+"""The app in one process: failures of the engine, pages over hostile data, headers, settings."""
 
 import gzip
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ def client(app: Flask) -> Iterator[FlaskClient]:
         (RuntimeError(SECRET), "internal-server-error"),
     ],
 )
-def test_failures_are_logged_not_told(
+def test_failures_are_logged_but_not_sent(
     app: Flask, caplog: pytest.LogCaptureFixture, error: Exception, code: str
 ) -> None:
     app.extensions["kg"].engine = FailingEngine(error)
@@ -88,7 +88,7 @@ def test_a_label_without_language(client: FlaskClient) -> None:
     assert "<h1>&lt;script&gt;" in client.get("/doc/zone/x.html?lang=vi").text
 
 
-def test_the_judge_is_made_once(app: Flask) -> None:
+def test_the_fact_validator_is_created_once(app: Flask) -> None:
     served = app.extensions["kg"]
     assert served.fact_validator is served.fact_validator
 
@@ -138,7 +138,7 @@ def test_workers_of_one_service_count_wrong_tokens_together(tmp_path: Path) -> N
     assert alone.throttle.delay("192.0.2.1") == 0
 
 
-def test_a_page_may_do_nothing_that_it_does_not_bring_itself(client: FlaskClient) -> None:
+def test_pages_load_only_files_of_the_service(client: FlaskClient) -> None:
     policy = client.get("/", headers={"Accept": "text/html"}).headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
@@ -157,7 +157,7 @@ def test_a_chosen_language_is_remembered(client: FlaskClient) -> None:
     assert client.get("/?lang=xx", headers=html).headers["Content-Language"] == "en"
 
 
-def test_files_of_the_pages_are_compressed_and_asked_for_again(client: FlaskClient) -> None:
+def test_static_files_are_compressed_and_revalidated(client: FlaskClient) -> None:
     plain = client.get("/static/style.css", headers={"Accept-Encoding": ""}, buffered=True)
     packed = client.get("/static/style.css", headers={"Accept-Encoding": "gzip"}, buffered=True)
     assert "Content-Encoding" not in plain.headers

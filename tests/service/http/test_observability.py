@@ -1,4 +1,4 @@
-"""What an operator sees: health, metrics, the access log, ids and times."""
+"""Observability: health, metrics, the access log, request ids and Server-Timing."""
 
 import json
 import logging
@@ -26,10 +26,10 @@ from service.settings import Settings
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
-class ToldEngine(EmbeddedEngine):
-    """Tells what an engine with cells would tell; None if it cannot be reached."""
+class StatusEngine(EmbeddedEngine):
+    """An engine with the status of a worker pool; a status of None means that it is unreachable."""
 
-    told: Mapping[str, object] | None = {
+    reported: Mapping[str, object] | None = {
         "generation": 3,
         "triples": 12,
         "killed": {"deadline": 3, "memory-limit": 1},
@@ -40,24 +40,24 @@ class ToldEngine(EmbeddedEngine):
     }
 
     def status(self) -> Mapping[str, object]:
-        if self.told is None:
+        if self.reported is None:
             raise UnreachableError
-        return self.told
+        return self.reported
 
 
 @pytest.fixture
-def engine() -> ToldEngine:
-    return ToldEngine(digest="d")
+def engine() -> StatusEngine:
+    return StatusEngine(digest="d")
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: ToldEngine) -> Flask:
+def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: StatusEngine) -> Flask:
     monkeypatch.setattr(graph_state, "open_or_build", lambda _: engine)
     return create_app(Settings(tmp_path, access_log=False))
 
 
 class ClosingClient(FlaskClient):
-    """Takes every answer to its end and closes it, as web servers do."""
+    """A client that reads every response to its end and closes it, as web servers do."""
 
     def open(self, *args: object, **options: object) -> TestResponse:
         return super().open(*args, **{"buffered": True, **options})  # type: ignore[arg-type]
@@ -91,14 +91,14 @@ def test_health(server: str) -> None:
     assert found["version"]
 
 
-def test_health_tells_all_that_the_engine_tells(client: FlaskClient, engine: ToldEngine) -> None:
+def test_health_tells_all_that_the_engine_tells(client: FlaskClient, engine: StatusEngine) -> None:
     found = client.get("/health").json
     assert found
-    assert dict(engine.told or {}).items() <= found.items()
+    assert dict(engine.reported or {}).items() <= found.items()
 
 
-def test_an_engine_out_of_reach(client: FlaskClient, engine: ToldEngine) -> None:
-    engine.told = None
+def test_an_engine_out_of_reach(client: FlaskClient, engine: StatusEngine) -> None:
+    engine.reported = None
     answer = client.get("/health")
     assert answer.status_code == 503
     assert answer.json == {"status": "unreachable", "live": True, "ready": False, "software": project_version()}
@@ -205,7 +205,7 @@ def test_other_origins_may_read_them(client: FlaskClient) -> None:
 
 
 @pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: ToldEngine) -> Iterator[FlaskClient]:
+def logged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: StatusEngine) -> Iterator[FlaskClient]:
     monkeypatch.setattr(graph_state, "open_or_build", lambda _: engine)
     app = create_app(Settings(tmp_path))
     app.test_client_class = ClosingClient

@@ -1,4 +1,4 @@
-"""All figures at /figures: a page with filters and charts, CSV and JSON."""
+"""`/figures`: the page with filters and charts, CSV and JSON."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The page /sparql: the editor, its stored questions, and the form where no script runs."""
+"""The page `/sparql`: the editor, its example queries, and the form without scripts."""
 
 import json
 import re
@@ -23,11 +23,11 @@ from service.settings import Settings
 
 STATIC = Path(service.__file__).parent / "static"
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"}
-"""As browsers ask."""
+"""The Accept header of browsers."""
 
 
 class Loaded(HTMLParser):
-    """What a browser loads for a page, and what it would run within it."""
+    """The files that a browser loads for a page, and its inline scripts and styles."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
