@@ -1,38 +1,48 @@
-"""The graph over HTTP: SPARQL, validation, linked data and pages. It imports kg, never the reverse."""
+"""The web application: SPARQL, validation, linked data and pages. It imports kg, never the reverse."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
 
 from kg.engine.protocol import Engine
+from kg.views.jsonld_context import project_context
 from kg.workers.pool_engine import PoolEngine
 from service import graph_state, sparql_fast_path
-from service.http import caching, errors, observability, responses
+from service.http import body, conditional, errors, jsonld
+from service.http.access_log import access_logger
+from service.http.cache import BoundedCache, CachedResponse, CacheMiddleware
+from service.http.exchange import current_exchange
+from service.http.metrics import Metrics
 from service.http.negotiation import HTML, LANGUAGE_COOKIE, LANGUAGES
+from service.http.observability import ObservabilityMiddleware
+from service.http.wsgi import Headers, map_headers
+from service.presentation import page_context
 from service.routes import (
     commits,
     facts,
     figures,
     graph_store,
     health,
+    home,
     issues,
     linked_data,
+    query_cache,
     query_editor,
     search,
     sparql,
     validate,
     validation_form,
+    vocabulary,
     void,
 )
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_BLUEPRINT_MODULES: Final = (
+_ROUTE_MODULES: Final = (
     sparql,
     query_editor,
     graph_store,
@@ -44,12 +54,14 @@ _BLUEPRINT_MODULES: Final = (
     issues,
     figures,
     search,
+    home,
     linked_data,
+    vocabulary,
     health,
 )
-"""The modules with a blueprint of their own."""
+"""The modules with view functions; some share a blueprint."""
 FAST_PATH_KEY: Final = "hpkg.express"
-"""The key of an app's extensions under which its short way stands, if the graph is in cells."""
+"""The key of `app.extensions` of the SparqlFastPath, which an app has if its graph is in query workers."""
 
 _VARY: Final = "Accept, Accept-Encoding, Accept-Language"
 _PAGE_HEADERS: Final = {
@@ -57,9 +69,9 @@ _PAGE_HEADERS: Final = {
     "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "same-origin",
 }
-"""What a page may do: nothing that it does not bring itself, no script or style within it, no other host."""
+"""Pages may load only files of this service, no inline scripts or styles, and cannot be framed."""
 _LANGUAGE_COOKIE_MAX_AGE: Final = 365 * 24 * 3600
-"""Seconds for which a browser is asked to remember the language that its reader chose."""
+"""Seconds for which a browser stores the language that its reader chose."""
 _EXPOSED_HEADERS: Final = (
     "Allow, Cache-Status, Content-Length, Content-Location, ETag, Link, Location, Retry-After, Server-Timing, "
     "X-Request-ID"
@@ -75,46 +87,52 @@ _ALLOWED_REQUEST_HEADERS: Final = (
 
 
 def create_app(settings: Settings) -> Flask:
-    """Make an app that serves the graph of the settings' data folder, building it first if need be.
+    """Create an app that serves the graph of the settings' data folder, building the graph first if it is missing.
 
-    Raises ConfigurationError when the folder cannot be used or the packaged graph violates its shapes.
+    Raises ConfigurationError if the folder cannot be used or the packaged graph violates its shapes.
     """
     app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body + 1  # service.http.body says why one more
+    body.limit_body(app, settings.max_body)
     if isinstance(app.json, DefaultJSONProvider):
         app.json.ensure_ascii = False
     graph_state.attach(app, settings)
     errors.register(app)
-    responses.register(app)
-    for module in _BLUEPRINT_MODULES:
-        app.register_blueprint(module.blueprint)
+    page_context.register(app)
+    jsonld.attach(app, project_context, "catalog.context")
+    for blueprint in dict.fromkeys(module.blueprint for module in _ROUTE_MODULES):
+        app.register_blueprint(blueprint)
     app.after_request(_finalize_response)
     _wrap_wsgi_app(app, settings)
     return app
 
 
 def _wrap_wsgi_app(app: Flask, settings: Settings) -> None:
-    """Put the cache before the app, and the eyes of the operator before both."""
+    """Wrap the app in the response cache, and both in the middleware that observes every request."""
 
     def engine() -> Engine:
         return graph_state.graph_state_of(app).engine
 
-    caches = caching.attach(app, settings)
-    metrics = observability.Metrics(engine, caches.sizes)
+    def version() -> str:
+        return engine().version
+
+    results = query_cache.QueryCache(settings.cache_bytes // 2)
+    responses = BoundedCache[CachedResponse](settings.cache_bytes // 2)
+    query_cache.attach(app, results)
+    conditional.attach(app, version, settings.max_age)
+    metrics = Metrics(lambda: engine().status(), lambda: {"results": results.size, "answers": responses.size})
     health.attach(app, metrics)
-    front = caching.CacheMiddleware(_with_common_headers(app.wsgi_app), caches.responses, lambda: engine().version)
-    log = observability.access_logger() if settings.access_log else None
-    observer = observability.ObservabilityMiddleware(front, metrics, log)
-    app.wsgi_app = observer  # type: ignore[method-assign] # as Flask says to
-    cells = engine()
-    if isinstance(cells, PoolEngine):
-        parts = sparql_fast_path.FastPathParts(settings, caches, front, observer, [("Vary", _VARY), *_COMMON_HEADERS])
-        app.extensions[FAST_PATH_KEY] = sparql_fast_path.SparqlFastPath(cells, parts)
+    cache = CacheMiddleware(_with_common_headers(app.wsgi_app), responses, version)
+    observer = ObservabilityMiddleware(cache, metrics, access_logger() if settings.access_log else None)
+    app.wsgi_app = observer  # type: ignore[method-assign] # the way that Flask documents
+    pool = engine()
+    if isinstance(pool, PoolEngine):
+        parts = sparql_fast_path.FastPathParts(settings, results, cache, observer, [("Vary", _VARY), *_COMMON_HEADERS])
+        app.extensions[FAST_PATH_KEY] = sparql_fast_path.SparqlFastPath(pool, parts)
 
 
 def _finalize_response(response: Response) -> Response:
-    """Complete an answer of the app: what it depends on, how long it holds, and what OPTIONS tells (CORS)."""
-    observability.current_exchange().endpoint = request.endpoint or "none"
+    """Set the headers that every response of the app has: Vary, those of pages, of OPTIONS (CORS), and of caching."""
+    current_exchange().endpoint = request.endpoint or "none"
     response.headers["Vary"] = _VARY
     if response.mimetype == HTML.media_type:
         _finalize_page(response)
@@ -122,27 +140,25 @@ def _finalize_response(response: Response) -> Response:
         response.headers["Access-Control-Allow-Methods"] = ", ".join(sorted(response.allow))
         response.headers["Access-Control-Allow-Headers"] = _ALLOWED_REQUEST_HEADERS
         response.headers["Access-Control-Max-Age"] = "86400"
-    return caching.finalize_response(response)
+    return conditional.finalize_response(response)
 
 
 def _finalize_page(response: Response) -> None:
     response.vary.add("Cookie")
     for name, value in _PAGE_HEADERS.items():
         response.headers.setdefault(name, value)
-    chosen = request.args.get("lang")
-    if chosen in LANGUAGES:
-        response.set_cookie(LANGUAGE_COOKIE, chosen, max_age=_LANGUAGE_COOKIE_MAX_AGE, httponly=True, samesite="Lax")
+    language = request.args.get("lang")
+    if language in LANGUAGES:
+        response.set_cookie(LANGUAGE_COOKIE, language, max_age=_LANGUAGE_COOKIE_MAX_AGE, httponly=True, samesite="Lax")
 
 
 def _with_common_headers(app: "WSGIApplication") -> "WSGIApplication":
-    """Let pages of other origins read every answer (CORS), and nobody guess at its media type."""
+    """Add the headers of all responses: CORS for reads by pages of any origin, and no guessing of media types."""
 
-    def surrounded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        def start(
-            status: str, headers: list[tuple[str, str]], failure: "OptExcInfo | None" = None
-        ) -> Callable[[bytes], object]:
-            return start_response(status, [*headers, *_COMMON_HEADERS], failure)
+    def add_headers(_status: str, headers: Headers) -> Headers:
+        return [*headers, *_COMMON_HEADERS]
 
-        return app(environ, start)
+    def wrapped(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        return app(environ, map_headers(start_response, add_headers))
 
-    return surrounded
+    return wrapped

@@ -1,4 +1,4 @@
-"""The service's settings, and the only place that reads the environment."""
+"""The settings of the service, and the only module of the service that reads the environment."""
 
 import os
 import re
@@ -14,30 +14,32 @@ from kg.errors import ConfigurationError
 DefaultGraphMode = Literal["union", "strict"]
 
 DEFAULT_MAX_BODY: Final = 10 * 1024 * 1024
-"""Bytes of a request body that are accepted unless the operator says otherwise."""
-
-
+"""The longest accepted request body in bytes."""
 DEFAULT_TIMEOUT: Final = 10.0
+"""Seconds that a query may wait and run."""
 DEFAULT_WRITE_TIMEOUT: Final = 60.0
-"""Seconds that a query may wait and run unless the operator says otherwise."""
-
+"""Seconds that a change may wait and run."""
 DEFAULT_CACHE_BYTES: Final = 64 * 1024 * 1024
-"""Bytes of answers that a worker keeps unless the operator says otherwise."""
+"""Bytes of responses and results that a web process caches."""
 
 _HOST_PATTERN: Final = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How one instance of the service runs.
+    """The settings of one instance of the service.
 
-    `data` is the data folder; `default_graph` says what a query without a dataset sees: the union of
-    all graphs, or the unnamed graph only; `timeout` and `write_timeout` are the seconds that a query and a change may
-    take; `max_body` is the longest accepted request body in bytes;
-    `cache_bytes` are kept of answers, none if 0; `max_age` is how many seconds others may reuse an answer
-    without asking again. `services` are the hosts, `host` or `host:port`, that queries may call with SERVICE.
-    `planning` says whether queries are rewritten to equal ones that are answered faster.
-    `texts` are files with the text of a source, in which pages show where its evidence is.
+    - `data`: the data folder.
+    - `default_graph`: what a query without a dataset sees, the union of all graphs or only the unnamed graph.
+    - `max_body`: the longest accepted request body in bytes.
+    - `timeout`, `write_timeout`: the seconds that a query and a change may take.
+    - `dispatcher_folder`: the folder of the dispatcher's sockets; None keeps the graph in this process.
+    - `cache_bytes`: the size of the caches in bytes; 0 disables them.
+    - `max_age`: the seconds for which other caches may reuse a response without revalidation.
+    - `access_log`: whether requests are logged.
+    - `services`: the hosts, `host` or `host:port`, that queries may call with SERVICE.
+    - `source_texts`: files with the texts of sources, in which pages show the evidence.
+    - `planning`: whether queries are rewritten to equivalent ones that run faster.
     """
 
     data: Path
@@ -55,7 +57,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Read HPKG_DATA, HPKG_DEFAULT_GRAPH and HPKG_MAX_BODY; raises ConfigurationError for a bad value."""
+        """Read the `HPKG_…` environment variables; raises ConfigurationError for an invalid value."""
         return cls(
             data=_data_folder(os.environ),
             default_graph=_default_graph(os.environ),
@@ -76,7 +78,7 @@ def _data_folder(environment: Mapping[str, str]) -> Path:
     text = environment.get("HPKG_DATA")
     folder = Path(text) if text else user_data_path("haiphong-kg")
     if folder.exists() and not folder.is_dir():
-        raise ConfigurationError(f"HPKG_DATA must be a folder; {folder} is none.")
+        raise ConfigurationError(f"HPKG_DATA must be a folder; {folder} is not one.")
     return folder
 
 

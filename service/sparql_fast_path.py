@@ -19,23 +19,20 @@ from kg.workers.leases import LeaseClient
 from kg.workers.pool_engine import PoolEngine
 from service.graph_state import PENDING_RESULT_KEY
 from service.http import body
-from service.http.caching import (
-    IDENTITY,
-    MIN_COMPRESSED,
+from service.http.cache import (
     SAFE_METHODS,
     BufferedResponse,
     CacheableResponse,
-    CachedResult,
     CacheMiddleware,
     CacheValidator,
-    Caching,
-    is_deterministic,
-    make_validator,
     normalize_environ,
-    query_cache_key,
 )
-from service.http.observability import Exchange, ObservabilityMiddleware, exchange_from_environ
-from service.routes.sparql import EXPLAIN_PARAMETER, NegotiatedFormats, negotiate_formats, query_request
+from service.http.compression import IDENTITY, MIN_COMPRESSED
+from service.http.conditional import cache_control, make_validator
+from service.http.exchange import Exchange, exchange_from_environ
+from service.http.observability import ObservabilityMiddleware
+from service.routes.query_cache import CachedResult, QueryCache, is_deterministic, query_cache_key
+from service.routes.query_parameters import EXPLAIN_PARAMETER, NegotiatedFormats, negotiate_formats, query_request
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,7 +46,7 @@ class FastPathParts:
     """The parts of an app that the fast path shares; `headers` are in every response of the app."""
 
     settings: Settings
-    caches: Caching
+    query_cache: QueryCache
     cache_middleware: CacheMiddleware
     observer: ObservabilityMiddleware
     headers: list[tuple[str, str]]
@@ -62,10 +59,10 @@ class SparqlFastPath:
         """Use the engine and the parts of an app."""
         self._engine = engine
         self._settings = parts.settings
-        self._caches = parts.caches
+        self._query_cache = parts.query_cache
         self._cache_middleware = parts.cache_middleware
         self._observer = parts.observer
-        self._headers = [*parts.headers, ("Cache-Control", parts.caches.cache_control)]
+        self._headers = [*parts.headers, ("Cache-Control", cache_control(parts.settings.max_age))]
         self._lease_client = LeaseClient(engine)
 
     async def answer(self, environ: "WSGIEnvironment") -> BufferedResponse | None:
@@ -88,12 +85,12 @@ class SparqlFastPath:
             return None
         query, formats = parsed
         validator = make_validator(self._engine.version, *query_cache_key(query, formats.media_types))
-        result = self._caches.results.get(validator.tag)
+        result = self._query_cache.get(validator)
         if result is None:
             result = await self._evaluate(environ, current, query)
             if result is None or self._engine.version != validator.version:
                 return None
-            self._caches.store_result(validator, result)
+            self._query_cache.put(validator, result)
             current.cache_outcome = "miss"
         else:
             current.cache_outcome = "hit"

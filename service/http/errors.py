@@ -1,4 +1,4 @@
-"""Turn errors into problem details, application/problem+json (RFC 9457); for browsers, a page where nothing is."""
+"""Error handlers: problem details, application/problem+json (RFC 9457), or a page for browsers."""
 
 import json
 import re
@@ -12,43 +12,56 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from kg.errors import KgError, LimitError, NotAcceptableError, PositionedError
 from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS
 from kg.rdf.namespaces import slugify
-from service.graph_state import current_graph_state
+from service.http.body import max_body
+from service.http.exchange import current_exchange
+from service.http.i18n import page_language
 from service.http.negotiation import HTML, MediaType, best_offer
-from service.http.observability import current_exchange
 from service.http.problem_pages import blueprint
 from service.http.problem_types import PROBLEM_NAMESPACE, PROBLEM_TYPES, ProblemType
-from service.http.responses import Link, add_links, page_language, page_response
+from service.http.responses import Link, add_links, page_response
 
-PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
-_PROBLEM: Final = MediaType(PROBLEM_MEDIA_TYPE)
+PROBLEM_JSON: Final = MediaType("application/problem+json")
 _MAX_SEARCH_LENGTH: Final = 200
-"""Characters of a path that a search is offered with."""
-R = TypeVar("R", bound=WerkzeugResponse)
+"""The most characters of a path that the not-found page suggests as search words."""
 _FAILURE_DETAIL: Final = "Nothing was changed. The server's log has the cause under this instance."
+R = TypeVar("R", bound=WerkzeugResponse)
 
 
 def register(app: Flask) -> None:
-    """Let every error of an app end as problem details, and show what their types mean."""
+    """Handle all errors of an app with problem details, and serve the documentation of their types."""
     app.register_blueprint(blueprint)
     app.register_error_handler(KgError, _handle_kg_error)
     app.register_error_handler(HTTPException, _handle_http_error)
 
 
+def problem_details(
+    code: str, detail: str | None, kind: ProblemType | None = None, **extensions: object
+) -> dict[str, object]:
+    """Return problem details with the code and, unless `kind` is given, the problem type of that code.
+
+    The title is in the reader's language, and the instance is the request's id. The code is recorded on the exchange.
+    """
+    translated = (kind or PROBLEM_TYPES[code]).translated(page_language())
+    problem = _problem_object(PROBLEM_NAMESPACE + code, translated.title, translated.status, code, detail)
+    return {**problem, **extensions}
+
+
+def _problem_object(iri: str, title: str, status: int, code: str, detail: str | None) -> dict[str, object]:
+    exchange = current_exchange()
+    exchange.error_code = code
+    return {"type": iri, "title": title, "status": int(status), "detail": detail, "instance": exchange.instance}
+
+
 def _handle_kg_error(error: KgError) -> Response:
-    """An error of kg: its own message if the caller is at fault, else only where the log has the cause."""
+    """Send an error of kg with its message; for a server error, log the cause and send only the instance."""
     kind = _problem_type(error)
-    instance = _instance(error.code)
-    detail: str | None = error.message
-    if kind.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        current_app.logger.error("%s: %s", instance, error, exc_info=error)
-        detail = _FAILURE_DETAIL
+    failed = kind.status == HTTPStatus.INTERNAL_SERVER_ERROR
+    problem = problem_details(error.code, _FAILURE_DETAIL if failed else error.message, kind, **_extensions(error))
+    if failed:
+        current_app.logger.error("%s: %s", problem["instance"], error, exc_info=error)
     if kind.status == HTTPStatus.NOT_FOUND and _prefers_html():
         return _not_found_page()
-    response = Response(
-        _problem_body(error.code, kind, detail, instance, **_extensions(error)),
-        status=kind.status,
-        content_type=PROBLEM_MEDIA_TYPE,
-    )
+    response = Response(_to_json(problem), status=kind.status, content_type=PROBLEM_JSON.media_type)
     add_links(response, _help_link(error.code))
     if isinstance(error, LimitError) and error.retry_after is not None:
         response.retry_after = error.retry_after
@@ -56,42 +69,48 @@ def _handle_kg_error(error: KgError) -> Response:
 
 
 def _problem_type(error: KgError) -> ProblemType:
-    """The type of an error, or of what it is a kind of."""
+    """Return the problem type of an error, or of its nearest base class that has one."""
     codes = (cls.code for cls in type(error).__mro__ if issubclass(cls, KgError))
     return next(PROBLEM_TYPES[code] for code in codes if code in PROBLEM_TYPES)
 
 
 def _handle_http_error(error: HTTPException) -> WerkzeugResponse | HTTPException:
-    """An HTTP error of Flask or Werkzeug, with its headers (Allow); redirects pass as they are.
+    """Send an HTTP error of Flask or Werkzeug with its headers (Allow); redirects pass unchanged.
 
-    An unexpected exception arrives as InternalServerError, after Flask has logged it.
+    An unexpected exception arrives as InternalServerError, after Flask has logged it. An error without a problem type
+    has the type about:blank (RFC 9457, section 4.2.1).
     """
     if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
         return error
-    code = slugify(error.name)
-    instance = _instance(code)
+    code, detail = slugify(error.name), _http_detail(error)
+    typed = code in PROBLEM_TYPES
+    problem = (
+        problem_details(code, detail) if typed else _problem_object("about:blank", error.name, error.code, code, detail)
+    )
     original = getattr(error, "original_exception", None)
     if original is not None:
-        current_app.logger.error("%s: %s", instance, type(original).__name__)
+        current_app.logger.error("%s: %s", problem["instance"], type(original).__name__)
     if error.code == HTTPStatus.NOT_FOUND and _prefers_html():
         return _not_found_page()
     response = error.get_response()
-    response.content_type = PROBLEM_MEDIA_TYPE
-    if code in PROBLEM_TYPES:
-        response.set_data(_problem_body(code, PROBLEM_TYPES[code], _http_detail(error), instance))
+    response.content_type = PROBLEM_JSON.media_type
+    response.set_data(_to_json(problem))
+    if typed:
         add_links(response, _help_link(code))
-    else:
-        response.set_data(_untyped_problem_body(error.name, error.code, _http_detail(error), instance))
     return _as_html_if_preferred(response)
 
 
+def _to_json(problem: dict[str, object]) -> str:
+    return json.dumps(problem, ensure_ascii=False) + "\n"
+
+
 def _prefers_html() -> bool:
-    """Whether the client would rather have a page than problem details, or any data."""
-    return best_offer(request.accept_mimetypes, (_PROBLEM, *RDF_FORMATS, *RESULT_FORMATS, HTML)) is HTML
+    """Return whether the client prefers a page to problem details and to all data formats."""
+    return best_offer(request.accept_mimetypes, (PROBLEM_JSON, *RDF_FORMATS, *RESULT_FORMATS, HTML)) is HTML
 
 
 def _as_html_if_preferred(response: R) -> R:
-    """Problem details as a page, text/html, for whoever would rather have one."""
+    """Replace problem details by a page, text/html, if the client prefers one."""
     if _prefers_html() and response.status_code != HTTPStatus.NOT_ACCEPTABLE:
         problem = json.loads(response.get_data())
         response.set_data(render_template("errors/problem.html", problem=problem))
@@ -101,7 +120,7 @@ def _as_html_if_preferred(response: R) -> R:
 
 
 def _not_found_page() -> Response:
-    """Say in both languages, text/html, that there is nothing here."""
+    """Return the bilingual not-found page, text/html, with a search for the path's words."""
     response = page_response(
         render_template("errors/not-found.html", path=request.path, words=_search_words(request.path))
     )
@@ -110,7 +129,7 @@ def _not_found_page() -> Response:
 
 
 def _search_words(path: str) -> str:
-    """What the last part of an unknown path may be looked for with: its words."""
+    """Return the words of a path's last segment, as the text of a search."""
     last = path.rstrip("/").rpartition("/")[2]
     return " ".join(re.split(r"[-_.+\s]+", last)).strip()[:_MAX_SEARCH_LENGTH]
 
@@ -120,42 +139,18 @@ def _http_detail(error: HTTPException) -> str | None:
         case InternalServerError():
             return _FAILURE_DETAIL
         case RequestEntityTooLarge():
-            return f"The body is longer than the {current_graph_state().settings.max_body} bytes that are taken here."
+            return f"The body is longer than the limit of {max_body()} bytes."
     return error.description
 
 
 def _extensions(error: KgError) -> dict[str, object]:
+    """Return the members of problem details that only some errors have: `line` and `column`, or `offered`."""
     if isinstance(error, PositionedError):
         place = {"line": error.line, "column": error.column}
         return {name: value for name, value in place.items() if value is not None}
     return {"offered": error.offered} if isinstance(error, NotAcceptableError) else {}
 
 
-def _problem_body(code: str, kind: ProblemType, detail: str | None, instance: str, **extensions: object) -> str:
-    title = kind.text_in(page_language()).title
-    problem = {
-        "type": PROBLEM_NAMESPACE + code,
-        "title": title,
-        "status": kind.status,
-        "detail": detail,
-        "instance": instance,
-    }
-    return json.dumps({**problem, **extensions}, ensure_ascii=False) + "\n"
-
-
-def _untyped_problem_body(title: str, status: int, detail: str | None, instance: str) -> str:
-    """A problem that says no more than its status does (RFC 9457, section 4.2.1)."""
-    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail, "instance": instance}
-    return json.dumps(problem, ensure_ascii=False) + "\n"
-
-
 def _help_link(code: str) -> Link:
-    """Where this service says what a type means, which the type's own address may not lead to."""
+    """Return the link to this service's page about a type, because the type's IRI may lead elsewhere."""
     return Link(url_for("problems.problem", name=code, lang=None), "help")
-
-
-def _instance(code: str) -> str:
-    """Name this occurrence by the request's id, and note its kind for the access log."""
-    current = current_exchange()
-    current.error_code = code
-    return current.instance

@@ -1,20 +1,23 @@
-"""The words of the pages: English in the templates and the code, other languages in gettext catalogues.
+"""Languages: that of the current request, and translations of English texts from gettext catalogues.
 
-The catalogues are read as they stand in the sources (.po), so nothing is generated and a changed word is seen at once.
+Texts stand in English in templates and code; `service/translations/<language>` has the others. The catalogues are
+read as sources (.po) when first needed, without a compilation step.
 """
 
 import io
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
-from flask import Flask
-from flask_babel import Babel, Domain, force_locale, get_locale, gettext
+from flask import Flask, request
+from flask_babel import Babel, Domain, get_locale
 
 from kg.errors import ConfigurationError
+from service.http.negotiation import LANGUAGES, choose_language
 
 SOURCE_LANGUAGE: Final = "en"
 """The language of the message ids."""
@@ -23,7 +26,10 @@ _TRANSLATIONS_FOLDER: Final = Path(__file__).parents[1] / "translations"
 
 @cache
 def load_translations(language: str) -> NullTranslations:
-    """The translations into a language; those of the source language change nothing."""
+    """Load the translations into a language; those of the source language return the message id.
+
+    Raises ConfigurationError if the catalogue cannot be read.
+    """
     if language == SOURCE_LANGUAGE:
         return NullTranslations()
     file = _TRANSLATIONS_FOLDER / language / "LC_MESSAGES" / "messages.po"
@@ -32,7 +38,7 @@ def load_translations(language: str) -> NullTranslations:
             compiled = io.BytesIO()
             write_mo(compiled, read_po(source, locale=language))
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"The words in {language!r} cannot be read: {error}") from error
+        raise ConfigurationError(f"The translations into {language!r} cannot be read: {error}") from error
     compiled.seek(0)
     return Translations(compiled)
 
@@ -48,13 +54,31 @@ class _Babel(Babel):  # type: ignore[misc] # Flask-Babel is untyped
         return _TranslationDomain()
 
 
-def register(app: Flask, language: Any) -> None:  # noqa: ANN401 - a callable that Flask-Babel calls
-    """Let an app's templates and code translate into the language of the current request."""
-    _Babel(app, default_locale=SOURCE_LANGUAGE, locale_selector=language)
+def register(app: Flask) -> None:
+    """Translate the texts of an app's templates and code into the language of the current request."""
+    _Babel(app, default_locale=SOURCE_LANGUAGE, locale_selector=page_language)
+
+
+def page_language() -> str:
+    """Return the language of the current request: `?lang=` if it is supported, else by Accept-Language."""
+    return choose_language(request.accept_languages, request.args.get("lang"))
+
+
+def other_language(language: str) -> str:
+    """Return the second language that a bilingual page shows."""
+    return next(name for name in LANGUAGES if name != language)
+
+
+def text_in_language(texts: Mapping[str, str], language: str) -> str | None:
+    """Return the text in a language, or else in any other."""
+    return texts.get(language) or next(iter(texts.values()), None)
 
 
 def translate(language: str, message: str) -> str:
-    """A message in a certain language."""
-    with force_locale(language):
-        translated: str = gettext(message)
-        return translated
+    """Translate a message into a language, whatever that of the request."""
+    return load_translations(language).gettext(message)
+
+
+def gettext_noop(message: str) -> str:
+    """Mark a text for the catalogues and return it unchanged; `translate` translates it later."""
+    return message

@@ -1,13 +1,14 @@
-"""What the types of problems mean, for those who follow a problem's `type` (RFC 9457, section 3.1.1)."""
+"""The documentation of the problem types, to which a problem's `type` leads (RFC 9457, section 3.1.1)."""
 
 from typing import Final
 
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
 
 from kg.errors import NotFoundError
+from service.http.i18n import page_language
 from service.http.negotiation import HTML, MediaType, require_offer, split_suffix
 from service.http.problem_types import PROBLEM_NAMESPACE, PROBLEM_TYPES
-from service.http.responses import Link, add_links, page_language, page_response
+from service.http.responses import Link, add_links, alternate_links, page_response
 
 blueprint: Final = Blueprint("problems", __name__)
 
@@ -18,45 +19,43 @@ _CACHE_CONTROL: Final = "public, max-age=3600"
 
 @blueprint.get("/problem")
 def index() -> Response:
-    """Every type of problem, as text/html or application/json."""
+    """All problem types, as text/html or application/json."""
     if require_offer(request.accept_mimetypes, tuple(_REPRESENTATIONS.values())) is HTML:
         return _with_cache_headers(page_response(render_template("problems/index.html", types=PROBLEM_TYPES)))
-    described = [_problem_json(name, page_language()) for name in PROBLEM_TYPES]
-    return _with_cache_headers(_with_content_language(jsonify(described)))
+    return _with_cache_headers(_with_content_language(jsonify(list(map(_problem_json, PROBLEM_TYPES)))))
 
 
 @blueprint.get("/problem/<name>")
 def problem(name: str) -> Response:
-    """What a type of problem means, its status and what to do, as text/html (`.html`) or application/json (`.json`).
+    """A problem type: its status, meaning and advice, as text/html (`.html`) or application/json (`.json`).
 
-    The answer asks nothing of the engine, since that may be what failed.
+    The response does not depend on the engine, because the engine's failure may be the problem.
     """
-    name, form = split_suffix(name, _REPRESENTATIONS)
+    name, representation = split_suffix(name, _REPRESENTATIONS)
     if name not in PROBLEM_TYPES:
         raise NotFoundError(
-            f"There is no type of problem <{PROBLEM_NAMESPACE}{name}>; {url_for('.index')} lists those that are."
+            f"There is no problem type <{PROBLEM_NAMESPACE}{name}>; {url_for('.index')} lists all types."
         )
-    form = form or require_offer(request.accept_mimetypes, tuple(_REPRESENTATIONS.values()))
-    if form is HTML:
+    representation = representation or require_offer(request.accept_mimetypes, tuple(_REPRESENTATIONS.values()))
+    if representation is HTML:
         page = render_template("problems/problem.html", iri=PROBLEM_NAMESPACE + name, problem=PROBLEM_TYPES[name])
         response = page_response(page)
     else:
-        response = _with_content_language(jsonify(_problem_json(name, page_language())))
-    others = ((suffix, other) for suffix, other in _REPRESENTATIONS.items() if other is not form)
+        response = _with_content_language(jsonify(_problem_json(name)))
     path = url_for(".problem", name=name, lang=None)
-    links = (Link(f"{path}.{suffix}", "alternate", other.media_type) for suffix, other in others)
-    add_links(response, Link(PROBLEM_NAMESPACE + name, "describes"), *links)
+    others = alternate_links(_REPRESENTATIONS, representation, lambda suffix: f"{path}.{suffix}")
+    add_links(response, Link(PROBLEM_NAMESPACE + name, "describes"), *others)
     return _with_cache_headers(response)
 
 
-def _problem_json(name: str, language: str) -> dict[str, object]:
-    words = PROBLEM_TYPES[name].text_in(language)
+def _problem_json(name: str) -> dict[str, object]:
+    translated = PROBLEM_TYPES[name].translated(page_language())
     return {
         "type": PROBLEM_NAMESPACE + name,
-        "title": words.title,
-        "status": PROBLEM_TYPES[name].status.value,
-        "meaning": words.meaning,
-        "advice": words.advice,
+        "title": translated.title,
+        "status": translated.status.value,
+        "meaning": translated.meaning,
+        "advice": translated.advice,
     }
 
 
@@ -66,7 +65,7 @@ def _with_content_language(response: Response) -> Response:
 
 
 def _with_cache_headers(response: Response) -> Response:
-    """Say that an answer holds as long as this software does (RFC 9110, section 8.8.3; RFC 9111, section 5.2.2)."""
+    """Let caches keep the response, which changes only with the software (RFC 9110, 8.8.3; RFC 9111, 5.2.2)."""
     response.headers["Cache-Control"] = _CACHE_CONTROL
     response.add_etag()
     response.make_conditional(request)

@@ -11,7 +11,7 @@ from kg.views.claims import Claim, load_claims
 from kg.views.issues import Issue
 from kg.views.observations import Observation
 from service.graph_state import current_graph_state
-from service.http.responses import page_language
+from service.http.i18n import page_language
 from service.presentation import number_format
 from service.presentation.display_values import DisplayValue
 from service.presentation.names import DisplayNames, load_names

@@ -11,8 +11,8 @@ from kg.sources.anchors import load_anchor
 from kg.views.issues import find_issues_about, load_issues
 from kg.views.summary import ResourceSummary, claims_in_text_order
 from service.graph_state import current_graph_state
-from service.http.observability import measure_engine_time
-from service.http.responses import adjacent_pages, page_number
+from service.http.exchange import measure_engine_time
+from service.http.parameters import adjacent_pages, page_number
 from service.presentation.claim_context import load_claim_context
 from service.presentation.page_values import PAGE_SIZE, mentioned_iris, page_header
 

@@ -14,7 +14,7 @@ from kg.views.issues import find_issues_about
 from kg.views.observations import FILTER_NAMES, Observation, find_observations
 from kg.views.summary import PropertyDirection, PropertySummary, ResourceSummary
 from service.graph_state import current_graph_state
-from service.http.observability import measure_engine_time
+from service.http.exchange import measure_engine_time
 from service.presentation.claim_context import ClaimContext, load_claim_context
 from service.presentation.figure_charts import FigureChart, build_charts
 from service.presentation.graph_picture import Neighbour, layout_pictures

@@ -8,8 +8,9 @@ from werkzeug.exceptions import BadRequest
 
 from kg.views.summary import PropertyDirection, ResourceSummary, load_values_page
 from service.graph_state import current_graph_state
-from service.http.observability import measure_engine_time
-from service.http.responses import adjacent_pages, page_language, page_number
+from service.http.exchange import measure_engine_time
+from service.http.i18n import page_language
+from service.http.parameters import adjacent_pages, page_number
 from service.presentation.names import load_names
 from service.presentation.page_values import PAGE_SIZE, property_values
 

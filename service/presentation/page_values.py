@@ -7,7 +7,7 @@ from typing import Any, Final
 from kg.rdf.namespaces import DCTERMS, HPEZ, ID, OA, PREFIXES, PROV, RDFS, SCHEMA, SKOS
 from kg.rdf.terms import RDF_TYPE, Literal, NamedNode, Term
 from kg.views.summary import PropertyDirection, PropertySummary, ResourceSummary
-from service.http.responses import other_language
+from service.http.i18n import other_language
 from service.presentation.display_values import DisplayValue, literal_value
 from service.presentation.names import DisplayNames, alphabetical_key, fallback_name
 

@@ -1,4 +1,4 @@
-"""New facts through the gate: `/facts`."""
+"""`/facts`: adding facts to the graph after validation."""
 
 from http import HTTPStatus
 from typing import Final
@@ -10,17 +10,19 @@ from kg.changes.changeset import QuadAddition
 from kg.changes.commit import SUBMISSION_GRAPH, in_submission_graph
 from kg.rdf.terms import NamedNode
 from service.http import body
-from service.routes.write_requests import apply_change, write_response
+from service.http.parameters import parse_iri
+from service.routes.write_requests import apply_change
+from service.routes.write_responses import write_response
 
 blueprint: Final = Blueprint("facts", __name__)
 
 
 @blueprint.post("/facts")
 def add() -> Response:
-    """Add RDF of any format to `?graph=IRI`, or to the graphs that it names, else to the one for submissions.
+    """Add RDF of any format to `?graph=IRI`, or to the graphs that the RDF names, else to the submission graph.
 
-    201 with the commit's URL in Location and the commit as JSON; 200 if all of it was known; 422 with the report if
-    the gate refuses it. Nothing is added unless all of it is.
+    201 with the commit's URL in Location and the commit as JSON; 200 if the graph already has all facts; 422 with the
+    report if validation refuses them. Either all facts are added or none.
     """
     graph = _target_graph()
 
@@ -31,10 +33,7 @@ def add() -> Response:
 
 
 def _target_graph() -> NamedNode:
-    named = request.args.getlist("graph")
-    if len(named) > 1:
+    iris = request.args.getlist("graph")
+    if len(iris) > 1:
         raise BadRequest("Name one graph at most, with ?graph=IRI.")
-    try:
-        return NamedNode(named[0]) if named else SUBMISSION_GRAPH
-    except ValueError:
-        raise BadRequest(f"<{named[0]}> is no IRI.") from None
+    return parse_iri(iris[0]) if iris else SUBMISSION_GRAPH

@@ -11,6 +11,7 @@ from werkzeug.exceptions import BadRequest
 
 from kg.changes.changeset import ChangeSet, GraphRemoval, GraphReplacement, QuadAddition
 from kg.changes.commit import replacement_of_graphs
+from kg.engine.protocol import QueryResult
 from kg.engine.query import gzip_result
 from kg.errors import NotFoundError
 from kg.rdf.formats import DATASET_FORMATS, GZIP, RDF_FORMATS, RdfFormat
@@ -20,20 +21,23 @@ from kg.rdf.terms import DefaultGraph, NamedNode, Quad, iri_candidates
 from kg.views.dataset_description import graph_title
 from service.graph_state import current_graph_state
 from service.http import body
-from service.http.caching import evaluate_preconditions, result_response
+from service.http.conditional import evaluate_preconditions
+from service.http.exchange import measure_engine_time
+from service.http.i18n import page_language
 from service.http.negotiation import HTML, Representation, requested_media_type, require_offer, split_suffix
-from service.http.observability import measure_engine_time
+from service.http.parameters import parse_iri
 from service.http.responses import (
     Link,
     add_links,
     dataset_link,
-    page_language,
+    file_response,
     page_response,
     set_content_location,
-    url_name,
 )
-from service.routes.void import graph_dumps
-from service.routes.write_requests import apply_change, write_response
+from service.http.urls import url_name
+from service.presentation.dataset_site import graph_dumps
+from service.routes.write_requests import apply_change
+from service.routes.write_responses import write_response
 
 blueprint: Final = Blueprint("graph_store", __name__)
 
@@ -45,24 +49,24 @@ _DATASET_REPRESENTATIONS: Final[dict[str, Representation]] = {
     "html": HTML,
     **{fmt.suffixes[0]: fmt for fmt in DATASET_FORMATS},
 }
-"""What one graph, and all graphs with their names, can be had as, by the suffix of the URL."""
+"""The representations of one graph, and of the whole dataset, by the suffix of the URL."""
 
 
 @blueprint.get("/data")
 def data() -> Response:
-    """The graph that `?graph=IRI` names, or with `?default` the one without a name (Graph Store Protocol, 5.2).
+    """The graph of `?graph=IRI`, or with `?default` the default graph (Graph Store Protocol, section 5.2).
 
-    Any RDF format, Turtle unless another is asked for. Errors: 400 unless exactly one graph is named, 404 for a
-    graph that is not held.
+    Any RDF format, Turtle by default. Errors: 400 unless exactly one graph is named, 404 for a graph that does not
+    exist.
     """
-    graph = _parse_graph_parameters(body.decode_urlencoded(request.query_string).to_dict(flat=False))
+    graph = _target_graph()
     fmt = require_offer(request.accept_mimetypes, RDF_FORMATS)
     return _dump_response(graph, fmt, requested_media_type(request.accept_mimetypes, fmt))
 
 
 @blueprint.put("/data")
 def replace() -> Response:
-    """Put RDF in the place of a graph's content (section 5.3): 201 if the graph is new, else 204."""
+    """Replace a graph's content by RDF (section 5.3): 201 if the graph is new, else 204."""
     graph = _target_graph()
     return _change_graph(
         lambda: GraphReplacement((graph,), tuple(_with_graph(graph, quad) for quad in _read_payload())), graph
@@ -71,30 +75,35 @@ def replace() -> Response:
 
 @blueprint.post("/data")
 def merge() -> Response:
-    """Add RDF to a graph (section 5.5), which is made if need be: 201 if so, else 204.
+    """Add RDF to a graph (section 5.5): 201 if that created the graph, else 204.
 
-    Without the name of a graph, a new one is made, and Location says which. RDF is in the body, or in the parts of
-    multipart/form-data.
+    Without `?graph=` and `?default`, a new graph is created, and Location has its URL. The RDF is in the body, or in
+    the parts of multipart/form-data.
     """
-    named = {"graph", "default"} & request.args.keys()
-    graph = _target_graph() if named else NamedNode(graph_iri(f"posted/{uuid.uuid4()}"))
+    is_named = bool({"graph", "default"} & request.args.keys())
+    graph = _target_graph() if is_named else NamedNode(graph_iri(f"posted/{uuid.uuid4()}"))
 
     def merged() -> ChangeSet:
         quads = tuple(_with_graph(graph, quad) for quad in _read_payload())
         return QuadAddition(quads) if quads or isinstance(graph, DefaultGraph) else GraphReplacement((graph,), ())
 
-    return _change_graph(merged, graph, located=not named)
+    return _change_graph(merged, graph, located=not is_named)
 
 
 @blueprint.delete("/data")
 def remove() -> Response:
-    """Delete a graph (section 5.4): 204, or 404 if there is none."""
+    """Delete a graph (section 5.4): 204, or 404 if it does not exist."""
     graph = _target_graph()
     return _change_graph(lambda: GraphRemoval(graph), graph)
 
 
 def _target_graph() -> NamedNode | DefaultGraph:
-    return _parse_graph_parameters(body.decode_urlencoded(request.query_string).to_dict(flat=False))
+    """Return the graph that the URL names (section 4.2); a relative IRI is resolved against the request's URL."""
+    sent = body.decode_urlencoded(request.query_string)
+    iris, default = sent.getlist("graph"), sent.getlist("default")
+    if len(iris) + len(default) != 1:
+        raise BadRequest("Name exactly one graph, with ?graph=IRI or ?default; /graph lists all graphs.")
+    return DefaultGraph() if default else parse_iri(resolve(request.base_url, iris[0]))
 
 
 def _read_payload() -> list[Quad]:
@@ -108,7 +117,7 @@ def _with_graph(graph: NamedNode | DefaultGraph, quad: Quad) -> Quad:
 
 
 def _change_graph(read: Callable[[], ChangeSet], graph: NamedNode | DefaultGraph, *, located: bool = False) -> Response:
-    """Make a change to one graph, and say whether it came to be."""
+    """Change one graph: 201 if that created it, else 204; `located` means that Location is its URL at `/data`."""
     outcome = apply_change(read)
     created = outcome.commit is not None and graph in outcome.commit.delta.created
     response = write_response(
@@ -122,16 +131,16 @@ def _change_graph(read: Callable[[], ChangeSet], graph: NamedNode | DefaultGraph
 @blueprint.get("/graph")
 @blueprint.get("/graph.<suffix>")
 def graphs(suffix: str = "") -> Response:
-    """A list of all graphs as text/html, or everything as TriG, N-Quads or JSON-LD, also gzipped (`.nq.gz`)."""
-    stem, representation, packed = _choose_representation(
+    """The list of graphs as text/html, or the dataset as TriG, N-Quads or JSON-LD, also gzipped (`.nq.gz`)."""
+    stem, representation, gzipped = _choose_representation(
         f"graph.{suffix}" if suffix else "graph", _DATASET_REPRESENTATIONS
     )
     if stem != "graph":
         raise NotFoundError(
-            f"There is no form .{suffix} of this; there are {', '.join(_DATASET_REPRESENTATIONS)}, also with .gz."
+            f"There is no format .{suffix} of this; choose {', '.join(_DATASET_REPRESENTATIONS)}, also with .gz."
         )
     if isinstance(representation, RdfFormat):
-        return _file_response(None, representation, "everything", packed=packed)
+        return _file_response(None, representation, "everything", gzipped=gzipped)
     evaluate_preconditions(HTML.media_type, page_language())
     sizes = current_graph_state().statistics.graph_sizes()
     page = render_template(
@@ -149,10 +158,11 @@ def graphs(suffix: str = "") -> Response:
 
 @blueprint.post("/graph")
 def load() -> Response:
-    """Put RDF in the place of what the graphs that it names hold, all at once; graphs that rules make are left out.
+    """Replace the content of all graphs that the RDF names in one commit, except graphs that rules derive.
 
-    The body is best in a format that names graphs; what names none is for the one without a name. 201 with the
-    commit's URL in Location and the commit as JSON; 200 if nothing changed; 422 with the report if the gate refuses it.
+    The body should be in a format that names graphs; triples without a graph replace the default graph. 201 with the
+    commit's URL in Location and the commit as JSON; 200 if nothing changed; 422 with the report if validation refuses
+    the change.
     """
     return write_response(
         apply_change(lambda: replacement_of_graphs(body.read_rdf(request))),
@@ -163,17 +173,17 @@ def load() -> Response:
 
 @blueprint.get("/graph/<path:name>")
 def graph(name: str) -> Response:
-    """One graph of the project as RDF, also gzipped (`.ttl.gz`), or as text/html what it is; 404 if there is none.
+    """One graph of the project as RDF, also gzipped (`.ttl.gz`), or a page about it; 404 if it does not exist.
 
-    This is the Graph Store Protocol's direct identification (section 4.1), so RDF goes before the page.
+    This is the Graph Store Protocol's direct identification (section 4.1), so RDF has precedence over the page.
     """
-    sent, (name, representation, packed) = name, _choose_representation(name, _GRAPH_REPRESENTATIONS)
+    sent, (name, representation, gzipped) = name, _choose_representation(name, _GRAPH_REPRESENTATIONS)
     node = _find_graph(graph_iri(name))
     if isinstance(representation, RdfFormat) and name == sent:
         set_content_location(url_for(".graph", name=f"{name}.{representation.suffixes[0]}", lang=None))
     iri = node.value
     if isinstance(representation, RdfFormat):
-        response = _file_response(node, representation, name.replace("/", "-"), packed=packed)
+        response = _file_response(node, representation, name.replace("/", "-"), gzipped=gzipped)
     else:
         evaluate_preconditions(HTML.media_type, page_language())
         response = _graph_page(iri, name)
@@ -182,14 +192,14 @@ def graph(name: str) -> Response:
 
 
 def _alternate_links(iri: str | None) -> list[Link]:
-    """The files that hold a graph, or everything, as links."""
+    """Return links to the dumps of a graph, or of the dataset."""
     return [Link(file.url, "alternate", GZIP if file.gzipped else file.fmt.media_type) for file in graph_dumps(iri)]
 
 
 def _graph_page(iri: str, name: str) -> Response:
     size = current_graph_state().statistics.graph_sizes().get(iri)
     if size is None:
-        raise NotFoundError(f"There is no graph <{iri}> here.")
+        raise _unknown_graph(iri)
     page = render_template(
         "graph_store/graph.html", iri=iri, name=name, size=size, files=graph_dumps(iri), graph_title=graph_title
     )
@@ -197,51 +207,40 @@ def _graph_page(iri: str, name: str) -> Response:
 
 
 def _find_graph(iri: str) -> NamedNode:
-    """The graph that a URL means, which may be held percent-encoded."""
+    """Return the graph of a URL, whose stored IRI may be percent-encoded."""
     nodes, sizes = iri_candidates(iri), current_graph_state().statistics.graph_sizes()
-    found = next((node for node in nodes if node.value in sizes), next(iter(nodes), None))
-    if found is None:
-        raise NotFoundError(f"There is no graph <{iri}> here.")
-    return found
+    graph = next((node for node in nodes if node.value in sizes), next(iter(nodes), None))
+    if graph is None:
+        raise _unknown_graph(iri)
+    return graph
 
 
-def _parse_graph_parameters(sent: dict[str, list[str]]) -> NamedNode | DefaultGraph:
-    """The graph that a request means (section 4.2); a relative IRI is resolved against the request's URL."""
-    named, default = sent.get("graph", []), sent.get("default", [])
-    if len(named) + len(default) != 1:
-        raise BadRequest("Name exactly one graph, with ?graph=IRI or ?default; /graph has all of them.")
-    if default:
-        return DefaultGraph()
-    try:
-        return NamedNode(resolve(request.base_url, named[0]))
-    except ValueError:
-        raise BadRequest(f"<{named[0]}> is no IRI.") from None
+def _unknown_graph(iri: str) -> NotFoundError:
+    return NotFoundError(f"There is no graph <{iri}> here.")
 
 
-def _choose_representation(name: str, forms: dict[str, Representation]) -> tuple[str, Representation, bool]:
-    """Split a URL's suffixes off: what remains, the representation, and whether it is to be gzipped."""
+def _choose_representation(name: str, representations: dict[str, Representation]) -> tuple[str, Representation, bool]:
+    """Return a name without its suffixes, the representation by suffix or Accept, and whether to gzip it."""
     plain = name.removesuffix(".gz")
-    stem, representation = split_suffix(plain, forms)
-    packed = plain != name and isinstance(representation, RdfFormat)
-    if representation is not None and packed == (plain != name):
-        return stem, representation, packed
-    return name, require_offer(request.accept_mimetypes, tuple(forms.values())), False
+    stem, representation = split_suffix(plain, representations)
+    gzipped = plain != name and isinstance(representation, RdfFormat)
+    if representation is not None and gzipped == (plain != name):
+        return stem, representation, gzipped
+    return name, require_offer(request.accept_mimetypes, tuple(representations.values())), False
 
 
-def _file_response(graph: NamedNode | None, fmt: RdfFormat, name: str, *, packed: bool) -> Response:
-    if not packed:
+def _file_response(graph: NamedNode | None, fmt: RdfFormat, name: str, *, gzipped: bool) -> Response:
+    """Send the dump of a graph, or of the dataset, as it is or as a gzipped attachment."""
+    if not gzipped:
         return _dump_response(graph, fmt, fmt.media_type)
     evaluate_preconditions(GZIP, fmt.media_type)
-    with measure_engine_time():
-        result = current_graph_state().engine.dump(graph, fmt)
-    response = result_response(gzip_result(result), GZIP)
+    response = _linked_result(gzip_result(_dump(graph, fmt)), GZIP)
     response.headers.set("Content-Disposition", "attachment", **_file_names(name, f".{fmt.suffixes[0]}.gz"))
-    add_links(response, dataset_link())
     return response
 
 
 def _file_names(name: str, suffix: str) -> dict[str, str]:
-    """A file's name for Content-Disposition, with another in ASCII where it has other letters (RFC 6266, section 5)."""
+    """Return a file name for Content-Disposition, with a fallback in ASCII if it needs one (RFC 6266, section 5)."""
     if name.isascii():
         return {"filename": name + suffix}
     return {"filename": slugify(name) + suffix, "filename*": f"UTF-8''{quote(name + suffix, safe='')}"}
@@ -249,9 +248,16 @@ def _file_names(name: str, suffix: str) -> dict[str, str]:
 
 def _dump_response(graph: NamedNode | DefaultGraph | None, fmt: RdfFormat, media_type: str) -> Response:
     evaluate_preconditions(media_type)
+    return _linked_result(_dump(graph, fmt), media_type)
+
+
+def _dump(graph: NamedNode | DefaultGraph | None, fmt: RdfFormat) -> QueryResult:
     with measure_engine_time():
-        result = current_graph_state().engine.dump(graph, fmt)
-    response = result_response(result, media_type)
+        return current_graph_state().engine.dump(graph, fmt)
+
+
+def _linked_result(result: QueryResult, media_type: str) -> Response:
+    response = file_response(result.body, result.length, media_type)
     add_links(response, dataset_link())
     return response
 

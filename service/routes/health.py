@@ -1,4 +1,4 @@
-"""What an operator asks: is it alive, is it ready, what has it done."""
+"""Endpoints for operators: liveness and readiness at `/health`, Prometheus metrics at `/metrics`."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -10,23 +10,24 @@ from kg.engine.protocol import Engine
 from kg.errors import KgError
 from kg.resources import project_version
 from service.graph_state import current_graph_state
-from service.http.observability import METRICS_MEDIA_TYPE, Metrics
+from service.http.extensions import get_extension
+from service.http.metrics import METRICS_MEDIA_TYPE, Metrics
 
 blueprint: Final = Blueprint("operations", __name__)
 
-_KEY: Final = "hpkg.metrics"
+_EXTENSION_KEY: Final = "hpkg.metrics"
 
 
 def attach(app: Flask, metrics: Metrics) -> None:
-    """Let an app show its metrics."""
-    app.extensions[_KEY] = metrics
+    """Set the metrics that an app serves."""
+    app.extensions[_EXTENSION_KEY] = metrics
 
 
 @blueprint.get("/health")
 def health() -> Response:
-    """Say as application/json whether the service is live and ready, and what the engine tells of itself.
+    """Liveness, readiness and the engine's status, as application/json.
 
-    200 when the graph can be asked, 503 when it cannot; with `?live`, 200 as long as this process answers.
+    200 if the engine can be queried, else 503; with `?live`, 200 as long as this process answers.
     """
     if "live" in request.args:
         return jsonify(status="ok", live=True)
@@ -46,8 +47,6 @@ def _engine_state(engine: Engine) -> Mapping[str, object]:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """The numbers of this worker and of the engine, in Prometheus's text format (text/plain; version=0.0.4)."""
-    found = current_app.extensions[_KEY]
-    if not isinstance(found, Metrics):
-        raise TypeError(f"app.extensions[{_KEY!r}] holds something else")
-    return Response(found.text(), content_type=METRICS_MEDIA_TYPE)
+    """The metrics of this web process and of the engine, in Prometheus's text format (text/plain; version=0.0.4)."""
+    text = get_extension(current_app, _EXTENSION_KEY, Metrics).text()
+    return Response(text, content_type=METRICS_MEDIA_TYPE)

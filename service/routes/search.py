@@ -1,8 +1,7 @@
-"""Finding things by their names: `/search` for people and programs, `/suggest` while somebody types."""
+"""Search of entities by name: `/search` for people and programs, `/suggest` for completion while typing."""
 
 import re
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 from urllib.parse import urljoin
 
@@ -11,25 +10,28 @@ from flask import Blueprint, Response, jsonify, render_template, request, url_fo
 from kg.sources.folding import split_highlights
 from kg.sources.search_query import SearchMatch, SearchQuery, SearchResult
 from service.graph_state import current_graph_state
-from service.http.caching import evaluate_preconditions
+from service.http.conditional import evaluate_preconditions
+from service.http.exchange import measure_engine_time
+from service.http.i18n import other_language, page_language
 from service.http.negotiation import HTML, MediaType, require_offer
-from service.http.observability import measure_engine_time
-from service.http.responses import Link, add_links, link_url, other_language, page_language, page_number, page_response
+from service.http.parameters import Paging, page_number
+from service.http.responses import add_links, page_response
 from service.presentation.kind_names import kind_name
+from service.presentation.page_context import link_url
 
 blueprint: Final = Blueprint("search", __name__)
 
 PAGE_SIZE: Final = 20
-"""Results on one page."""
+"""Results on a page."""
 MAX_SUGGESTIONS: Final = 10
 MAX_KINDS: Final = 24
-"""Kinds that a page lists to choose from."""
+"""The most kinds that a page offers as filters."""
 _JSON: Final = MediaType("application/json")
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A result as a page shows it; a name is in pieces, each with whether it is a word that was asked for."""
+    """A result on a page; texts are split into pieces, each with whether it matches a word of the query."""
 
     url: str | None
     kind: str
@@ -42,50 +44,55 @@ class Hit:
 
 @blueprint.get("/search")
 def index() -> Response:
-    """What has the words of `?q=` in a name, 20 on a `?page=`, of one `?kind=` if wanted: text/html, application/json.
+    """Entities with the words of `?q=` in a name, 20 on a `?page=`, optionally of one `?kind=`: text/html or JSON.
 
-    503 with Retry-After while the index of names is being made.
+    503 with Retry-After while the index of names is being built.
     """
     offer = require_offer(request.accept_mimetypes, (_JSON, HTML))
-    page, kind = page_number(), request.args.get("kind") or None
+    number, kind = page_number(), request.args.get("kind") or None
     evaluate_preconditions(offer.media_type, page_language())
-    question = SearchQuery(request.args.get("q", ""), kind, (page - 1) * PAGE_SIZE, PAGE_SIZE)
-    found = _find(question)
-    here = partial(url_for, ".index", q=question.truncated_text, kind=kind)
-    pages = {"prev": page - 1 if page > 1 else None, "next": page + 1 if page * PAGE_SIZE < found.total else None}
-    links = {relation: here(page=number) for relation, number in pages.items() if number is not None}
-    response = _results_page(question, found, links) if offer is HTML else jsonify(_results_json(question, found, page))
-    add_links(response, *(Link(url, relation) for relation, url in links.items()))
+    query = SearchQuery(request.args.get("q", ""), kind, (number - 1) * PAGE_SIZE, PAGE_SIZE)
+    result = _find(query)
+    paging = Paging(number, has_more=number * PAGE_SIZE < result.total)
+
+    def url(page: int) -> str:
+        return url_for(".index", q=query.truncated_text, kind=kind, page=page)
+
+    if offer is HTML:
+        response = _results_page(query, result, paging.urls(url))
+    else:
+        response = jsonify(_results_json(query, result, number))
+    add_links(response, *paging.links(url))
     return response
 
 
 @blueprint.get("/suggest")
 def suggest() -> Response:
-    """At most ten things whose names begin with the words of `?q=`, the likeliest first: application/json."""
+    """At most ten entities whose names start with the words of `?q=`, the best match first: application/json."""
     require_offer(request.accept_mimetypes, (_JSON,))
     evaluate_preconditions(_JSON.media_type, page_language())
-    question = SearchQuery(request.args.get("q", ""), limit=MAX_SUGGESTIONS)
-    found = _find(question)
-    return jsonify({"query": question.truncated_text, "suggestions": [_match_json(match) for match in found.matches]})
+    query = SearchQuery(request.args.get("q", ""), limit=MAX_SUGGESTIONS)
+    matches = _find(query).matches
+    return jsonify({"query": query.truncated_text, "suggestions": [_match_json(match) for match in matches]})
 
 
-def _find(question: SearchQuery) -> SearchResult:
+def _find(query: SearchQuery) -> SearchResult:
     graph = current_graph_state()
     with measure_engine_time():
-        return graph.name_search.find(question, graph.engine.version)
+        return graph.name_search.find(query, graph.engine.version)
 
 
-def _results_json(question: SearchQuery, found: SearchResult, page: int) -> dict[str, object]:
-    kinds = [{"kind": kind, "name": kind_name(kind), "count": count} for kind, count in found.kind_counts.items()]
+def _results_json(query: SearchQuery, result: SearchResult, page: int) -> dict[str, object]:
+    kinds = [{"kind": kind, "name": kind_name(kind), "count": count} for kind, count in result.kind_counts.items()]
     return {
-        "query": question.truncated_text,
-        "kind": question.kind,
+        "query": query.truncated_text,
+        "kind": query.kind,
         "page": page,
-        "total": found.total,
-        "totalIsLowerBound": found.total_is_lower_bound,
+        "total": result.total,
+        "totalIsLowerBound": result.total_is_lower_bound,
         "kinds": kinds,
-        "kindsAreLowerBounds": found.kinds_are_lower_bounds,
-        "results": [{**_match_json(match), "names": dict(match.names)} for match in found.matches],
+        "kindsAreLowerBounds": result.kinds_are_lower_bounds,
+        "results": [{**_match_json(match), "names": dict(match.names)} for match in result.matches],
     }
 
 
@@ -101,31 +108,31 @@ def _match_json(match: SearchMatch) -> dict[str, object]:
     }
 
 
-def _results_page(question: SearchQuery, found: SearchResult, links: dict[str, str]) -> Response:
-    chosen = {question.kind: found.kind_counts.get(question.kind, 0)} if question.kind else {}
-    kinds = chosen | dict(list(found.kind_counts.items())[:MAX_KINDS])
+def _results_page(query: SearchQuery, result: SearchResult, links: dict[str, str]) -> Response:
+    chosen = {query.kind: result.kind_counts.get(query.kind, 0)} if query.kind else {}
+    kinds = chosen | dict(list(result.kind_counts.items())[:MAX_KINDS])
     page = render_template(
         "search/index.html",
-        question=question,
-        found=found,
-        hits=[_hit(match, question) for match in found.matches],
+        question=query,
+        found=result,
+        hits=[_hit(match, query) for match in result.matches],
         kinds=[(kind, kind_name(kind), count) for kind, count in kinds.items()],
-        words=re.findall(r"\S+", question.truncated_text)[:8],
+        words=re.findall(r"\S+", query.truncated_text)[:8],
         links=links,
     )
     return page_response(page)
 
 
-def _hit(match: SearchMatch, question: SearchQuery) -> Hit:
+def _hit(match: SearchMatch, query: SearchQuery) -> Hit:
     language = page_language()
     name, other = match.name(language), match.names.get(other_language(language))
-    shown = next((tag for tag, text in match.names.items() if tag and text == name), None)
+    name_language = next((tag for tag, text in match.names.items() if tag and text == name), None)
     return Hit(
         url=link_url(match.iri),
         kind=kind_name(match.kind),
-        name=tuple(split_highlights(name, question.folded_words)),
-        language=shown,
+        name=tuple(split_highlights(name, query.folded_words)),
+        language=name_language,
         other_name=other if other != name else None,
-        matched=() if match.text in {name, other} else tuple(split_highlights(match.text, question.folded_words)),
+        matched=() if match.text in {name, other} else tuple(split_highlights(match.text, query.folded_words)),
         matched_language=match.language,
     )

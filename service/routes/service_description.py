@@ -1,4 +1,4 @@
-"""The endpoint's description of itself (SPARQL 1.1 Service Description), as triples."""
+"""The SPARQL endpoint's description of itself (SPARQL 1.1 Service Description), as triples."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -18,8 +18,8 @@ _SIMPLE: Final = NamedNode("http://www.w3.org/ns/entailment/Simple")
 def service_description(site: Site, default_graph: DefaultGraphMode, counts: DatasetStatistics) -> list[Triple]:
     """Describe the endpoint of a site and its default dataset, which is the dataset of the site's VoID description.
 
-    Queries may be federated if the operator allows any host. There are no input formats or extension functions to tell
-    of. Blank nodes have the same names each time, so that equal descriptions are equal byte for byte.
+    BasicFederatedQuery is a feature if the operator allows any host. The endpoint has no input formats or extension
+    functions. Blank nodes have fixed labels, so that equal descriptions are equal byte for byte.
     """
     features = {
         "UnionDefaultGraph": default_graph == "union",
@@ -31,7 +31,7 @@ def service_description(site: Site, default_graph: DefaultGraphMode, counts: Dat
         Triple(service, _sd("endpoint"), NamedNode(site.endpoint_url)),
         Triple(service, _sd("supportedLanguage"), _sd("SPARQL11Query")),
         *(Triple(service, _sd("resultFormat"), NamedNode(fmt.iri)) for fmt in (*RESULT_FORMATS, *RDF_FORMATS)),
-        *(Triple(service, _sd("feature"), _sd(name)) for name, there in features.items() if there),
+        *(Triple(service, _sd("feature"), _sd(name)) for name, supported in features.items() if supported),
         Triple(service, _sd("defaultEntailmentRegime"), _SIMPLE),
         Triple(service, _sd("defaultDataset"), dataset),
         *_dataset(dataset, default_graph, counts),

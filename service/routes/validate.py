@@ -1,4 +1,4 @@
-"""Judge facts without keeping them: `/validate`, the gate's dry run."""
+"""`/validate`: validation of facts without storing them."""
 
 from typing import Final
 
@@ -10,8 +10,8 @@ from kg.validation.report import ValidationReport
 from service.graph_state import current_graph_state
 from service.http import body
 from service.http.negotiation import MediaType, Representation, require_offer
-from service.http.responses import page_language, rdf_response
-from service.presentation.report_json import report_as_json
+from service.http.responses import rdf_response
+from service.routes.reports import request_report_json
 
 blueprint: Final = Blueprint("validate", __name__)
 
@@ -22,24 +22,26 @@ _OFFERS: Final[tuple[Representation, ...]] = (MediaType("application/json"), *RD
 
 @blueprint.post("/validate")
 def judge() -> Response:
-    """Report on RDF of any format, or on the part `data` of a form against its part `shapes`.
+    """Validate RDF of any format, or the part `data` of a form against its part `shapes`.
 
-    The answer is 200 with the report, conforming or not. Errors: 400 for what does not parse, 415 for
-    other content types, 422 for shapes that may not be used.
+    200 with the report as application/json or RDF, conforming or not. Errors: 400 for a body that does not parse, 415
+    for other content types, 422 for shapes that cannot be used.
     """
     offer = require_offer(request.accept_mimetypes, _OFFERS)
     report = _report_on_form() if request.mimetype == MULTIPART_MEDIA_TYPE else _report_on_body()
     if isinstance(offer, MediaType):
-        return jsonify(report_as_json(report, page_language(), body.source_lines(request)))
+        return jsonify(request_report_json(report))
     return rdf_response(report.triples(), offer)
 
 
 def _report_on_body() -> ValidationReport:
     contexts = request.args.getlist("context")
     if contexts not in ([], ["none"]):
-        raise BadRequest("`context` can only be `none`; without it, facts are judged together with what is known.")
-    served, facts = current_graph_state(), body.read_rdf(request)
-    return served.fact_validator.validate_alone(facts) if contexts else served.fact_validator.validate_in_context(facts)
+        raise BadRequest(
+            "The only value of `context` is `none`; without it, facts are validated together with the graph."
+        )
+    validator, facts = current_graph_state().fact_validator, body.read_rdf(request)
+    return validator.validate_alone(facts) if contexts else validator.validate_in_context(facts)
 
 
 def _report_on_form() -> ValidationReport:

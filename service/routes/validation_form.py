@@ -1,4 +1,4 @@
-"""The page on which people check facts and, with a token, add them: `/validate` in a browser."""
+"""The form at `/validate` where people validate facts and, with a token, add them."""
 
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -17,19 +17,20 @@ from kg.validation.report import Finding, ValidationReport
 from kg.validation.source_lines import SourceLines, read_source_lines
 from service.graph_state import current_graph_state
 from service.http import body
+from service.http.i18n import page_language
 from service.http.negotiation import HTML, require_offer
-from service.http.responses import page_language, page_response
-from service.routes.write_requests import authenticate_token, credential_signature
+from service.http.responses import page_response
+from service.routes.authentication import authenticate_token, credential_signature
 
 blueprint: Final = Blueprint("submission", __name__)
 
 MAX_LISTED_LINES: Final = 2000
-"""Lines of a document that are shown beside its findings."""
+"""The longest document in lines that is shown beside its findings."""
 
 
 @dataclass
 class _FormResult:
-    """What came of a document: its lines, what was found in it, an error, or the commit that it became."""
+    """The result of a submitted document: its text, with a report, an error, or the commit that added it."""
 
     text: str = ""
     rdf_format: RdfFormat = TURTLE
@@ -48,29 +49,29 @@ class _FormResult:
 
     @property
     def listing(self) -> list[str]:
-        """The document's lines, if they are worth showing."""
+        """The document's lines, if it has findings or an error and is short enough."""
         shown = self.text.splitlines() if self.findings or self.error_line else []
         return shown if len(shown) <= MAX_LISTED_LINES else []
 
     @property
     def marked_lines(self) -> set[int]:
-        """The lines that something was found in."""
+        """The numbers of the lines with findings or the error."""
         return {line for line, _ in self.findings if line} | ({self.error_line} if self.error_line else set())
 
 
 @blueprint.get("/validate")
 def form() -> Response:
-    """A form to paste or upload RDF, text/html; for programs it is POST."""
+    """The form to paste or upload RDF, text/html; programs use POST."""
     require_offer(request.accept_mimetypes, (HTML,))
     return _form_page(_FormResult())
 
 
 @blueprint.post("/validate/form")
 def check() -> Response:
-    """What the form sends, multipart/form-data: `text` or `file`, `format`, `alone`; with `add`, a `token` too.
+    """Process the form, multipart/form-data: `text` or `file`, `format`, `alone`; with `add`, also a `token`.
 
-    The answer is a page: 200 with what was found, 201 if it was added, 422 if the gate refused it; otherwise with the
-    status of the error that it tells.
+    The response is a page: 200 with the findings, 201 if the facts were added, 422 if validation refused them, else
+    the status of the error on it.
     """
     outcome = _FormResult()
     try:
@@ -107,24 +108,24 @@ def _process_form(outcome: _FormResult) -> None:
 
 def _add_facts(outcome: _FormResult, facts: list[Quad]) -> None:
     credential = authenticate_token(request.form.get("token", "").strip())
-    change = QuadAddition(tuple(map(in_submission_graph, facts)))
-    made = current_graph_state().commit_pipeline.commit(
-        change, credential_signature(credential, request.form.get("message", "").strip())
+    addition = QuadAddition(tuple(map(in_submission_graph, facts)))
+    committed = current_graph_state().commit_pipeline.commit(
+        addition, credential_signature(credential, request.form.get("message", "").strip())
     )
-    outcome.report, outcome.commit = made.report, made.commit
-    outcome.unchanged = made.admitted and made.commit is None
-    if not made.admitted:
+    outcome.report, outcome.commit = committed.report, committed.commit
+    outcome.unchanged = committed.admitted and committed.commit is None
+    if not committed.admitted:
         outcome.status = HTTPStatus.UNPROCESSABLE_ENTITY
-    elif made.commit is not None:
+    elif committed.commit is not None:
         outcome.status = HTTPStatus.CREATED
 
 
 def _submitted_document() -> tuple[bytes, RdfFormat]:
-    """The document of the form and its format: a file's is told by its name, unless one is chosen."""
+    """Return the submitted document and its format: the chosen one, else a file's by its name, else Turtle."""
     file = request.files.get("file")
     chosen = request.form.get("format", "")
     if file is not None and file.filename:
         fmt = format_by_name(RDF_FORMATS, chosen) if chosen else rdf_format_of_file(file.filename)
         return file.read(), fmt
-    text = request.form.get("text", "").replace("\r\n", "\n")  # browsers send line ends so (HTML, form submission)
+    text = request.form.get("text", "").replace("\r\n", "\n")  # HTML forms send CRLF
     return text.encode(), format_by_name(RDF_FORMATS, chosen) if chosen else TURTLE

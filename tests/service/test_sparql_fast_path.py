@@ -1,4 +1,4 @@
-"""The short way answers as the long way does."""
+"""The fast path returns the same responses as Flask."""
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,6 @@
-"""What is kept, what is sent again, and what the engine is spared."""
+"""Conditional requests, the caches of responses and results, and compression, through an app."""
 
 import gzip
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,7 +19,8 @@ from kg.rdf.formats import TURTLE
 from kg.rdf.io import parse, place_in_graph
 from kg.rdf.terms import NamedNode, Quad
 from service import create_app, graph_state
-from service.http.caching import CODINGS, MAX_ENTRY_BYTES, BoundedCache, choose_content_coding, is_deterministic
+from service.http.cache import MAX_ENTRY_BYTES
+from service.http.compression import CODINGS
 from service.settings import Settings
 
 ASK = "ASK { <urn:a> <urn:p> ?o }"
@@ -39,7 +39,7 @@ def facts(turtle: str) -> list[Quad]:
 
 
 class CountingEngine(EmbeddedEngine):
-    """Counts the queries that it evaluates, and can change or vanish meanwhile."""
+    """An engine that counts evaluations, and can change during one or become unreachable."""
 
     def __init__(self) -> None:
         super().__init__(facts("<urn:a> <urn:p> 1 ."), "digest")
@@ -84,99 +84,6 @@ def client(make: Callable[..., Flask]) -> Iterator[FlaskClient]:
 def ask(client: FlaskClient, query: str = ASK, method: str = "GET", **headers: str) -> TestResponse:
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     return client.open("/sparql", method=method, query_string={"query": query}, headers=names, buffered=True)
-
-
-# --- the bounded cache
-
-
-def test_what_was_not_used_for_longest_goes() -> None:
-    cache = BoundedCache[str](3)
-    for name in "abc":
-        cache.put(name, name, 1)
-    assert cache.get("a") == "a"
-    cache.put("d", "d", 1)
-    assert [cache.get(name) for name in "abcd"] == ["a", None, "c", "d"]
-    assert cache.size == 3
-
-
-def test_a_replaced_value_counts_once() -> None:
-    cache = BoundedCache[str](3)
-    cache.put("a", "old", 2)
-    cache.put("a", "new", 3)
-    assert (cache.get("a"), cache.size) == ("new", 3)
-
-
-@pytest.mark.parametrize("capacity", [0, 3])
-def test_what_is_too_large_is_not_kept(capacity: int) -> None:
-    cache = BoundedCache[str](capacity)
-    cache.put("a", "a", 4)
-    assert (cache.get("a"), cache.size) == (None, 0)
-
-
-def test_threads_do_not_confuse_the_size() -> None:
-    cache = BoundedCache[int](50)
-
-    def work() -> None:
-        for number in range(2000):
-            cache.put(number % 70, number, 1)
-            cache.get(number % 30)
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert cache.size == 50
-
-
-# --- what may be kept
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        ALL,
-        'SELECT ("NOW()" AS ?x) {}',
-        "SELECT ?now { ?now ?rand ?uuid } # RAND()",
-        "PREFIX bnode: <urn:> SELECT * { ?s bnode:service <urn:now> }",
-        "SELECT * { ?snow ?brand 'service' }",
-    ],
-)
-def test_repeatable(query: str) -> None:
-    assert is_deterministic(query)
-
-
-@pytest.mark.parametrize("word", ["NOW()", "rand()", "Uuid()", "STRUUID()", "BNODE()", "bnode ( 'a' )"])
-def test_not_repeatable(word: str) -> None:
-    assert not is_deterministic(f"SELECT ({word} AS ?x) {{}}")
-    assert not is_deterministic(f"SELECT * {{ BIND ({word} AS ?x) }}")
-
-
-def test_other_servers_are_not_repeatable() -> None:
-    assert not is_deterministic("SELECT * { SERVICE <http://example.org/> { ?s ?p ?o } }")
-
-
-@pytest.mark.parametrize(
-    ("accepted", "chosen"),
-    [
-        ("", "identity"),
-        ("gzip", "gzip"),
-        ("GZIP", "gzip"),
-        ("gzip, deflate, br, zstd", "zstd"),
-        ("gzip;q=1, br;q=0.5", "gzip"),
-        ("gzip; q=0.5, br; q=0.8", "br"),
-        ("*", "zstd"),
-        ("zstd;q=0, *", "br"),
-        ("gzip;q=0", "identity"),
-        ("gzip;q=0.5, identity", "identity"),
-        ("gzip, identity", "gzip"),
-        ("identity;q=0, *;q=0", "identity"),
-        ("compress", "identity"),
-        ("nonsense;;q=x,,", "identity"),
-    ],
-)
-def test_coding(accepted: str, chosen: str) -> None:
-    assert choose_content_coding(accepted) == chosen
 
 
 # --- conditional requests
@@ -369,7 +276,7 @@ def test_hosts_do_not_share_pages(client: FlaskClient) -> None:
 
 def test_an_extension_of_another_kind(make: Callable[..., Flask]) -> None:
     app = make()
-    app.extensions["hpkg.caching"] = object()
+    app.extensions["hpkg.conditional"] = object()
     assert ask(app.test_client()).status_code == 500
 
 

@@ -1,4 +1,4 @@
-"""What an operator sees: health, metrics, the access log, ids and times."""
+"""Observability: health, metrics, the access log, request ids and Server-Timing."""
 
 import json
 import logging
@@ -18,16 +18,18 @@ from kg.engine.embedded import EmbeddedEngine
 from kg.errors import UnreachableError
 from kg.resources import project_version
 from service import create_app, graph_state
-from service.http import observability
+from service.http.access_log import ACCESS_LOG, access_logger
+from service.http.metrics import Metrics
+from service.http.observability import ObservabilityMiddleware
 from service.settings import Settings
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
-class ToldEngine(EmbeddedEngine):
-    """Tells what an engine with cells would tell; None if it cannot be reached."""
+class StatusEngine(EmbeddedEngine):
+    """An engine with the status of a worker pool; a status of None means that it is unreachable."""
 
-    told: Mapping[str, object] | None = {
+    reported: Mapping[str, object] | None = {
         "generation": 3,
         "triples": 12,
         "killed": {"deadline": 3, "memory-limit": 1},
@@ -38,24 +40,24 @@ class ToldEngine(EmbeddedEngine):
     }
 
     def status(self) -> Mapping[str, object]:
-        if self.told is None:
+        if self.reported is None:
             raise UnreachableError
-        return self.told
+        return self.reported
 
 
 @pytest.fixture
-def engine() -> ToldEngine:
-    return ToldEngine(digest="d")
+def engine() -> StatusEngine:
+    return StatusEngine(digest="d")
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: ToldEngine) -> Flask:
+def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: StatusEngine) -> Flask:
     monkeypatch.setattr(graph_state, "open_or_build", lambda _: engine)
     return create_app(Settings(tmp_path, access_log=False))
 
 
 class ClosingClient(FlaskClient):
-    """Takes every answer to its end and closes it, as web servers do."""
+    """A client that reads every response to its end and closes it, as web servers do."""
 
     def open(self, *args: object, **options: object) -> TestResponse:
         return super().open(*args, **{"buffered": True, **options})  # type: ignore[arg-type]
@@ -89,14 +91,14 @@ def test_health(server: str) -> None:
     assert found["version"]
 
 
-def test_health_tells_all_that_the_engine_tells(client: FlaskClient, engine: ToldEngine) -> None:
+def test_health_tells_all_that_the_engine_tells(client: FlaskClient, engine: StatusEngine) -> None:
     found = client.get("/health").json
     assert found
-    assert dict(engine.told or {}).items() <= found.items()
+    assert dict(engine.reported or {}).items() <= found.items()
 
 
-def test_an_engine_out_of_reach(client: FlaskClient, engine: ToldEngine) -> None:
-    engine.told = None
+def test_an_engine_out_of_reach(client: FlaskClient, engine: StatusEngine) -> None:
+    engine.reported = None
     answer = client.get("/health")
     assert answer.status_code == 503
     assert answer.json == {"status": "unreachable", "live": True, "ready": False, "software": project_version()}
@@ -203,7 +205,7 @@ def test_other_origins_may_read_them(client: FlaskClient) -> None:
 
 
 @pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: ToldEngine) -> Iterator[FlaskClient]:
+def logged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: StatusEngine) -> Iterator[FlaskClient]:
     monkeypatch.setattr(graph_state, "open_or_build", lambda _: engine)
     app = create_app(Settings(tmp_path))
     app.test_client_class = ClosingClient
@@ -257,17 +259,17 @@ def test_a_log_that_cannot_be_written_stops_nothing(logged: FlaskClient, monkeyp
 
 def test_somebody_else_may_take_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     handler = logging.NullHandler()
-    logger = logging.getLogger(observability.ACCESS_LOG)
+    logger = logging.getLogger(ACCESS_LOG)
     monkeypatch.setattr(logger, "handlers", [handler])
-    assert observability.access_logger().handlers == [handler]
+    assert access_logger().handlers == [handler]
 
 
 def test_a_failure_of_the_app_itself_is_counted() -> None:
     def broken(*_: object) -> list[bytes]:
         raise RuntimeError("broken")
 
-    metrics = observability.Metrics(EmbeddedEngine, dict)
-    observer = observability.ObservabilityMiddleware(broken, metrics, None)
+    metrics = Metrics(dict, dict)
+    observer = ObservabilityMiddleware(broken, metrics, None)
     with pytest.raises(RuntimeError, match="broken"):
         observer({"REQUEST_METHOD": "GET"}, lambda *_: lambda _: None)
     found = samples(metrics.text().decode())

@@ -1,4 +1,4 @@
-"""Problems as pages, for people."""
+"""Problem details as pages for browsers."""
 
 import pytest
 import requests
@@ -30,7 +30,7 @@ def test_a_program_gets_problem_details(server: str) -> None:
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-def test_what_is_wrong_is_shown_as_text(server: str) -> None:
+def test_the_detail_is_escaped(server: str) -> None:
     query = {"query": "SELECT <script>alert(1)</script>"}
     answer = requests.get(f"{server}/sparql", query, headers={"Accept": FIREFOX}, timeout=30)
     assert answer.status_code == 400

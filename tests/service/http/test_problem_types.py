@@ -1,4 +1,4 @@
-"""The types of problems: each that is sent leads to what it means."""
+"""Problem types: the type of every error leads to its documentation."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,7 +43,7 @@ def tree(root: type[KgError] = KgError) -> Iterator[type[KgError]]:
         yield from tree(cls)
 
 
-def made(cls: type[KgError]) -> KgError:
+def instance_of(cls: type[KgError]) -> KgError:
     return cls("what", ("text/csv",)) if issubclass(cls, NotAcceptableError) else cls("what")
 
 
@@ -62,7 +62,7 @@ def client(app: Flask) -> FlaskClient:
 
 
 def followed(client: FlaskClient, problem: dict[str, Any]) -> dict[str, Any]:
-    """What the type of a problem leads to here."""
+    """Return the documentation of a problem's type."""
     assert problem["type"].startswith(PROBLEM_NAMESPACE)
     answer = client.get(
         "/problem/" + problem["type"].removeprefix(PROBLEM_NAMESPACE), headers={"Accept": "application/json"}
@@ -78,7 +78,7 @@ def test_the_tree_is_walked() -> None:
 
 @pytest.mark.parametrize("cls", ERRORS)
 def test_every_error_leads_to_its_type(app: Flask, client: FlaskClient, cls: type[KgError]) -> None:
-    app.extensions["kg"].engine = FailingEngine(made(cls))
+    app.extensions["kg"].engine = FailingEngine(instance_of(cls))
     answer = client.get("/sparql", query_string={"query": "ASK {}"})
     problem = answer.get_json(force=True)
     found = followed(client, problem)
@@ -124,17 +124,17 @@ def test_a_status_without_a_type_of_its_own(app: Flask) -> None:
     assert (found["type"], found["status"]) == ("about:blank", 418)
 
 
-def test_an_error_that_is_a_kind_of_another(app: Flask, client: FlaskClient) -> None:
+def test_an_error_without_a_type_has_that_of_its_base_class(app: Flask, client: FlaskClient) -> None:
     class OwnError(UnreachableError):
         code = "own"
 
     app.extensions["kg"].engine = FailingEngine(OwnError())
     answer = client.get("/sparql", query_string={"query": "ASK {}"})
     assert answer.status_code == 503
-    assert answer.get_json(force=True)["title"] == PROBLEM_TYPES["unreachable"].en.title
+    assert answer.get_json(force=True)["title"] == PROBLEM_TYPES["unreachable"].title
 
 
-def test_what_an_unreachable_graph_means_can_be_read_all_the_same(app: Flask, client: FlaskClient) -> None:
+def test_types_are_documented_while_the_graph_is_unreachable(app: Flask, client: FlaskClient) -> None:
     app.extensions["kg"].engine = UnreachableEngine()
     assert client.get("/doc/zone/deep-c").status_code == 503
     assert client.get("/problem/unreachable").status_code == 200
@@ -146,22 +146,28 @@ def test_page(server: str, page: ReadPage, name: str) -> None:
     for language, other in (("en", "vi"), ("vi", "en")):
         headers = {"Accept": FIREFOX, "Accept-Language": language}
         answer = requests.get(f"{server}/problem/{name}", headers=headers, timeout=30)
-        found, words = page(answer), PROBLEM_TYPES[name].text_in(language)
+        found, words = page(answer), PROBLEM_TYPES[name].translated(language)
         assert (found.language, answer.headers["Content-Language"]) == (language, language)
         assert found.text("h1") == [words.title]
         assert found.text("code") == [PROBLEM_NAMESPACE + name]
         assert found.text("dd")[1:] == [words.meaning, words.advice]
         assert str(PROBLEM_TYPES[name].status.value) in found.text("dd")[0]
-        assert PROBLEM_TYPES[name].text_in(other).title in found.text("p")
+        assert PROBLEM_TYPES[name].translated(other).title in found.text("p")
 
 
 @pytest.mark.parametrize("name", sorted(PROBLEM_TYPES))
-def test_both_languages_say_something(name: str) -> None:
-    english, vietnamese = PROBLEM_TYPES[name].en, PROBLEM_TYPES[name].vi
+def test_every_type_has_texts_in_both_languages(name: str) -> None:
+    english, vietnamese = PROBLEM_TYPES[name], PROBLEM_TYPES[name].translated("vi")
     for text in ("title", "meaning", "advice"):
         assert getattr(english, text).strip()
         assert getattr(vietnamese, text).strip()
         assert getattr(english, text) != getattr(vietnamese, text)
+
+
+def test_the_type_of_syntax_errors_covers_updates() -> None:
+    found = PROBLEM_TYPES["query-syntax"]
+    assert "update" in found.meaning
+    assert "not taken" not in found.advice
 
 
 def test_all_types(server: str, page: ReadPage) -> None:
@@ -171,7 +177,7 @@ def test_all_types(server: str, page: ReadPage) -> None:
     assert {item["type"] for item in listed} == {PROBLEM_NAMESPACE + name for name in PROBLEM_TYPES}
 
 
-def test_links_lead_to_the_other_form(server: str) -> None:
+def test_links_lead_to_the_other_representation(server: str) -> None:
     links = requests.get(f"{server}/problem/deadline.html", timeout=30).links
     assert links["describes"]["url"] == f"{PROBLEM_NAMESPACE}deadline"
     assert links["alternate"] == {"url": "/problem/deadline.json", "rel": "alternate", "type": "application/json"}
@@ -184,7 +190,7 @@ def test_json(server: str, accept: str) -> None:
     answer = requests.get(f"{server}/problem/crash", headers={"Accept": accept, "Accept-Language": "vi"}, timeout=30)
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.headers["Content-Language"] == "vi"
-    assert answer.json()["title"] == PROBLEM_TYPES["crash"].vi.title
+    assert answer.json()["title"] == PROBLEM_TYPES["crash"].translated("vi").title
 
 
 @pytest.mark.parametrize("path", ["problem/nowhere", "problem/deadline.pdf", "problem/", "problem/a/b", "problem/%FF"])
@@ -192,12 +198,12 @@ def test_no_such_type(server: str, problem: Problem, path: str) -> None:
     problem(requests.get(f"{server}/{path}", timeout=30), 404, "not-found")
 
 
-def test_no_such_form(server: str, problem: Problem) -> None:
+def test_no_acceptable_representation(server: str, problem: Problem) -> None:
     answer = requests.get(f"{server}/problem/deadline", headers={"Accept": "text/turtle"}, timeout=30)
     assert problem(answer, 406, "not-acceptable")["offered"] == ["text/html", "application/json"]
 
 
-def test_asked_again(server: str) -> None:
+def test_conditional_requests(server: str) -> None:
     url = f"{server}/problem/deadline"
     first = requests.get(url, timeout=30)
     head = requests.head(url, headers={"Accept-Encoding": "identity"}, timeout=30)

@@ -1,4 +1,4 @@
-"""Groups over many triples: the same answer whoever counts them, the engine or columns, and never an old one."""
+"""Aggregates over many triples: engine and columns return the same, current result."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.service.running_service import RunningService, run_service
 
 E = "https://example.org/"
 NUMBER = 2600
-"""Figures, enough for columns to be worth it."""
+"""Enough figures for columns to be used."""
 SUMS = f"""
 SELECT ?z (COUNT(*) AS ?n) (SUM(?v) AS ?sum) {{ ?f <{E}about> ?z ; <{E}value> ?v }}
 GROUP BY ?z ORDER BY DESC(?n)"""

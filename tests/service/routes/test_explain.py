@@ -1,4 +1,4 @@
-"""How a query is planned, as a service tells it."""
+"""The plan of a query by `explain=true`."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,13 +35,13 @@ def folder_of_unplanned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def unplanned(serve: Callable[..., Iterator[str]], folder_of_unplanned: Path) -> Iterator[str]:
-    """A server that plans nothing; nobody has a token of it yet."""
+    """A server without query planning and without tokens."""
     yield from serve(folder_of_unplanned, HPKG_PLAN="off")
 
 
 @pytest.fixture(scope="module")
 def holder(folder: Path) -> Iterator[requests.Session]:
-    """Whoever has a token, and be it for one graph only."""
+    """A session with a token for one graph only."""
     with requests.Session() as session:
         token = CredentialStore(folder / "data").create("holder", graphs=("https://w3id.org/hpez/graph/example",))
         session.headers["Authorization"] = f"Bearer {token}"

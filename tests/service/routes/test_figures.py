@@ -1,4 +1,4 @@
-"""All figures at /figures: a page with filters and charts, CSV and JSON."""
+"""`/figures`: the page with filters and charts, CSV and JSON."""
 
 import csv
 import io
@@ -15,8 +15,9 @@ from kg.changes.data_folder import BuiltGraph
 from kg.rdf.namespaces import ID
 from kg.views.observations import find_observations
 from service import create_app
+from service.presentation.figure_files import escape_formula
 from service.presentation.names import DisplayNames
-from service.routes.figures import _escape_formula, charts_of_2024
+from service.routes.home import charts_of_2024
 from service.settings import Settings
 
 Problem = Callable[[requests.Response, int, str], dict[str, object]]
@@ -134,7 +135,7 @@ def test_csv_has_the_values_of_the_graph(server: str, built: BuiltGraph) -> None
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", " =1"])
 def test_no_label_is_a_formula(text: str) -> None:
-    assert _escape_formula(text) == f"'{text}"
+    assert escape_formula(text) == f"'{text}"
 
 
 def test_json(server: str) -> None:

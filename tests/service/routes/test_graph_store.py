@@ -149,7 +149,7 @@ def test_options(server: str) -> None:
 
 @pytest.mark.parametrize("accept", [None, "*/*", FIREFOX])
 def test_a_graph_is_identified_directly(server: str, accept: str | None) -> None:
-    """Graph Store Protocol, section 4.1: a GET of the graph's own IRI, of which the base leads here."""
+    """Graph Store Protocol, section 4.1: a GET of the graph's own IRI, whose base redirects to the service."""
     answer = get(f"{server}/graph/entities", accept)
     if accept == FIREFOX:
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"

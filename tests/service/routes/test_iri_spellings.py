@@ -1,4 +1,4 @@
-"""Vietnamese names in IRIs: composed or decomposed, written out or percent-encoded, of things and of graphs."""
+"""Vietnamese names in the IRIs of entities and graphs: composed, decomposed, plain or percent-encoded."""
 
 import gzip
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The pages about things, claims, evidence, sources, issues and changes, through a running server."""
+"""The pages about entities, claims, evidence, sources, issues and changes, through a running server."""
 
 import os
 import re
@@ -43,7 +43,7 @@ ODD = (
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with odd facts, which came as commit 1."""
+    """A data folder with unusual facts, added by commit 1."""
     folder = tmp_path_factory.mktemp("pages")
     facts = folder / "odd.ttl"
     facts.write_text(ODD, encoding="utf-8")
@@ -255,9 +255,11 @@ def test_issues_are_listed_by_kind(show: Show, home: str) -> None:
     assert "There are none." in show("/issues?kind=urn:none").text("p")
 
 
-def test_the_next_page_of_issues_is_linked(home: str, problem: Problem) -> None:
+def test_adjacent_pages_of_issues_are_linked(home: str, problem: Problem) -> None:
     answer = requests.get(f"{home}/issues", headers={"Accept": "application/json"}, timeout=30)
+    assert "prev" not in answer.links
     following = requests.get(home + answer.links["next"]["url"], headers={"Accept": "application/json"}, timeout=30)
+    assert following.links["prev"]["url"] == "/issues?page=1"
     assert len(answer.json()["issues"]) + len(following.json()["issues"]) == 20
     for query in ("page=x", "kind=a b>", "page=9999999999999"):
         assert requests.get(f"{home}/issues?{query}", timeout=30).status_code in {200, 400}

@@ -1,4 +1,4 @@
-"""Every IRI that the graph mints leads to what is said about it; documents say where else to look."""
+"""Every IRI of the project can be dereferenced, and documents link to related resources."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def get(url: str, accept: str | None = None, **headers: str) -> requests.Respons
 
 @pytest.fixture(scope="module")
 def minted(server: str) -> set[str]:
-    """Every IRI under the base in any place of any statement, and the names of the graphs."""
+    """Return all IRIs below the base in any position of a statement, and the names of the graphs."""
     dump = requests.get(f"{server}/graph.nq", timeout=30).content
     dataset = rdflib.Dataset().parse(data=dump, format="nquads")
     terms = {term for quad in dataset.quads() for term in quad if isinstance(term, rdflib.URIRef)}

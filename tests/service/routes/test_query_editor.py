@@ -1,4 +1,4 @@
-"""The page /sparql: the editor, its stored questions, and the form where no script runs."""
+"""The page `/sparql`: the editor, its example queries, and the form without scripts."""
 
 import json
 import re
@@ -18,16 +18,16 @@ from kg.changes.data_folder import BuiltGraph
 from kg.rdf.namespaces import HPEZ, PREFIXES
 from kg.views.example_queries import all_examples, find_example
 from service import create_app
-from service.routes import query_editor
+from service.presentation import query_editor_page
 from service.settings import Settings
 
 STATIC = Path(service.__file__).parent / "static"
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"}
-"""As browsers ask."""
+"""The Accept header of browsers."""
 
 
 class Loaded(HTMLParser):
-    """What a browser loads for a page, and what it would run within it."""
+    """The files that a browser loads for a page, and its inline scripts and styles."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ def app(built: BuiltGraph, tmp_path: Path) -> Flask:
 
 
 def test_a_build_without_the_editor_shows_the_form(app: Flask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(query_editor, "_BUNDLE", tmp_path / "nothing")
+    monkeypatch.setattr(query_editor_page, "_BUNDLE", tmp_path / "nothing")
     html = app.test_client().get("/sparql", headers=HTML).text
     assert Loaded(html).files == ["/static/style.css", "/static/icon.svg", "/static/suggest.js"]
     assert "<textarea" in html

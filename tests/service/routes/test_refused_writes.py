@@ -1,4 +1,4 @@
-"""Changes that are refused over HTTP: each answer names what is wrong, and nothing is changed."""
+"""Refused changes: each response names the findings, and nothing is changed."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ EXAMPLE = "https://w3id.org/hpez/graph/source/example"
 ASSERTED = "https://w3id.org/hpez/graph/asserted"
 CASES = Path(__file__).parents[2] / "shapes"
 FIGURE = (CASES / "Observation" / "valid" / "stated.ttl").read_text(encoding="utf-8")
-"""A figure that the gate admits, with its evidence and its source."""
+"""A valid figure with its evidence and its source."""
 UNKNOWN_SOURCE = FIGURE[: FIGURE.index("\nsrc:example\n")]
 OF_THE_ARTICLE = (FIGURE.removeprefix(UNKNOWN_SOURCE), ""), ("src:example", "src:dnhn-94474")
-"""What makes the figure cite the source that is known from the beginning."""
+"""A replacement that makes the figure cite the source of the packaged graph."""
 CLAIM, EVIDENCE = "claim/example/example-fdi", "evidence/example/100-110"
 LINES = 50_000
 Problem = Callable[[requests.Response, int, str], dict[str, object]]
@@ -25,7 +25,7 @@ Problem = Callable[[requests.Response, int, str], dict[str, object]]
 
 @dataclass(frozen=True)
 class Home:
-    """A running service, and a session that may write to it."""
+    """A running service, and a session with a token for it."""
 
     url: str
     data: Path
@@ -51,7 +51,7 @@ def home(serve: Callable[..., Iterator[str]], tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def unchanged(home: Home) -> Iterator[Home]:
-    """The service, of which the test changes nothing."""
+    """The service, with a check that the test has changed nothing."""
     before = home.generation
     yield home
     assert home.generation == before

@@ -1,4 +1,4 @@
-"""Search as people and programs meet it, through a real server."""
+"""`/search` and `/suggest`, as pages and as JSON, through a real server."""
 
 import time
 import unicodedata

@@ -1,4 +1,4 @@
-"""What the endpoint says about itself depends on what the operator allows."""
+"""The service description depends on the settings."""
 
 from pathlib import Path
 

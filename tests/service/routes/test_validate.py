@@ -317,7 +317,7 @@ def test_remote_context_is_not_fetched(server: str, problem: Problem) -> None:
 )
 @pytest.mark.parametrize("query", ["", "?context=none"])
 def test_documents_can_be_sent_back(server: str, path: str, query: str) -> None:
-    """JSON-LD that the service writes names the context here, which is known without being fetched."""
+    """JSON-LD from the service names its own context, which is inserted without a fetch."""
     document = requests.get(server + path, headers={"Accept": "application/ld+json"}, timeout=30)
     turtle = requests.get(server + path, headers={"Accept": "text/turtle"}, timeout=30)
     assert document.json()["@context"] == f"{server}/context.jsonld"

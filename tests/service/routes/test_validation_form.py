@@ -1,4 +1,4 @@
-"""The page on which people check facts and add them."""
+"""The form at `/validate` for validating and adding facts."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

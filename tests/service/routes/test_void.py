@@ -1,4 +1,4 @@
-"""`/.well-known/void`: every number is checked against what the endpoint counts."""
+"""`/.well-known/void`: every number equals the result of a query."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Writing over HTTP: who may, what the gate refuses, what is promised, and what history tells."""
+"""Writes over HTTP: authorization, validation, preconditions, responses and history."""
 
 import json
 import subprocess
@@ -80,7 +80,7 @@ def test_added_facts_are_seen_at_once_and_told_of(home: str, writer: requests.Se
 
 
 def test_facts_of_several_mebibytes(home: str, writer: requests.Session) -> None:
-    """The change comes back from the cell that judged it as a file, and so does what is found in it."""
+    """A large change and its report come back from the validating worker as a file."""
     text = "lớn " * 500_000
     assert add(writer, home, f'<urn:large> <urn:said> "{text}" .', f"?graph={NEW}").status_code == 201
     assert ask(home, f"GRAPH <{NEW}> {{ <urn:large> <urn:said> ?text FILTER (STRLEN(?text) = {len(text)}) }}")
@@ -145,7 +145,7 @@ def test_warnings_refuse_when_asked_to(home: str, writer: requests.Session) -> N
 
 
 def test_rules_follow_a_change(home: str, writer: requests.Session) -> None:
-    """Taking a claim away takes its plain statement away, and the revert brings both back."""
+    """Removing a claim removes its derived statement, and the revert restores both."""
     statement = (
         "<https://w3id.org/hpez/id/place/hai-phong> <https://w3id.org/hpez/ontology#competesWith> "
         "<https://w3id.org/hpez/id/place/quang-ninh>"
@@ -308,7 +308,7 @@ def test_idempotency_key(home: str, writer: requests.Session) -> None:
 
 
 def test_writers_and_readers_together(home: str, writer: requests.Session) -> None:
-    """No update is lost and no reader sees half of one: every commit adds two statements, and a counter goes up."""
+    """No update is lost, and no reader sees half of one: each commit adds two statements and increments a counter."""
     graph = "urn:graph:together"
     assert update(writer, home, f"INSERT DATA {{ GRAPH <{graph}> {{ <urn:c> <urn:n> 0 }} }}").status_code == 204
     stop, torn = threading.Event(), list[str]()
@@ -378,7 +378,7 @@ def test_the_log_of_a_service_is_that_of_its_folder(home: str, folder: Path, wri
 
 
 def test_graphs_are_loaded_into_a_running_service(home: str, writer: requests.Session, tmp_path: Path) -> None:
-    """One graph or several at once; what the service dumped is no change, blank nodes or not."""
+    """Replace one graph or several; a dump of the service changes nothing, even with blank nodes."""
     at = ("--endpoint", home, "--token", str(writer.headers["Authorization"]).removeprefix("Bearer "))
     file, dumped = tmp_path / "several.trig", tmp_path / "all.nq.gz"
     file.write_text("GRAPH <urn:load:1> { [] <urn:b> 1, 2 } GRAPH <urn:load:2> { [] <urn:b> [] }")
@@ -425,7 +425,7 @@ def test_a_service_is_read_as_a_folder_is(home: str, folder: Path, tmp_path: Pat
 
 
 def test_the_command_line_beside_a_running_service(home: str, folder: Path) -> None:
-    """What another process commits to the folder is served within moments."""
+    """A commit by another process is served soon after."""
     file = folder / "beside.ttl"
     file.write_text(PLACE.format(name="son"))
     done = hpkg("add", str(file), "--data", str(folder / "data"), "-m", "Beside")
