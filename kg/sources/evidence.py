@@ -41,21 +41,21 @@ SELECT ?source ?sha256 ?language { VALUES ?source { $sources }
   OPTIONAL { ?source schema:sha256 ?sha256 } OPTIONAL { ?source schema:inLanguage ?language } }"""
 )
 MAX_PASSAGE_LENGTH: Final = 300
-"""Characters of a text that are shown around an anchor."""
+"""The number of characters of a passage."""
 _MAX_SENTENCE_SCAN: Final = 1000
-"""Characters on either side within which the ends of a sentence are sought."""
+"""The number of characters on each side of an anchor in which the ends of its sentence are searched."""
 _SENTENCE_END: Final = re.compile(r"[.!?…]+[”\"’)\]]*\s+|\s*\n\s*")
-"""What may end a sentence, with the white space after it; a stop within 2.608,66 has none."""
+"""The end of a sentence with the white space after it, which a full stop within 2.608,66 does not have."""
 _ENDS_WITH_ABBREVIATION: Final = re.compile(
     r"(?:^|[\s(])(?:TP|Tp|TX|TT|Q|P|GS|PGS|TS|ThS|BS|KS|CN|Mr|Mrs|Dr|St|[A-ZĐ])\.\s+$"
 )
-"""Words that end with a stop which ends no sentence, such as TP. Hải Phòng."""
+"""Abbreviations, whose full stop does not end a sentence, such as TP. Hải Phòng."""
 _MAX_ABBREVIATION_LENGTH: Final = 8
 
 
 @dataclass(frozen=True)
 class VerificationFailure:
-    """Something cited that the text does not bear out: the IRI of the node, and why."""
+    """A node, by IRI, that the text does not support, and the reason."""
 
     iri: str
     reason: str
@@ -63,7 +63,7 @@ class VerificationFailure:
 
 @dataclass(frozen=True)
 class Verification:
-    """The outcome for one source: how many anchors and figures were compared, and what failed."""
+    """The result for one source: the numbers of compared anchors and figures, and the failures."""
 
     source: str
     anchor_count: int
@@ -72,21 +72,21 @@ class Verification:
 
 
 def verify(engine: Engine, text: bytes, source: str | None = None) -> Verification:
-    """Check the digest of a text, every anchor in it, and that each figure's value is what its anchor says.
+    """Compare a text with the digest, the anchors and the figures that the graph states for its source.
 
-    `source` is the slug of the source; without it, the one whose digest the text has is meant, or the only one.
-    Positions count Unicode code points of the whole text. Raises EvidenceTextError for an unknown source
+    `source` is the slug of the source; without it, the source is the one with the digest of the text, or the only
+    one. Positions count Unicode code points of the whole text. Raises EvidenceTextError for an unknown source
     and for a text that is not UTF-8.
     """
     digest = hashlib.sha256(text).hexdigest()
-    iri, wanted = _resolve_source(engine, digest, source)
+    iri, stated_digest = _resolve_source(engine, digest, source)
     content = _decode_utf8(text)
     anchors = load_anchors_of_source(engine, NamedNode(iri))
     figures = engine.select(_FIGURES_QUERY.fill(source=NamedNode(iri)))
     failures = (
         []
-        if digest == wanted
-        else [VerificationFailure(iri, f"the text has SHA-256 {digest}, the source states {wanted}")]
+        if digest == stated_digest
+        else [VerificationFailure(iri, f"the text has SHA-256 {digest}, the source states {stated_digest}")]
     )
     failures += [failure for anchor in anchors if (failure := _anchor_failure(anchor, content)) is not None]
     by_claim = [(claim, list(rows)) for claim, rows in groupby(figures, key=lambda row: row["claim"].value)]
@@ -102,10 +102,10 @@ def _resolve_source(engine: Engine, digest: str, slug: str | None) -> tuple[str,
             known = ", ".join(name.removeprefix(f"{ID}source/") for name in digests)
             raise EvidenceTextError(f"There is no source {slug!r}; known are: {known}.")
         return iri, digests[iri]
-    fitting = [iri for iri, known in digests.items() if known == digest] or list(digests)
-    if len(fitting) != 1:
+    matching = [iri for iri, known in digests.items() if known == digest] or list(digests)
+    if len(matching) != 1:
         raise EvidenceTextError("The text is none of the sources; name the one that it should be.")
-    return fitting[0], digests[fitting[0]]
+    return matching[0], digests[matching[0]]
 
 
 def _decode_utf8(text: bytes) -> str:
@@ -126,13 +126,13 @@ def _anchor_failure(anchor: Anchor, text: str) -> VerificationFailure | None:
 
 def _figure_failure(claim: str, rows: list[Row]) -> VerificationFailure | None:
     stated = _stated_bounds(rows[0])
-    read = [figure for row in rows for figure in read_figures(row["exact"].value)]
+    figures = [figure for row in rows for figure in read_figures(row["exact"].value)]
     unit = rows[0]["unit"].value
-    for figure in read:
-        fits = figure.unit == unit and all(
-            bound is None or bound == said for bound, said in zip(stated, (figure.low, figure.high), strict=True)
+    for figure in figures:
+        matches = figure.unit == unit and all(
+            bound is None or bound == number for bound, number in zip(stated, (figure.low, figure.high), strict=True)
         )
-        if fits:
+        if matches:
             return None
     cited = ", ".join(repr(row["exact"].value) for row in rows)
     return VerificationFailure(claim, f"states {_format_bounds(stated)}, which its evidence {cited} does not say")
@@ -152,22 +152,24 @@ def _format_bounds(bounds: tuple[Decimal | None, Decimal | None]) -> str:
 
 @dataclass(frozen=True)
 class Passage:
-    """Words of a text, with what stands before and after them in their sentence."""
+    """A quotation with the rest of its sentence before and after it."""
 
     before: str
     exact: str
     after: str
 
 
-def extract_passage(text: str, start: int, end: int, most: int = MAX_PASSAGE_LENGTH) -> Passage:
-    """The sentence around code points `start` to `end`, cut with … to about `most` characters."""
+def extract_passage(text: str, start: int, end: int, max_length: int = MAX_PASSAGE_LENGTH) -> Passage:
+    """Return the sentence around the code points `start` to `end`, truncated with … to about `max_length`."""
     start, end = max(0, min(start, len(text))), max(0, min(end, len(text)))
     first, last = _sentence_start(text, start), _sentence_end(text, end)
-    room = max(0, most - (end - start))
+    room = max(0, max_length - (end - start))
     before, after = text[first:start], text[end:last]
-    kept = max(room // 2, room - len(after))
-    follow = max(room // 2, room - len(before))
-    return Passage(_truncate_left(before.lstrip(), kept), text[start:end], _truncate_right(after.rstrip(), follow))
+    before_length = max(room // 2, room - len(after))
+    after_length = max(room // 2, room - len(before))
+    return Passage(
+        _truncate_left(before.lstrip(), before_length), text[start:end], _truncate_right(after.rstrip(), after_length)
+    )
 
 
 def _sentence_start(text: str, start: int) -> int:
@@ -181,7 +183,7 @@ def _sentence_end(text: str, end: int) -> int:
 
 
 def _sentence_boundaries(text: str, start: int, end: int) -> Iterator[int]:
-    """Where sentences begin after a stop; after one before a small letter, or of an abbreviation, none does."""
+    """Yield the starts of sentences; a stop before a lower-case letter or of an abbreviation starts none."""
     for match in _SENTENCE_END.finditer(text, start, end):
         following = text[match.end() : match.end() + 1]
         before = text[max(0, match.start() - _MAX_ABBREVIATION_LENGTH) : match.end()]
@@ -189,33 +191,33 @@ def _sentence_boundaries(text: str, start: int, end: int) -> Iterator[int]:
             yield match.end()
 
 
-def _truncate_left(text: str, most: int) -> str:
+def _truncate_left(text: str, max_length: int) -> str:
     text = " ".join(text.split()) + (" " if text[-1:].isspace() else "")
-    return text if len(text) <= most else "… " + text[len(text) - most :].partition(" ")[2]
+    return text if len(text) <= max_length else "… " + text[len(text) - max_length :].partition(" ")[2]
 
 
-def _truncate_right(text: str, most: int) -> str:
+def _truncate_right(text: str, max_length: int) -> str:
     text = (" " if text[:1].isspace() else "") + " ".join(text.split())
-    return text if len(text) <= most else text[:most].rpartition(" ")[0] + " …"
+    return text if len(text) <= max_length else text[:max_length].rpartition(" ")[0] + " …"
 
 
 @dataclass(frozen=True)
 class CitedSource:
-    """What is known of a source whose words are shown: its language, and its text where that is at hand."""
+    """The language of a source that is quoted, and its text if the operator has provided it."""
 
     language: str | None
     text: str | None
 
     def matches_quote(self, start: int, end: int, exact: str) -> bool | None:
-        """Whether the text says just this there; None where there is no text."""
+        """Return whether the text has exactly these words at this position; None without a text."""
         return None if self.text is None else self.text[start:end] == exact
 
 
 class SourceTexts:
-    """Texts of sources that the operator has, by their SHA-256."""
+    """The texts of sources that the operator provides, by SHA-256."""
 
     def __init__(self, files: Iterable[Path] = ()) -> None:
-        """Read files; raises EvidenceTextError for one that cannot be read or is not UTF-8."""
+        """Read the files; raises EvidenceTextError for a file that cannot be read or is not UTF-8."""
         self._names = dict[str, Path]()
         self._texts = dict[str, str]()
         for file in files:
@@ -225,17 +227,17 @@ class SourceTexts:
 
     @property
     def digests(self) -> tuple[str, ...]:
-        """The SHA-256 of each text, in order."""
+        """The SHA-256 of each text, sorted."""
         return tuple(sorted(self._texts))
 
     def require_known_sources(self, engine: Engine) -> None:
-        """Raise EvidenceTextError for a text that is none of the sources of a graph."""
+        """Raise EvidenceTextError if a text belongs to no source in the graph."""
         known = {row["sha256"].value for row in engine.select(_SOURCES_QUERY)}
         for digest in self._texts.keys() - known:
             raise EvidenceTextError(f"{self._names[digest]} is the text of no source: its SHA-256 is {digest}.")
 
     def load_cited_sources(self, engine: Engine, iris: Iterable[NamedNode]) -> dict[str, CitedSource]:
-        """What is known of some sources, by IRI."""
+        """Return the sources with their languages and texts, by IRI."""
         nodes = set(iris)
         rows = engine.select(_CITED_SOURCES_QUERY.fill(sources=nodes)) if nodes else []
         return {row["source"].value: self._cited(row) for row in rows}

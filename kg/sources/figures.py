@@ -1,4 +1,4 @@
-"""Read figures as Vietnamese texts write them: `2.608,66 triệu đồng`, `30 – 50%`, `hơn 20.000 ha`."""
+"""Parse figures in Vietnamese notation: `2.608,66 triệu đồng`, `30 – 50%`, `hơn 20.000 ha`."""
 
 import re
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ _FIGURE_PATTERN: Final = re.compile(
 
 @dataclass(frozen=True)
 class Figure:
-    """An amount in a base unit; `low` and `high` differ where the text gives a range."""
+    """An amount in a base unit, given by a QUDT IRI; `low` and `high` differ for a range."""
 
     low: Decimal
     high: Decimal
@@ -44,9 +44,9 @@ class Figure:
 
 
 def read_figures(text: str) -> list[Figure]:
-    """Find every figure that a text states with a unit, in text order.
+    """Return all figures with a unit in a text, in text order.
 
-    "." groups thousands and "," marks decimals; triệu is 10⁶, tỷ is 10⁹. Units are QUDT IRIs.
+    "." is the thousands separator and "," the decimal separator; triệu is 10⁶, tỷ is 10⁹.
     """
     return [_parse_figure(match) for match in _FIGURE_PATTERN.finditer(text)]
 

@@ -1,4 +1,4 @@
-"""Fold text so that Vietnamese is found however it is written: composed or not, with marks or without; pure."""
+"""Fold text for search, so that Vietnamese is found in any Unicode form, with or without diacritics; pure."""
 
 import re
 import unicodedata
@@ -10,13 +10,13 @@ from typing import Final
 _WORD: Final = re.compile(r"[^\W_]+")
 _BASE_LETTERS: Final = str.maketrans({"đ": "d", "Đ": "D", "ı": "i"})
 _TONE_MARKS: Final = frozenset("\u0300\u0301\u0303\u0309\u0323")
-"""Grave, acute, tilde, hook above and dot below: the marks of Vietnamese that stand for a tone."""
+"""Grave, acute, tilde, hook above and dot below: the tone marks of Vietnamese."""
 
 
 def fold(text: str) -> str:
-    """Take case and marks off a text.
+    """Remove case and diacritics from a text.
 
-    The letter đ, which has no decomposition in Unicode, becomes d; compatible characters become one (NFKC).
+    The letter đ, which has no decomposition in Unicode, becomes d; compatibility characters are unified (NFKC).
     """
     if text.isascii():
         return text.lower()
@@ -26,37 +26,37 @@ def fold(text: str) -> str:
 
 
 def folded_words(text: str) -> list[str]:
-    """The words of a text, folded: runs of letters and digits, in order."""
+    """Return the folded words of a text, which are runs of letters and digits, in order."""
     return _WORD.findall(fold(text))
 
 
 def fold_symbols(text: str) -> str:
-    """A text without words, such as a sign for a unit, in a form to compare."""
+    """Return the comparable form of a text without words, such as the symbol of a unit."""
     return " ".join(fold(text.replace("\0", " ")).split())
 
 
 @dataclass(frozen=True, slots=True)
 class AccentedWord:
-    """A word with its marks: its letters, and the tone apart, since "hoà" and "hòa" are the same word."""
+    """A word with diacritics; the tone is apart from the letters, since "hoà" and "hòa" are the same word."""
 
     letters: str
     tone: str
 
     def is_prefix_of(self, word: "AccentedWord") -> bool:
-        """Whether this, typed so far, agrees with how a word begins."""
+        """Return whether a word starts with these letters and has this tone; without a tone, any tone matches."""
         return word.letters.startswith(self.letters) and self.tone in {"", word.tone}
 
 
 def accented_words(text: str) -> tuple[AccentedWord, ...]:
-    """How the words of a text are spelt, in order."""
+    """Return the words of a text with their diacritics, in order."""
     return tuple(map(_accented_word, _WORD.findall(unicodedata.normalize("NFC", _casefold(text)))))
 
 
-def split_highlights(text: str, wanted: Sequence[str]) -> Iterator[tuple[str, bool]]:
-    """Divide a text into pieces, and say of each whether it is a word that begins with a wanted, folded one."""
+def split_highlights(text: str, prefixes: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Split a text into pieces, each with whether it is a word to highlight: one that has a folded prefix."""
     composed, end = unicodedata.normalize("NFC", text), 0
     for match in _WORD.finditer(composed):
-        if any(piece.startswith(word) for piece in folded_words(match[0]) for word in wanted):
+        if any(word.startswith(prefix) for word in folded_words(match[0]) for prefix in prefixes):
             if match.start() > end:
                 yield composed[end : match.start()], False
             yield match[0], True
@@ -66,7 +66,7 @@ def split_highlights(text: str, wanted: Sequence[str]) -> Iterator[tuple[str, bo
 
 
 def _casefold(text: str) -> str:
-    """A text without case, in which a second time changes nothing (Unicode 15, D145 and D146)."""
+    """Return the compatibility caseless form of a text, which is idempotent (Unicode 15, D145 and D146)."""
     decomposed = unicodedata.normalize("NFKD", text)
     return unicodedata.normalize("NFKD", decomposed.casefold()).casefold()
 
