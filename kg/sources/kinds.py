@@ -8,7 +8,6 @@ ONTOLOGY_KIND: Final = "ontology"
 SHAPES_KIND: Final = "shapes"
 FOREIGN_KIND: Final = "other"
 """The kind of IRIs outside the project's base IRI."""
-ENTITY_RANK: Final = 0
 
 _STATEMENT_KINDS: Final = frozenset({"claim", "issue", "source", "activity"})
 
@@ -27,4 +26,4 @@ def kind_rank(kind: str) -> int:
     """Return 0 for entities, 1 for terms and foreign IRIs, 2 for claims and issues, 3 for evidence; lower is first."""
     if kind in {ONTOLOGY_KIND, SHAPES_KIND, FOREIGN_KIND, "graph"}:
         return 1
-    return 3 if kind == "evidence" else 2 if kind in _STATEMENT_KINDS else ENTITY_RANK
+    return 3 if kind == "evidence" else 2 if kind in _STATEMENT_KINDS else 0
