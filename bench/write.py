@@ -22,7 +22,8 @@ from kg.rdf.formats import NTRIPLES
 from kg.rdf.io import NamedNode, Quad, rdflib_graph, serialize
 from kg.rdf.namespaces import HPEZ, ID
 from kg.validation.incremental import IncrementalValidator
-from kg.validation.shacl import Shapes, validate
+from kg.validation.shacl import validate
+from kg.validation.shapes import Shapes
 
 BUDGET: Final = 0.010
 """Seconds for the gate's verdict on one new observation, at the 95th percentile."""

@@ -28,7 +28,8 @@ from kg.rdf.io import BlankNode, DefaultGraph, NamedNode, Quad, label_blank_node
 from kg.rdf.namespaces import graph_iri
 from kg.validation.incremental import IncrementalValidator
 from kg.validation.report import INFO, VIOLATION, WARNING, ValidationReport
-from kg.validation.shacl import Shapes, read_shapes, validate
+from kg.validation.shacl import validate
+from kg.validation.shapes import Shapes, read_shapes
 from kg.validation.suggestions import add_suggestions
 
 SUBMISSION_GRAPH: Final = NamedNode(graph_iri("submission"))

@@ -35,11 +35,10 @@ from kg.engine.protocol import DatasetStatistics, Delta
 from kg.errors import ConfigurationError, ConflictError, KgError, RdfSyntaxError
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import NamedNode, Quad, canonical_nquads, parse_stream, serialize_into, term_text
-from kg.validation import report as findings
-from kg.validation import shacl
+from kg.validation import report_json, shacl
 from kg.validation.incremental import IncrementalValidator
-from kg.validation.report import Finding, ValidationReport
-from kg.validation.shacl import SHAPES_GRAPH, Shapes
+from kg.validation.report import VIOLATION, Finding, ValidationReport
+from kg.validation.shapes import SHAPES_GRAPH, Shapes, read_shapes
 
 DATASET_FILE: Final = "dataset.nq"
 MANIFEST_FILE: Final = BASE_MANIFEST
@@ -79,7 +78,7 @@ class BuiltGraph:
 
 def read_project_shapes() -> Shapes:
     """The project's shapes, read and analysed."""
-    return shacl.read_shapes(quad for quad in resources.curated_quads() if quad.graph_name == SHAPES_GRAPH)
+    return read_shapes(quad for quad in resources.curated_quads() if quad.graph_name == SHAPES_GRAPH)
 
 
 def assemble_graph() -> EmbeddedEngine:
@@ -121,7 +120,7 @@ def _save_base(result: BuiltGraph, folder: Path, dataset: bytes, digest: str) ->
         folder.mkdir(parents=True, exist_ok=True)
         _write_atomically(folder / DATASET_FILE, dataset)
         _write_atomically(
-            folder / REPORT_FILE, json.dumps(findings.report_to_json(result.report), ensure_ascii=False).encode()
+            folder / REPORT_FILE, json.dumps(report_json.report_to_json(result.report), ensure_ascii=False).encode()
         )
         _write_atomically(folder / MANIFEST_FILE, (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())
 
@@ -400,7 +399,7 @@ def _read_release_quads(folder: Path, journal: Journal) -> frozenset[Quad]:
 
 
 def _refusal_message(report: ValidationReport) -> str:
-    violations = report.with_severity(findings.VIOLATION)
+    violations = report.with_severity(VIOLATION)
     listed = "".join(f"\n  {_finding_line(item)}" for item in violations[:_MAX_LISTED_FINDINGS])
     more = f"\n  and {len(violations) - _MAX_LISTED_FINDINGS} more" if len(violations) > _MAX_LISTED_FINDINGS else ""
     return f"The new release does not go together with what was changed locally:{listed}{more}\nNothing was changed."

@@ -26,7 +26,8 @@ from kg.engine.protocol import Delta
 from kg.errors import ConflictError, InputError, IntegrityError, JournalError, KgError, NotFoundError
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import NamedNode, Quad, parse_stream, serialize
-from kg.validation.report import ValidationReport, report_from_json, report_to_json
+from kg.validation.report import ValidationReport
+from kg.validation.report_json import report_from_json, report_to_json
 
 JOURNAL_FILE: Final = "journal.db"
 BASE_MANIFEST: Final = "build.json"

@@ -31,6 +31,7 @@ from kg.rdf.io import NamedNode, Quad, canonical_nquads, canonical_turtle, compr
 from kg.rdf.namespaces import compact, graph_name
 from kg.sources import evidence as anchors
 from kg.validation import shacl
+from kg.validation.shapes import read_shapes
 from kg.workers.main import DispatcherSettings
 from kg.workers.pool_engine import PoolEngine
 from kg.workers.supervisor import running_dispatcher
@@ -306,7 +307,7 @@ def validate(
         raise click.UsageError("Other shapes need no service: use --shapes or --endpoint.")
     payload = [quad for file in files for quad in write_commands.parse_file(file)]
     if shape_files:
-        shapes = shacl.read_shapes(quad for file in shape_files for quad in write_commands.parse_file(file))
+        shapes = read_shapes(quad for file in shape_files for quad in write_commands.parse_file(file))
         report = shacl.validate(payload, shapes)
     elif endpoint is not None:
         report = HttpClient(endpoint).validate(payload, alone=alone, language=lang)

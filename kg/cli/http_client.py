@@ -9,11 +9,11 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from kg.changes.changeset import MultiGraphReplacement
-from kg.cli.printing import report_from_triples
 from kg.errors import InputError, UnknownGraphError, UnreachableError
 from kg.rdf.formats import NQUADS, NTRIPLES
 from kg.rdf.io import NamedNode, Quad, parse, place_in_graph, serialize
 from kg.validation.report import ValidationReport
+from kg.validation.report_rdf import report_from_triples
 
 _TIMEOUT: Final = 120.0
 _JSON: Final = "application/json"

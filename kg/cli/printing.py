@@ -1,17 +1,13 @@
-"""Read a validation report that was sent as RDF, and print one for people."""
+"""Print validation reports for people."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
 
-from kg.errors import EngineError
-from kg.rdf.io import BlankNode, Literal, NamedNode, Term, Triple, term_text
-from kg.rdf.namespaces import DASH, RDF, SH
+from kg.rdf.io import term_text
 from kg.validation import report as findings
-from kg.validation.report import Finding, Suggestion, ValidationReport, sort_findings
+from kg.validation.report import ValidationReport
 
 _SEVERITY_NAMES: Final = {
     "en": {findings.VIOLATION: "violation", findings.WARNING: "warning", findings.INFO: "info"},
@@ -36,56 +32,3 @@ def print_findings(report: ValidationReport, language: str) -> None:
     summary = ", ".join(f"{count} {word}{'s' if plural and count != 1 else ''}" for count, word in counted)
     good, bad = _VERDICT_TEXTS[language]
     console.print(f"{good if report.admissible else bad}: {summary}", highlight=False)
-
-
-def report_from_triples(triples: Iterable[Triple]) -> ValidationReport:
-    """The report that an sh:ValidationReport is; raises EngineError for one that says too little."""
-    known = tuple(triples)
-    said: _StatementsBySubject = defaultdict(lambda: defaultdict(list))
-    for item in known:
-        said[item.subject][item.predicate.value.removeprefix(SH)].append(item.object)
-    results = [result for about in list(said.values()) for result in about["result"]]
-    return ValidationReport(sort_findings(_finding_from_statements(said, result, known) for result in results))
-
-
-def _finding_from_statements(said: "_StatementsBySubject", result: object, known: tuple[Triple, ...]) -> Finding:
-    about = said[result]
-    focus, shape, component, severity, path, value = (
-        next((term for term in about[name] if isinstance(term, Term)), None)
-        for name in ("focusNode", "sourceShape", "sourceConstraintComponent", "resultSeverity", "resultPath", "value")
-    )
-    match focus, shape, component, severity:
-        case NamedNode() | BlankNode() | Literal(), NamedNode() | BlankNode(), NamedNode(), NamedNode():
-            return Finding(
-                *(focus, shape, component, severity, path, value),
-                messages=_literals(about["resultMessage"]),
-                path_triples=known,
-                suggestions=tuple(_suggestion_from_statements(said, node) for node in about[DASH + "suggestion"]),
-            )
-    raise EngineError("The report has a result that says too little.")
-
-
-def _suggestion_from_statements(said: "_StatementsBySubject", node: object) -> Suggestion:
-    removed, added = (
-        tuple(_reified_triple(said[item]) for item in said[node][DASH + name])
-        for name in ("deletedTriple", "addedTriple")
-    )
-    return Suggestion(_literals(said[node]["message"]), removed, added)
-
-
-def _reified_triple(about: Mapping[str, Sequence[object]]) -> Triple:
-    match [next(iter(about[RDF + name]), None) for name in ("subject", "predicate", "object")]:
-        case [
-            NamedNode() | BlankNode() as subject,
-            NamedNode() as predicate,
-            NamedNode() | BlankNode() | Literal() as value,
-        ]:
-            return Triple(subject, predicate, value)
-    raise EngineError("The report has a suggestion that says too little.")
-
-
-def _literals(terms: Iterable[object]) -> tuple[Literal, ...]:
-    return tuple(item for item in terms if isinstance(item, Literal))
-
-
-_StatementsBySubject = defaultdict[object, dict[str, list[object]]]

@@ -36,7 +36,7 @@ from kg.rdf.formats import RdfFormat, rdf_format_of_file
 from kg.rdf.io import NamedNode, Quad, parse, term_text
 from kg.rdf.namespaces import graph_iri, graph_name
 from kg.validation.incremental import IncrementalValidator
-from kg.validation.shacl import read_shapes
+from kg.validation.shapes import read_shapes
 
 _READABLE_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 _GZIP_SUFFIX: Final = ".gz"

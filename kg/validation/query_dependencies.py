@@ -26,8 +26,8 @@ from kg.sparql.constraint_parser import (
 )
 from kg.sparql.tokens import iter_tokens
 from kg.validation.dependency_graph import ChangeTrigger, State
-from kg.validation.shacl import SHAPES_GRAPH
-from kg.validation.shape_dependencies import ShapeDependencyBuilder
+from kg.validation.path_transitions import PathTransitions
+from kg.validation.shapes import SHAPES_GRAPH
 
 THIS: Final = "this"
 TripleExists = Callable[[Term | None, NamedNode | None, Term | None], bool]
@@ -129,7 +129,7 @@ class ShapesGraphQueries:
         return [dict(row) for row in rows]
 
 
-def analyse_query(text: str, reader: ShapeDependencyBuilder, index: ShapesGraphQueries) -> QueryDependencies:
+def analyse_query(text: str, reader: PathTransitions, index: ShapesGraphQueries) -> QueryDependencies:
     """Analyse a SELECT query of ?this, adding to the reader's automaton what it reads.
 
     Raises UnreadableError for what cannot be told by triple patterns.
@@ -160,7 +160,7 @@ def analyse_query(text: str, reader: ShapeDependencyBuilder, index: ShapesGraphQ
 class _VariableLinker:
     """The states of a query's variables, and the steps between them."""
 
-    def __init__(self, reader: ShapeDependencyBuilder) -> None:
+    def __init__(self, reader: PathTransitions) -> None:
         self._reader = reader
         self.row_states = dict[str, State]()
 
@@ -219,7 +219,7 @@ class _VariableLinker:
         reader.add_path(parts[-1], start, end, when, other)
 
 
-def _focus_paths(group: ConstraintGroup, reader: ShapeDependencyBuilder) -> Iterator[tuple[str, tuple[State, State]]]:
+def _focus_paths(group: ConstraintGroup, reader: PathTransitions) -> Iterator[tuple[str, tuple[State, State]]]:
     """States between which ?this and another variable of the main group stand, with the steps between them."""
     patterns = [pattern for part in group.walk() if part.kind == "main" for pattern in part.patterns]
     new = reader.dependency_graph.add_state

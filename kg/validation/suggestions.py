@@ -24,7 +24,7 @@ from kg.rdf.namespaces import HPEZ, HPSH, ID, OA, PREFIXES, PROV, SCHEMA, SKOS, 
 from kg.rdf.namespaces import SH as SHACL
 from kg.sources.figures import read_figures
 from kg.validation.report import VIOLATION, WARNING, Finding, Suggestion, ValidationReport, finding_key
-from kg.validation.shacl import SHAPES_GRAPH
+from kg.validation.shapes import SHAPES_GRAPH
 
 _MAX_FINDINGS: Final = 12
 _MAX_TRIALS: Final = 16

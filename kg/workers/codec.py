@@ -19,7 +19,7 @@ from kg.engine.protocol import Delta, QueryDataset
 from kg.errors import EngineError
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse_stream, serialize
-from kg.validation.report import report_from_json, report_to_json
+from kg.validation.report_json import report_from_json, report_to_json
 
 JsonObject = Mapping[str, Any]
 

@@ -26,8 +26,7 @@ from kg.engine.protocol import QueryDataset, QueryRequest, QueryResult
 from kg.errors import IntegrityError, JournalError, KgError, ResultTooLargeError
 from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse, serialize
-from kg.validation import report as findings
-from kg.validation import shacl
+from kg.validation import report_json, shacl
 from kg.validation.incremental import IncrementalValidator
 from kg.validation.report import ValidationReport
 from kg.views import name_index
@@ -100,7 +99,7 @@ class PoolFactValidator:
         data = payload if isinstance(payload, bytes) else serialize(payload, NQUADS)
         _, body = self._engine.call(header, data)
         with body:
-            return findings.report_from_json(json.load(body))
+            return report_json.report_from_json(json.load(body))
 
 
 def worker_operations(
@@ -161,7 +160,7 @@ def _query_job_result(result: QueryResult) -> JobResult:
 
 
 def _report_job_result(report: ValidationReport) -> JobResult:
-    return _json_job_result(findings.report_to_json(report))
+    return _json_job_result(report_json.report_to_json(report))
 
 
 def _json_job_result(data: object) -> JobResult:

@@ -17,6 +17,7 @@ from kg.changes.journal import Commit, CommitSummary, IdempotencyKey
 from kg.rdf.formats import RDF_FORMATS
 from kg.rdf.io import term_text
 from kg.validation.report import ValidationReport
+from kg.validation.report_rdf import report_triples
 from service.graph_state import current_graph_state
 from service.http import body
 from service.http.caching import make_validator
@@ -193,7 +194,7 @@ def _refusal_response(outcome: WriteOutcome) -> Response:
         response = jsonify(_refusal_problem(outcome))
         response.content_type = PROBLEM_JSON.media_type
     else:
-        response = rdf_response(outcome.report.triples(), offer)
+        response = rdf_response(report_triples(outcome.report), offer)
     response.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
     add_links(response, Link(url_for("resource.shapes", lang=None), CONSTRAINED_BY))
     return response

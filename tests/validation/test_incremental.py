@@ -17,7 +17,8 @@ from kg.rdf.io import Literal, NamedNode, Quad, parse
 from kg.resources import curated_quads
 from kg.validation.incremental import IncrementalValidator
 from kg.validation.report import finding_key
-from kg.validation.shacl import Shapes, read_shapes, validate
+from kg.validation.shacl import validate
+from kg.validation.shapes import Shapes, read_shapes
 
 PREFIXES = """
 @prefix sh: <http://www.w3.org/ns/shacl#> . @prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> .

@@ -20,7 +20,7 @@ from kg.rdf.namespaces import RDF, RDFS, XSD
 from kg.validation import shacl
 from kg.validation.incremental import IncrementalValidator
 from kg.validation.report import Finding
-from kg.validation.shacl import SHAPES_GRAPH, Shapes, read_shapes
+from kg.validation.shapes import SHAPES_GRAPH, Shapes, read_shapes
 
 E = "http://e.org/"
 HEAD = """

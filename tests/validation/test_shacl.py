@@ -5,7 +5,8 @@ from kg.rdf.formats import TURTLE
 from kg.rdf.io import Quad, parse, rdflib_graph
 from kg.validation import shacl
 from kg.validation.report import INFO, VIOLATION, WARNING, ValidationReport
-from kg.validation.shacl import Shapes, read_shapes
+from kg.validation.report_rdf import report_triples
+from kg.validation.shapes import Shapes, read_shapes
 
 PREFIXES = """
 PREFIX e: <http://e.org/> PREFIX sh: <http://www.w3.org/ns/shacl#> PREFIX xsd: <http://www.w3.org/2001/XMLSchema#>
@@ -99,7 +100,7 @@ def test_deactivated_constraints_stay_silent() -> None:
 
 def test_report_as_rdf() -> None:
     report = judge("e:a a e:Tower ; e:height 50 .", TALL + NAMED)
-    graph = rdflib_graph(report.triples())
+    graph = rdflib_graph(report_triples(report))
     answer = graph.query(
         """SELECT ?severity ?path { ?r a sh:ValidationReport ; sh:conforms false ; sh:result ?result .
            ?result sh:focusNode <http://e.org/a> ; sh:resultSeverity ?severity

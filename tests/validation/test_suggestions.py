@@ -10,13 +10,14 @@ from kg.changes import data_folder
 from kg.changes.changeset import QuadAddition
 from kg.changes.commit import LocalProposer, Proposal, in_submission_graph
 from kg.changes.data_folder import BuiltGraph
-from kg.cli.printing import report_from_triples
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, parse, serialize
 from kg.rdf.namespaces import ID, PREFIXES, SCHEMA, XSD
 from kg.validation.incremental import IncrementalValidator
-from kg.validation.report import ValidationReport, report_from_json, report_to_json
+from kg.validation.report import ValidationReport
+from kg.validation.report_json import report_from_json, report_to_json
+from kg.validation.report_rdf import report_from_triples, report_triples
 
 LOCAL = {
     "c": "claim/dnhn-94474/",
@@ -142,8 +143,8 @@ def test_suggestions_are_made_in_both_languages(propose: Propose) -> None:
 def test_a_report_keeps_its_suggestions_as_json_and_tells_them_in_rdf(propose: Propose) -> None:
     report = propose(*payload(WHOLE + "c:x schema:value 4350000000 .")).report
     assert report_from_json(report_to_json(report)) == report
-    assert suggestions(report_from_triples(report.triples())) == suggestions(report)
-    turtle = serialize(report.triples(), TURTLE).decode()
+    assert suggestions(report_from_triples(report_triples(report))) == suggestions(report)
+    turtle = serialize(report_triples(report), TURTLE).decode()
     assert turtle.count("dash:GraphUpdate") == 1
     assert "dash:addedTriple" in turtle
     assert "dash:deletedTriple" in turtle
