@@ -41,7 +41,8 @@ class Direction(Enum):
 class ChangeTrigger(Flag):
     """The change of a triple that can bring about a new finding.
 
-    A triple pattern reacts to gained triples, and a negated pattern to lost ones.
+    A triple pattern reacts to gained triples, and a negated pattern to lost ones. NEVER marks transitions that only
+    `find_origins` walks.
     """
 
     NEVER = 0
