@@ -37,7 +37,7 @@ def validate_core(data: rdflib.Graph, shapes: rdflib.Graph) -> list[Finding]:
 
 @contextmanager
 def _translated_errors() -> Iterator[None]:
-    """Raise pySHACL's errors as ShapesError or EngineError; errors of kg pass unchanged."""
+    """Translate the errors of pySHACL; ShapesError and EngineError pass unchanged."""
     try:
         yield
     except (ShapesError, EngineError):

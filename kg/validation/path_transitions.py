@@ -54,7 +54,7 @@ class PathTransitions:
                 step(start, Direction.FORWARD, None, end)
                 step(start, Direction.INVERSE, None, end)
             case _:
-                raise UnsupportedConstraintError("a path is none that SHACL knows")
+                raise UnsupportedConstraintError("a path is not a property path of SHACL")
 
     def _add_inverse_path(
         self, path: PropertyPath, start: State, end: State, when: ChangeTrigger, other: Term | None
@@ -114,12 +114,12 @@ def parse_path(graph: rdflib.Graph, node: rdflib.term.Node) -> PropertyPath:
         inner = graph.value(node, term)
         if inner is not None:
             return MulPath(parse_path(graph, inner), sign)  # type: ignore[arg-type] # rdflib names the signs itself
-    raise UnsupportedConstraintError("a path is none that SHACL knows")
+    raise UnsupportedConstraintError("a path is not a property path of SHACL")
 
 
 def require_predicate(node: rdflib.term.Node) -> NamedNode:
     """Return a predicate. Raise UnsupportedConstraintError if it is not an IRI."""
     term: Term = term_from_rdflib(node)
     if not isinstance(term, NamedNode):
-        raise UnsupportedConstraintError("a predicate is no IRI")
+        raise UnsupportedConstraintError("a predicate is not an IRI")
     return term

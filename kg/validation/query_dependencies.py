@@ -143,12 +143,12 @@ def analyse_query(text: str, reader: PathTransitions, index: ShapesGraphQueries)
     linker = _VariableLinker(reader)
     linker.link_group(group, {}, ChangeTrigger.GAINED)
     if THIS not in linker.row_states:
-        raise UnsupportedConstraintError("a SPARQL text does not bind ?this by a pattern")
+        raise UnsupportedConstraintError("a query does not bind ?this in a pattern")
     if any(
         part.assigned_variables & part.variables or part.assigned_variables & set(linker.row_states)
         for part in group.walk()
     ):
-        raise UnsupportedConstraintError("a SPARQL text computes what a pattern asks for")
+        raise UnsupportedConstraintError("a query computes a variable that a pattern uses")
     inlined = _inline_static_groups(text, group, index)
     select = next(token.start for token in iter_tokens(text) if token.is_word("SELECT"))
     return QueryDependencies(
@@ -190,10 +190,10 @@ class _VariableLinker:
             known = {**nested, **self.row_states}
             pattern = next((item for item in patterns if any(end in known for end in item.end_nodes)), None)
             if pattern is None:
-                raise UnsupportedConstraintError("parts of a SPARQL text are not connected with ?this")
+                raise UnsupportedConstraintError("a pattern of a query is not connected to ?this")
             patterns.remove(pattern)
             if pattern.predicate_variable is not None and pattern.predicate_variable in nested:
-                raise UnsupportedConstraintError("parts of a SPARQL text are connected by predicates only")
+                raise UnsupportedConstraintError("a pattern of a query is connected only by its predicate")
             self._link_pattern(pattern, nested, when)
 
     def _link_pattern(self, pattern: PathPattern, nested: dict[str, State], when: ChangeTrigger) -> None:
@@ -360,6 +360,6 @@ def _values_clause(names: list[str], rows: list[dict[str, Term]]) -> str:
     if not names:
         return "" if rows else "FILTER (false)"
     if any(isinstance(term, BlankNode) for row in rows for term in row.values()):
-        raise UnsupportedConstraintError("a SPARQL text asks for blank nodes of the shapes graph")
+        raise UnsupportedConstraintError("a query reads blank nodes of the shapes graph")
     lines = (" ".join(str(row[name]) if name in row else "UNDEF" for name in names) for row in rows)
     return f"VALUES ({' '.join('?' + name for name in names)}) {{ {' '.join(f'({line})' for line in lines)} }}"

@@ -76,9 +76,11 @@ class ShapeDependencyBuilder:
         """
         state = self.dependency_graph.add_state()
         if targets.has_unknown:
-            raise UnsupportedConstraintError("a target is none that SHACL or SPARQL knows")
+            raise UnsupportedConstraintError("a target is neither a target of SHACL nor a SPARQL target")
         if set(self.source.objects(shape, RDF.type)) & set(self.source.subjects(RDFS.subClassOf, RDFS.Class)):
-            raise UnsupportedConstraintError("the shape may be a class of a kind that the shapes graph defines")
+            raise UnsupportedConstraintError(
+                "the shape may be a class by a subclass of rdfs:Class that the shapes graph defines"
+            )
         if targets.classes:
             self.dependency_graph.add_transition(state, Direction.FORWARD, RDF_TYPE, self._class_state())
         self._add_final_transitions(state, Direction.FORWARD, targets.subjects_of)
@@ -89,17 +91,17 @@ class ShapeDependencyBuilder:
         """Refuse rules, which change the data, and custom components, which may read anything."""
         graph = self.graph
         if (None, SH.rule, None) in graph:
-            raise UnsupportedConstraintError("rules of the shapes graph add to the data")
+            raise UnsupportedConstraintError("rules of the shapes graph add triples to the data")
         if {SH.ConstraintComponent, SH.SPARQLFunction, SH.TargetType} & set(graph.objects()):
             raise UnsupportedConstraintError(
-                "the shapes graph defines constraint components, functions or targets of its own"
+                "the shapes graph defines its own constraint components, functions or target types"
             )
 
     def _refuse_unsupported(self, shape: RdflibNode) -> None:
         for term in _UNSUPPORTED_PROPERTIES:
             if (shape, term, None) in self.graph:
                 name = str(term).rpartition("#")[2]
-                raise UnsupportedConstraintError(f"sh:{name} is left to the validator, which may read anything")
+                raise UnsupportedConstraintError(f"pySHACL evaluates sh:{name}, which may read any triple")
         path = self.graph.value(shape, SH.path)
         if path is not None:
             parse_path(self.graph, path)
