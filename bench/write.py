@@ -24,7 +24,8 @@ from kg.rdf.namespaces import HPEZ, ID
 from kg.rdf.rdflib_terms import rdflib_graph
 from kg.rdf.terms import NamedNode, Quad
 from kg.validation.incremental import IncrementalValidator
-from kg.validation.shacl import Shapes, validate
+from kg.validation.shacl import validate
+from kg.validation.shapes import Shapes
 
 BUDGET: Final = 0.010
 """The budget of the gate for one new observation in seconds, at the 95th percentile."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from kg.changes.data_folder import open_or_build
     from kg.errors import KgError
-    from kg.validation.shacl import read_shapes, validate
+    from kg.validation.shacl import validate
+    from kg.validation.shapes import read_shapes
 
 __all__ = ["KgError", "open_or_build", "read_shapes", "validate"]
 

@@ -1,4 +1,4 @@
-"""Each shape has cases that it accepts and cases that it refuses, and the refusal names that very shape."""
+"""Every shape has cases that it accepts and cases that it rejects; the findings of a rejected case name the shape."""
 
 from functools import cache
 from pathlib import Path
@@ -35,7 +35,7 @@ def context() -> tuple[tuple[Quad, ...], ValidationReport]:
     return quads, shacl.validate(quads, _shapes())
 
 
-def judge(path: Path) -> ValidationReport:
+def validate(path: Path) -> ValidationReport:
     quads = parse(path.read_bytes(), rdf_format_of_file(path.name))
     placed = [
         place_in_graph([quad], NamedNode(graph_iri("source/example")))[0]
@@ -63,7 +63,7 @@ def test_every_shape_has_both_kinds_of_case() -> None:
     "case", [c for c in CASES if c.parent.name == "valid"], ids=lambda c: f"{c.parts[-3]}/{c.stem}"
 )
 def test_valid(case: Path) -> None:
-    report = judge(case)
+    report = validate(case)
     shape = case.parts[-3]
     assert [item for item in report.findings if names_shape(item, shape)] == []
     assert report.with_severity(VIOLATION) == ()
@@ -73,7 +73,7 @@ def test_valid(case: Path) -> None:
     "case", [c for c in CASES if c.parent.name == "invalid"], ids=lambda c: f"{c.parts[-3]}/{c.stem}"
 )
 def test_invalid(case: Path) -> None:
-    found = [item for item in judge(case).findings if names_shape(item, case.parts[-3])]
+    found = [item for item in validate(case).findings if names_shape(item, case.parts[-3])]
     assert found
     for item in found:
         assert item.message("vi")

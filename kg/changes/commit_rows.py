@@ -14,7 +14,8 @@ from kg.rdf.delta import Delta
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import parse_stream, serialize
 from kg.rdf.terms import NamedNode, Quad
-from kg.validation.report import ValidationReport, report_from_json, report_to_json
+from kg.validation.report import ValidationReport
+from kg.validation.report_json import report_from_json, report_to_json
 
 COMMIT_COLUMNS: Final = (
     "number", "time", "agent", "message", "reason", "added", "removed", "created", "dropped", "report",

@@ -39,8 +39,9 @@ from kg.rdf.delta import Delta
 from kg.rdf.io import canonical_nquads
 from kg.validation import shacl
 from kg.validation.incremental import IncrementalValidator
-from kg.validation.report import ValidationReport, report_to_json
-from kg.validation.shacl import SHAPES_GRAPH, Shapes
+from kg.validation.report import ValidationReport
+from kg.validation.report_json import report_to_json
+from kg.validation.shapes import SHAPES_GRAPH, Shapes, read_shapes
 
 REPORT_FILE: Final = "report.json"
 
@@ -63,7 +64,7 @@ class BuiltGraph:
 
 def read_project_shapes() -> Shapes:
     """Parse and analyse the project's shapes."""
-    return shacl.read_shapes(quad for quad in resources.curated_quads() if quad.graph_name == SHAPES_GRAPH)
+    return read_shapes(quad for quad in resources.curated_quads() if quad.graph_name == SHAPES_GRAPH)
 
 
 def assemble_graph() -> EmbeddedEngine:

@@ -11,7 +11,8 @@ from kg.errors import EngineError, ShapesError
 from kg.rdf.namespaces import graph_iri
 from kg.rdf.terms import NamedNode, Quad
 from kg.validation.report import ValidationReport
-from kg.validation.shacl import Shapes, read_shapes, validate
+from kg.validation.shacl import validate
+from kg.validation.shapes import Shapes, read_shapes
 
 _TERM_GRAPHS: Final = (NamedNode(graph_iri("ontology")), NamedNode(graph_iri("vocabulary")))
 

@@ -19,6 +19,7 @@ from kg.rdf.rdflib_terms import canonical_turtle
 from kg.rdf.terms import term_text
 from kg.validation import shacl
 from kg.validation.incremental import IncrementalValidator
+from kg.validation.shapes import read_shapes
 
 
 @click.command()
@@ -73,7 +74,7 @@ def validate(
         raise click.UsageError("Other shapes need no service: use --shapes or --endpoint.")
     payload = [quad for file in files for quad in parse_file(file)]
     if shape_files:
-        shapes_graph = shacl.read_shapes(quad for file in shape_files for quad in parse_file(file))
+        shapes_graph = read_shapes(quad for file in shape_files for quad in parse_file(file))
         report = shacl.validate(payload, shapes_graph)
     elif endpoint is not None:
         report = HttpClient(endpoint).validate(payload, alone=alone, language=lang)
@@ -95,9 +96,7 @@ def shapes() -> None:
 def explain(files: tuple[Path, ...]) -> None:
     """Say for each shape, the project's or those of FILES, whether the gate validates it incrementally or in full."""
     chosen = (
-        shacl.read_shapes(quad for file in files for quad in parse_file(file))
-        if files
-        else data_folder.read_project_shapes()
+        read_shapes(quad for file in files for quad in parse_file(file)) if files else data_folder.read_project_shapes()
     )
     for item in IncrementalValidator(chosen).explain():
         constraint = "" if item.constraint is None else f" {term_text(item.constraint)}"

@@ -14,7 +14,7 @@ from kg.rdf.formats import NQUADS, NTRIPLES
 from kg.rdf.io import parse, place_in_graph, serialize
 from kg.rdf.terms import NamedNode, Quad
 from kg.validation.report import ValidationReport
-from kg.validation.report_parser import report_from_triples
+from kg.validation.report_rdf import report_from_triples
 
 _TIMEOUT: Final = 120.0
 """Seconds to wait for a response."""

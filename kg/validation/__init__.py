@@ -1,1 +1,1 @@
-"""The gate: SHACL through pySHACL, incremental validation, suggestions, and the lines that findings come from."""
+"""The gate: SHACL validation in full and incrementally, reports, suggestions and source lines of findings."""

@@ -1,9 +1,8 @@
-"""What a shape reads of the data, as an automaton whose steps are triples; pure.
+"""The triples that shapes read, as a finite automaton over the data graph.
 
-Its states stand for places in a shape: the focus node, the values of a path, the classes of a value. A step leads
-from the node at one place to the node at the next by a triple. So a changed triple, followed backwards through the
-states, leads to every focus node that may have read it; followed forwards from a focus node, all is found that is
-read of it.
+A state is a position in a shape: the focus node, the values of a path, the classes of a value. A transition follows one
+triple from the node at its start state to the node at its end state. Walking back from a changed triple finds every
+focus node whose validation may read it. Walking forward from a focus node finds every triple that its validation reads.
 """
 
 from collections import defaultdict
@@ -16,26 +15,35 @@ from kg.rdf.terms import BlankNode, Literal, NamedNode, Term, Triple
 
 State = int
 NodeState = tuple[Term, State]
-"""A node at a state."""
+"""A node of the data at a state of the automaton."""
 TripleMatcher = Callable[[Term | None, NamedNode | None, Term | None], Iterable[Triple]]
-"""The triples with a subject, predicate and object, of which None stands for any."""
+"""Returns the triples with a subject, predicate and object; None matches any."""
 MAX_NODE_STATES: Final = 50_000
-"""Places beyond which following on costs more than judging everything."""
+"""Node states and triples beyond which full validation is cheaper than a further search."""
 
 
 class TooManyDependenciesError(Exception):
-    """There are too many places to follow."""
+    """A search passed MAX_NODE_STATES."""
 
 
 class Direction(Enum):
-    """Between which parts of a triple a step leads."""
+    """The direction in which a transition follows a triple."""
 
     FORWARD = "subject to object"
     INVERSE = "object to subject"
 
+    @property
+    def opposite(self) -> "Direction":
+        """The other direction."""
+        return Direction.FORWARD if self is Direction.INVERSE else Direction.INVERSE
+
 
 class ChangeTrigger(Flag):
-    """What a change must do to a triple so that it matters to a step: a pattern that is negated cares for losses."""
+    """The change of a triple that can bring about a new finding.
+
+    A triple pattern reacts to gained triples, and a negated pattern to lost ones. NEVER marks transitions that only
+    `find_origins` walks.
+    """
 
     NEVER = 0
     GAINED = auto()
@@ -43,13 +51,16 @@ class ChangeTrigger(Flag):
     ALWAYS = GAINED | LOST
 
     def under_negation(self) -> "ChangeTrigger":
-        """The same under a negation."""
+        """Return the trigger of the same pattern inside a negation."""
         return {ChangeTrigger.GAINED: ChangeTrigger.LOST, ChangeTrigger.LOST: ChangeTrigger.GAINED}.get(self, self)
 
 
 @dataclass(frozen=True)
 class Transition:
-    """A step by a triple with a predicate, or with any; `other` is the node to which it must lead, None for any."""
+    """A transition that follows a triple.
+
+    `predicate` None matches any predicate, and `required_end` None any node at the end.
+    """
 
     start: State
     direction: Direction
@@ -61,7 +72,7 @@ class Transition:
 
 @dataclass
 class DependencyGraph:
-    """States with steps between them; silent ones lead on without a triple."""
+    """States, transitions that follow a triple, and epsilon transitions that follow none."""
 
     _epsilon_from: dict[State, list[State]] = field(default_factory=lambda: defaultdict(list))
     _epsilon_to: dict[State, list[State]] = field(default_factory=lambda: defaultdict(list))
@@ -73,60 +84,59 @@ class DependencyGraph:
     _count: int = 0
 
     def add_state(self) -> State:
-        """A new state."""
+        """Return a new state."""
         self._count += 1
         return self._count
 
     def add_epsilon(self, start: State, end: State) -> None:
-        """Let one state be as good as another one."""
+        """Add a transition that follows no triple."""
         self._epsilon_from[start].append(end)
         self._epsilon_to[end].append(start)
 
     def add_transition(
         self,
         start: State,
-        way: Direction,
+        direction: Direction,
         predicate: NamedNode | None,
         end: State,
         *,
         when: ChangeTrigger = ChangeTrigger.ALWAYS,
         other: Term | None = None,
     ) -> None:
-        """Lead on by a triple."""
-        step = Transition(start, way, predicate, end, when, other)
+        """Add a transition that follows a triple."""
+        step = Transition(start, direction, predicate, end, when, other)
         self._from[start].append(step)
         self._to[end].append(step)
-        for asked in (ChangeTrigger.GAINED, ChangeTrigger.LOST, ChangeTrigger.ALWAYS):
-            if when & asked:
-                self._by_trigger[asked, predicate].append(step)
+        for trigger in (ChangeTrigger.GAINED, ChangeTrigger.LOST, ChangeTrigger.ALWAYS):
+            if when & trigger:
+                self._by_trigger[trigger, predicate].append(step)
 
     def trace_back(self, triples: Iterable[Triple], matching: TripleMatcher, when: ChangeTrigger) -> set[NodeState]:
-        """All places from which some triples are read that were gained or lost. Raises TooManyError."""
-        waiting = {place for triple in triples for place in self._states_reading(triple, when)}
-        found = set(waiting)
-        while waiting:
-            for earlier in self._predecessors(waiting.pop(), matching):
-                if earlier not in found:
-                    found.add(earlier)
-                    waiting.add(earlier)
-            if len(found) > MAX_NODE_STATES:
-                raise TooManyDependenciesError
-        return found
+        """Return all node states from which gained or lost triples are read. Raise TooManyDependenciesError."""
+        reading = {place for triple in triples for place in self._states_reading(triple, when)}
+        reached = self._walk_back(reading, matching, MAX_NODE_STATES)
+        if reached is None:
+            raise TooManyDependenciesError
+        return reached
 
     def find_origins(self, place: NodeState, start: State, matching: TripleMatcher, limit: int) -> set[Term] | None:
-        """The nodes at a state from which one gets to a place; None if that takes many places to see."""
-        waiting, found = {place}, {place}
+        """Return the nodes at `start` that lead to a node state; None if the search passes `limit` node states."""
+        reached = self._walk_back({place}, matching, limit)
+        return None if reached is None else {node for node, state in reached if state == start}
+
+    def _walk_back(self, places: set[NodeState], matching: TripleMatcher, limit: int) -> set[NodeState] | None:
+        """Return node states and all their predecessors; None if a step of the search finds more than `limit`."""
+        waiting, reached = set(places), set(places)
         while waiting:
-            for earlier in self._predecessors(waiting.pop(), matching):
-                if earlier not in found:
-                    found.add(earlier)
-                    waiting.add(earlier)
-            if len(found) > limit:
+            new = set(self._predecessors(waiting.pop(), matching)) - reached
+            reached |= new
+            waiting |= new
+            if len(reached) > limit:
                 return None
-        return {node for node, state in found if state == start}
+        return reached
 
     def collect_triples(self, places: Iterable[NodeState], matching: TripleMatcher) -> set[Triple]:
-        """All triples that are read from some places. Raises TooManyError."""
+        """Return all triples that are read from some node states. Raise TooManyDependenciesError."""
         seen, waiting, read = set[NodeState](), list(places), set[Triple]()
         while waiting:
             place = waiting.pop()
@@ -138,13 +148,13 @@ class DependencyGraph:
             node, state = place
             waiting += [(node, following) for following in self._epsilon_from.get(state, ())]
             for step in self._from.get(state, ()):
-                for triple in _outgoing_triples(step, node, matching):
+                for triple in _adjacent_triples(step.direction, step.predicate, node, matching):
                     read.add(triple)
                     waiting.append((_endpoints(step.direction, triple)[1], step.end))
         return read
 
     def _states_reading(self, triple: Triple, when: ChangeTrigger) -> Iterator[NodeState]:
-        """The places that a triple leads from."""
+        """Return the node states whose transitions follow a triple, for one kind of change."""
         subject, object_ = _as_node(triple.subject), _as_node(triple.object)
         for predicate in (triple.predicate, None):
             for step in self._by_trigger.get((when, predicate), ()):
@@ -157,30 +167,25 @@ class DependencyGraph:
         for earlier in self._epsilon_to.get(state, ()):
             yield node, earlier
         for step in self._to.get(state, ()):
-            for triple in _incoming_triples(step, node, matching):
+            for triple in _adjacent_triples(step.direction.opposite, step.predicate, node, matching):
                 yield _endpoints(step.direction, triple)[0], step.start
 
 
-def _endpoints(way: Direction, triple: Triple) -> tuple[Term, Term]:
-    """The nodes before and after a step."""
+def _endpoints(direction: Direction, triple: Triple) -> tuple[Term, Term]:
+    """Return the nodes at the start and the end of a transition that follows a triple."""
     subject, object_ = _as_node(triple.subject), _as_node(triple.object)
-    return (subject, object_) if way is Direction.FORWARD else (object_, subject)
+    return (subject, object_) if direction is Direction.FORWARD else (object_, subject)
 
 
-def _outgoing_triples(step: Transition, node: Term, matching: TripleMatcher) -> Iterable[Triple]:
-    """The triples by which a step leads on from a node."""
-    if step.direction is Direction.INVERSE:
-        return matching(None, step.predicate, node)
-    return () if isinstance(node, Literal) else matching(node, step.predicate, None)
-
-
-def _incoming_triples(step: Transition, node: Term, matching: TripleMatcher) -> Iterable[Triple]:
-    """The triples by which a step leads to a node."""
-    if step.direction is Direction.FORWARD:
-        return matching(None, step.predicate, node)
-    return () if isinstance(node, Literal) else matching(node, step.predicate, None)
+def _adjacent_triples(
+    direction: Direction, predicate: NamedNode | None, node: Term, matching: TripleMatcher
+) -> Iterable[Triple]:
+    """Return the triples that leave a node in a direction."""
+    if direction is Direction.INVERSE:
+        return matching(None, predicate, node)
+    return () if isinstance(node, Literal) else matching(node, predicate, None)
 
 
 def _as_node(term: object) -> Term:
-    """A node of RDF 1.1; a triple term cannot be walked through, and is no focus node."""
+    """Return a term of RDF 1.1; a triple term of RDF 1.2 becomes one placeholder, which is never a focus node."""
     return term if isinstance(term, NamedNode | BlankNode | Literal) else BlankNode("triple-term")

@@ -1,9 +1,9 @@
-"""What a SPARQL constraint or target reads, as states of the same automaton as the shapes'.
+"""Analyse which triples a SPARQL constraint or target reads, as states of the shapes' dependency graph.
 
-A row of a query rests on triples, one for each pattern. A row that a change brings about needs a gained triple in one
-of its patterns, or a lost one in a negated pattern. Each variable that every such row binds has a state, from which
-its patterns lead on; a changed triple, followed back, thus gives the value of such a variable. If it is $this, the
-value is a focus node concerned; if not, the query itself, asked with that value, names the focus nodes.
+A row of a query rests on one triple for each pattern. A new row needs a gained triple in a pattern, or a lost triple in
+a negated pattern. Each variable that all such rows bind has a state, at which its patterns start. So walking back from
+a changed triple yields values of these variables. A value of $this is an affected focus node. For a value of another
+variable, the query itself, evaluated with that value, returns the affected focus nodes.
 """
 
 import functools
@@ -26,27 +26,31 @@ from kg.validation.constraint_patterns import (
     parse_constraint_query,
 )
 from kg.validation.dependency_graph import ChangeTrigger, State
-from kg.validation.shacl import SHAPES_GRAPH
-from kg.validation.shape_dependencies import ShapeDependencyBuilder
+from kg.validation.path_transitions import PathTransitions
+from kg.validation.shapes import SHAPES_GRAPH
 
 THIS: Final = "this"
 TripleExists = Callable[[Term | None, NamedNode | None, Term | None], bool]
-"""Whether there is a triple with a subject, predicate and object, of which None stands for any."""
+"""Whether there is a triple with a subject, predicate and object; None matches any."""
 
 _ROW_BINDING_GROUPS: Final = frozenset({"main", "plain", "branch"})
-"""The kinds of groups whose variables a row binds."""
+"""The kinds of groups whose variables every row binds."""
 
 
 @dataclass(frozen=True)
 class RequiredTriple:
-    """A triple that a node must have to be the value of a variable in a row: by one of some predicates."""
+    """A triple that a node must have to be the value of a variable in a row.
+
+    The triple has one of `predicates`; the node is its subject, or its object if `inverse`. `other` is the other end,
+    None for any.
+    """
 
     predicates: tuple[NamedNode, ...]
     inverse: bool
     other: NamedNode | None
 
     def is_met_by(self, node: Term, holds: TripleExists) -> bool:
-        """Whether a node has it."""
+        """Whether a node has the triple."""
         if self.inverse:
             return any(holds(self.other, predicate, node) for predicate in self.predicates)
         return any(holds(node, predicate, self.other) for predicate in self.predicates)
@@ -54,10 +58,10 @@ class RequiredTriple:
 
 @dataclass(frozen=True)
 class Hazard:
-    """How a triple of the shapes graph could be taken for data, when all graphs are asked at once.
+    """Triples of the shapes graph that a query over all graphs would match as if they were data.
 
-    It has a predicate and an object, None for any. If `near`, only a triple of the focus node, or of a node that the
-    focus node's own triples name, could be.
+    They have a predicate and an object; None matches any. If `near_focus`, only triples of the focus node, or of a term
+    of the focus node's triples, can match.
     """
 
     predicate: NamedNode | None
@@ -67,11 +71,12 @@ class Hazard:
 
 @dataclass(frozen=True)
 class QueryDependencies:
-    """A SPARQL text, analysed.
+    """The analysis of a SPARQL query.
 
-    `prologue` and `body` make up what the engine is asked; `text` is the same with what it selects. `variables` are
-    those that rows bind, with their states; `ways` lead from ?this to some of them, between two states; and `needed` is
-    what their values must have.
+    `text` is the query, with the patterns over the shapes graph replaced by their solutions; `prologue` and `body` are
+    its parts around the SELECT clause. `variables` maps the variables that every row binds to their states.
+    `focus_paths` maps some of them to the start and end state of a path from ?this. `required_triples` are conditions
+    on the values of a variable.
     """
 
     text: str
@@ -83,25 +88,25 @@ class QueryDependencies:
     hazards: frozenset[Hazard]
 
     def can_bind(self, variable: str, node: Term, holds: TripleExists) -> bool:
-        """Whether a node can be the value of a variable in a row, by what is easily seen."""
-        return all(needed.is_met_by(node, holds) for needed in self.required_triples.get(variable, ()))
+        """Whether a node meets the required triples of a variable; if not, no row binds the variable to it."""
+        return all(triple.is_met_by(node, holds) for triple in self.required_triples.get(variable, ()))
 
     def focus_query(self, variable: str, node: Term) -> tuple[str, dict[str, Term]]:
-        """A query for the values of ?this in the rows in which a variable has a value, with what is bound.
+        """Return a query for the values of ?this in the rows in which a variable has a value, and its bindings.
 
-        An IRI is written in the place of the variable: the engine plans what stands within EXISTS without bindings.
+        An IRI replaces the variable in the text: the engine plans the patterns within EXISTS without bindings.
         """
-        written = _split_at_variable(self.body, variable) if isinstance(node, NamedNode) else None
-        if written is None:
+        pieces = _split_at_variable(self.body, variable) if isinstance(node, NamedNode) else None
+        if pieces is None:
             selected = "" if variable == THIS else f" ?{variable}"
             return f"{self.prologue}SELECT DISTINCT ?this{selected} WHERE {self.body}", {variable: node}
         selected = f"({node} AS ?this)" if variable == THIS else "?this"
-        return f"{self.prologue}SELECT DISTINCT {selected} WHERE {str(node).join(written)}", {}
+        return f"{self.prologue}SELECT DISTINCT {selected} WHERE {str(node).join(pieces)}", {}
 
 
 @functools.lru_cache(maxsize=1024)
 def _split_at_variable(body: str, variable: str) -> tuple[str, ...] | None:
-    """What stands around a variable in a pattern; None where a variable must stand."""
+    """Split a pattern at every occurrence of a variable; None if the pattern needs a variable there (BOUND)."""
     tokens = list(iter_tokens(body))
     if any(token.is_word("BOUND") for token in tokens):
         return None
@@ -109,7 +114,7 @@ def _split_at_variable(body: str, variable: str) -> tuple[str, ...] | None:
 
 
 class ShapesGraphQueries:
-    """What queries may ask of the shapes graph."""
+    """Evaluates patterns over the shapes graph."""
 
     def __init__(self, quads: Iterable[Quad]) -> None:
         self._quads = tuple(quads)
@@ -119,49 +124,52 @@ class ShapesGraphQueries:
         return EmbeddedEngine(self._quads)
 
     def solutions(self, prefixes: str, variables: Iterable[str], pattern: str) -> list[dict[str, Term]]:
-        """The solutions of a pattern over the shapes graph."""
+        """Return the solutions of a pattern, projected to some variables."""
         names = " ".join(f"?{name}" for name in sorted(variables)) or "(1 AS ?one)"
         rows = self._engine.select(f"{prefixes} SELECT DISTINCT {names} WHERE {{ {pattern} }}")
         return [dict(row) for row in rows]
 
 
-def analyse_query(text: str, reader: ShapeDependencyBuilder, index: ShapesGraphQueries) -> QueryDependencies:
-    """Analyse a SELECT query of ?this, adding to the reader's automaton what it reads.
+def analyse_query(text: str, reader: PathTransitions, index: ShapesGraphQueries) -> QueryDependencies:
+    """Analyse a SELECT query of ?this, and add what it reads to the dependency graph.
 
-    Raises UnreadableError for what cannot be told by triple patterns.
+    Raise UnsupportedConstraintError for a query whose reads cannot be derived from its triple patterns.
     """
     group = parse_constraint_query(text, SHAPES_GRAPH.value)
-    linked = _VariableLinker(reader)
-    linked.link_group(group, {}, ChangeTrigger.GAINED)
-    if THIS not in linked.row_states:
-        raise UnsupportedConstraintError("a SPARQL text does not bind ?this by a pattern")
+    linker = _VariableLinker(reader)
+    linker.link_group(group, {}, ChangeTrigger.GAINED)
+    if THIS not in linker.row_states:
+        raise UnsupportedConstraintError("a query does not bind ?this in a pattern")
     if any(
-        part.assigned_variables & part.variables or part.assigned_variables & set(linked.row_states)
+        part.assigned_variables & part.variables or part.assigned_variables & set(linker.row_states)
         for part in group.walk()
     ):
-        raise UnsupportedConstraintError("a SPARQL text computes what a pattern asks for")
-    written = _inline_static_groups(text, group, index)
+        raise UnsupportedConstraintError("a query computes a variable that a pattern uses")
+    inlined = _inline_static_groups(text, group, index)
     select = next(token.start for token in iter_tokens(text) if token.is_word("SELECT"))
     return QueryDependencies(
-        text=written,
+        text=inlined,
         prologue=text[:select],
-        body=written[group.start :],
-        variables=linked.row_states,
+        body=inlined[group.start :],
+        variables=linker.row_states,
         focus_paths=dict(_focus_paths(group, reader)),
-        required_triples={name: tuple(_required_triples(group, name)) for name in linked.row_states},
+        required_triples={name: tuple(_required_triples(group, name)) for name in linker.row_states},
         hazards=frozenset(_hazards(group)),
     )
 
 
 class _VariableLinker:
-    """The states of a query's variables, and the steps between them."""
+    """Assigns states to the variables of a query, and adds the transitions between them."""
 
-    def __init__(self, reader: ShapeDependencyBuilder) -> None:
+    def __init__(self, reader: PathTransitions) -> None:
         self._reader = reader
         self.row_states = dict[str, State]()
 
     def link_group(self, group: ConstraintGroup, nested: dict[str, State], when: ChangeTrigger) -> None:
-        """Add what a group reads; `nested` has the states of variables that only groups around it bind."""
+        """Add what a group reads.
+
+        `nested` maps variables that enclosing groups bind, but rows do not, to their states.
+        """
         if group.kind == "static":
             return
         if group.kind in _ROW_BINDING_GROUPS:
@@ -178,10 +186,10 @@ class _VariableLinker:
             known = {**nested, **self.row_states}
             pattern = next((item for item in patterns if any(end in known for end in item.end_nodes)), None)
             if pattern is None:
-                raise UnsupportedConstraintError("parts of a SPARQL text are not connected with ?this")
+                raise UnsupportedConstraintError("a pattern of a query is not connected to ?this")
             patterns.remove(pattern)
             if pattern.predicate_variable is not None and pattern.predicate_variable in nested:
-                raise UnsupportedConstraintError("parts of a SPARQL text are connected by predicates only")
+                raise UnsupportedConstraintError("a pattern of a query is connected only by its predicate")
             self._link_pattern(pattern, nested, when)
 
     def _link_pattern(self, pattern: PathPattern, nested: dict[str, State], when: ChangeTrigger) -> None:
@@ -193,7 +201,7 @@ class _VariableLinker:
         start = self.row_states.get(str(first)) or nested[str(first)]
         parts = _sequence_parts(path)
         if len(parts) > 1 and isinstance(parts[-1], InvPath) and last in self.row_states and first in self.row_states:
-            # the subject of what is read last tells more than its object
+            # Start the last triple at its subject: a subject narrows the rows down more than an object.
             self._reader.add_path(
                 InvPath(parts.pop()), self.row_states[str(last)], self._reader.dependency_graph.add_state(), when
             )
@@ -202,7 +210,11 @@ class _VariableLinker:
     def _link_path(
         self, parts: list[PropertyPath], start: State, last: PatternTerm, nested: dict[str, State], when: ChangeTrigger
     ) -> None:
-        """Lead to the other end of a pattern, which is no new place if rows bind it."""
+        """Add a path to the other end of a pattern.
+
+        A variable that rows do not bind has one state for all its patterns. Otherwise the path ends at a new state,
+        since nothing else is read from there.
+        """
         reader, new = self._reader, self._reader.dependency_graph.add_state
         for part in parts[:-1]:
             following = new()
@@ -215,8 +227,8 @@ class _VariableLinker:
         reader.add_path(parts[-1], start, end, when, other)
 
 
-def _focus_paths(group: ConstraintGroup, reader: ShapeDependencyBuilder) -> Iterator[tuple[str, tuple[State, State]]]:
-    """States between which ?this and another variable of the main group stand, with the steps between them."""
+def _focus_paths(group: ConstraintGroup, reader: PathTransitions) -> Iterator[tuple[str, tuple[State, State]]]:
+    """Add paths from ?this to other variables of the main group; return each variable with its two states."""
     patterns = [pattern for part in group.walk() if part.kind == "main" for pattern in part.patterns]
     new = reader.dependency_graph.add_state
     start = new()
@@ -241,14 +253,14 @@ def _known_end(pattern: PathPattern, states: Mapping[str, State]) -> PatternTerm
 
 
 def _group_trigger(kind: str, when: ChangeTrigger) -> ChangeTrigger:
-    """What matters in a group of a kind, by what matters around it."""
+    """Return the trigger for the patterns of a nested group of some kind."""
     if kind in {"optional", "asked"}:
         return ChangeTrigger.ALWAYS
     return when.under_negation() if kind == "absent" else when
 
 
 def _sequence_parts(path: PropertyPath) -> list[PropertyPath]:
-    """The parts of a sequence, one after the other."""
+    """Return the elements of a sequence path, flattened; any other path is its own element."""
     match path:
         case SequencePath():
             return [part for arg in path.args for part in _sequence_parts(arg)]
@@ -260,7 +272,7 @@ def _sequence_parts(path: PropertyPath) -> list[PropertyPath]:
 
 
 def _required_triples(group: ConstraintGroup, variable: str) -> Iterator[RequiredTriple]:
-    """What the values of a variable must have in every row."""
+    """Return the triples that the values of a variable must have in every row."""
     for inner in group.groups:
         if inner.kind in {"exists", "plain"}:
             yield from _required_triples(inner, variable)
@@ -278,7 +290,7 @@ def _required_triples(group: ConstraintGroup, variable: str) -> Iterator[Require
 
 
 def _single_step(path: PropertyPath) -> tuple[tuple[NamedNode, ...], bool] | None:
-    """The predicates of a path of a single step, and whether it is walked backwards; None for any other path."""
+    """Return the predicates of a path of one step and whether it is inverse; None for any other path."""
     match path:
         case rdflib.URIRef():
             return (NamedNode(str(path)),), False
@@ -290,7 +302,7 @@ def _single_step(path: PropertyPath) -> tuple[tuple[NamedNode, ...], bool] | Non
 
 
 def _hazards(group: ConstraintGroup, around: frozenset[str] = frozenset({THIS})) -> Iterator[Hazard]:
-    """How the shapes graph could be taken for data; `around` are nodes that the focus node's triples name."""
+    """Return the hazards of a group; `around` are variables whose values are terms of the focus node's triples."""
     near = around | _focus_neighbours(group)
     for pattern in group.patterns if group.kind != "static" else ():
         single = isinstance(pattern.path, rdflib.URIRef)
@@ -304,7 +316,7 @@ def _hazards(group: ConstraintGroup, around: frozenset[str] = frozenset({THIS}))
 
 
 def _focus_neighbours(group: ConstraintGroup) -> frozenset[str]:
-    """The variables for which a group's patterns take what triples of $this name."""
+    """Return the variables that a group binds to terms of the triples of $this."""
     own = (item for item in group.patterns if item.subject == THIS)
     simple = (item for item in own if item.predicate_variable is not None or isinstance(item.path, rdflib.URIRef))
     return frozenset(
@@ -328,7 +340,7 @@ def _path_predicates(path: PropertyPath) -> Iterator[str | None]:
 
 
 def _inline_static_groups(text: str, group: ConstraintGroup, index: ShapesGraphQueries) -> str:
-    """Write in place of what is asked of the shapes graph what it answers: the shapes do not change."""
+    """Replace the patterns over the shapes graph by their solutions: the shapes do not change."""
     prologue = text[: next(token.start for token in iter_tokens(text) if token.is_word("SELECT"))]
     for part in sorted((part for part in group.walk() if part.kind == "static"), key=lambda part: -part.start):
         before, after = text[: part.start], text[part.end :]
@@ -344,6 +356,6 @@ def _values_clause(names: list[str], rows: list[dict[str, Term]]) -> str:
     if not names:
         return "" if rows else "FILTER (false)"
     if any(isinstance(term, BlankNode) for row in rows for term in row.values()):
-        raise UnsupportedConstraintError("a SPARQL text asks for blank nodes of the shapes graph")
+        raise UnsupportedConstraintError("a query reads blank nodes of the shapes graph")
     lines = (" ".join(str(row[name]) if name in row else "UNDEF" for name in names) for row in rows)
     return f"VALUES ({' '.join('?' + name for name in names)}) {{ {' '.join(f'({line})' for line in lines)} }}"

@@ -1,4 +1,7 @@
-"""Find the line of a document from which a finding comes: parsers keep no positions, so the text is read once more."""
+"""Find the line of a document that a finding comes from.
+
+The RDF parsers return no positions, so the text is scanned a second time.
+"""
 
 import re
 from dataclasses import dataclass, field
@@ -11,7 +14,7 @@ from kg.rdf.terms import Literal, NamedNode, Term
 from kg.validation.report import Finding
 
 MAX_DOCUMENT_LENGTH: Final = 2_000_000
-"""Characters up to which a document is read for lines."""
+"""The length in characters up to which a document is scanned."""
 
 _TOKEN: Final = re.compile(
     r"""
@@ -29,46 +32,55 @@ _TOKEN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _TYPE: Final = RDF + "type"
+_MAX_DECLARATION_TOKENS: Final = 3
+"""Tokens of a prefix or base declaration, after which one without an IRI is abandoned as malformed."""
 _LOCAL_NAME: Final = re.compile(r"[^/#]*$")
 
 
 @dataclass
 class SourceLines:
-    """Where a document says what: lines, counted from 1, by subject, predicate and object, of which later may lack."""
+    """The lines of a document, counted from 1, by statement.
+
+    The keys are (subject,), (subject, predicate) or (subject, predicate, object). `text` is the document, by lines.
+    """
 
     lines_by_statement: dict[tuple[str, ...], int] = field(default_factory=dict)
     text: tuple[str, ...] = ()
 
     def line_of(self, item: Finding) -> int | None:
-        """The line of a finding: that of the value, else of the property, else of the focus node; None if unknown."""
+        """Return the line of a finding's value, else of its property, else of its focus node; None if unknown."""
         focus, path, value = _term_key(item.focus), _term_key(item.path), _term_key(item.value)
         if focus is None:
             return None
-        exact = [key for key in ((focus, path, value), (focus, path), (focus,)) if None not in key]
-        found = (self.lines_by_statement.get(tuple(filter(None, key))) for key in exact)
-        return next((line for line in found if line is not None), None) or self._first_mention(item.focus)
+        keys = [key for key in ((focus, path, value), (focus, path), (focus,)) if None not in key]
+        lines = (self.lines_by_statement.get(tuple(filter(None, key))) for key in keys)
+        return next((line for line in lines if line is not None), None) or self._first_mention(item.focus)
 
     def _first_mention(self, node: Term) -> int | None:
-        """The first line that writes an IRI out, or the end of it."""
+        """Return the first line that contains an IRI, else the first with its local name."""
         if not isinstance(node, NamedNode):
             return None
         local = _LOCAL_NAME.search(node.value)
-        for sought in filter(None, (node.value, local[0] if local else "")):
+        for name in filter(None, (node.value, local[0] if local else "")):
             for number, line in enumerate(self.text, 1):
-                if sought in line:
+                if name in line:
                     return number
         return None
 
 
 def read_source_lines(data: bytes, fmt: RdfFormat, base_iri: str = "") -> SourceLines:
-    """Read where a document says what; never fails, and knows nothing of a very long one."""
+    """Scan a document for the lines of its statements; never raises.
+
+    Formats other than Turtle, TriG, N-Triples and N-Quads are only searched for IRIs. A document of more than
+    MAX_DOCUMENT_LENGTH characters has no known lines.
+    """
     text = data.decode("utf-8", "replace")
     if len(text) > MAX_DOCUMENT_LENGTH:
         return SourceLines()
-    found = SourceLines(text=tuple(text.splitlines()))
+    lines = SourceLines(text=tuple(text.splitlines()))
     if fmt in {TURTLE, TRIG, NTRIPLES, NQUADS}:
-        _StatementScanner(found, base_iri).read(text)
-    return found
+        _StatementScanner(lines, base_iri).read(text)
+    return lines
 
 
 def _term_key(term: Term | None) -> str | None:
@@ -77,7 +89,7 @@ def _term_key(term: Term | None) -> str | None:
 
 @dataclass
 class _Frame:
-    """A subject that is being described, with the predicate that was read last."""
+    """The subject and predicate at the current position, inside one pair of brackets."""
 
     subject: str | None = None
     predicate: str | None = None
@@ -85,10 +97,13 @@ class _Frame:
 
 
 class _StatementScanner:
-    """Walks through Turtle, TriG, N-Triples or N-Quads, and notes the line of every statement."""
+    """Scans Turtle, TriG, N-Triples or N-Quads, and records the line of every statement.
 
-    def __init__(self, found: SourceLines, base_iri: str) -> None:
-        self._places = found.lines_by_statement
+    It accepts any text: the RDF parser reports syntax errors.
+    """
+
+    def __init__(self, lines: SourceLines, base_iri: str) -> None:
+        self._lines = lines.lines_by_statement
         self._base = base_iri
         self._prefixes = dict[str, str]()
         self._frames = [_Frame()]
@@ -132,15 +147,15 @@ class _StatementScanner:
             return
         if frame.subject is None:
             frame.subject = value
-            self._places.setdefault((value,), line)
+            self._lines.setdefault((value,), line)
         elif frame.predicate is None:
             frame.predicate = value
-            self._places.setdefault((frame.subject, value), line)
+            self._lines.setdefault((frame.subject, value), line)
         else:
-            self._places.setdefault((frame.subject, frame.predicate, value), line)
+            self._lines.setdefault((frame.subject, frame.predicate, value), line)
 
     def _is_in_declaration(self, kind: str, text: str) -> bool:
-        """Whether a text is part of a declaration of a prefix or a base, which is noted once it is complete."""
+        """Whether a token is part of a prefix or base declaration, which takes effect once it is complete."""
         if self._pending_declaration:
             self._pending_declaration.append((kind, text))
             return self._finish_declaration()
@@ -153,7 +168,8 @@ class _StatementScanner:
         word = self._pending_declaration[0][1]
         iris = [text for kind, text in self._pending_declaration if kind == "iri"]
         if not iris:
-            self._pending_declaration = [] if len(self._pending_declaration) > len("pfx") else self._pending_declaration
+            if len(self._pending_declaration) > _MAX_DECLARATION_TOKENS:
+                self._pending_declaration = []
             return True
         iri = resolve(self._base, iris[0][1:-1])
         if word == "prefix":

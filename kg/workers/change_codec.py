@@ -20,7 +20,7 @@ from kg.rdf.delta import Delta
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import parse_stream, serialize
 from kg.rdf.terms import DefaultGraph, NamedNode, Quad
-from kg.validation.report import report_from_json, report_to_json
+from kg.validation.report_json import report_from_json, report_to_json
 
 JsonObject = Mapping[str, Any]
 

@@ -16,7 +16,8 @@ from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, Resul
 from kg.rdf.io import parse
 from kg.rdf.terms import DefaultGraph, NamedNode
 from kg.validation.incremental import IncrementalValidator
-from kg.validation.report import ValidationReport, report_to_json
+from kg.validation.report import ValidationReport
+from kg.validation.report_json import report_to_json
 from kg.workers import change_codec
 from kg.workers.framing import Header
 from kg.workers.pool_engine import DEFAULT_GRAPH_NAME

@@ -9,7 +9,8 @@ from kg.changes.commit import Proposal, in_submission_graph
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import serialize
 from kg.rdf.terms import Quad
-from kg.validation.report import ValidationReport, report_from_json
+from kg.validation.report import ValidationReport
+from kg.validation.report_json import report_from_json
 from kg.workers import change_codec
 from kg.workers.framing import Header
 from kg.workers.pool_engine import PoolEngine

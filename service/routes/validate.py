@@ -7,6 +7,7 @@ from werkzeug.exceptions import BadRequest
 
 from kg.rdf.formats import RDF_FORMATS
 from kg.validation.report import ValidationReport
+from kg.validation.report_rdf import report_triples
 from service.graph_state import current_graph_state
 from service.http import body
 from service.http.negotiation import MediaType, Representation, require_offer
@@ -31,7 +32,7 @@ def judge() -> Response:
     report = _report_on_form() if request.mimetype == MULTIPART_MEDIA_TYPE else _report_on_body()
     if isinstance(offer, MediaType):
         return jsonify(request_report_json(report))
-    return rdf_response(report.triples(), offer)
+    return rdf_response(report_triples(report), offer)
 
 
 def _report_on_body() -> ValidationReport:

@@ -10,6 +10,7 @@ from kg.changes.journal import Commit, CommitSummary
 from kg.rdf.formats import RDF_FORMATS
 from kg.rdf.terms import term_text
 from kg.validation.report import ValidationReport
+from kg.validation.report_rdf import report_triples
 from service.graph_state import current_graph_state
 from service.http.errors import PROBLEM_JSON, problem_details
 from service.http.i18n import page_language
@@ -98,7 +99,7 @@ def _refusal_response(outcome: WriteOutcome) -> Response:
         response = jsonify(problem_details("refused", detail, **request_report_json(outcome.report)))
         response.content_type = PROBLEM_JSON.media_type
     else:
-        response = rdf_response(outcome.report.triples(), offer)
+        response = rdf_response(report_triples(outcome.report), offer)
     response.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
     add_links(response, Link(url_for("resource.shapes", lang=None), CONSTRAINED_BY))
     return response

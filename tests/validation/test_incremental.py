@@ -1,4 +1,7 @@
-"""The gate's verdict on a change is that of full validation, before and after."""
+"""Incremental validation of a change finds what full validation before and after the change finds.
+
+The changes are mutations of the project's own graph, and random changes under shapes of every kind.
+"""
 
 import functools
 from collections import Counter
@@ -18,7 +21,8 @@ from kg.rdf.terms import Literal, NamedNode, Quad
 from kg.resources import curated_quads
 from kg.validation.incremental import IncrementalValidator
 from kg.validation.report import finding_key
-from kg.validation.shacl import Shapes, read_shapes, validate
+from kg.validation.shacl import validate
+from kg.validation.shapes import Shapes, read_shapes
 
 PREFIXES = """
 @prefix sh: <http://www.w3.org/ns/shacl#> . @prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> .
@@ -27,23 +31,24 @@ PREFIXES = """
 """
 
 
-def assert_as_in_full(gate: IncrementalValidator, shapes: Shapes, engine: EmbeddedEngine, delta: Delta) -> int:
-    """Compare both verdicts; returns how many findings there are. What the validator refuses must be refused."""
+def assert_equals_full_validation(
+    validator: IncrementalValidator, shapes: Shapes, engine: EmbeddedEngine, delta: Delta
+) -> None:
+    """Compare incremental and full validation; if full validation raises an error, the incremental one must too."""
     before = set(engine.quads())
     try:
         old = Counter(map(finding_key, validate(before, shapes).findings))
     except KgError:
-        return 0
+        return
     try:
         new = Counter(map(finding_key, validate((before - delta.removed) | delta.added, shapes).findings))
     except KgError:
         with pytest.raises(KgError):
-            gate.validate_change(engine, delta)
-        return 0
-    found = Counter(map(finding_key, gate.validate_change(engine, delta).findings))
+            validator.validate_change(engine, delta)
+        return
+    found = Counter(map(finding_key, validator.validate_change(engine, delta).findings))
     assert set(engine.quads()) == before, "the engine was changed"
     assert found == new - old
-    return found.total()
 
 
 # The project's own shapes
@@ -67,30 +72,29 @@ def facts() -> tuple[Quad, ...]:
 
 @st.composite
 def mutations(draw: st.DrawFn) -> Delta:
-    """Statements taken away, and others that have the object of a like one, another number or another subject."""
+    """Remove statements, and add some with another subject, another number, or an object of the same predicate."""
     removed = draw(st.lists(st.sampled_from(facts()), max_size=3, unique=True))
     added = set[Quad]()
     for quad in draw(st.lists(st.sampled_from(facts()), max_size=3)):
-        like = draw(st.sampled_from([other for other in facts() if other.predicate == quad.predicate]))
-        value = draw(st.sampled_from([like.object, quad.object, Literal("x"), Literal(7)]))
-        subject = draw(st.sampled_from([quad.subject, like.subject, NamedNode("https://w3id.org/hpez/id/zone/new")]))
-        added.add(Quad(subject, quad.predicate, value, draw(st.sampled_from([quad.graph_name, like.graph_name]))))
-    held = set(facts())
-    return Delta(frozenset(added - held), frozenset(set(removed) - added))
+        other = draw(st.sampled_from([fact for fact in facts() if fact.predicate == quad.predicate]))
+        value = draw(st.sampled_from([other.object, quad.object, Literal("x"), Literal(7)]))
+        subject = draw(st.sampled_from([quad.subject, other.subject, NamedNode("https://w3id.org/hpez/id/zone/new")]))
+        added.add(Quad(subject, quad.predicate, value, draw(st.sampled_from([quad.graph_name, other.graph_name]))))
+    return Delta(frozenset(added - set(facts())), frozenset(set(removed) - added))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(mutations())
 def test_changes_of_the_article(delta: Delta) -> None:
-    shapes, gate = own()
-    assert_as_in_full(gate, shapes, article(), delta)
+    shapes, validator = own()
+    assert_equals_full_validation(validator, shapes, article(), delta)
 
 
-def test_each_own_shape_is_judged_without_the_rest_of_the_graph() -> None:
+def test_no_own_shape_needs_full_validation() -> None:
     assert [item for item in own()[1].explain() if item.reason is not None] == []
 
 
-# Shapes of every kind, over a small vocabulary, so that things meet
+# Shapes of every kind, over a small vocabulary, so that shapes, data and changes meet
 
 nodes = st.sampled_from([f"e:n{number}" for number in range(5)])
 classes = st.sampled_from(["e:A", "e:B", "e:C"])
@@ -129,7 +133,7 @@ in_nodes = st.one_of(
 
 
 def shaped(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """A node shape around others."""
+    """A node shape that contains others."""
     return st.one_of(
         st.builds("sh:not [ {} ]".format, inner),
         st.builds("sh:{} ( [ {} ] [ {} ] )".format, st.sampled_from(["and", "or", "xone"]), inner, inner),
@@ -195,13 +199,13 @@ def quads(found: list[tuple[str, str]]) -> frozenset[Quad]:
 
 
 def _same_blank(found: list[Quad]) -> list[Quad]:
-    """Name the one blank node alike in all payloads."""
+    """Give the blank node the same label in all payloads."""
     from kg.rdf.terms import BlankNode  # noqa: PLC0415
 
-    def named(term: object) -> object:
+    def relabelled(term: object) -> object:
         return BlankNode("b") if isinstance(term, BlankNode) else term
 
-    return [Quad(named(q.subject), q.predicate, named(q.object), q.graph_name) for q in found]  # type: ignore[arg-type]
+    return [Quad(relabelled(q.subject), q.predicate, relabelled(q.object), q.graph_name) for q in found]  # type: ignore[arg-type]
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
@@ -215,8 +219,8 @@ def test_changes_under_any_shapes(
     text: str, data: list[tuple[str, str]], added: list[tuple[str, str]], removed: list[int]
 ) -> None:
     shapes = read_shapes(parse(text.encode(), TURTLE))
-    held = quads(data)
+    before = quads(data)
     gone = {quad for number in removed if number < len(data) for quad in quads([data[number]])}
     new = quads(added)
-    delta = Delta(new - held, frozenset(gone & held) - new)
-    assert_as_in_full(IncrementalValidator(shapes), shapes, EmbeddedEngine(held), delta)
+    delta = Delta(new - before, frozenset(gone & before) - new)
+    assert_equals_full_validation(IncrementalValidator(shapes), shapes, EmbeddedEngine(before), delta)

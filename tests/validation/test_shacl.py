@@ -1,3 +1,5 @@
+"""Full validation: the split between pySHACL and the engine, reports, and refused shapes."""
+
 import pytest
 
 from kg.errors import ServiceDeniedError, ShapesError
@@ -7,7 +9,8 @@ from kg.rdf.rdflib_terms import rdflib_graph
 from kg.rdf.terms import Quad
 from kg.validation import shacl
 from kg.validation.report import INFO, VIOLATION, WARNING, ValidationReport
-from kg.validation.shacl import Shapes, read_shapes
+from kg.validation.report_rdf import report_triples
+from kg.validation.shapes import Shapes, read_shapes
 
 PREFIXES = """
 PREFIX e: <http://e.org/> PREFIX sh: <http://www.w3.org/ns/shacl#> PREFIX xsd: <http://www.w3.org/2001/XMLSchema#>
@@ -34,12 +37,12 @@ def data(text: str) -> list[Quad]:
     )
 
 
-def judge(facts: str, text: str) -> ValidationReport:
+def validate(facts: str, text: str) -> ValidationReport:
     return shacl.validate(data(facts), shapes(text))
 
 
 def test_core_and_sparql_constraints_together() -> None:
-    report = judge("e:a a e:Tower ; e:height 50 . e:b a e:Tower ; e:height 200 ; e:name 'B' .", TALL + NAMED)
+    report = validate("e:a a e:Tower ; e:height 50 . e:b a e:Tower ; e:height 200 ; e:name 'B' .", TALL + NAMED)
     assert [(item.severity, item.shape.value, item.focus.value) for item in report.findings] == [
         (VIOLATION, "http://e.org/Named-name", "http://e.org/a"),
         (WARNING, "http://e.org/Tall", "http://e.org/a"),
@@ -48,19 +51,19 @@ def test_core_and_sparql_constraints_together() -> None:
 
 
 def test_messages_keep_their_language_and_show_the_value() -> None:
-    (finding,) = judge("e:a a e:Tower ; e:height 50 .", TALL).findings
+    (finding,) = validate("e:a a e:Tower ; e:height 50 .", TALL).findings
     assert finding.message("vi") == "50 là thấp"
     assert finding.message("en") == "<http://e.org/a>: 50 is low"
     assert finding.message("fr") in {finding.message("vi"), finding.message("en")}
 
 
 def test_instances_of_subclasses_are_targets() -> None:
-    report = judge("e:Mast rdfs:subClassOf e:Tower . e:a a e:Mast ; e:height 1 .", TALL + NAMED)
+    report = validate("e:Mast rdfs:subClassOf e:Tower . e:a a e:Mast ; e:height 1 .", TALL + NAMED)
     assert len(report.findings) == 2
 
 
 def test_warnings_admit_but_do_not_conform() -> None:
-    report = judge("e:a a e:Tower ; e:height 1 ; e:name 'A' .", TALL + NAMED)
+    report = validate("e:a a e:Tower ; e:height 1 ; e:name 'A' .", TALL + NAMED)
     assert report.admissible
     assert not report.conforms
     assert report.with_severity(INFO) == ()
@@ -77,13 +80,13 @@ def test_warnings_admit_but_do_not_conform() -> None:
     ],
 )
 def test_the_engine_finds_what_pyshacl_finds(target: str) -> None:
-    """The same constraint, once where the engine takes it, once in a shape that pySHACL keeps."""
+    """Validate the same constraint once in the engine and once in pySHACL, as another shape refers to its shape."""
     facts = "e:a a e:Tall ; e:height 50 . e:b e:sees e:a ; e:sees e:c ."
     text = TALL.replace("sh:targetClass e:Tower", target)
-    by_engine = judge(facts, text)
-    kept = shapes(text + "e:Never a sh:NodeShape ; sh:targetNode e:none ; sh:node e:Tall .")
-    assert kept.constraints == ()
-    by_pyshacl = shacl.validate(data(facts), kept)
+    by_engine = validate(facts, text)
+    referenced = shapes(text + "e:Never a sh:NodeShape ; sh:targetNode e:none ; sh:node e:Tall .")
+    assert referenced.constraints == ()
+    by_pyshacl = shacl.validate(data(facts), referenced)
     assert [item.focus for item in by_engine.findings] == [item.focus for item in by_pyshacl.findings]
     assert len(by_engine.findings) == 1
 
@@ -92,16 +95,16 @@ def test_shapes_graph_is_bound_but_not_part_of_the_data() -> None:
     text = '''e:Known a sh:NodeShape ; sh:targetSubjectsOf e:height ; sh:sparql [ sh:prefixes e:prefixes ; sh:select
       """SELECT $this WHERE { $this e:height ?h FILTER NOT EXISTS { e:Known ?p ?o }
          FILTER EXISTS { GRAPH $shapesGraph { e:Known ?p ?o } } }""" ] .'''
-    assert len(judge("e:a e:height 1 .", text).findings) == 1
+    assert len(validate("e:a e:height 1 .", text).findings) == 1
 
 
 def test_deactivated_constraints_stay_silent() -> None:
-    assert judge("e:a a e:Tower ; e:height 1 .", TALL + "e:Tall sh:deactivated true .").conforms
+    assert validate("e:a a e:Tower ; e:height 1 .", TALL + "e:Tall sh:deactivated true .").conforms
 
 
 def test_report_as_rdf() -> None:
-    report = judge("e:a a e:Tower ; e:height 50 .", TALL + NAMED)
-    graph = rdflib_graph(report.triples())
+    report = validate("e:a a e:Tower ; e:height 50 .", TALL + NAMED)
+    graph = rdflib_graph(report_triples(report))
     answer = graph.query(
         """SELECT ?severity ?path { ?r a sh:ValidationReport ; sh:conforms false ; sh:result ?result .
            ?result sh:focusNode <http://e.org/a> ; sh:resultSeverity ?severity
@@ -112,7 +115,7 @@ def test_report_as_rdf() -> None:
 
 def test_complex_paths_are_spelled_out() -> None:
     text = "e:S a sh:NodeShape ; sh:targetNode e:a ; sh:property [ sh:path [ sh:inversePath e:p ] ; sh:minCount 1 ] ."
-    (finding,) = judge("e:b e:q e:c .", text).findings
+    (finding,) = validate("e:b e:q e:c .", text).findings
     assert finding.path_text == "^<http://e.org/p>"
     assert [triple.predicate.value.rpartition("#")[2] for triple in finding.path_triples] == ["inversePath"]
 
@@ -129,18 +132,18 @@ def test_complex_paths_are_spelled_out() -> None:
 )
 def test_paths_are_written_as_sparql_does(path: str, written: str) -> None:
     text = f"e:S a sh:NodeShape ; sh:targetNode e:a ; sh:property [ sh:path {path} ; sh:minCount 2 ] ."
-    (finding,) = judge("e:b e:q e:c .", text).findings
+    (finding,) = validate("e:b e:q e:c .", text).findings
     assert finding.path_text == written
 
 
 def test_without_leaves_what_is_new() -> None:
-    before = judge("e:a a e:Tower ; e:height 50 .", NAMED)
-    after = judge("e:a a e:Tower . e:b a e:Tower .", NAMED)
+    before = validate("e:a a e:Tower ; e:height 50 .", NAMED)
+    after = validate("e:a a e:Tower . e:b a e:Tower .", NAMED)
     assert [item.focus.value for item in after.without(before).findings] == ["http://e.org/b"]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("e:S a sh:NodeShape ; sh:targetClass e:T ; sh:property [ sh:path e:p ; sh:minCoutn 1 ] .", "sh:minCoutn"),
         ("e:S a sh:NodeShape ; sh:targetClass e:T ; sh:node e:elsewhere .", "http://e.org/elsewhere"),
@@ -152,8 +155,8 @@ def test_without_leaves_what_is_new() -> None:
         ),
     ],
 )
-def test_unusable_shapes_are_refused(text: str, said: str) -> None:
-    with pytest.raises(ShapesError, match=said):
+def test_unusable_shapes_are_refused(text: str, message: str) -> None:
+    with pytest.raises(ShapesError, match=message):
         shapes(text)
 
 
@@ -173,4 +176,4 @@ def test_shapes_call_no_server_however_they_are_written(text: str) -> None:
         namespace += "> SELECT ?this { SERVICE SILENT <http://127.0.0.1:9/> { ?this ?p ?o } { #"
     odd = f'e:odd sh:declare [ sh:prefix "o" ; sh:namespace "{namespace}"^^xsd:anyURI ] . '
     with pytest.raises((ShapesError, ServiceDeniedError), match="SERVICE"):
-        judge("e:a e:b e:c .", f"{odd} e:S a sh:NodeShape ; sh:nodeKind sh:Literal ; {text} .")
+        validate("e:a e:b e:c .", f"{odd} e:S a sh:NodeShape ; sh:nodeKind sh:Literal ; {text} .")

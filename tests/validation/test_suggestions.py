@@ -1,4 +1,4 @@
-"""Suggestions: what a finding is mended with, each tried through the gate before it is made."""
+"""Suggestions: fixes for findings, each tried by validation before it is made."""
 
 from collections.abc import Callable
 
@@ -16,8 +16,9 @@ from kg.rdf.io import parse, serialize
 from kg.rdf.namespaces import ID, PREFIXES, SCHEMA, XSD
 from kg.rdf.terms import Literal, NamedNode, Quad
 from kg.validation.incremental import IncrementalValidator
-from kg.validation.report import ValidationReport, report_from_json, report_to_json
-from kg.validation.report_parser import report_from_triples
+from kg.validation.report import ValidationReport
+from kg.validation.report_json import report_from_json, report_to_json
+from kg.validation.report_rdf import report_from_triples, report_triples
 
 LOCAL = {
     "c": "claim/dnhn-94474/",
@@ -53,14 +54,14 @@ Propose = Callable[..., Proposal]
 def propose(built: BuiltGraph) -> Propose:
     proposer = LocalProposer(built.engine, IncrementalValidator(data_folder.read_project_shapes()))
 
-    def proposed(*quads: Quad) -> Proposal:
+    def propose_quads(*quads: Quad) -> Proposal:
         return proposer.propose(QuadAddition(tuple(in_submission_graph(quad) for quad in quads)))
 
-    return proposed
+    return propose_quads
 
 
 def payload(text: str) -> list[Quad]:
-    """What Turtle says, as the engine spells it."""
+    """Parse Turtle, with literals as the engine normalizes them."""
     return list(EmbeddedEngine.normalize_quads(parse((HEAD + text).encode(), TURTLE)))
 
 
@@ -114,22 +115,22 @@ def suggestions(report: ValidationReport, language: str = "en") -> list[str]:
         ),
     ],
 )
-def test_a_suggestion_mends_what_it_is_made_for(propose: Propose, text: str, suggestion: str) -> None:
+def test_a_suggestion_resolves_its_finding(propose: Propose, text: str, suggestion: str) -> None:
     quads = payload(text)
     report = propose(*quads).report
-    made = {item.message("en"): item for finding in report.findings for item in finding.suggestions}
-    assert suggestion in made, suggestions(report)
-    chosen = made[suggestion]
+    offered = {item.message("en"): item for finding in report.findings for item in finding.suggestions}
+    assert suggestion in offered, suggestions(report)
+    chosen = offered[suggestion]
     removed = set(chosen.removed)
     followed = [quad for quad in quads if quad.triple not in removed]
     followed += [Quad(item.subject, item.predicate, item.object) for item in chosen.added]
     found = {(item.focus, item.shape, item.path) for item in propose(*followed).report.findings}
-    mended = {(item.focus, item.shape, item.path) for item in report.findings if chosen in item.suggestions}
-    assert mended
-    assert not found & mended
+    resolved = {(item.focus, item.shape, item.path) for item in report.findings if chosen in item.suggestions}
+    assert resolved
+    assert not found & resolved
 
 
-def test_what_has_no_obvious_remedy_gets_none(propose: Propose) -> None:
+def test_a_finding_without_an_obvious_fix_gets_no_suggestion(propose: Propose) -> None:
     report = propose(*payload(PLACE + FIGURE + MONEY + PLAN + BILLIONS.replace("4350000000", "4350000001"))).report
     assert not report.admissible
     assert suggestions(report) == []
@@ -140,21 +141,21 @@ def test_suggestions_are_made_in_both_languages(propose: Propose) -> None:
     assert suggestions(report, "vi") == ["Viết 4350000000.0 thay cho 4350000000."]
 
 
-def test_a_report_keeps_its_suggestions_as_json_and_tells_them_in_rdf(propose: Propose) -> None:
+def test_json_and_rdf_preserve_suggestions(propose: Propose) -> None:
     report = propose(*payload(WHOLE + "c:x schema:value 4350000000 .")).report
     assert report_from_json(report_to_json(report)) == report
-    assert suggestions(report_from_triples(report.triples())) == suggestions(report)
-    turtle = serialize(report.triples(), TURTLE).decode()
+    assert suggestions(report_from_triples(report_triples(report))) == suggestions(report)
+    turtle = serialize(report_triples(report), TURTLE).decode()
     assert turtle.count("dash:GraphUpdate") == 1
     assert "dash:addedTriple" in turtle
     assert "dash:deletedTriple" in turtle
 
 
 def test_a_report_of_an_older_journal_has_no_suggestions(propose: Propose) -> None:
-    kept = report_to_json(propose(*payload(PLACE)).report)
-    for finding in kept:
+    stored = report_to_json(propose(*payload(PLACE)).report)
+    for finding in stored:
         del finding["suggestions"]
-    assert suggestions(report_from_json(kept)) == []
+    assert suggestions(report_from_json(stored)) == []
 
 
 def test_the_graph_is_as_before(built: BuiltGraph, propose: Propose) -> None:

@@ -1,0 +1,126 @@
+"""Translate property paths into transitions of the dependency graph."""
+
+import functools
+from dataclasses import dataclass, field
+
+import rdflib
+from rdflib.collection import Collection
+from rdflib.namespace import RDF, SH
+from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, SequencePath
+
+from kg.rdf.rdflib_terms import term_from_rdflib
+from kg.rdf.terms import NamedNode, Term
+from kg.validation.constraint_patterns import ANY_FORWARD_STEP, PropertyPath, UnsupportedConstraintError
+from kg.validation.dependency_graph import ChangeTrigger, DependencyGraph, Direction, State
+
+
+@dataclass
+class PathTransitions:
+    """Adds paths to a dependency graph."""
+
+    dependency_graph: DependencyGraph = field(default_factory=DependencyGraph)
+
+    def add_path(
+        self,
+        path: PropertyPath,
+        start: State,
+        end: State,
+        when: ChangeTrigger = ChangeTrigger.ALWAYS,
+        other: Term | None = None,
+    ) -> None:
+        """Add transitions for a path from `start` to `end`; `other` is the required end of a path of one step.
+
+        Raise UnsupportedConstraintError for an unknown path or a predicate that is not an IRI.
+        """
+        step = functools.partial(self.dependency_graph.add_transition, when=when, other=other)
+        match path:
+            case rdflib.URIRef():
+                step(start, Direction.FORWARD, require_predicate(path), end)
+            case NegatedPath() if path is ANY_FORWARD_STEP:
+                step(start, Direction.FORWARD, None, end)
+            case InvPath():
+                self._add_inverse_path(path.arg, start, end, when, other)
+            case SequencePath():
+                for part in path.args[:-1]:
+                    following = self.dependency_graph.add_state()
+                    self.add_path(part, start, following, when)
+                    start = following
+                self.add_path(path.args[-1], start, end, when)
+            case AlternativePath():
+                for part in path.args:
+                    self.add_path(part, start, end, when, other)
+            case MulPath():
+                self._add_repeated_path(path, start, end, when)
+            case NegatedPath():
+                step(start, Direction.FORWARD, None, end)
+                step(start, Direction.INVERSE, None, end)
+            case _:
+                raise UnsupportedConstraintError("a path is not a property path of SHACL")
+
+    def _add_inverse_path(
+        self, path: PropertyPath, start: State, end: State, when: ChangeTrigger, other: Term | None
+    ) -> None:
+        """Add transitions for an inverse path.
+
+        pySHACL walks the parts of an inverse sequence in their original order, SPARQL in reverse order: both are added.
+        """
+        match path:
+            case rdflib.URIRef():
+                self.dependency_graph.add_transition(
+                    start, Direction.INVERSE, require_predicate(path), end, when=when, other=other
+                )
+            case NegatedPath() if path is ANY_FORWARD_STEP:
+                self.dependency_graph.add_transition(start, Direction.INVERSE, None, end, when=when, other=other)
+            case InvPath():
+                self.add_path(path.arg, start, end, when, other)
+            case SequencePath():
+                parts = [InvPath(part) for part in path.args]
+                self.add_path(SequencePath(*reversed(parts)), start, end, when)
+                self.add_path(SequencePath(*parts), start, end, when)
+            case AlternativePath():
+                self.add_path(AlternativePath(*(InvPath(part) for part in path.args)), start, end, when, other)
+            case MulPath():
+                self._add_repeated_path(MulPath(InvPath(path.path), _path_modifier(path)), start, end, when)  # type: ignore[arg-type]
+            case _:
+                self.add_path(path, start, end, when, other)
+
+    def _add_repeated_path(self, path: MulPath, start: State, end: State, when: ChangeTrigger) -> None:
+        """Add transitions for a path with a modifier `*`, `+` or `?`."""
+        middle = self.dependency_graph.add_state()
+        self.add_path(path.path, start, middle, when)
+        if path.zero:
+            self.dependency_graph.add_epsilon(start, middle)
+        if path.more:
+            self.add_path(path.path, middle, middle, when)
+        self.dependency_graph.add_epsilon(middle, end)
+
+
+def _path_modifier(path: MulPath) -> str:
+    return ("*" if path.zero else "+") if path.more else "?"
+
+
+def parse_path(graph: rdflib.Graph, node: rdflib.term.Node) -> PropertyPath:
+    """Read a SHACL path (SHACL, section 2.3.1). Raise UnsupportedConstraintError for an unknown one."""
+    if isinstance(node, rdflib.URIRef):
+        return node
+    if (node, RDF.first, None) in graph:
+        return SequencePath(*(parse_path(graph, part) for part in Collection(graph, node)))
+    inner = graph.value(node, SH.inversePath)
+    if inner is not None:
+        return InvPath(parse_path(graph, inner))
+    head = graph.value(node, SH.alternativePath)
+    if head is not None:
+        return AlternativePath(*(parse_path(graph, part) for part in Collection(graph, head)))
+    for term, sign in ((SH.zeroOrMorePath, "*"), (SH.oneOrMorePath, "+"), (SH.zeroOrOnePath, "?")):
+        inner = graph.value(node, term)
+        if inner is not None:
+            return MulPath(parse_path(graph, inner), sign)  # type: ignore[arg-type] # rdflib names the signs itself
+    raise UnsupportedConstraintError("a path is not a property path of SHACL")
+
+
+def require_predicate(node: rdflib.term.Node) -> NamedNode:
+    """Return a predicate. Raise UnsupportedConstraintError if it is not an IRI."""
+    term: Term = term_from_rdflib(node)
+    if not isinstance(term, NamedNode):
+        raise UnsupportedConstraintError("a predicate is not an IRI")
+    return term
