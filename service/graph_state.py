@@ -10,6 +10,7 @@ from kg.changes.commit import CommitPipeline, EngineFactValidator, FactValidator
 from kg.changes.credentials import CredentialStore, Throttle
 from kg.changes.data_folder import open_or_build, read_project_shapes, replay
 from kg.changes.journal import Journal
+from kg.engine.optimizer import default_optimizer
 from kg.engine.protocol import Engine
 from kg.sources.evidence import SourceTexts
 from kg.validation.incremental import IncrementalValidator
@@ -94,7 +95,10 @@ def _pool_state(settings: Settings) -> GraphState:
 
 def _in_process_state(settings: Settings) -> GraphState:
     engine = open_or_build(settings.data)
-    engine.services, engine.planning = frozenset(settings.services), settings.planning
+    engine.configure(
+        services=settings.services,
+        optimizer=default_optimizer(planning=settings.planning, columns=settings.columns),
+    )
 
     def made() -> tuple[FactValidator, CommitPipeline]:
         journal = Journal(settings.data)

@@ -36,7 +36,8 @@ class Settings:
     take; `max_body` is the longest accepted request body in bytes;
     `cache_bytes` are kept of answers, none if 0; `max_age` is how many seconds others may reuse an answer
     without asking again. `services` are the hosts, `host` or `host:port`, that queries may call with SERVICE.
-    `planning` says whether queries are rewritten to equal ones that are answered faster.
+    `planning` says whether queries are rewritten to equal ones that are answered faster, `columns` whether groups are
+    then counted from columns.
     `texts` are files with the text of a source, in which pages show where its evidence is.
     """
 
@@ -52,6 +53,7 @@ class Settings:
     services: tuple[str, ...] = ()
     source_texts: tuple[Path, ...] = ()
     planning: bool = True
+    columns: bool = True
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -69,6 +71,7 @@ class Settings:
             services=_services(os.environ),
             source_texts=tuple(Path(name) for name in os.environ.get("HPKG_TEXT", "").split(os.pathsep) if name),
             planning=_on_or_off(os.environ, "HPKG_PLAN"),
+            columns=_on_or_off(os.environ, "HPKG_COLUMNS"),
         )
 
 

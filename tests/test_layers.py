@@ -53,7 +53,6 @@ LIBRARIES = {
 
 
 PENDING = {
-    ("kg.views.dataset_description", "kg.workers.pool_engine"),
     ("service.http.body", "service.graph_state"),
     ("service.http.errors", "service.graph_state"),
     ("service.http.caching", "service.graph_state"),

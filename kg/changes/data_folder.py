@@ -29,9 +29,11 @@ from kg.changes.journal import JOURNAL_FILE as JOURNAL
 from kg.changes.locks import try_lock
 from kg.changes.rules import materialised_engine
 from kg.changes.upgrade import align_release_blank_nodes, upgrade_delta
-from kg.engine.counting import compute_statistics, statistics_from_json, statistics_to_json
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import DatasetStatistics, Delta
+from kg.engine.optimizer import default_optimizer
+from kg.engine.protocol import Delta
+from kg.engine.statistics import DatasetStatistics, statistics_from_json, statistics_to_json
+from kg.engine.statistics_queries import compute_statistics
 from kg.errors import ConfigurationError, ConflictError, KgError, RdfSyntaxError
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import NamedNode, Quad, canonical_nquads, parse_stream, serialize_into, term_text
@@ -219,7 +221,7 @@ def _snapshot_lock(folder: Path) -> Iterator[bool]:
 
 def _write_snapshot_files(engine: EmbeddedEngine, commit: str, folder: Path, number: int) -> None:
     dataset, manifest = _snapshot_files(folder, number)
-    known = engine.statistics
+    known = engine.statistics()
     empty = engine.named_graphs() - {NamedNode(iri) for iri in engine.graph_sizes()}
     temporary = dataset.with_name(f".{dataset.name}.{os.getpid()}")
     with temporary.open("w+b") as file:
@@ -297,7 +299,12 @@ def _load_dataset(path: Path, manifest: dict[str, Any], root: str) -> EmbeddedEn
             if manifest["sha256"] != hashlib.file_digest(dataset, "sha256").hexdigest():
                 return None
             dataset.seek(0)
-            return EmbeddedEngine(parse_stream(dataset, NQUADS), root[:16], _counts_from_manifest(manifest))
+            return EmbeddedEngine(
+                parse_stream(dataset, NQUADS),
+                root[:16],
+                _counts_from_manifest(manifest),
+                optimizer=default_optimizer(),
+            )
     except (OSError, ValueError):
         return None
 

@@ -126,6 +126,14 @@ def build_command(data: Path, lang: str) -> None:
     help="Rewrite queries to equal ones that are answered faster.",
 )
 @click.option(
+    "--columns",
+    type=click.Choice(["on", "off"]),
+    default="on",
+    show_default=True,
+    envvar="HPKG_COLUMNS",
+    help="Count the groups of aggregations from columns in memory; needs `--plan on`.",
+)
+@click.option(
     "--text",
     "texts",
     multiple=True,
@@ -146,6 +154,7 @@ def serve(
     default_graph: str,
     services: str,
     plan: str,
+    columns: str,
     texts: tuple[Path, ...],
     **limits: int,
 ) -> None:
@@ -153,14 +162,14 @@ def serve(
     _require_free_address(host, port)
     seconds = {"HPKG_TIMEOUT": str(timeout), "HPKG_WRITE_TIMEOUT": str(write_timeout)}
     os.environ.update({"HPKG_DATA": str(data), "HPKG_DEFAULT_GRAPH": default_graph, "HPKG_SERVICES": services})
-    os.environ.update({**seconds, "HPKG_PLAN": plan})
+    os.environ.update({**seconds, "HPKG_PLAN": plan, "HPKG_COLUMNS": columns})
     os.environ["HPKG_TEXT"] = os.pathsep.join(str(file.absolute()) for file in texts)
     os.environ.pop("HPKG_KEEPER", None)
     own_texts = anchors.SourceTexts(texts)
     with contextlib.ExitStack() as stack:
         if limits["cells"] > 0 and sys.platform == "linux":
             folder = stack.enter_context(
-                running_dispatcher(_host_settings(data, services, plan, limits), max(timeout, write_timeout))
+                running_dispatcher(_host_settings(data, services, plan, columns, limits), max(timeout, write_timeout))
             )
             os.environ["HPKG_KEEPER"] = str(folder)
             with contextlib.closing(PoolEngine(folder, timeout)) as engine:
@@ -180,7 +189,7 @@ def _require_free_address(host: str, port: int) -> None:
         raise click.UsageError(f"http://{host}:{port}/ cannot be served: {error.strerror}.") from None
 
 
-def _host_settings(data: Path, services: str, plan: str, limits: dict[str, int]) -> DispatcherSettings:
+def _host_settings(data: Path, services: str, plan: str, columns: str, limits: dict[str, int]) -> DispatcherSettings:
     return DispatcherSettings(
         data=str(data),
         workers=limits["cells"],
@@ -190,6 +199,7 @@ def _host_settings(data: Path, services: str, plan: str, limits: dict[str, int])
         max_queued=limits["queue"],
         services=tuple(host.strip().lower() for host in services.split(",") if host.strip()),
         planning=plan == "on",
+        columns=columns == "on",
     )
 
 

@@ -5,14 +5,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from kg.engine.counting import compute_statistics, statistics_from_json
-from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import DatasetStatistics, Engine, PropertyStatistics
+from kg.engine.protocol import Engine
+from kg.engine.statistics import DatasetStatistics, PropertyStatistics
+from kg.engine.statistics_queries import compute_statistics
 from kg.rdf.formats import GZIP, RDF_FORMATS, RdfFormat
 from kg.rdf.io import RDF_TYPE, BlankNode, Literal, NamedNode, Resource, Term, Triple
 from kg.rdf.namespaces import DCAT, DCTERMS, FOAF, ID, PREFIXES, SPARQL_PREFIXES, VOID, graph_name
 from kg.resources import project_version
-from kg.workers.pool_engine import PoolEngine
 
 _VERSION_QUERY: Final = SPARQL_PREFIXES + "SELECT ?version { <IRI> owl:versionIRI ?version }"
 
@@ -94,7 +93,7 @@ class StatisticsCache:
 
     def __init__(self, engine: Engine) -> None:
         self._graphs = _ValuePerVersion(engine, engine.graph_sizes)
-        self._counts = _ValuePerVersion(engine, lambda: _statistics_of_engine(engine) or compute_statistics(engine))
+        self._counts = _ValuePerVersion(engine, lambda: engine.statistics() or compute_statistics(engine))
 
     def graph_sizes(self) -> Mapping[str, int]:
         """The triples of each named graph, by IRI."""
@@ -103,17 +102,6 @@ class StatisticsCache:
     def current(self) -> DatasetStatistics:
         """All numbers."""
         return self._counts.get()
-
-
-def _statistics_of_engine(engine: Engine) -> DatasetStatistics | None:
-    """What an engine says without counting, in this process or in a cell."""
-    if isinstance(engine, EmbeddedEngine):
-        return engine.statistics
-    if not isinstance(engine, PoolEngine):
-        return None
-    header, body = engine.call({"op": "counts"})
-    body.close()
-    return None if header["counts"] is None else statistics_from_json(header["counts"])
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,10 @@ from kg.changes.changeset import ChangeSet, QuadAddition
 from kg.changes.commit import EngineFactValidator, LocalProposer, Proposal, in_submission_graph, propose
 from kg.changes.data_folder import is_snapshot_due, open_or_build, read_project_shapes, write_snapshot
 from kg.changes.journal import Journal
-from kg.engine.counting import statistics_to_json
 from kg.engine.embedded import EmbeddedEngine
+from kg.engine.optimizer import default_optimizer
 from kg.engine.protocol import QueryDataset, QueryRequest, QueryResult
+from kg.engine.statistics import statistics_to_json
 from kg.errors import IntegrityError, JournalError, KgError, ResultTooLargeError
 from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from kg.rdf.io import DefaultGraph, NamedNode, Quad, parse, serialize
@@ -43,7 +44,7 @@ READY_LINE: Final = "ready"
 
 @dataclass(frozen=True)
 class DispatcherSettings:
-    """What the keeper is told: the data folder, how many cells, limits in MiB and jobs, whether queries are planned."""
+    """The data folder, the number of workers, limits in MiB and jobs, and whether planner and columns are used."""
 
     data: str
     workers: int
@@ -53,6 +54,7 @@ class DispatcherSettings:
     max_queued: int
     services: tuple[str, ...]
     planning: bool = True
+    columns: bool = True
 
     def to_json(self) -> str:
         """The settings as one line of JSON."""
@@ -129,7 +131,7 @@ def worker_operations(
         return JobResult({"sizes": engine.graph_sizes()})
 
     def counts(_: Header, __: bytes) -> JobResult:
-        known = engine.statistics
+        known = engine.statistics()
         return JobResult({"counts": None if known is None else statistics_to_json(known)})
 
     def propose_change(header: Header, payload: bytes) -> JobResult:
@@ -191,12 +193,15 @@ def run_dispatcher(folder: Path, settings: DispatcherSettings) -> None:
     """Load the graph and serve jobs on the socket of a folder until standard input ends."""
     data = Path(settings.data)
     engine = open_or_build(data)
-    engine.services, engine.planning = frozenset(settings.services), settings.planning
+    engine.configure(
+        services=settings.services,
+        optimizer=default_optimizer(planning=settings.planning, columns=settings.columns),
+    )
 
-    def grown() -> None:
-        engine.columns.prepare(settings.memory_mib * MIB, engine.statistics)
+    def prepare_engine() -> None:
+        engine.prepare(settings.memory_mib * MIB)
 
-    grown()
+    prepare_engine()
     shapes = read_project_shapes()
     own = IncrementalValidator(shapes)
     judge = EngineFactValidator(engine, shapes, LocalProposer(engine, own))
@@ -216,7 +221,7 @@ def run_dispatcher(folder: Path, settings: DispatcherSettings) -> None:
             worker_operations(engine, own, judge),
             house,
             engine.status,
-            Hooks(lambda: _catch_up(engine, journal, version, data, grown), _warm_up_steps(own)),
+            Hooks(lambda: _catch_up(engine, journal, version, data, prepare_engine), _warm_up_steps(own)),
         )
         if name_index.is_build_needed(engine, data):
             _run_detached(lambda: name_index.build_index(engine, data))
@@ -232,11 +237,11 @@ def _warm_up_steps(project_gate: IncrementalValidator) -> Iterator[None]:
 
 
 def _catch_up(
-    engine: EmbeddedEngine, journal: Journal, version: VersionFile, data: Path, refresh_columns: Callable[[], None]
+    engine: EmbeddedEngine, journal: Journal, version: VersionFile, data: Path, prepare_engine: Callable[[], None]
 ) -> Iterator[Message]:
     """Follow the journal; tells each commit as an order to cells, and all who read the version at the end.
 
-    `grown` is called for what follows from how much there is now.
+    `prepare_engine` is called after the dataset changed.
     """
     before = engine.generation
     try:
@@ -248,7 +253,7 @@ def _catch_up(
         sys.stderr.write(f"{error}\n")
     if engine.generation != before:
         version.write(engine.generation, engine.digest)
-        refresh_columns()
+        prepare_engine()
         if is_snapshot_due(engine, data):
             _run_detached(lambda: write_snapshot(engine, journal, data))
     if name_index.is_build_needed(engine, data):

@@ -13,9 +13,9 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from werkzeug.http import parse_accept_header
 
 from kg.changes.changeset import SparqlUpdate
-from kg.engine.embedded import explain
+from kg.engine.optimizer import default_optimizer
 from kg.engine.protocol import QueryDataset, QueryRequest, ResultKind
-from kg.engine.query import check_query
+from kg.engine.query import check_query, explain_query
 from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from service.graph_state import ABANDONED_KEY, PENDING_RESULT_KEY, current_graph_state
 from service.http import body
@@ -117,9 +117,9 @@ def _explain_query(sent: MultiDict[str, str]) -> Response:
     authenticate_request()
     query = query_request(sent, negotiate_formats(""), current_graph_state().settings)
     check_query(query)
-    planned = explain(
-        query.text, current_graph_state().statistics.current(), planning=current_graph_state().settings.planning
-    )
+    settings = current_graph_state().settings
+    optimizer = default_optimizer(planning=settings.planning, columns=settings.columns)
+    planned = explain_query(query.text, current_graph_state().statistics.current(), optimizer)
     changes = [{"line": change.line, "words": change.message} for change in planned.notes]
     return jsonify({"query": query.text, "planned": planned.text, "changes": changes})
 

@@ -7,9 +7,10 @@ import pytest
 
 from kg.changes.commit import EngineFactValidator, LocalProposer
 from kg.changes.data_folder import BuiltGraph, read_project_shapes
-from kg.engine.counting import compute_statistics
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import PropertyStatistics, QueryRequest, Row
+from kg.engine.protocol import QueryRequest, Row
+from kg.engine.statistics import PropertyStatistics
+from kg.engine.statistics_queries import compute_statistics
 from kg.errors import DeadlineError, MemoryLimitError, QueueFullError
 from kg.rdf.formats import NQUADS, TURTLE
 from kg.rdf.io import Literal, NamedNode, Quad, Triple, parse, place_in_graph

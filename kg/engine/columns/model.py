@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Final
 
-from kg.engine.protocol import DatasetStatistics
+from kg.engine.statistics import DatasetStatistics
 from kg.sparql.syntax_tree import RDF_TYPE_IRIREF
 
 LOAD_THRESHOLD: Final = 4
@@ -51,6 +51,18 @@ class ColumnPattern:
     def variables(self) -> tuple[str, ...]:
         """The names of its variables, in their order."""
         return tuple(term[1:] for term in (self.subject, self.predicate, self.object) if term.startswith("?"))
+
+    def estimate_matches(self, statistics: DatasetStatistics) -> int:
+        """Estimate how many matches it has, without its filters."""
+        is_subject_bound, is_object_bound = (not term.startswith("?") for term in (self.subject, self.object))
+        return int(
+            statistics.estimate_matches(
+                self.predicate[1:-1],
+                self.object[1:-1],
+                is_subject_bound=is_subject_bound,
+                is_object_bound=is_object_bound,
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -132,18 +144,6 @@ def statistics_query_text(aggregation: Aggregation, statistics: DatasetStatistic
     )
 
 
-def estimate_pattern_matches(pattern: ColumnPattern, statistics: DatasetStatistics) -> int:
-    """How many matches a pattern has, at a guess."""
-    known = statistics.properties.get(pattern.predicate[1:-1])
-    if known is None:
-        return 0
-    if len(pattern.variables) > 1:
-        return known.triples
-    if pattern.predicate == RDF_TYPE_IRIREF and pattern.object[1:-1] in statistics.classes:
-        return statistics.classes[pattern.object[1:-1]]
-    return known.triples // max(1, known.objects if pattern.subject.startswith("?") else known.subjects)
-
-
 def estimate_max_groups(aggregation: Aggregation, statistics: DatasetStatistics) -> int:
     """How many groups there are at most, at a guess."""
     return prod(
@@ -159,5 +159,5 @@ def estimate_max_groups(aggregation: Aggregation, statistics: DatasetStatistics)
 def _estimate_distinct_values(pattern: ColumnPattern, name: str, statistics: DatasetStatistics) -> int:
     known = statistics.properties.get(pattern.predicate[1:-1])
     if known is None or len(pattern.variables) == 1:
-        return estimate_pattern_matches(pattern, statistics)
+        return pattern.estimate_matches(statistics)
     return known.subjects if pattern.subject == f"?{name}" else known.objects

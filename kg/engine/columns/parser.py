@@ -22,9 +22,8 @@ from kg.engine.columns.model import (
     TopGroups,
     UnsupportedAggregationError,
     estimate_max_groups,
-    estimate_pattern_matches,
 )
-from kg.engine.protocol import DatasetStatistics
+from kg.engine.statistics import DatasetStatistics
 from kg.sparql.syntax_tree import (
     NO_NAMES,
     GroupElement,
@@ -59,11 +58,7 @@ def parse_aggregation(query: ParsedQuery, statistics: DatasetStatistics) -> Aggr
         raise UnsupportedAggregationError(f"there are fewer than {MIN_TRIPLES:,} triples")
     if found.required[0].predicate.startswith("?"):
         raise UnsupportedAggregationError("it has a triple pattern of another kind than columns hold")
-    if (
-        not MIN_MATCHES
-        <= sum(estimate_pattern_matches(pattern, statistics) for pattern in set(found.patterns))
-        <= MAX_MATCHES
-    ):
+    if not MIN_MATCHES <= sum(pattern.estimate_matches(statistics) for pattern in set(found.patterns)) <= MAX_MATCHES:
         raise UnsupportedAggregationError(
             f"its patterns have fewer than {MIN_MATCHES:,} matches or more than {MAX_MATCHES:,}"
         )

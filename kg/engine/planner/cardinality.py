@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from kg.engine.protocol import DatasetStatistics
-from kg.sparql.syntax_tree import NO_NAMES, RDF_TYPE_IRIREF, TriplePattern, VariableNames
+from kg.engine.statistics import DatasetStatistics
+from kg.sparql.syntax_tree import NO_NAMES, TriplePattern, VariableNames
 
 _DEFAULT_MATCHES: Final = {(True, True): 0.5, (True, False): 2.0, (False, True): 20.0, (False, False): 1e6}
 """Matches of a triple pattern of which nothing is known, by whether its subject and its object are given."""
@@ -54,15 +54,12 @@ class CardinalityEstimator:
         """How many solutions a pattern has for each solution that gives some names."""
         if unit.is_compound or self._statistics is None or not unit.predicate.startswith("<"):
             return self._default_matches(unit, given)
-        known = self._statistics.properties.get(unit.predicate[1:-1])
-        if known is None or not known.triples:
-            return 0.0
-        subject, node = _is_bound(unit.subject, given), _is_bound(unit.object, given)
-        of_class = self._statistics.classes.get(unit.object[1:-1]) if unit.predicate == RDF_TYPE_IRIREF else None
-        if of_class is not None and not subject:
-            return float(of_class)
-        rows = known.triples / (known.subjects if subject else 1) / (known.objects if node else 1)
-        return min(rows, 1.0) if subject and node else rows
+        return self._statistics.estimate_matches(
+            unit.predicate[1:-1],
+            unit.object[1:-1],
+            is_subject_bound=_is_bound(unit.subject, given),
+            is_object_bound=_is_bound(unit.object, given),
+        )
 
     def _default_matches(self, unit: TriplePattern, given: AbstractSet[str]) -> float:
         if unit.is_compound:

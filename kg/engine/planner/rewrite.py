@@ -8,12 +8,10 @@ byte.
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Protocol
 
-from kg.engine.columns.model import LOAD_THRESHOLD, Aggregation, UnsupportedAggregationError
-from kg.engine.columns.parser import parse_aggregation
 from kg.engine.planner.cardinality import CardinalityEstimator, JoinOrder, connected_components
 from kg.engine.planner.guards import (
     element_unsafe_reason,
@@ -24,9 +22,9 @@ from kg.engine.planner.guards import (
 from kg.engine.planner.reorder import OffsetNote, merge_triples, move_before_optionals
 from kg.engine.planner.scope import LeftSide, Scope
 from kg.engine.planner.top_k import parse_top_k
-from kg.engine.protocol import DatasetStatistics
-from kg.rdf.namespaces import ID
-from kg.sparql.query_parser import MAX_PARSED_LENGTH, parse_query
+from kg.engine.protocol import PlanNote, QueryPlan
+from kg.engine.statistics import DatasetStatistics
+from kg.sparql.query_parser import parse_query
 from kg.sparql.syntax_tree import (
     NO_NAMES,
     GroupElement,
@@ -38,45 +36,19 @@ from kg.sparql.syntax_tree import (
 )
 from kg.sparql.token_stream import UnsupportedQueryError
 
-MAX_CACHED_PLANS: Final = 256
-"""Plans that are kept."""
-MAX_CACHED_LONG_PLANS: Final = 16
-"""Plans of long queries that are kept besides."""
-
 _PLANNABLE_CALLS: Final = re.compile(r"\b(?:IN|COUNT|SUM|AVG|MIN|MAX)\s*\(")
 """What there is to plan besides OPTIONAL and EXISTS, in capitals."""
-_ENTITY_IRI: Final = re.compile(rf"<{re.escape(ID)}[^<>'\"{{}}|^`\\\x00-\x20]*>")
-_DECLARED_NAMESPACE: Final = re.compile(rf":(?:\s|#[^\n\r]*)*({_ENTITY_IRI.pattern})")
-"""What a prefix may stand for: its names are others with a stand-in."""
-_IN_LIST_OF_ENTITIES: Final = re.compile(rf"IN\s*\([^)]*<{re.escape(ID.upper())}")
-_PLACEHOLDER_PREFIX: Final = f"{ID}?"
-"""How IRIs begin that stand for others; what they name can be nothing of the project's."""
-_MAX_PLACEHOLDERS: Final = 32
-"""Own things that a text may name to share a plan."""
-_AGGREGATE_CALL: Final = re.compile(r"\b(?:COUNT|SUM|AVG|MIN|MAX)\s*\(", re.IGNORECASE)
-_LONG_QUERY_LENGTH: Final = 8 * 1024
-"""Code points from which on a query is long."""
 _HASH_JOIN_FACTOR: Final = 2.0
 """How many times dearer a loop must look than a hash join before the other is taken."""
 _MAX_ORDERED_PATTERNS: Final = 20_000
 """Patterns that are ordered to see whether VALUES is worth it, in a query; each filter has all of its group ordered."""
 
 
-@dataclass(frozen=True)
-class PlanNote:
-    """What was done at a line, or left alone, and why."""
+class AggregationPlanner(Protocol):
+    """Plans how the groups of a query are computed other than by the engine."""
 
-    line: int
-    message: str
-
-
-@dataclass(frozen=True)
-class QueryPlan:
-    """The text to run, what was changed in it as against the client's, and what columns may answer instead."""
-
-    text: str
-    notes: tuple[PlanNote, ...] = ()
-    aggregation: Aggregation | None = None
+    def plan_groups(self, plan: QueryPlan, query: ParsedQuery, statistics: DatasetStatistics) -> QueryPlan:
+        """Return the plan of a query with `lookup_groups` where its groups can be looked up, and a note."""
 
 
 @dataclass
@@ -98,72 +70,17 @@ class _GroupWriter:
         return f"{{ {' '.join(self.parts)} }}"
 
 
-class PlanCache:
-    """Plans by text, kept as long as the dataset is of about the same size.
-
-    Texts that differ only in which of the project's own things they name share a plan: it does not hang on the names.
-    """
-
-    def __init__(self) -> None:
-        self._short_plans, self._long_plans = dict[tuple[str, int], QueryPlan](), dict[tuple[str, int], QueryPlan]()
-
-    def plan_for(self, text: str, statistics: DatasetStatistics | None) -> QueryPlan:
-        """The plan of a text, without the words about it."""
-        if len(text) > MAX_PARSED_LENGTH or not _has_plannable_keyword(text):
-            return QueryPlan(text)
-        names = _interchangeable_entities(text)
-        if not names:
-            return self._cached_plan(text, statistics)
-        stand_ins = {name: f"<{_PLACEHOLDER_PREFIX}{number}>" for number, name in enumerate(names)}
-        found = self._cached_plan(_replace_iris(text, stand_ins), statistics)
-        if found.aggregation is not None:
-            return self._cached_plan(text, statistics)
-        back = _replace_iris(found.text, {stand_in: name for name, stand_in in stand_ins.items()})
-        return QueryPlan(back) if _PLACEHOLDER_PREFIX not in back else self._cached_plan(text, statistics)
-
-    def _cached_plan(self, text: str, statistics: DatasetStatistics | None) -> QueryPlan:
-        key = text, -1 if statistics is None else (statistics.triples or 0).bit_length()
-        kept, most = (
-            (self._short_plans, MAX_CACHED_PLANS)
-            if len(text) < _LONG_QUERY_LENGTH
-            else (self._long_plans, MAX_CACHED_LONG_PLANS)
-        )
-        found = kept.get(key)
-        if found is None:
-            found = replace(plan_query(text, statistics), notes=())
-            while len(kept) >= most:
-                kept.pop(next(iter(kept)), None)
-            kept[key] = found
-        return found
-
-
-def _has_plannable_keyword(text: str) -> bool:
+def has_plannable_keyword(text: str) -> bool:
     """Whether a text has a word without which there is nothing to plan."""
     plain = text.upper()
     return "OPTIONAL" in plain or "EXISTS" in plain or _PLANNABLE_CALLS.search(plain) is not None
 
 
-def _interchangeable_entities(text: str) -> list[str]:
-    """The project's own things that a text names, if it can be planned with others in their places.
-
-    That needs the same to be the same and what differs to differ, of which planning looks at lists of IN only.
-    """
-    declared, plain = set(_DECLARED_NAMESPACE.findall(text)), text.upper()
-    names = [name for name in dict.fromkeys(_ENTITY_IRI.findall(text)) if name not in declared]
-    odd = len(names) > _MAX_PLACEHOLDERS or _PLACEHOLDER_PREFIX in text or any("/." in name for name in names)
-    return [] if odd or "BASE" in plain or _IN_LIST_OF_ENTITIES.search(plain) is not None else names
-
-
-def _replace_iris(text: str, names: Mapping[str, str]) -> str:
-    """A text with other IRIs instead of some."""
-    for one, other in names.items():
-        text = text.replace(one, other)
-    return text
-
-
-def plan_query(text: str, statistics: DatasetStatistics | None) -> QueryPlan:
-    """Plan a query; `counts` are of the dataset, if they are known. Never fails: what is not understood is kept."""
-    if not _has_plannable_keyword(text):
+def plan_query(
+    text: str, statistics: DatasetStatistics | None, aggregations: AggregationPlanner | None = None
+) -> QueryPlan:
+    """Plan a query over a dataset with these statistics. Never fails: a text that is not understood is left alone."""
+    if not has_plannable_keyword(text):
         return QueryPlan(text, (PlanNote(1, "left alone: it has no EXISTS, OPTIONAL, IN or aggregate"),))
     try:
         query = parse_query(text)
@@ -172,40 +89,16 @@ def plan_query(text: str, statistics: DatasetStatistics | None) -> QueryPlan:
     reason = plan_dependence_reason(query.main)
     if reason is not None:
         return QueryPlan(text, (PlanNote(1, f"left alone: {reason}"),))
-    planner = _QueryRewriter(query, CardinalityEstimator(statistics))
-    planned = QueryPlan(planner.rewritten_text(), tuple(_notes_by_line(text, planner.notes)))
-    return planned if statistics is None else _with_aggregation(planned, query, statistics)
+    rewriter = _QueryRewriter(query, CardinalityEstimator(statistics))
+    plan = QueryPlan(rewriter.rewritten_text(), tuple(_notes_by_line(text, rewriter.notes)))
+    if statistics is None or aggregations is None:
+        return plan
+    return aggregations.plan_groups(plan, query, statistics)
 
 
-def _with_aggregation(planned: QueryPlan, query: ParsedQuery, statistics: DatasetStatistics) -> QueryPlan:
-    """A plan whose groups columns may count; they come in an order without ties, whoever counts them."""
-    try:
-        aggregation = parse_aggregation(query, statistics)
-    except UnsupportedAggregationError as reason:
-        if _AGGREGATE_CALL.search(query.text) is None:
-            return planned
-        return _with_note(planned, query, f"groups not taken from columns: {reason}")
-    place, words = aggregation.tie_breaker
-    at = place + len(planned.text) - len(query.text)
-    told = (
-        "counted already"
-        if aggregation.is_statistics_query
-        else f"groups taken from columns, once asked for {LOAD_THRESHOLD} times"
-    )
-    if words:
-        told += f"; sorted by{words.removeprefix(' ORDER BY')}" if "ORDER BY" in words else f"; ties broken by{words}"
-    text = planned.text[:at] + words + planned.text[at:]
-    return _with_note(replace(planned, text=text, aggregation=aggregation), query, told)
-
-
-def _with_note(planned: QueryPlan, query: ParsedQuery, words: str) -> QueryPlan:
-    """A plan with words about its groups."""
-    return replace(planned, notes=(*planned.notes, *_notes_by_line(query.text, [(query.main.end, words)])))
-
-
-def _notes_by_line(text: str, said: Sequence[OffsetNote]) -> Iterable[PlanNote]:
-    breaks = [match.start() for match in re.finditer("\n", text)] if said else []
-    return (PlanNote(bisect_left(breaks, place) + 1, words) for place, words in said)
+def _notes_by_line(text: str, notes: Sequence[OffsetNote]) -> Iterable[PlanNote]:
+    breaks = [match.start() for match in re.finditer("\n", text)] if notes else []
+    return (PlanNote(bisect_left(breaks, offset) + 1, message) for offset, message in notes)
 
 
 class _QueryRewriter:

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import pyoxigraph as ox
 from hypothesis import strategies as st
 
-from kg.engine.protocol import DatasetStatistics, PropertyStatistics
+from kg.engine.statistics import DatasetStatistics, PropertyStatistics
 from kg.rdf.io import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term
 
 E: Final = "http://e/"

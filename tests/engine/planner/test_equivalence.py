@@ -16,8 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kg.engine.planner.rewrite import PlanCache, plan_query
-from kg.engine.protocol import DatasetStatistics
+from kg.engine.planner.plan_cache import PlanCache
+from kg.engine.planner.rewrite import plan_query
+from kg.engine.statistics import DatasetStatistics
 from kg.rdf.namespaces import ID
 from kg.sparql import tokens
 from tests.engine.planner.generated_queries import (

@@ -8,11 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kg.engine.counting import compute_statistics
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.planner import rewrite as module
-from kg.engine.planner.rewrite import MAX_CACHED_LONG_PLANS, MAX_CACHED_PLANS, PlanCache, QueryPlan, plan_query
-from kg.engine.protocol import DatasetStatistics, PropertyStatistics, Row
+from kg.engine.planner import plan_cache
+from kg.engine.planner.optimizer import PlanningOptimizer
+from kg.engine.planner.plan_cache import MAX_CACHED_LONG_PLANS, MAX_CACHED_PLANS, PlanCache
+from kg.engine.planner.rewrite import plan_query
+from kg.engine.protocol import QueryPlan, Row
+from kg.engine.statistics import DatasetStatistics, PropertyStatistics
+from kg.engine.statistics_queries import compute_statistics
 from kg.errors import QuerySyntaxError
 from kg.rdf.formats import TRIG
 from kg.rdf.io import NamedNode, Quad, parse
@@ -320,7 +323,7 @@ def test_plans_are_kept_and_few() -> None:
 
 def test_queries_about_other_things_share_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     planned = list[str]()
-    monkeypatch.setattr(module, "plan_query", lambda text, counts: planned.append(text) or plan_query(text, counts))
+    monkeypatch.setattr(plan_cache, "plan_query", lambda text, *rest: planned.append(text) or plan_query(text, *rest))
     plans = PlanCache()
 
     def ask(zone: str, kinds: str = "") -> str:
@@ -352,7 +355,7 @@ def test_a_prefix_of_the_projects_own_keeps_its_meaning(declared: str) -> None:
     )
     things = [NamedNode(f"{ID}{name}") for name in ("x", "z1")]
     quad = Quad(things[0], NamedNode("http://e/p"), things[1], NamedNode("http://e/g"))
-    engine = EmbeddedEngine([quad], statistics=counts)
+    engine = EmbeddedEngine([quad], statistics=counts, optimizer=PlanningOptimizer())
     assert len(engine.select(f"{declared} SELECT ?x {{ ?x <http://e/p> ?y FILTER (?y IN (id:z1, id:z2)) }}")) == 1
 
 
@@ -376,22 +379,26 @@ def test_an_operator_is_not_taken_for_an_iri(condition: str) -> None:
     found = plan_query(text, COUNTS)
     assert found.text == text
     assert "'<?b&&?c>' at line 1" in found.notes[0].message
-    assert small(":z :kind :a .").select(text) == []
+    assert small(":z :kind :a .", optimized=True).select(text) == []
 
 
-def small(data: str, *, planning: bool = True) -> EmbeddedEngine:
-    return EmbeddedEngine(parse(f"PREFIX : <{E}> {data}".encode(), TRIG), planning=planning)
+def small(data: str, *, optimized: bool = False) -> EmbeddedEngine:
+    quads = parse(f"PREFIX : <{E}> {data}".encode(), TRIG)
+    if not optimized:
+        return EmbeddedEngine(quads)
+    quads = list(quads)
+    return EmbeddedEngine(quads, "", compute_statistics(EmbeddedEngine(quads)), optimizer=PlanningOptimizer())
 
 
 def test_errors_quote_the_clients_text() -> None:
-    engine = small(":a :p :b .")
+    engine = small(":a :p :b .", optimized=True)
     with pytest.raises(QuerySyntaxError, match="line 2, column"):
         engine.select("SELECT * {\n ?a ?b ?c FILTER EXISTS { ?c ?d ?e . ?e ?f ?g } OPTIONAL ?x }")
 
 
 def test_what_the_engine_rejects_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = small(":a :p :b .")
-    monkeypatch.setattr(PlanCache, "plan_for", lambda *_: "SELECT {")
+    engine = small(":a :p :b .", optimized=True)
+    monkeypatch.setattr(PlanCache, "plan_for", lambda *_: QueryPlan("SELECT {"))
     assert len(engine.select("SELECT * { ?a ?b ?c }")) == 1
 
 
@@ -399,7 +406,7 @@ def test_bound_beforehand() -> None:
     text = f"{PREFIX}SELECT ?a ?c {{ ?a :p ?b OPTIONAL {{ ?b :p ?c . ?c :q ?d FILTER(?d = 1) }} }}"
     data = ":a :p :b . :b :p :c, :d . :c :q 1 . :d :q 1 ."
     for bound in (None, {"c": NamedNode(f"{E}d")}, {"a": NamedNode(f"{E}b")}):
-        with_, without = (small(data, planning=on).select(text, bound) for on in (True, False))
+        with_, without = (small(data, optimized=on).select(text, bound) for on in (True, False))
         assert Counter(map(as_text, with_)) == Counter(map(as_text, without))
 
 
@@ -457,7 +464,6 @@ def test_planned_rows_are_the_rows(seed: int, counted: bool) -> None:
     if found.text == text:
         return
     try:
-        engine.planning = False
         rows = engine.select(text)
     except QuerySyntaxError:
         return
@@ -472,7 +478,7 @@ def test_an_iri_that_cannot_be_resolved_is_told_as_without_planning() -> None:
     text = "BASE <http://e/> SELECT * { ?z ?p <http://[> OPTIONAL { ?z ?q ?v } }"
     assert plan_query(text, None).text == text
     with pytest.raises(QuerySyntaxError) as planned:
-        EmbeddedEngine(statistics=compute_statistics(EmbeddedEngine())).select(text)
+        small("", optimized=True).select(text)
     with pytest.raises(QuerySyntaxError) as unplanned:
-        EmbeddedEngine(planning=False).select(text)
+        small("").select(text)
     assert str(planned.value) == str(unplanned.value)
