@@ -301,7 +301,7 @@ def test_limits_are_those_of_the_reader() -> None:
 
 def test_reasons_are_told() -> None:
     assert "not well designed" in reasons("{ ?z :rare ?k OPTIONAL { ?f :about ?z OPTIONAL { ?k :value ?v } } }")
-    assert "starts at what is bound" in reasons("{ ?z :rare 1 OPTIONAL { ?f :about ?y ; :value ?v } }")
+    assert "starts at a bound variable" in reasons("{ ?z :rare 1 OPTIONAL { ?f :about ?y ; :value ?v } }")
     assert "MINUS" in reasons("{ ?z :rare 1 OPTIONAL { ?f :value ?v ; :about ?z MINUS { ?f :rare ?r } } }")
     assert "order" in reasons("{ ?z :kind :a FILTER EXISTS { ?f :year 2024 ; :about ?z } }", None)
 
