@@ -239,7 +239,7 @@ def test_a_query_that_is_explained_is_not_run() -> None:
 
 
 class FailingStore:
-    """A store of which one kind of call breaks off."""
+    """A store whose method `call` fails once."""
 
     def __init__(self, store: object, call: str) -> None:
         self._store, self._call, self.fails = store, call, True

@@ -1,4 +1,4 @@
-"""Counts are what queries count, whether they were read, grown with the dataset, or counted."""
+"""Statistics equal those that queries compute, also after changes of the dataset and in JSON."""
 
 import pytest
 from hypothesis import given

@@ -61,11 +61,8 @@ def parse_aggregation(query: ParsedQuery, statistics: DatasetStatistics) -> Aggr
         raise UnsupportedAggregationError(f"there are fewer than {MIN_TRIPLES:,} triples")
     if aggregation.required[0].predicate.startswith("?"):
         raise UnsupportedAggregationError("it has a kind of triple pattern that columns do not support")
-    if (
-        not MIN_MATCHES
-        <= sum(pattern.estimate_matches(statistics) for pattern in set(aggregation.patterns))
-        <= MAX_MATCHES
-    ):
+    matches = sum(pattern.estimate_matches(statistics) for pattern in set(aggregation.patterns))
+    if not MIN_MATCHES <= matches <= MAX_MATCHES:
         raise UnsupportedAggregationError(
             f"its patterns have fewer than {MIN_MATCHES:,} matches or more than {MAX_MATCHES:,}"
         )

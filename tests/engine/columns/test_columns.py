@@ -1,4 +1,4 @@
-"""Columns give the same groups as the engine, byte for byte: on many generated queries, and while data change.
+"""Columns compute the same groups as the engine, byte for byte: on many generated queries, and while data change.
 
 `python -m tests.engine.columns.test_columns 20000 [seed]` compares that many queries and prints what it counted.
 """
@@ -29,7 +29,7 @@ from kg.rdf.namespaces import BASE, XSD
 from tests.engine.columns.generated_aggregations import AggregateCase, E, cases, sample_cases
 
 NUMBER = 3000
-"""Queries of the fixed sample, which takes seconds."""
+"""Queries of the fixed sample, which takes some seconds."""
 PREFIX = f"PREFIX e: <{E}>\n"
 SUMS = f"{PREFIX}SELECT ?z (SUM(?v) AS ?n) {{ ?f e:about ?z ; e:v ?v }} GROUP BY ?z ORDER BY DESC(?n) LIMIT 3"
 
@@ -41,7 +41,7 @@ def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Found:
-    """A query answered three ways; `by_columns` is None if columns did not answer it, the others if they failed."""
+    """The answers to a query as it is, as planned, and by columns; None for an error, or if columns do not apply."""
 
     def __init__(self, case: AggregateCase) -> None:
         self.case = case
@@ -62,7 +62,7 @@ class Found:
 
     @property
     def _arbitrary(self) -> bool:
-        """Whether the engine's answer hangs on the order in which it finds things: sums of large integers do."""
+        """Whether the engine's answer depends on its evaluation order, as sums of large integers do."""
         large = any(
             isinstance(quad.object, Literal) and len(quad.object.value) == len(str(2**62)) for quad in self.case.data
         )
@@ -115,7 +115,7 @@ def _tally(cases: Iterable[AggregateCase]) -> tuple[Counter[str], list[Found]]:
 
 
 def test_the_same_groups_for_a_fixed_sample() -> None:
-    """And it says something: a third of the queries are answered by columns, most of these with rows."""
+    """And the sample is meaningful: columns answer a third of the queries, most of them with rows."""
     counts, differing = _tally(sample_cases(NUMBER, 0))
     assert not differing, min(differing, key=lambda found: len(found.case.text) + 40 * len(found.case.data))
     assert counts["by columns"] > NUMBER / 3, counts
@@ -161,7 +161,7 @@ def test_mistakes_would_be_noticed(mistake: str, monkeypatch: pytest.MonkeyPatch
     assert any(found.differs for found in map(Found, sample_cases(NUMBER, 1)))
 
 
-# What is asked for a few times is read, what changes is forgotten
+# Columns are loaded after a few requests, and dropped after changes
 
 
 def _quad(name: str, verb: str, value: Term) -> Quad:
@@ -169,7 +169,7 @@ def _quad(name: str, verb: str, value: Term) -> Quad:
 
 
 def _figures(number: int) -> list[Quad]:
-    """So many figures about three zones."""
+    """Return `number` figures about three zones."""
     graph, about, value = (NamedNode(E + name) for name in ("g", "about", "v"))
     return [
         Quad(NamedNode(f"{E}f{item}"), *pair, graph)
@@ -257,7 +257,7 @@ def test_relative_iris_are_resolved_and_followed(text: str) -> None:
 
 @pytest.mark.parametrize("function", ["STR", "ABS", "IF", "STRLEN", "COALESCE"])
 def test_a_function_is_not_an_alias(function: str) -> None:
-    """All but the first letter of its name may be one."""
+    """The name of a function without its first letter is used as an alias here."""
     call = f"{function}(true, ?z, ?z)" if function == "IF" else f"{function}(?z)"
     head = f"{PREFIX}SELECT ?z (COUNT(*) AS ?{function[1:]})"
     text = f"{head} {{ ?z e:about ?y . ?f e:about ?y }} GROUP BY ?z ORDER BY {call} ?z LIMIT 1"
@@ -301,7 +301,7 @@ _DATES = [Literal(text, datatype=NamedNode(XSD + "date")) for text in _DAYS]
 @pytest.mark.parametrize("values", [_LONG, _TINY, _DATES], ids=["long", "tiny", "dates"])
 @pytest.mark.parametrize("order", ["?v", "DESC(?v)", "DESC(?n) ?v LIMIT 2"])
 def test_keys_that_the_engine_cannot_sort(values: list[Literal], order: str) -> None:
-    """Whoever groups them, they come in the same order."""
+    """They come in the same order whether the engine or columns group them."""
     text = f"{PREFIX}SELECT ?v (COUNT(*) AS ?n) {{ ?s e:v ?v }} GROUP BY ?v ORDER BY {order}"
     for places in permutations(range(len(values))):
         engine = _watched([_quad(str(place), "v", values[place]) for place in places])
@@ -358,7 +358,7 @@ def test_other_datasets_are_not_answered_from_columns_of_everything() -> None:
 
 @pytest.mark.parametrize("pattern", ["?s ?p ?v", "?s a ?v"])
 def test_what_is_counted_anyhow_is_not_counted_again(pattern: str) -> None:
-    """And it follows every change, though the plan is kept."""
+    """The counts follow every change, although the plan is cached."""
     graph, kind = NamedNode(f"{E}g"), NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
     data = [*_figures(9), *(Quad(NamedNode(f"{E}f{n}"), kind, NamedNode(f"{E}Figure"), graph) for n in range(9))]
     engine = _watched(data)
@@ -438,7 +438,7 @@ def test_without_room_for_all_what_is_held_makes_way() -> None:
 @pytest.mark.parametrize("limit", ["_MAX_REMEMBERED_PATTERNS", "MAX_MATCHES"])
 @pytest.mark.parametrize("most", range(3, 12))
 def test_what_is_remembered_is_bounded(limit: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many different questions, so that what is held is let go of between any two."""
+    """Many different queries, so that columns are dropped between any two."""
     monkeypatch.setattr(cache, limit, most)
     engine = _watched(_figures(9))
     engine.columns.max_matches = 1000

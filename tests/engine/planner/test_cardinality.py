@@ -1,4 +1,4 @@
-"""Triple patterns ordered, and told apart, as a plain definition of it does."""
+"""Join orders and connected components agree with a naive implementation."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Planned queries: each rule with a case that it takes and one that it leaves alone, and the same rows always."""
+"""Rewritten queries: each rule with a case that it applies to and one that it does not, and always the same rows."""
 
 from collections import Counter
 from itertools import count as counted_from
@@ -42,7 +42,7 @@ COUNTS = DatasetStatistics(
 def planned(
     pattern: str, counts: DatasetStatistics | None = COUNTS, head: str = "SELECT *", tail: str = ""
 ) -> str | None:
-    """The pattern as it is planned, without what stands around it; None if nothing changes."""
+    """Return the planned group pattern of a query; None if it does not change."""
     text = f"{PREFIX}{head} {pattern}{tail}"
     found = plan_query(text, counts).text
     return None if found == text else found.removeprefix(f"{PREFIX}{head} ").removesuffix(tail)
@@ -245,11 +245,11 @@ LARGE = {
         "}" * (MAX_PARSED_NESTING - 1),
     ),
 }
-"""Patterns by the kind of what they have many of: beginning, what is repeated, and end."""
+"""Long patterns, by kind: the start, the repeated part, and the end."""
 
 
 def filled(name: str, length: int = MAX_PARSED_LENGTH, number: int = MAX_PARSED_TOKENS) -> str:
-    """A query of almost so many code points or tokens."""
+    """Return a query of almost this many code points or tokens."""
     start, piece, end = LARGE[name]
     text, rest = f"{PREFIX}SELECT * {start}", length - len(end)
     number -= sum(1 for _ in iter_tokens(text + end))
@@ -281,7 +281,7 @@ def test_what_is_too_long_is_not(name: str, length: int, number: int) -> None:
 
 
 def test_few_filters_of_a_large_group_are_tried() -> None:
-    """Each has all patterns of the group ordered."""
+    """Each filter needs the order of all patterns of the group."""
     text = " ".join(f"?f :about ?z{n} FILTER(?z{n} IN (:a))" for n in range(500))
     assert 1 < (planned(f"{{ {text} }}") or "").count("VALUES") < 100
 
@@ -374,7 +374,7 @@ def test_few_plans_of_long_queries_are_kept() -> None:
     "condition", [f"{left}<?b&&?c>?d" for left in ("EXISTS { ?z :p ?f }", "true", "'x'@en", "1", "(?z)")]
 )
 def test_an_operator_is_not_taken_for_an_iri(condition: str) -> None:
-    """All from `<` to `>` looks like one, and would hide the variables in it."""
+    """The text from `<` to `>` looks like an IRI, which would hide the variables in it."""
     text = f"{PREFIX}SELECT * {{ ?z :kind :a OPTIONAL {{ ?f :about ?z ; :year ?c ; :value ?d }} FILTER ({condition}) }}"
     found = plan_query(text, COUNTS)
     assert found.text == text
@@ -415,7 +415,7 @@ TERMS = ("?x", "?y", "?z", "?w", "?x", "?y", ":a", ":b", "1")
 
 
 class Writer:
-    """Writes patterns at random, valid or not."""
+    """Generates random patterns, valid or not."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
