@@ -37,7 +37,7 @@ class PlanningOptimizer:
         if plan.lookup_groups is None or not is_union:
             return plan.text
         text_with_groups = plan.lookup_groups(dataset)
-        # Only the text with the client's own patterns shows the engine's parser all that is wrong with them.
+        # The text with groups lacks the client's patterns, so that syntax errors in them would go unnoticed.
         if text_with_groups is None or query_parser_error(text) is not None:
             return plan.text
         return text_with_groups
