@@ -31,7 +31,7 @@ QUADS = st.builds(
 
 
 @given(st.lists(st.lists(QUADS, max_size=12), max_size=4))
-def test_grown_counts_are_those_of_queries(additions: list[list[Quad]]) -> None:
+def test_statistics_after_additions_are_those_of_queries(additions: list[list[Quad]]) -> None:
     grown, asked = EmbeddedEngine(statistics=EMPTY), EmbeddedEngine()
     for quads in additions:
         grown.extend(quads)
@@ -42,7 +42,7 @@ def test_grown_counts_are_those_of_queries(additions: list[list[Quad]]) -> None:
 
 
 @given(st.lists(QUADS, max_size=12), st.lists(st.tuples(st.lists(QUADS, max_size=8), st.lists(QUADS, max_size=8))))
-def test_counts_follow_what_is_taken_away(first: list[Quad], steps: list[tuple[list[Quad], list[Quad]]]) -> None:
+def test_statistics_follow_removals(first: list[Quad], steps: list[tuple[list[Quad], list[Quad]]]) -> None:
     engine = EmbeddedEngine(statistics=EMPTY)
     engine.extend(first)
     for more, less in steps:
@@ -58,14 +58,14 @@ def test_counts_follow_what_is_taken_away(first: list[Quad], steps: list[tuple[l
         engine.apply(delta)
 
 
-def test_partitions_that_nobody_counted_stay_empty() -> None:
+def test_uncounted_partitions_stay_empty() -> None:
     engine = EmbeddedEngine(statistics=DatasetStatistics(None, None, None, None, {}, {}, {"urn:g": 1}, 0))
     quad = Quad(NODES[0], RDF_TYPE, NODES[1], NamedNode("urn:g"))
     engine.apply(Delta(added=frozenset({quad})))
     assert engine.statistics() == DatasetStatistics(None, None, None, None, {}, {}, {"urn:g": 2}, 0)
 
 
-def test_nobody_counted_what_was_not_counted() -> None:
+def test_an_engine_without_statistics_stays_without() -> None:
     engine = EmbeddedEngine()
     engine.extend([Quad(NODES[0], RDF_TYPE, NODES[1])])
     assert engine.statistics() is None
