@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from kg import resources
 from kg.changes import data_folder, dataset_files
-from kg.engine.counting import compute_statistics, statistics_to_json
+from kg.engine.statistics import statistics_to_json
+from kg.engine.statistics_queries import compute_statistics
 from kg.rdf.io import canonical_nquads
 from kg.rdf.namespaces import DCTERMS, GRAPH, HPEZ, ID, OA, PROV, RDF, RDFS, SCHEMA, SKOS, XSD
 

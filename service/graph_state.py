@@ -12,6 +12,7 @@ from kg.changes.data_folder import open_or_build, read_project_shapes
 from kg.changes.fact_validation import EngineFactValidator, FactValidator
 from kg.changes.journal import Journal, replay
 from kg.changes.wrong_tokens import WrongTokenAudit
+from kg.engine.optimizer import default_optimizer
 from kg.engine.protocol import Engine
 from kg.sources.source_texts import SourceTexts
 from kg.validation.incremental import IncrementalValidator
@@ -94,7 +95,10 @@ def _pool_state(settings: Settings) -> GraphState:
 
 def _in_process_state(settings: Settings) -> GraphState:
     engine = open_or_build(settings.data)
-    engine.services, engine.planning = frozenset(settings.services), settings.planning
+    engine.configure(
+        services=settings.services,
+        optimizer=default_optimizer(planning=settings.planning, columns=settings.columns),
+    )
 
     def create_write_path() -> tuple[FactValidator, CommitPipeline]:
         journal = Journal(settings.data)

@@ -40,6 +40,7 @@ class Settings:
     - `services`: the hosts, `host` or `host:port`, that queries may call with SERVICE.
     - `source_texts`: files with the texts of sources, in which pages show the evidence.
     - `planning`: whether queries are rewritten to equivalent ones that run faster.
+    - `columns`: whether groups of a query are counted from columns.
     """
 
     data: Path
@@ -54,6 +55,7 @@ class Settings:
     services: tuple[str, ...] = ()
     source_texts: tuple[Path, ...] = ()
     planning: bool = True
+    columns: bool = True
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -71,6 +73,7 @@ class Settings:
             services=_services(os.environ),
             source_texts=tuple(Path(name) for name in os.environ.get("HPKG_TEXT", "").split(os.pathsep) if name),
             planning=_on_or_off(os.environ, "HPKG_PLAN"),
+            columns=_on_or_off(os.environ, "HPKG_COLUMNS"),
         )
 
 

@@ -31,9 +31,9 @@ from kg.changes.journal import BASE_HASH, JOURNAL_FILE, Journal, replay
 from kg.changes.rules import materialised_engine
 from kg.changes.snapshots import load_newest_snapshot
 from kg.changes.upgrade import ReleaseValidator, commit_release, is_release_current
-from kg.engine.counting import compute_statistics, statistics_to_json
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import DatasetStatistics
+from kg.engine.statistics import DatasetStatistics, statistics_to_json
+from kg.engine.statistics_queries import compute_statistics
 from kg.errors import ConfigurationError, KgError
 from kg.rdf.delta import Delta
 from kg.rdf.io import canonical_nquads

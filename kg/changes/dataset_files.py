@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from kg.changes.atomic_files import write_atomically
 from kg.changes.journal import BASE_MANIFEST
-from kg.engine.counting import statistics_from_json
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import DatasetStatistics
+from kg.engine.optimizer import default_optimizer
+from kg.engine.statistics import DatasetStatistics, statistics_from_json
 from kg.errors import ConfigurationError
 from kg.rdf.formats import NQUADS
 from kg.rdf.io import parse_stream
@@ -59,7 +59,9 @@ def load_dataset(path: Path, manifest: Manifest, base_digest: str) -> EmbeddedEn
                 return None
             dataset.seek(0)
             quads = parse_stream(dataset, NQUADS)
-            return EmbeddedEngine(quads, base_digest[:_DIGEST_LENGTH], _read_statistics(manifest))
+            return EmbeddedEngine(
+                quads, base_digest[:_DIGEST_LENGTH], _read_statistics(manifest), optimizer=default_optimizer()
+            )
     except (OSError, ValueError):
         return None
 

@@ -15,8 +15,8 @@ from kg.changes.atomic_files import replace_atomically
 from kg.changes.dataset_files import Manifest, load_dataset, read_manifest, translate_write_errors, write_json
 from kg.changes.journal import Journal
 from kg.changes.locks import try_lock
-from kg.engine.counting import statistics_to_json
 from kg.engine.embedded import EmbeddedEngine
+from kg.engine.statistics import statistics_to_json
 from kg.errors import RdfSyntaxError
 from kg.rdf.delta import Delta
 from kg.rdf.formats import NQUADS
@@ -57,7 +57,7 @@ def write_snapshot(engine: EmbeddedEngine, journal: Journal, folder: Path) -> bo
 
 def _write_files(engine: EmbeddedEngine, commit_hash: str, folder: Path, number: int) -> None:
     dataset, manifest = _snapshot_files(folder, number)
-    statistics = engine.statistics
+    statistics = engine.statistics()
     empty = engine.named_graphs() - {NamedNode(iri) for iri in engine.graph_sizes()}
     with replace_atomically(dataset) as temporary:
         with temporary.open("w+b") as file:

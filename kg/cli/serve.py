@@ -79,6 +79,14 @@ _STOP_GRACE: Final = 5
     help="Rewrite queries to equal ones that are answered faster.",
 )
 @click.option(
+    "--columns",
+    type=click.Choice(["on", "off"]),
+    default="on",
+    show_default=True,
+    envvar="HPKG_COLUMNS",
+    help="Count the groups of aggregations from columns in memory; needs `--plan on`.",
+)
+@click.option(
     "--text",
     "texts",
     multiple=True,
@@ -99,6 +107,7 @@ def serve(
     default_graph: str,
     services: str,
     plan: str,
+    columns: str,
     texts: tuple[Path, ...],
     **limits: int,
 ) -> None:
@@ -107,10 +116,12 @@ def serve(
     # The processes of the web server read their settings from the environment.
     seconds = {"HPKG_TIMEOUT": str(timeout), "HPKG_WRITE_TIMEOUT": str(write_timeout)}
     os.environ.update({"HPKG_DATA": str(data), "HPKG_DEFAULT_GRAPH": default_graph, "HPKG_SERVICES": services})
-    os.environ.update({**seconds, "HPKG_PLAN": plan})
+    os.environ.update({**seconds, "HPKG_PLAN": plan, "HPKG_COLUMNS": columns})
     os.environ["HPKG_TEXT"] = os.pathsep.join(str(file.absolute()) for file in texts)
     longest = max(timeout, write_timeout)
-    with _query_workers(_dispatcher_settings(data, services, plan, limits), timeout, longest, SourceTexts(texts)):
+    with _query_workers(
+        _dispatcher_settings(data, services, plan, columns, limits), timeout, longest, SourceTexts(texts)
+    ):
         click.echo(f"Serving on http://{host}:{port}/ from {data}", err=True)
         _serve_web(host, port, workers, math.ceil(longest) + _STOP_GRACE)
 
@@ -142,7 +153,9 @@ def _require_free_address(host: str, port: int) -> None:
         raise click.UsageError(f"http://{host}:{port}/ cannot be served: {error.strerror}.") from None
 
 
-def _dispatcher_settings(data: Path, services: str, plan: str, limits: dict[str, int]) -> DispatcherSettings:
+def _dispatcher_settings(
+    data: Path, services: str, plan: str, columns: str, limits: dict[str, int]
+) -> DispatcherSettings:
     return DispatcherSettings(
         data=str(data),
         workers=limits["cells"],
@@ -152,6 +165,7 @@ def _dispatcher_settings(data: Path, services: str, plan: str, limits: dict[str,
         max_queued=limits["queue"],
         services=tuple(host.strip().lower() for host in services.split(",") if host.strip()),
         planning=plan == "on",
+        columns=columns == "on",
     )
 
 

@@ -1,1 +1,1 @@
-"""Where the triples live: one protocol, and the engines that keep it."""
+"""Engines that hold a dataset and answer SPARQL: the common protocol, the embedded engine and its optimizer."""

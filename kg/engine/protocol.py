@@ -1,21 +1,23 @@
-"""What every engine offers to the rest of kg, whether it runs in this process or elsewhere."""
+"""The protocols of engines and of their optimizer, and the values that they exchange."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import IO, Final, Literal, Protocol
 
+from kg.engine.statistics import DatasetStatistics
 from kg.rdf.formats import RdfFormat, ResultFormat
 from kg.rdf.terms import DefaultGraph, NamedNode, Quad, Term, Triple
 
 Row = Mapping[str, Term]
-"""One solution: variable names without their mark, unbound variables absent."""
+"""One solution: terms by variable name without `?`; unbound variables are absent."""
 
 
 @dataclass(frozen=True)
 class QueryDataset:
-    """The graphs that a query sees (SPARQL 1.1 Protocol, section 2.1.4).
+    """The RDF dataset of a query (SPARQL 1.1 Protocol, section 2.1.4).
 
-    `default` and `named` are the graphs that the caller asked for; with neither, the default
+    `default` and `named` are IRIs of graphs that the caller asked for. Without either, the default
     graph is the union of all graphs if `union` is true, else the engine's unnamed graph.
     """
 
@@ -25,20 +27,21 @@ class QueryDataset:
 
     @property
     def is_explicit(self) -> bool:
-        """Whether the caller chose graphs, which then replace what the query's own FROM says."""
+        """Whether the caller chose graphs; they override the FROM clauses of the query."""
         return bool(self.default or self.named)
 
 
 UNION_DATASET: Final = QueryDataset()
-"""All graphs at once, which is what kg's own queries see."""
+"""The union of all graphs, which kg's own queries see."""
 
 
 @dataclass(frozen=True)
 class QueryRequest:
-    """A query with the format wanted for each kind of result; None where none is acceptable.
+    """A query with the requested format for each kind of result; None where no format is acceptable.
 
-    `timeout` is in seconds and can only shorten what the engine allows; `abandoned` says, while the query
-    waits or runs, whether nobody wants the answer any more. `begun` finishes an evaluation that was begun before.
+    `timeout` is in seconds and can only shorten the engine's own limit. `is_abandoned` is called while the query
+    waits or runs and returns true once the client has gone. `pending_result` completes an evaluation that has
+    already started.
     """
 
     text: str
@@ -51,40 +54,12 @@ class QueryRequest:
     pending_result: "Callable[[QueryRequest], QueryResult] | None" = None
 
 
-@dataclass(frozen=True)
-class PropertyStatistics:
-    """How many triples have a predicate, and how many different subjects and objects they have."""
-
-    triples: int
-    subjects: int
-    objects: int
-
-
-@dataclass(frozen=True)
-class DatasetStatistics:
-    """How much there is in the union of all graphs, where a statement counts once, and in each named graph.
-
-    Properties, classes and graphs are keyed by IRI, in its order. A number is None, and a partition empty, where
-    counting would take longer or more memory than a query may.
-    """
-
-    triples: int | None
-    entities: int | None
-    subjects: int | None
-    objects: int | None
-    properties: Mapping[str, PropertyStatistics]
-    classes: Mapping[str, int]
-    graphs: Mapping[str, int]
-    unnamed: int
-    """Triples of the graph without a name."""
-
-
 ResultKind = Literal["solutions", "boolean", "graph"]
 
 
 @dataclass(frozen=True)
 class QueryResult:
-    """A complete, serialised result; `body` stands at its start, is `length` bytes long, and the caller closes it."""
+    """A complete, serialised result: `body` is at its start and `length` bytes long; the caller closes it."""
 
     kind: ResultKind
     media_type: str
@@ -93,7 +68,7 @@ class QueryResult:
 
 
 class Engine(Protocol):
-    """A dataset that answers SPARQL. Errors: those of kg.errors, never an engine's own."""
+    """A dataset that answers SPARQL. Methods raise the errors of kg.errors only."""
 
     @property
     def generation(self) -> int:
@@ -101,25 +76,81 @@ class Engine(Protocol):
 
     @property
     def version(self) -> str:
-        """A token that differs whenever the dataset does, across restarts too; for ETags."""
+        """A token that identifies the state of the dataset, across restarts too; used in entity tags."""
 
     def evaluate(self, request: QueryRequest) -> QueryResult:
-        """Answer a query in the format that fits its kind."""
+        """Evaluate a query and serialise its result in the format requested for its kind."""
 
     def dump(self, graph: NamedNode | DefaultGraph | None, fmt: RdfFormat) -> QueryResult:
-        """Serialise one graph, or everything where `graph` is None; raises NotFoundError for an unknown graph."""
+        """Serialise one graph, or all if `graph` is None; raises NotFoundError for an unknown graph."""
 
     def status(self) -> Mapping[str, object]:
-        """What the engine tells an operator: numbers by name, at least `generation` and `triples`."""
+        """Return figures for the operator by name, at least `generation` and `triples`."""
 
     def select(self, text: str) -> list[Row]:
-        """Answer one of kg's own SELECT queries over the union of all graphs."""
+        """Evaluate a SELECT query over the union of all graphs."""
 
     def construct(self, text: str) -> list[Triple]:
-        """Answer one of kg's own CONSTRUCT queries over the union of all graphs."""
+        """Evaluate a CONSTRUCT query over the union of all graphs."""
 
     def quads(self, graph: NamedNode | None = None) -> Iterator[Quad]:
-        """Iterate over one named graph, or over everything."""
+        """Iterate over one named graph, or over all graphs."""
 
     def graph_sizes(self) -> dict[str, int]:
-        """The number of triples in each named graph, by IRI, in the order of the IRIs."""
+        """Return the number of triples in each named graph, by IRI, sorted by IRI."""
+
+    def statistics(self) -> DatasetStatistics | None:
+        """Return the statistics that the engine maintains; None if it maintains none."""
+
+
+class OptimizableDataset(Protocol):
+    """What an optimizer may ask of the dataset over which a query is evaluated."""
+
+    def statistics(self) -> DatasetStatistics | None:
+        """Return the statistics of the dataset; None if they are unknown."""
+
+    def has_shared_triples(self) -> bool:
+        """Whether some triple may be in several graphs; then the multiplicity of solutions depends on the plan."""
+
+    def select_as_tsv(self, text: str) -> bytes:
+        """Evaluate a SELECT query over the union of all graphs, as it is; raises EngineError where it fails."""
+
+
+GroupLookup = Callable[[OptimizableDataset], str | None]
+"""Returns the text of a query with its groups already computed; None if the engine is to compute them."""
+
+
+@dataclass(frozen=True)
+class PlanNote:
+    """What was changed at a line of a query, or left alone, and why."""
+
+    line: int
+    message: str
+
+
+@dataclass(frozen=True)
+class QueryPlan:
+    """The text to evaluate, notes on how it differs from the client's, and a source of precomputed groups."""
+
+    text: str
+    notes: tuple[PlanNote, ...] = ()
+    lookup_groups: GroupLookup | None = None
+
+
+class Optimizer(Protocol):
+    """Rewrites queries to equal ones that the embedded engine evaluates faster."""
+
+    def rewrite(self, text: str, dataset: OptimizableDataset, *, is_union: bool) -> str:
+        """Return the text to evaluate; `is_union` if the query sees the union of all graphs. Never fails."""
+
+    def explain(self, text: str, statistics: DatasetStatistics | None) -> QueryPlan:
+        """Plan a valid query without evaluating it, with notes."""
+
+    def changing(self, quads: Iterable[Quad]) -> AbstractContextManager[None]:
+        """Enclose a change of the dataset; `quads` are those that differ between its state before and after.
+
+        The engine encloses every change, also one that it undoes before the context exits.
+        """
+
+    def prepare(self, memory: int, statistics: DatasetStatistics | None) -> None:
+        """Load what workers will need, before they are forked; each may use `memory` bytes more than this process."""

@@ -1,31 +1,44 @@
-"""The read path: a query text with its limits, answered by an engine; and dumps."""
+"""The read path: check the limits of a query text, have an engine evaluate or explain it, compress the result."""
 
 import tempfile
 from dataclasses import replace
 from typing import IO, Final
 
-from kg.engine.protocol import Engine, QueryRequest, QueryResult
+from kg.engine.protocol import Engine, Optimizer, PlanNote, QueryPlan, QueryRequest, QueryResult
+from kg.engine.statistics import DatasetStatistics
+from kg.engine.syntax_check import check_query_syntax
 from kg.errors import InputError
 from kg.rdf.formats import GZIP
 from kg.rdf.io import compress_into
 from kg.sparql.tokens import nesting_depth
 
 MAX_QUERY_LENGTH: Final = 1_000_000
-"""Code points of query text that are looked at."""
+"""The longest query text, in code points."""
 MAX_NESTING: Final = 128
-"""How deep brackets, or signs such as `!`, may stand within each other: the parser recurses without a limit."""
+"""The deepest nesting of brackets, or of signs such as `!`: the parser recurses without a limit."""
 
 _MAX_GZIP_MEMORY: Final = 1024 * 1024
 
 
 def evaluate_query(engine: Engine, request: QueryRequest) -> QueryResult:
-    """Evaluate a query and return its complete, serialised result. Raises what `check` and the engine raise."""
+    """Evaluate a query and return its complete, serialised result. Raises what `check_query` and the engine raise."""
     check_query(request)
     return engine.evaluate(request)
 
 
+def explain_query(text: str, statistics: DatasetStatistics | None, optimizer: Optimizer | None) -> QueryPlan:
+    """Return how a query would be planned over a dataset with these statistics; it is not evaluated.
+
+    Raises QuerySyntaxError for a text that is not a query.
+    """
+    check_query_syntax(text)
+    if optimizer is None:
+        return QueryPlan(text, (PlanNote(1, "left alone: planning is switched off"),))
+    return optimizer.explain(text, statistics)
+
+
 def check_query(request: QueryRequest) -> None:
-    """Raise InputError for an empty, overlong or too deeply nested text."""
+    """Raise InputError for an empty, overlong or too deeply nested query."""
     if not request.text.strip():
         raise InputError("The query is empty.")
     if len(request.text) > MAX_QUERY_LENGTH:
@@ -34,20 +47,20 @@ def check_query(request: QueryRequest) -> None:
 
 
 def check_nesting(text: str) -> None:
-    """Raise InputError for a text that is nested too deep for the parser, a query or an update."""
+    """Raise InputError for a query or an update that is nested too deep for the parser."""
     if nesting_depth(text) > MAX_NESTING:
         raise InputError(f"The text is nested deeper than {MAX_NESTING} levels.")
 
 
 def gzip_result(result: QueryResult) -> QueryResult:
-    """A result as a gzip file, in memory if it is short, else in an anonymous file; closes the result."""
-    packed: IO[bytes] = tempfile.SpooledTemporaryFile(_MAX_GZIP_MEMORY)  # noqa: SIM115 - the caller closes it
+    """Compress a result with gzip, in memory if it is short, else in an anonymous file; closes the given result."""
+    compressed: IO[bytes] = tempfile.SpooledTemporaryFile(_MAX_GZIP_MEMORY)  # noqa: SIM115 - the caller closes it
     with result.body as plain:
         try:
-            compress_into(plain, packed)
+            compress_into(plain, compressed)
         except BaseException:
-            packed.close()
+            compressed.close()
             raise
-    length = packed.tell()
-    packed.seek(0)
-    return replace(result, media_type=GZIP, body=packed, length=length)
+    length = compressed.tell()
+    compressed.seek(0)
+    return replace(result, media_type=GZIP, body=compressed, length=length)

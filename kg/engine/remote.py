@@ -1,4 +1,4 @@
-"""Ask a SPARQL endpoint elsewhere; the only importer of SPARQLWrapper."""
+"""Query a remote SPARQL endpoint through SPARQLWrapper."""
 
 from typing import Final
 from urllib.error import HTTPError, URLError
@@ -14,10 +14,10 @@ _GRAPH_FORMAT_NAMES: Final = {TURTLE: "turtle", JSONLD: "json-ld", RDFXML: "rdf+
 
 
 def query_endpoint(endpoint: str, text: str, solutions: ResultFormat, graph: RdfFormat, timeout: int = 60) -> bytes:
-    """Send a query to an endpoint and return its answer's bytes, re-serialised where SPARQLWrapper lacks a format.
+    """Send a query to an endpoint and return the serialised result.
 
-    `timeout` is in seconds. Raises InputError where the endpoint refuses the query, EngineError where
-    it cannot be reached or fails.
+    A graph is parsed and serialised again if SPARQLWrapper cannot request its format. `timeout` is in seconds. Raises
+    InputError if the endpoint rejects the query, EngineError if it cannot be reached or fails.
     """
     wrapper = SPARQLWrapper(endpoint)
     wrapper.setTimeout(timeout)
@@ -47,5 +47,5 @@ def _send_query(wrapper: SPARQLWrapper, endpoint: str) -> bytes:
 
 
 def _endpoint_message(error: Exception) -> str:
-    """The endpoint's own words, which SPARQLWrapper keeps as the repr of bytes after a label."""
+    """Return the endpoint's message, which SPARQLWrapper appends to its own as the repr of bytes."""
     return str(error).partition("Response:\n")[2] or str(error)

@@ -1,40 +1,116 @@
-"""Keep counts true while quads are added and removed, at the price of a few look-ups for each."""
+"""Statistics of a dataset: how many triples, by predicate, class and graph; kept up to date as quads change.
+
+An update costs a few look-ups for each quad.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Final
 
-from kg.engine.protocol import DatasetStatistics, PropertyStatistics
 from kg.rdf.namespaces import ID
 from kg.rdf.terms import RDF_TYPE, DefaultGraph, NamedNode, Quad, Resource, Term, Triple
 
 TripleLookup = Callable[[Resource | Triple | None, NamedNode | None, Term | Triple | None], bool]
-"""Whether any graph holds a statement with this subject, predicate and object, of which None stands for any."""
+"""Whether any graph has a triple with this subject, predicate and object; None matches any term."""
+
+_TYPE_IRI: Final = RDF_TYPE.value
+
+
+@dataclass(frozen=True)
+class PropertyStatistics:
+    """How many triples have a predicate, and how many distinct subjects and objects they have."""
+
+    triples: int
+    subjects: int
+    objects: int
+
+
+@dataclass(frozen=True)
+class DatasetStatistics:
+    """Numbers of the union of all graphs, where a triple counts once, and of each named graph.
+
+    Properties, classes and graphs are keyed by IRI, sorted by it. A number is None, and a partition empty, where
+    counting would take longer or more memory than a query may.
+    """
+
+    triples: int | None
+    entities: int | None
+    subjects: int | None
+    objects: int | None
+    properties: Mapping[str, PropertyStatistics]
+    classes: Mapping[str, int]
+    graphs: Mapping[str, int]
+    unnamed: int
+    """Triples of the unnamed graph."""
+
+    @cached_property
+    def quads(self) -> int:
+        """Triples of all graphs, where a triple counts once for each graph that has it."""
+        return self.unnamed + sum(self.graphs.values())
+
+    @property
+    def has_shared_triples(self) -> bool:
+        """Whether some triple is, or may be, in several graphs."""
+        return self.triples != self.quads
+
+    def estimate_matches(
+        self, predicate: str, object_iri: str, *, is_subject_bound: bool, is_object_bound: bool
+    ) -> float:
+        """Estimate how many matches a triple pattern has for each binding of its subject or object.
+
+        `object_iri` is ignored unless it is the IRI of a class.
+        """
+        known = self.properties.get(predicate)
+        if known is None or not known.triples:
+            return 0.0
+        instances = self.classes.get(object_iri) if predicate == _TYPE_IRI else None
+        if instances is not None and not is_subject_bound:
+            return float(instances)
+        matches = float(known.triples)
+        if is_subject_bound:
+            matches /= known.subjects
+        if is_object_bound:
+            matches /= known.objects
+        return min(matches, 1.0) if is_subject_bound and is_object_bound else matches
+
 
 _NO_TRIPLES: Final = PropertyStatistics(0, 0, 0)
+
+
+def statistics_to_json(statistics: DatasetStatistics) -> dict[str, Any]:
+    """Convert statistics to plain JSON, for the data folder and for messages between processes."""
+    return asdict(statistics)
+
+
+def statistics_from_json(data: dict[str, Any]) -> DatasetStatistics:
+    """Read the result of `statistics_to_json`; raises KeyError or TypeError for anything else."""
+    properties = {iri: PropertyStatistics(**numbers) for iri, numbers in data["properties"].items()}
+    return DatasetStatistics(**{**data, "properties": properties})
 
 
 def statistics_after_adding(
     statistics: DatasetStatistics, added: Iterable[Quad], has_triple: TripleLookup
 ) -> DatasetStatistics:
-    """The counts of a dataset once quads are added that are new to their graphs; `held` looks into it as it was."""
+    """Return the statistics after adding quads that are new to their graphs; `has_triple` sees the state before."""
     return _update_statistics(statistics, list(added), has_triple, 1)
 
 
 def statistics_after_removing(
     statistics: DatasetStatistics, removed: Iterable[Quad], has_triple: TripleLookup
 ) -> DatasetStatistics:
-    """The counts of a dataset from which quads were taken that their graphs held; `held` looks into it as it is now."""
+    """Return the statistics after removing quads from their graphs; `has_triple` sees the state after."""
     return _update_statistics(statistics, list(removed), has_triple, -1)
 
 
 def _update_statistics(
     statistics: DatasetStatistics, quads: list[Quad], has_triple: TripleLookup, sign: int
 ) -> DatasetStatistics:
-    """The counts with some quads more or less; `held` looks into the dataset as it is without them.
+    """Return the statistics with quads added or removed; `has_triple` sees the dataset without these quads.
 
-    Partitions that were not counted stay empty. Each node is looked up once: the engine steps over all statements
-    about it that were taken away.
+    Partitions that were not counted stay empty. Each node is looked up once: the store steps over all triples
+    about it that were removed.
     """
     fresh = {quad.triple for quad in quads if not has_triple(quad.subject, quad.predicate, quad.object)}
     subjects = {node for node in {triple.subject for triple in fresh} if not has_triple(node, None, None)}
@@ -43,7 +119,7 @@ def _update_statistics(
     classes = Counter(
         triple.object.value for triple in fresh if triple.predicate == RDF_TYPE and isinstance(triple.object, NamedNode)
     )
-    counted = bool(statistics.properties) or not (statistics.unnamed or statistics.graphs)
+    has_partitions = bool(statistics.properties) or not (statistics.unnamed or statistics.graphs)
     return DatasetStatistics(
         triples=_add_if_known(statistics.triples, sign * len(fresh)),
         entities=_add_if_known(
@@ -51,15 +127,15 @@ def _update_statistics(
         ),
         subjects=_add_if_known(statistics.subjects, sign * len(subjects)),
         objects=_add_if_known(statistics.objects, sign * len(objects)),
-        properties=_update_properties(statistics.properties, fresh, has_triple, sign) if counted else {},
-        classes=_merge_counts(statistics.classes, classes, sign) if counted else {},
+        properties=_update_properties(statistics.properties, fresh, has_triple, sign) if has_partitions else {},
+        classes=_merge_counts(statistics.classes, classes, sign) if has_partitions else {},
         graphs=_merge_counts(statistics.graphs, graphs, sign),
         unnamed=statistics.unnamed + sign * (len(quads) - graphs.total()),
     )
 
 
 def is_entity(node: NamedNode) -> bool:
-    """Whether an IRI names one of the project's own things."""
+    """Whether an IRI is in the project's namespace of entities."""
     return node.value.startswith(ID)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from kg.engine.protocol import DatasetStatistics, Engine, PropertyStatistics
+from kg.engine.protocol import Engine
+from kg.engine.statistics import DatasetStatistics, PropertyStatistics
 from kg.rdf.formats import GZIP, RDF_FORMATS, RdfFormat
 from kg.rdf.namespaces import DCAT, DCTERMS, FOAF, ID, PREFIXES, SPARQL_PREFIXES, VOID, graph_name
 from kg.rdf.terms import RDF_TYPE, BlankNode, Literal, NamedNode, Resource, Term, Triple

@@ -4,10 +4,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
-from kg.engine.counting import compute_statistics, statistics_from_json
-from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import DatasetStatistics, Engine
-from kg.workers.pool_engine import PoolEngine
+from kg.engine.protocol import Engine
+from kg.engine.statistics import DatasetStatistics
+from kg.engine.statistics_queries import compute_statistics
 
 T = TypeVar("T")
 
@@ -39,7 +38,7 @@ class StatisticsCache:
 
     def __init__(self, engine: Engine) -> None:
         self._graphs = _ValuePerVersion(engine, engine.graph_sizes)
-        self._counts = _ValuePerVersion(engine, lambda: _statistics_of_engine(engine) or compute_statistics(engine))
+        self._counts = _ValuePerVersion(engine, lambda: engine.statistics() or compute_statistics(engine))
 
     def graph_sizes(self) -> Mapping[str, int]:
         """Return the number of triples in each named graph, by IRI."""
@@ -48,14 +47,3 @@ class StatisticsCache:
     def current(self) -> DatasetStatistics:
         """Return all statistics."""
         return self._counts.get()
-
-
-def _statistics_of_engine(engine: Engine) -> DatasetStatistics | None:
-    """What an engine says without counting, in this process or in a cell."""
-    if isinstance(engine, EmbeddedEngine):
-        return engine.statistics
-    if not isinstance(engine, PoolEngine):
-        return None
-    header, body = engine.call({"op": "counts"})
-    body.close()
-    return None if header["counts"] is None else statistics_from_json(header["counts"])

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from kg.engine.protocol import DatasetStatistics, Engine
+from kg.engine.protocol import Engine
+from kg.engine.statistics import DatasetStatistics
 from kg.rdf.terms import NamedNode, Term
 from kg.sparql.templates import Fragment, Template
 

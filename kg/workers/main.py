@@ -21,6 +21,7 @@ from kg.changes.fact_validation import EngineFactValidator
 from kg.changes.journal import Journal
 from kg.changes.snapshots import is_snapshot_due, write_snapshot
 from kg.engine.embedded import EmbeddedEngine
+from kg.engine.optimizer import default_optimizer
 from kg.errors import IntegrityError, JournalError, KgError
 from kg.validation import shacl
 from kg.validation.incremental import IncrementalValidator
@@ -39,7 +40,7 @@ READY_LINE: Final = "ready"
 
 @dataclass(frozen=True)
 class DispatcherSettings:
-    """The data folder, the number of workers, limits, and whether queries are planned."""
+    """The data folder, the number of workers, limits in MiB and jobs, and whether planner and columns are used."""
 
     data: str
     workers: int
@@ -49,6 +50,7 @@ class DispatcherSettings:
     max_queued: int
     services: tuple[str, ...]
     planning: bool = True
+    columns: bool = True
 
     def to_json(self) -> str:
         """The settings as one line of JSON."""
@@ -59,12 +61,15 @@ def run_dispatcher(folder: Path, settings: DispatcherSettings) -> None:
     """Load the graph and serve jobs on the socket of a folder until standard input is closed."""
     data = Path(settings.data)
     engine = open_or_build(data)
-    engine.services, engine.planning = frozenset(settings.services), settings.planning
+    engine.configure(
+        services=settings.services,
+        optimizer=default_optimizer(planning=settings.planning, columns=settings.columns),
+    )
 
-    def refresh_columns() -> None:
-        engine.columns.prepare(settings.memory_mib * MIB, engine.statistics)
+    def prepare_engine() -> None:
+        engine.prepare(settings.memory_mib * MIB)
 
-    refresh_columns()
+    prepare_engine()
     shapes = read_project_shapes()
     project_gate = IncrementalValidator(shapes)
     fact_validator = EngineFactValidator(engine, shapes, LocalProposer(engine, project_gate))
@@ -82,7 +87,7 @@ def run_dispatcher(folder: Path, settings: DispatcherSettings) -> None:
             WorkerOperations(engine, project_gate, fact_validator),
             PoolConfig(settings.workers, settings.max_queued, settings.spool_mib * MIB, limits),
             engine.status,
-            Hooks(lambda: _catch_up(engine, journal, version, data, refresh_columns), _warm_up_steps(project_gate)),
+            Hooks(lambda: _catch_up(engine, journal, version, data, prepare_engine), _warm_up_steps(project_gate)),
         )
         if name_index_builder.is_build_needed(engine, data):
             _run_detached(lambda: name_index_builder.build_index(engine, data))
@@ -98,11 +103,11 @@ def _warm_up_steps(project_gate: IncrementalValidator) -> Iterator[None]:
 
 
 def _catch_up(
-    engine: EmbeddedEngine, journal: Journal, version: VersionFile, data: Path, refresh_columns: Callable[[], None]
+    engine: EmbeddedEngine, journal: Journal, version: VersionFile, data: Path, prepare_engine: Callable[[], None]
 ) -> Iterator[Message]:
     """Apply the journal's new commits, yield each as an order to the workers, and publish the new version at the end.
 
-    `refresh_columns` is called when the dataset has changed. A snapshot and the index of names are written by detached
+    `prepare_engine` is called when the dataset has changed. A snapshot and the index of names are written by detached
     processes when they are due.
     """
     before = engine.generation
@@ -115,7 +120,7 @@ def _catch_up(
         sys.stderr.write(f"{error}\n")
     if engine.generation != before:
         version.write(engine.generation, engine.digest)
-        refresh_columns()
+        prepare_engine()
         if is_snapshot_due(engine, data):
             _run_detached(lambda: write_snapshot(engine, journal, data))
     if name_index_builder.is_build_needed(engine, data):

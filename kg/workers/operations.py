@@ -8,9 +8,9 @@ from typing import IO
 
 from kg.changes.commit import propose
 from kg.changes.fact_validation import EngineFactValidator
-from kg.engine.counting import statistics_to_json
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import QueryDataset, QueryRequest, QueryResult
+from kg.engine.statistics import statistics_to_json
 from kg.errors import ResultTooLargeError
 from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from kg.rdf.io import parse
@@ -77,7 +77,7 @@ class WorkerOperations(Mapping[str, Operation]):
 
     def statistics(self, _: Header, __: bytes) -> JobResult:
         """Return the statistics that the engine keeps, or None."""
-        known = self._engine.statistics
+        known = self._engine.statistics()
         return JobResult({"counts": None if known is None else statistics_to_json(known)})
 
     def propose(self, header: Header, payload: bytes) -> JobResult:

@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final
 
-from kg.engine.embedded import rows_from_json
 from kg.engine.protocol import QueryRequest, QueryResult, Row
+from kg.engine.result_writer import rows_from_json
+from kg.engine.statistics import DatasetStatistics, statistics_from_json
 from kg.errors import EngineError, UnreachableError, WorkerCrashError
 from kg.rdf.formats import JSON, NQUADS, NTRIPLES, RdfFormat, ResultFormat
 from kg.rdf.io import parse, place_in_graph
@@ -114,6 +115,11 @@ class PoolEngine:
         header, body = self.call({"op": "sizes"})
         body.close()
         return dict(header["sizes"])
+
+    def statistics(self) -> DatasetStatistics | None:
+        header, body = self.call({"op": "counts"})
+        body.close()
+        return None if header["counts"] is None else statistics_from_json(header["counts"])
 
     def status(self) -> Mapping[str, object]:
         header, body = self.call({"op": "status"})

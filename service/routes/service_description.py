@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from kg.engine.protocol import DatasetStatistics
+from kg.engine.statistics import DatasetStatistics
 from kg.rdf.formats import RDF_FORMATS, RESULT_FORMATS
 from kg.rdf.namespaces import SD, VOID
 from kg.rdf.terms import RDF_TYPE, BlankNode, Literal, NamedNode, Triple

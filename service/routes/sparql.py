@@ -9,9 +9,9 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from kg.changes.changeset import SparqlUpdate
-from kg.engine.embedded import explain
+from kg.engine.optimizer import default_optimizer
 from kg.engine.protocol import QueryDataset
-from kg.engine.query import check_query
+from kg.engine.query import check_query, explain_query
 from kg.rdf.formats import RDF_FORMATS
 from service.graph_state import ABANDONED_KEY, PENDING_RESULT_KEY, current_graph_state
 from service.http import body
@@ -104,9 +104,11 @@ def _explain_query(sent: MultiDict[str, str]) -> Response:
     graph = current_graph_state()
     query = query_request(sent, negotiate_formats(""), graph.settings)
     check_query(query)
-    plan = explain(query.text, graph.statistics.current(), planning=graph.settings.planning)
-    changes = [{"line": change.line, "words": change.message} for change in plan.notes]
-    return jsonify({"query": query.text, "planned": plan.text, "changes": changes})
+    settings = current_graph_state().settings
+    optimizer = default_optimizer(planning=settings.planning, columns=settings.columns)
+    planned = explain_query(query.text, current_graph_state().statistics.current(), optimizer)
+    changes = [{"line": change.line, "words": change.message} for change in planned.notes]
+    return jsonify({"query": query.text, "planned": planned.text, "changes": changes})
 
 
 def _describe_service() -> Response:

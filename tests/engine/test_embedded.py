@@ -2,9 +2,10 @@ import json
 
 import pytest
 
-from kg.engine.embedded import SPOOL_MEMORY, EmbeddedEngine
+from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import QueryDataset, QueryRequest
 from kg.engine.query import evaluate_query
+from kg.engine.result_writer import SPOOL_MEMORY
 from kg.errors import InputError, NotAcceptableError, QuerySyntaxError, ServiceDeniedError, UnknownGraphError
 from kg.rdf.delta import Delta
 from kg.rdf.formats import CSV, JSON, TRIG, TURTLE
@@ -113,7 +114,7 @@ def test_service_is_denied(engine: EmbeddedEngine) -> None:
 @pytest.mark.parametrize("target", ["<http://other.example/>", "?anywhere", "<http://127.0.0.1/>", "e:x"])
 def test_service_reaches_allowed_hosts_only(target: str) -> None:
     engine = EmbeddedEngine()
-    engine.services = frozenset({"127.0.0.1:9"})
+    engine.configure(services={"127.0.0.1:9"})
     text = (
         f"PREFIX e: <http://e.org/> ASK {{ SERVICE SILENT <http://127.0.0.1:9/> {{ ?s ?p ?o }} SERVICE {target} {{}} }}"
     )
@@ -194,7 +195,7 @@ def test_no_way_of_asking_calls_a_server(engine: EmbeddedEngine, way: str) -> No
 )
 def test_service_is_called_where_it_seems_to_be(text: str) -> None:
     engine = EmbeddedEngine()
-    engine.services = frozenset({"allowed.example"})
+    engine.configure(services={"allowed.example"})
     with pytest.raises(ServiceDeniedError):
         engine.evaluate(QueryRequest(text, QueryDataset(), JSON, JSON))
 
@@ -240,7 +241,7 @@ def test_a_query_that_is_explained_is_not_run() -> None:
 
 
 class FailingStore:
-    """A store of which one kind of call breaks off."""
+    """A store whose method `call` fails once."""
 
     def __init__(self, store: object, call: str) -> None:
         self._store, self._call, self.fails = store, call, True

@@ -19,6 +19,7 @@ def test_defaults() -> None:
     assert (settings.default_graph, settings.max_body) == ("union", DEFAULT_MAX_BODY)
     assert (settings.cache_bytes, settings.max_age, settings.access_log) == (DEFAULT_CACHE_BYTES, 0, True)
     assert settings.planning
+    assert settings.columns
 
 
 def test_from_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -29,11 +30,12 @@ def test_from_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     monkeypatch.setenv("HPKG_MAX_AGE", "60")
     monkeypatch.setenv("HPKG_ACCESS_LOG", "off")
     monkeypatch.setenv("HPKG_PLAN", "off")
+    monkeypatch.setenv("HPKG_COLUMNS", "off")
     monkeypatch.setenv("HPKG_SERVICES", "query.wikidata.org, Example.org:8443,,[::1]:80, example.org:8443")
     monkeypatch.setenv("HPKG_TEXT", os.pathsep.join(["one.txt", "", "two.txt"]))
     services = ("query.wikidata.org", "example.org:8443", "[::1]:80")
     texts = (Path("one.txt"), Path("two.txt"))
-    switches = {"access_log": False, "planning": False}
+    switches = {"access_log": False, "planning": False, "columns": False}
     expected = Settings(
         tmp_path, "strict", 1000, cache_bytes=0, max_age=60, services=services, source_texts=texts, **switches
     )
@@ -57,6 +59,7 @@ def test_from_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
         ("HPKG_ACCESS_LOG", "yes"),
         ("HPKG_PLAN", "no"),
         ("HPKG_PLAN", ""),
+        ("HPKG_COLUMNS", "no"),
         ("HPKG_SERVICES", "https://query.wikidata.org/sparql"),
         ("HPKG_SERVICES", "example.org:port"),
     ],

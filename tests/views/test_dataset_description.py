@@ -8,11 +8,13 @@ from typing import IO
 import pytest
 
 from kg.changes.commit import LocalProposer
+from kg.changes.commit_rows import Row
 from kg.changes.data_folder import BuiltGraph, read_project_shapes
 from kg.changes.fact_validation import EngineFactValidator
-from kg.engine.counting import compute_statistics
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.protocol import DatasetStatistics, PropertyStatistics, QueryRequest, Row
+from kg.engine.protocol import QueryRequest
+from kg.engine.statistics import DatasetStatistics, PropertyStatistics
+from kg.engine.statistics_queries import compute_statistics
 from kg.errors import DeadlineError, MemoryLimitError, QueueFullError
 from kg.rdf.formats import NQUADS, TURTLE
 from kg.rdf.io import parse, place_in_graph

@@ -8,8 +8,8 @@ import requests
 
 from kg.changes.credentials import CredentialStore
 from kg.changes.data_folder import BuiltGraph, save
-from kg.engine.counting import compute_statistics
 from kg.engine.embedded import EmbeddedEngine
+from kg.engine.statistics_queries import compute_statistics
 from kg.rdf.formats import TURTLE
 from kg.rdf.io import parse
 from kg.rdf.terms import DefaultGraph, NamedNode, Quad

@@ -6,9 +6,9 @@ import requests
 
 from kg.engine.columns import parser
 from kg.engine.columns.cache import ColumnCache
-from kg.engine.counting import compute_statistics
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.planner.rewrite import plan_query
+from kg.engine.statistics_queries import compute_statistics
 from kg.rdf.formats import JSON, TURTLE
 from kg.rdf.io import place_in_graph
 from kg.rdf.terms import NamedNode
@@ -130,15 +130,9 @@ def test_groups_from_columns_have_the_same_answers(monkeypatch: pytest.MonkeyPat
     grouped = list[str]()
     for test in (test for test in TESTS if not test.bad):
         store = held(test)
-        engine = EmbeddedEngine(store)
-        aggregation = plan_query(test.text, compute_statistics(engine)).aggregation
-        text = (
-            None
-            if aggregation is None
-            else ColumnCache(engine.select_as_tsv, load_threshold=1).grouped_text(
-                aggregation, compute_statistics(engine)
-            )
-        )
+        engine = EmbeddedEngine(store, "", compute_statistics(EmbeddedEngine(store)))
+        plan = plan_query(test.text, engine.statistics(), ColumnCache(load_threshold=1))
+        text = None if plan.lookup_groups is None else plan.lookup_groups(engine)
         if text is None:
             continue
         grouped.append(test.id)

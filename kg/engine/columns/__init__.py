@@ -1,1 +1,1 @@
-"""Answer queries that group and count from arrays instead of row by row."""
+"""Compute the groups of aggregate queries from numpy arrays instead of row by row."""

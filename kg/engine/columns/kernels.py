@@ -1,6 +1,6 @@
-"""Join, group and sum triple patterns as arrays of numbers that stand for terms; pure but for what `Terms` learns.
+"""Join, group and aggregate the matches of triple patterns as arrays of term ids; pure, except for `TermDictionary`.
 
-Everything here is exact: what 64 bits, or the engine's own numbers, could not hold is refused.
+All results are exact: UnsupportedAggregationError is raised where 64 bits, or the engine's own numbers, could overflow.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Final
 from kg.engine.columns.model import Aggregate, Aggregation, ColumnPattern, TopGroups, UnsupportedAggregationError
 from kg.rdf.namespaces import XSD
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # there is no linear algebra here, and its threads take memory
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # no linear algebra is used, and its threads take memory
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,29 +22,29 @@ IdArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 MAX_JOINED_ROWS: Final = 2_000_000
-"""Rows that may come about while patterns are joined."""
+"""The most rows of a join."""
 MAX_GROUPS: Final = 50_000
-"""Groups that may be handed to the engine, which reads them as text."""
+"""The most groups to pass to the engine, which parses them as text."""
 
 _UNBOUND: Final = -1
 _UNCLASSIFIED, _NODE, _INTEGER, _DECIMAL, _OTHER = range(5)
 _INTEGER_PATTERN: Final = re.compile(r"[+-]?[0-9]+")
 _NUMBER_PATTERN: Final = re.compile(rf'"?([+-]?[0-9]*\.?[0-9]+)(?:"\^\^<{re.escape(XSD)}decimal>)?')
 _DATE_PATTERN: Final = re.compile(r'"[0-9]{4}(?:-[0-9]{2}){0,2}')
-"""A date, a month or a year without a time zone, of those years that the engine knows for sure."""
+"""A date, month or year without a time zone, in the years that the engine is sure to support."""
 _HALF_BITS: Final = 31
-"""Bits of the lower half of a number that is summed in halves."""
+"""Bits of the lower half of an integer whose halves are summed separately."""
 _MAX_MAGNITUDE: Final = 2**62
 _DECIMAL_PLACES: Final = 18
 """Decimal places of the engine's decimals, which have 128 bits."""
 _DECIMAL_SCALE: Final = 10**_DECIMAL_PLACES
 _MAX_DECIMAL_SUM: Final = 1.0e20
-"""Sum of magnitudes up to which no sum of decimals overflows in the engine on its way."""
+"""The sum of magnitudes up to which no partial sum of decimals overflows in the engine."""
 
 
 @dataclass(frozen=True)
 class _ExactNumbers:
-    """Exact numbers as integers and parts of `_ONE` above them; `decimals` marks those that are no integers by type."""
+    """Exact numbers: a whole plus a fraction in units of 1 / `_DECIMAL_SCALE`; `is_decimal` tells the datatype."""
 
     wholes: IdArray
     fractions: IdArray
@@ -52,7 +52,7 @@ class _ExactNumbers:
 
 
 class TermDictionary:
-    """Numbers for terms, which are written as in SPARQL, and what their literals amount to."""
+    """Ids for terms, which are written as in SPARQL, and the numeric values of literals."""
 
     def __init__(self) -> None:
         self._ids_by_text = defaultdict[str, int]()
@@ -66,23 +66,23 @@ class TermDictionary:
         return len(self._ids_by_text)
 
     def encode(self, texts: Sequence[str]) -> IdArray:
-        """The numbers of some terms; new ones get the next."""
-        found = np.fromiter(map(self._ids_by_text.__getitem__, texts), np.int64, len(texts))
+        """Return the ids of terms; new terms get the next ids."""
+        ids = np.fromiter(map(self._ids_by_text.__getitem__, texts), np.int64, len(texts))
         self.texts.extend(islice(self._ids_by_text, len(self.texts), None))
-        return found
+        return ids
 
     def are_ordered(self, ids: IdArray) -> bool:
-        """Whether the engine sorts them without ties, by themselves or by their text: they are all of one kind."""
+        """Whether the engine sorts these terms, or their texts, without ties: all are of one kind."""
         kinds = {_sort_class(text) for text in (self.texts[number] for number in ids.tolist())}
         return len(kinds) <= 1 and "" not in kinds
 
     def are_nodes(self, ids: IdArray) -> bool:
-        """Whether all are IRIs or blank nodes."""
+        """Whether all terms are IRIs or blank nodes."""
         self._classify(ids)
         return bool((self._kinds[ids] == _NODE).all())
 
     def numeric_values(self, ids: IdArray) -> _ExactNumbers:
-        """What literals amount to, all of which must be integers or decimals."""
+        """Return the values of literals; raises UnsupportedAggregationError unless all are integers or decimals."""
         self._classify(ids)
         kinds = self._kinds[ids]
         if not np.isin(kinds, (_INTEGER, _DECIMAL)).all():
@@ -101,7 +101,7 @@ class TermDictionary:
 
 
 def _parse_term(text: str) -> tuple[int, int, int]:
-    """The kind of a term, and for a number the next lower integer and how many parts of `_ONE` it is above that."""
+    """Return the kind of a term, and for a number its floor and its fraction in units of 1 / `_DECIMAL_SCALE`."""
     if text.startswith(("<", "_:")):
         return (_OTHER if text.startswith("<<") else _NODE), 0, 0
     match = _NUMBER_PATTERN.fullmatch(text)
@@ -116,7 +116,7 @@ def _parse_term(text: str) -> tuple[int, int, int]:
 
 
 def _sort_class(text: str) -> str:
-    """What terms have in common among which the engine finds an order; "" if it may find none."""
+    """Return a class of terms within which the engine has a total order; "" if there may be none."""
     if text.startswith(("<", "_:")):
         return "" if text.startswith("<<") else "<"
     kind = _parse_term(text)[0]
@@ -129,7 +129,7 @@ def _sort_class(text: str) -> str:
 
 
 class Relation:
-    """The matches of a triple pattern: a column for each of its variables, no row twice."""
+    """The distinct matches of a triple pattern: a column for each of its variables."""
 
     def __init__(self, columns: Sequence[IdArray]) -> None:
         self.columns = tuple(columns)
@@ -139,7 +139,7 @@ class Relation:
         return len(self.columns[0])
 
     def sorted_by(self, column: int) -> tuple[IdArray, IdArray]:
-        """One of two columns in order, and the other beside it."""
+        """Return one of two columns sorted, and the other in the same order."""
         if column not in self._sorted:
             order = np.argsort(self.columns[column], kind="stable")
             self._sorted[column] = self.columns[column][order], self.columns[1 - column][order]
@@ -147,7 +147,7 @@ class Relation:
 
 
 class _SolutionTable:
-    """Solutions, as columns by variable; unbound values are -1."""
+    """Solutions, as columns of term ids by variable; unbound values are -1."""
 
     def __init__(self, columns: dict[str, IdArray], length: int) -> None:
         self.columns = columns
@@ -164,7 +164,10 @@ class _SolutionTable:
 def group_and_aggregate(
     aggregation: Aggregation, relations: dict[ColumnPattern, Relation], terms: TermDictionary
 ) -> str:
-    """The text of an aggregation with its groups in VALUES; raises UnsuitedError where it would not be exact."""
+    """Return the query of an aggregation with its groups in VALUES.
+
+    Raises UnsupportedAggregationError where they would not be exact.
+    """
     rows = _join_patterns(aggregation.required, relations, terms)
     for patterns in aggregation.optional:
         rows = _left_join(rows, _join_patterns(patterns, relations, terms))
@@ -174,22 +177,23 @@ def group_and_aggregate(
     if not rows.length and not aggregation.keys:
         raise UnsupportedAggregationError("it has no solutions to group")
     columns = {item.name: _aggregate_column(item, rows, groups, number, terms) for item in aggregation.aggregates}
-    kept = (
+    positions = (
         _top_positions(columns[aggregation.top.aggregate_name], aggregation.top)
         if aggregation.top
         else list(range(number))
     )
-    one = np.zeros(number, np.int64)
-    one[groups] = np.arange(rows.length)
-    named = [rows.columns[key][one] for key in aggregation.keys]
-    if not all(map(terms.are_ordered, named)):
+    representatives = np.zeros(number, np.int64)
+    representatives[groups] = np.arange(rows.length)
+    key_columns = [rows.columns[key][representatives] for key in aggregation.keys]
+    if not all(map(terms.are_ordered, key_columns)):
         raise UnsupportedAggregationError("its groups have no order")
-    keys = [[terms.texts[place] for place in column.tolist()] for column in named]
-    return aggregation.text_with_groups(_values_rows([*keys, *(column.texts for column in columns.values())], kept))
+    keys = [[terms.texts[term_id] for term_id in column.tolist()] for column in key_columns]
+    texts = [*keys, *(column.texts for column in columns.values())]
+    return aggregation.text_with_groups(_values_rows(texts, positions))
 
 
-def _values_rows(columns: Sequence[Sequence[str]], kept: Sequence[int]) -> str:
-    rows = [" ".join(column[place] for column in columns) for place in kept]
+def _values_rows(columns: Sequence[Sequence[str]], positions: Sequence[int]) -> str:
+    rows = [" ".join(column[position] for column in columns) for position in positions]
     if any(row.startswith("_:") or " _:" in row for row in rows):
         raise UnsupportedAggregationError("blank nodes are among its groups")
     return " ".join(f"({row})" for row in rows)
@@ -198,15 +202,15 @@ def _values_rows(columns: Sequence[Sequence[str]], kept: Sequence[int]) -> str:
 def _join_patterns(
     patterns: Sequence[ColumnPattern], relations: dict[ColumnPattern, Relation], terms: TermDictionary
 ) -> _SolutionTable:
-    """The solutions of patterns, begun at the one with the fewest matches."""
-    left = sorted(patterns, key=lambda pattern: (len(pattern.variables), len(relations[pattern])))
-    first = min(left, key=lambda pattern: len(relations[pattern]))
-    left.remove(first)
-    found = relations[first].columns
-    rows = _SolutionTable(dict(zip(first.variables, found, strict=True)), len(found[0]))
-    while left:
-        pattern = next(item for item in left if not rows.columns.keys().isdisjoint(item.variables))
-        left.remove(pattern)
+    """Join patterns, starting from the one with the fewest matches."""
+    remaining = sorted(patterns, key=lambda pattern: (len(pattern.variables), len(relations[pattern])))
+    first = min(remaining, key=lambda pattern: len(relations[pattern]))
+    remaining.remove(first)
+    columns = relations[first].columns
+    rows = _SolutionTable(dict(zip(first.variables, columns, strict=True)), len(columns[0]))
+    while remaining:
+        pattern = next(item for item in remaining if not rows.columns.keys().isdisjoint(item.variables))
+        remaining.remove(pattern)
         rows = _join_pattern(rows, pattern, relations[pattern], terms)
     return rows
 
@@ -214,7 +218,7 @@ def _join_patterns(
 def _join_pattern(
     rows: _SolutionTable, pattern: ColumnPattern, relation: Relation, terms: TermDictionary
 ) -> _SolutionTable:
-    """Solutions joined with the matches of a pattern that shares one variable with them."""
+    """Join solutions with the matches of a pattern that shares one variable with them."""
     if len(pattern.variables) == 1:
         flags = np.zeros(len(terms), np.bool_)
         flags[relation.columns[0]] = True
@@ -226,39 +230,39 @@ def _join_pattern(
 
 
 def _join_positions(ids: IdArray, keys: IdArray, *, outer: bool = False) -> tuple[IdArray, IdArray]:
-    """For each pair of an id and an equal one among sorted keys, both their places.
+    """Return the positions of all pairs of an id and an equal key; `keys` are sorted.
 
-    With `outer`, an id without an equal one has a pair too, whose second place is -1.
+    With `outer`, an id without an equal key is paired with position -1.
     """
-    first, behind = np.searchsorted(keys, ids, "left"), np.searchsorted(keys, ids, "right")
-    found = behind - first
-    times = np.maximum(found, 1) if outer else found
+    first, end = np.searchsorted(keys, ids, "left"), np.searchsorted(keys, ids, "right")
+    counts = end - first
+    times = np.maximum(counts, 1) if outer else counts
     total = int(times.sum())
     if total > MAX_JOINED_ROWS:
         raise UnsupportedAggregationError(f"its patterns have more than {MAX_JOINED_ROWS:,} solutions")
     places = np.repeat(np.arange(len(ids)), times)
     matches = np.arange(total) - np.repeat(np.cumsum(times) - times - first, times)
     if outer:
-        matches[np.repeat(found == 0, times)] = _UNBOUND
+        matches[np.repeat(counts == 0, times)] = _UNBOUND
     return places, matches
 
 
 def _left_join(rows: _SolutionTable, others: _SolutionTable) -> _SolutionTable:
-    """Solutions with those of an OPTIONAL, with which they share one variable."""
+    """Left-join solutions with those of an OPTIONAL that shares one variable with them."""
     (shared,) = rows.columns.keys() & others.columns.keys()
     order = np.argsort(others.columns[shared], kind="stable")
     places, matches = _join_positions(rows.columns[shared], others.columns[shared][order], outer=True)
-    found, bound = rows.take_rows(places), matches != _UNBOUND
+    joined, bound = rows.take_rows(places), matches != _UNBOUND
     for name, column in others.columns.items():
         if name != shared:
             values = np.full(len(matches), _UNBOUND)
             values[bound] = column[order][matches[bound]]
-            found = found.with_column(name, values)
-    return found
+            joined = joined.with_column(name, values)
+    return joined
 
 
 def _group_solutions(rows: _SolutionTable, keys: Sequence[str], size: int) -> tuple[IdArray, int]:
-    """The group of each solution, and how many groups there are; all are one without keys."""
+    """Return the group of each solution, and the number of groups; without keys, there is one group."""
     groups, number = np.zeros(rows.length, np.int64), 1
     for key in keys:
         column, distinct = _renumber_densely(rows.columns[key], size)
@@ -267,7 +271,7 @@ def _group_solutions(rows: _SolutionTable, keys: Sequence[str], size: int) -> tu
 
 
 def _renumber_densely(ids: IdArray, size: int) -> tuple[IdArray, int]:
-    """Ids below a size with new ones instead that leave none out, and how many these are."""
+    """Renumber ids, which are below `size`, without gaps; return them and the number of distinct ones."""
     if size > 4 * len(ids) + 1_000_000:
         values, inverse = np.unique(ids, return_inverse=True)
         return inverse.astype(np.int64), len(values)
@@ -277,7 +281,7 @@ def _renumber_densely(ids: IdArray, size: int) -> tuple[IdArray, int]:
 
 
 class _AggregateColumn:
-    """The values of an aggregate for each group as SPARQL writes them, and as numbers that compare if all are bound."""
+    """The values of an aggregate for each group, as SPARQL writes them, and as comparable numbers if all are bound."""
 
     def __init__(self, numbers: Sequence[int], texts: list[str]) -> None:
         self.numbers = numbers
@@ -302,17 +306,15 @@ def _aggregate_column(
 
 def _aggregate_numbers(item: Aggregate, numbers: _ExactNumbers, groups: IdArray, number: int) -> _AggregateColumn:
     if item.function == "SUM":
-        found = _sum_by_group(numbers, groups, number)
+        values = _sum_by_group(numbers, groups, number)
     elif 0 < int(np.count_nonzero(numbers.is_decimal)) < len(groups):
         raise UnsupportedAggregationError(f"{item.function} of integers beside decimals")
     else:
-        found = _extremes_by_group(numbers, groups, number, last=item.function == "MAX")
-    written = np.zeros(number, np.bool_)
-    written[groups[numbers.is_decimal]] = True
-    marks = written.tolist()
-    return _AggregateColumn(
-        found, [_serialize_number(value, decimal=mark) for value, mark in zip(found, marks, strict=True)]
-    )
+        values = _extremes_by_group(numbers, groups, number, last=item.function == "MAX")
+    is_decimal = np.zeros(number, np.bool_)
+    is_decimal[groups[numbers.is_decimal]] = True
+    texts = [_serialize_number(value, decimal=mark) for value, mark in zip(values, is_decimal.tolist(), strict=True)]
+    return _AggregateColumn(values, texts)
 
 
 def _count_column(numbers: IdArray) -> _AggregateColumn:
@@ -329,7 +331,7 @@ def _count_by_group(groups: IdArray, ids: IdArray, number: int, terms: TermDicti
 
 
 def _sum_by_group(numbers: _ExactNumbers, groups: IdArray, number: int) -> list[int]:
-    """Exact sums, in parts of `_ONE`."""
+    """Return exact sums, in units of 1 / `_DECIMAL_SCALE`."""
     magnitude = float(np.abs(numbers.wholes).astype(np.float64).sum()) + len(groups)
     if magnitude >= (_MAX_DECIMAL_SUM if numbers.is_decimal.all() else _MAX_MAGNITUDE):
         raise UnsupportedAggregationError("its sums are too large")
@@ -338,7 +340,7 @@ def _sum_by_group(numbers: _ExactNumbers, groups: IdArray, number: int) -> list[
 
 
 def _sum_integers(values: IdArray, groups: IdArray, number: int) -> list[int]:
-    """Sums of 64-bit integers, made of those of their halves."""
+    """Return exact sums of 64-bit integers: the sums of their halves do not overflow."""
     upper, lower = np.zeros(number, np.int64), np.zeros(number, np.int64)
     np.add.at(upper, groups, values >> _HALF_BITS)
     np.add.at(lower, groups, values & (2**_HALF_BITS - 1))
@@ -346,25 +348,26 @@ def _sum_integers(values: IdArray, groups: IdArray, number: int) -> list[int]:
 
 
 def _extremes_by_group(numbers: _ExactNumbers, groups: IdArray, number: int, *, last: bool) -> list[int]:
-    """The first or last number of each group, in parts of `_ONE`; 0 for groups of none."""
+    """Return the lowest or highest number of each group, in units of 1 / `_DECIMAL_SCALE`; 0 for empty groups."""
     order = np.lexsort((numbers.fractions, numbers.wholes, groups))
-    found, places = [0] * number, order if last else order[::-1]
-    at = np.full(number, _UNBOUND)
-    at[groups[places]] = places
-    for group in np.flatnonzero(at != _UNBOUND).tolist():
-        found[group] = int(numbers.wholes[at[group]]) * _DECIMAL_SCALE + int(numbers.fractions[at[group]])
-    return found
+    values, positions = [0] * number, order if last else order[::-1]
+    chosen = np.full(number, _UNBOUND)
+    chosen[groups[positions]] = positions
+    for group in np.flatnonzero(chosen != _UNBOUND).tolist():
+        position = chosen[group]
+        values[group] = int(numbers.wholes[position]) * _DECIMAL_SCALE + int(numbers.fractions[position])
+    return values
 
 
 def _serialize_number(value: int, *, decimal: bool) -> str:
-    """A number in parts of `_ONE` as SPARQL writes it."""
+    """Write a number in units of 1 / `_DECIMAL_SCALE` as a SPARQL literal."""
     whole, parts = divmod(abs(value), _DECIMAL_SCALE)
     sign = "-" if value < 0 else ""
     return f'"{sign}{whole}.{parts:0{_DECIMAL_PLACES}}"^^<{XSD}decimal>' if decimal else f"{sign}{whole}"
 
 
 def _top_positions(column: _AggregateColumn, top: TopGroups) -> list[int]:
-    """The places of the highest or lowest values, with all that equal the last of them."""
+    """Return the positions of the highest or lowest values, including ties with the last of them."""
     numbers = column.numbers
     if not numbers or top.row_count >= len(numbers):
         return list(range(len(column.texts)))

@@ -1,33 +1,36 @@
-"""What a query groups and counts, as columns can answer it instead of the engine; pure."""
+"""Aggregations whose groups columns can compute, and estimates of their size; pure."""
 
 from dataclasses import dataclass
 from math import prod
 from typing import Final
 
-from kg.engine.protocol import DatasetStatistics
+from kg.engine.statistics import DatasetStatistics
 from kg.sparql.syntax_tree import RDF_TYPE_IRIREF
 
 LOAD_THRESHOLD: Final = 4
-"""Times that a pattern is asked for until it is read into columns, which takes about as long as so many answers."""
+"""Requests after which a pattern is loaded into columns; loading takes about as long as so many evaluations."""
 MIN_MATCHES: Final = 5_000
-"""Matches of all patterns of a query below which the engine answers it at once."""
+"""Matches of all patterns of a query below which the engine evaluates it faster."""
 MIN_TRIPLES: Final = 10_000
-"""Triples from which on a service has columns; what they need takes 4 MB of each process."""
+"""Triples of a dataset below which there are no columns; numpy takes 4 MB of each process."""
 MAX_MATCHES: Final = 1_000_000
-"""Matches that are held in columns, some 200 bytes each with their terms."""
+"""The most matches in columns; with its terms, a match takes some 200 bytes."""
 MAX_PARTS: Final = 32
-"""Patterns, filters or aggregates of a query that is read."""
+"""The most patterns, filters or aggregates of a query."""
 MAX_SORTED_GROUPS: Final = 1_000
-"""Groups that are worth sorting where the query does not."""
+"""The most groups to sort where the query does not sort them."""
 
 
 class UnsupportedAggregationError(Exception):
-    """A query is none that columns can answer; the message says why."""
+    """Columns cannot compute the groups of a query exactly; the message says why."""
 
 
 @dataclass(frozen=True)
 class Aggregate:
-    """COUNT, SUM, MIN or MAX of a variable, or of whole solutions where `variable` is ""; `name` stands for it."""
+    """COUNT, SUM, MIN or MAX of a variable, or of whole solutions if `variable` is "".
+
+    `name` is the variable that replaces it in the query.
+    """
 
     function: str
     variable: str
@@ -37,9 +40,9 @@ class Aggregate:
 
 @dataclass(frozen=True)
 class ColumnPattern:
-    """A triple pattern; what is not an IRI is a variable, written as `?name`, a predicate only where all three are.
+    """A triple pattern of IRIs, as `<IRI>`, and variables, as `?name`; the predicate is a variable only if all are.
 
-    `filters` are those that allow only some of the values of one of its variables, as they stand in the query.
+    `filters` are the texts of the query's filters on one of its variables.
     """
 
     subject: str
@@ -49,13 +52,25 @@ class ColumnPattern:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The names of its variables, in their order."""
+        """The names of its variables, in order."""
         return tuple(term[1:] for term in (self.subject, self.predicate, self.object) if term.startswith("?"))
+
+    def estimate_matches(self, statistics: DatasetStatistics) -> int:
+        """Estimate how many matches it has, without its filters."""
+        is_subject_bound, is_object_bound = (not term.startswith("?") for term in (self.subject, self.object))
+        return int(
+            statistics.estimate_matches(
+                self.predicate[1:-1],
+                self.object[1:-1],
+                is_subject_bound=is_subject_bound,
+                is_object_bound=is_object_bound,
+            )
+        )
 
 
 @dataclass(frozen=True)
 class TopGroups:
-    """The solutions that are wanted: so many of the highest or lowest values of an aggregate."""
+    """The groups that a query returns: those with the `row_count` highest or lowest values of an aggregate."""
 
     aggregate_name: str
     descending: bool
@@ -64,7 +79,7 @@ class TopGroups:
 
 @dataclass(frozen=True)
 class QueryTemplate:
-    """A query around its group pattern, with variables for aggregates, and its groups in an order without ties."""
+    """The text around the group pattern of a query; variables replace the aggregates, and ORDER BY has no ties."""
 
     prologue: str
     head: str
@@ -74,9 +89,10 @@ class QueryTemplate:
 
 @dataclass(frozen=True)
 class Aggregation:
-    """What a query groups and counts; `optional` holds the patterns of each OPTIONAL.
+    """The groups and aggregates of a query; `optional` has the patterns of each OPTIONAL.
 
-    `ties` is what to write at which offset into the query itself so that its groups come in the same order.
+    `tie_breaker` is an offset of the query and a text to insert there, so that its groups come in the same order as
+    those of the template.
     """
 
     keys: tuple[str, ...]
@@ -89,63 +105,51 @@ class Aggregation:
 
     @property
     def patterns(self) -> tuple[ColumnPattern, ...]:
-        """All patterns."""
+        """The required and the optional patterns."""
         return (*self.required, *(pattern for patterns in self.optional for pattern in patterns))
 
     @property
     def is_statistics_query(self) -> bool:
-        """Whether it counts all triples, each property's, or the instances of each class: such numbers are kept."""
+        """Whether it counts all triples, those of each property, or the instances of each class, as statistics do."""
         pattern = self.required[0]
-        alone = not (self.optional or self.required[1:] or pattern.filters)
+        is_single = not (self.optional or self.required[1:] or pattern.filters)
         part = pattern.predicate if pattern.predicate.startswith("?") else pattern.object
-        kept = pattern.predicate.startswith("?") or (
+        has_partition = pattern.predicate.startswith("?") or (
             pattern.predicate == RDF_TYPE_IRIREF and len(pattern.variables) > 1
         )
-        simple = all(item.function == "COUNT" and not item.distinct for item in self.aggregates)
-        return alone and kept and simple and {f"?{key}" for key in self.keys} <= {part}
+        counts_rows = all(item.function == "COUNT" and not item.distinct for item in self.aggregates)
+        return is_single and has_partition and counts_rows and {f"?{key}" for key in self.keys} <= {part}
 
     def text_with_groups(self, rows: str) -> str:
-        """A query with the same solutions whose groups are there already; `rows` are keys, and aggregates behind them.
+        """Return an equal query that has its groups in VALUES.
 
-        Each row stands in brackets, as in VALUES.
+        `rows` is the data block: the keys and then the aggregates of each group, in brackets.
         """
-        wording = self.template
+        template = self.template
         names = " ".join(f"?{name}" for name in (*self.keys, *(aggregate.name for aggregate in self.aggregates)))
         values = f"VALUES ({names}) {{ {rows} }}"
-        return f"{wording.prologue}{wording.head} {{ {values} {wording.having} }} {wording.tail}"
+        return f"{template.prologue}{template.head} {{ {values} {template.having} }} {template.tail}"
 
 
 def statistics_query_text(aggregation: Aggregation, statistics: DatasetStatistics) -> str | None:
-    """The text of an aggregation that counts all triples, from what is known of them; None if that is not known."""
+    """Return the query of an aggregation with its groups from statistics; None if they are not known."""
     by_class = aggregation.required[0].predicate == RDF_TYPE_IRIREF
     properties = {name: known.triples for name, known in statistics.properties.items()}
-    parts, whole = (
+    parts, total = (
         (statistics.classes, properties.get(RDF_TYPE_IRIREF[1:-1])) if by_class else (properties, statistics.triples)
     )
-    if whole is None or sum(parts.values()) != whole:
+    if total is None or sum(parts.values()) != total:
         return None
     width = len(aggregation.aggregates)
     if not aggregation.keys:
-        return aggregation.text_with_groups(f"({' '.join([str(whole)] * width)})")
+        return aggregation.text_with_groups(f"({' '.join([str(total)] * width)})")
     return aggregation.text_with_groups(
         " ".join(f"(<{name}>{f' {number}' * width})" for name, number in parts.items() if number)
     )
 
 
-def estimate_pattern_matches(pattern: ColumnPattern, statistics: DatasetStatistics) -> int:
-    """How many matches a pattern has, at a guess."""
-    known = statistics.properties.get(pattern.predicate[1:-1])
-    if known is None:
-        return 0
-    if len(pattern.variables) > 1:
-        return known.triples
-    if pattern.predicate == RDF_TYPE_IRIREF and pattern.object[1:-1] in statistics.classes:
-        return statistics.classes[pattern.object[1:-1]]
-    return known.triples // max(1, known.objects if pattern.subject.startswith("?") else known.subjects)
-
-
 def estimate_max_groups(aggregation: Aggregation, statistics: DatasetStatistics) -> int:
-    """How many groups there are at most, at a guess."""
+    """Estimate the largest number of groups."""
     return prod(
         min(
             _estimate_distinct_values(pattern, key, statistics)
@@ -159,5 +163,5 @@ def estimate_max_groups(aggregation: Aggregation, statistics: DatasetStatistics)
 def _estimate_distinct_values(pattern: ColumnPattern, name: str, statistics: DatasetStatistics) -> int:
     known = statistics.properties.get(pattern.predicate[1:-1])
     if known is None or len(pattern.variables) == 1:
-        return estimate_pattern_matches(pattern, statistics)
+        return pattern.estimate_matches(statistics)
     return known.subjects if pattern.subject == f"?{name}" else known.objects

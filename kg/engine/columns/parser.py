@@ -1,8 +1,8 @@
-"""Read what a query groups and counts, so that it can be answered from columns instead of row by row; pure.
+"""Parse the aggregation of a query, so that columns can compute its groups; pure.
 
-Only queries are understood that join triple patterns into a tree, may add OPTIONALs to it, group the solutions by
-variables, and ask for COUNT, SUM, AVG, MIN or MAX of one variable. What else they do with the numbers stays with the
-engine: each aggregate is replaced by a variable, and the group pattern by VALUES.
+A query is supported if its triple patterns form a tree, possibly with OPTIONALs, and if it groups by variables and asks
+for COUNT, SUM, AVG, MIN or MAX of single variables. The engine evaluates the rest of the query: each aggregate is
+replaced by a variable, and the group pattern by VALUES.
 """
 
 import re
@@ -22,9 +22,8 @@ from kg.engine.columns.model import (
     TopGroups,
     UnsupportedAggregationError,
     estimate_max_groups,
-    estimate_pattern_matches,
 )
-from kg.engine.protocol import DatasetStatistics
+from kg.engine.statistics import DatasetStatistics
 from kg.sparql.syntax_tree import (
     NO_NAMES,
     GroupElement,
@@ -41,35 +40,35 @@ from kg.sparql.tokens import Token, iter_tokens
 _AGGREGATE_FUNCTIONS: Final = frozenset({"COUNT", "SUM", "MIN", "MAX"})
 _UNSUPPORTED_KEYWORDS: Final = frozenset({"SAMPLE", "GROUP_CONCAT", "EXISTS", "FROM", "VALUES"})
 _NONDETERMINISTIC_FUNCTIONS: Final = frozenset({"RAND", "NOW", "UUID", "STRUUID", "BNODE"})
-"""Functions that say something else each time."""
+"""Functions with another result at each call."""
 _MAX_DIGITS: Final = 9
 _ABSOLUTE_IRI_START: Final = re.compile(r"<[A-Za-z][A-Za-z0-9+.\-]*:")
-"""How an IRI begins that no base changes."""
+"""The start of an absolute IRI, which BASE does not change."""
 _SOLUTION_MODIFIERS: Final = frozenset({"HAVING", "ORDER", "LIMIT", "OFFSET"})
 
 
 def parse_aggregation(query: ParsedQuery, statistics: DatasetStatistics) -> Aggregation:
-    """Read the aggregation of a query; raises UnsuitedError for others, and where columns would be of no use."""
+    """Parse the aggregation of a query.
+
+    Raises UnsupportedAggregationError for other queries, and where columns would not be faster.
+    """
     if query.form != "SELECT":
-        raise UnsupportedAggregationError("it is no SELECT query")
-    found = _AggregationParser(query).parse()
-    if found.is_statistics_query:
-        return found
+        raise UnsupportedAggregationError("it is not a SELECT query")
+    aggregation = _AggregationParser(query).parse()
+    if aggregation.is_statistics_query:
+        return aggregation
     if (statistics.triples or 0) < MIN_TRIPLES:
         raise UnsupportedAggregationError(f"there are fewer than {MIN_TRIPLES:,} triples")
-    if found.required[0].predicate.startswith("?"):
-        raise UnsupportedAggregationError("it has a triple pattern of another kind than columns hold")
-    if (
-        not MIN_MATCHES
-        <= sum(estimate_pattern_matches(pattern, statistics) for pattern in set(found.patterns))
-        <= MAX_MATCHES
-    ):
+    if aggregation.required[0].predicate.startswith("?"):
+        raise UnsupportedAggregationError("it has a kind of triple pattern that columns do not support")
+    matches = sum(pattern.estimate_matches(statistics) for pattern in set(aggregation.patterns))
+    if not MIN_MATCHES <= matches <= MAX_MATCHES:
         raise UnsupportedAggregationError(
             f"its patterns have fewer than {MIN_MATCHES:,} matches or more than {MAX_MATCHES:,}"
         )
-    if "ORDER BY" in found.tie_breaker[1] and estimate_max_groups(found, statistics) > MAX_SORTED_GROUPS:
+    if "ORDER BY" in aggregation.tie_breaker[1] and estimate_max_groups(aggregation, statistics) > MAX_SORTED_GROUPS:
         raise UnsupportedAggregationError("it has many groups, which it does not sort")
-    return found
+    return aggregation
 
 
 class _AggregationParser:
@@ -95,7 +94,7 @@ class _AggregationParser:
         aggregates = tuple(self._collected_aggregates())
         self._check_variables(keys, required, optional)
         if not {*keys, *aliases}.issuperset(_variable_names(_without_aggregates(order))):
-            raise UnsupportedAggregationError("it sorts by something else than its groups")
+            raise UnsupportedAggregationError("it sorts by a variable that it does not group by")
         return Aggregation(
             keys,
             aggregates,
@@ -119,12 +118,12 @@ class _AggregationParser:
             raise UnsupportedAggregationError("it aggregates a variable that no pattern has")
 
     def _tie_breaker(self, clauses: dict[str, list[Token]], ties: Sequence[str]) -> tuple[int, str]:
-        """Where in the text of the query to write what, so that its groups come in the same order as from VALUES."""
+        """Return an offset of the query and a text to insert there, for the same order of groups as from VALUES."""
         before = next((clauses[name] for name in ("ORDER", "HAVING", "GROUP") if name in clauses), [])
         if not before or not ties:
             return len(self._query.text), ""
-        words = " ".join(ties if "ORDER" in clauses else ("ORDER BY", *ties))
-        return before[-1].end, f" {words}"
+        text = " ".join(ties if "ORDER" in clauses else ("ORDER BY", *ties))
+        return before[-1].end, f" {text}"
 
     def _is_distinct(self) -> bool:
         return any(token.text.upper() in {"DISTINCT", "REDUCED"} for token in self._query.head[1:2])
@@ -143,7 +142,7 @@ class _AggregationParser:
         return tuple(dict.fromkeys(token.text[1:] for token in names))
 
     def _select_clause(self, keys: Sequence[str]) -> tuple[str, dict[str, str]]:
-        """What is selected, and for each alias the variable of the aggregate that it names, or ""."""
+        """Return the SELECT clause, and for each alias the variable of its aggregate, or "" for other expressions."""
         parts, aliases, at = [self._query.head[0].text], dict[str, str](), 1
         head = self._query.head
         while at < len(head) and not head[at].is_word("WHERE"):
@@ -152,20 +151,20 @@ class _AggregationParser:
                 end = _closing_bracket(head, at)
                 alias, inner = head[end - 1], head[at + 1 : end - 2]
                 if alias.kind != "variable" or not head[end - 2].is_word("AS") or not inner:
-                    raise UnsupportedAggregationError("an expression in it is not read")
+                    raise UnsupportedAggregationError("an expression in it is not supported")
                 if not set(_variable_names(_without_aggregates(inner))) <= set(keys):
-                    raise UnsupportedAggregationError("it selects something else than its groups")
-                said = self._replace_aggregates(inner)
+                    raise UnsupportedAggregationError("it selects a variable that it does not group by")
+                text = self._replace_aggregates(inner)
                 aliases[alias.text[1:]] = (
-                    said[1:] if said in {f"?{item.name}" for item in self._collected_aggregates()} else ""
+                    text[1:] if text in {f"?{item.name}" for item in self._collected_aggregates()} else ""
                 )
-                parts.append(f"({said} AS {alias.text})")
+                parts.append(f"({text} AS {alias.text})")
                 at = end + 1
             else:
                 if token.kind == "variable" and token.text[1:] not in keys:
-                    raise UnsupportedAggregationError("it selects something else than its groups")
+                    raise UnsupportedAggregationError("it selects a variable that it does not group by")
                 if token.kind != "variable" and not (at == 1 and self._is_distinct()):
-                    raise UnsupportedAggregationError(f"{token.text!r} in what it selects is not read")
+                    raise UnsupportedAggregationError(f"{token.text!r} in its SELECT clause is not supported")
                 parts.append(token.text)
                 at += 1
         if set(aliases) & (self._query.main.names | set(keys)):
@@ -183,7 +182,7 @@ class _AggregationParser:
             end = _closing_bracket(clause, at)
             inner = clause[at : end + 1]
             if not set(_variable_names(_without_aggregates(inner))) <= set(keys):
-                raise UnsupportedAggregationError("HAVING names something else than its groups")
+                raise UnsupportedAggregationError("HAVING has a variable that it does not group by")
             parts.append(f"FILTER {self._replace_aggregates(inner)}")
             at = end + 1
         return " ".join(parts)
@@ -191,7 +190,7 @@ class _AggregationParser:
     def _top_groups(
         self, order: Sequence[Token], clauses: dict[str, list[Token]], aliases: dict[str, str]
     ) -> TopGroups | None:
-        """What is wanted of the groups, where they are sorted by an aggregate first and limited."""
+        """Return the groups that a query with LIMIT returns, if its first sort key is an aggregate."""
         rows = sum(_row_count(clauses[word]) for word in ("LIMIT", "OFFSET") if word in clauses)
         if order and not order[2:]:
             raise UnsupportedAggregationError("it sorts by nothing")
@@ -203,14 +202,14 @@ class _AggregationParser:
         if not key:
             raise UnsupportedAggregationError("it sorts by nothing")
         piece = key[:1] if key[0].text != "(" else key[1 : _closing_bracket(key, 0)]
-        said = self._replace_aggregates(piece)
-        name = aliases.get(said[1:], "") or said[1:]
-        if not said.startswith(("?", "$")) or name not in {item.name for item in self._collected_aggregates()}:
+        text = self._replace_aggregates(piece)
+        name = aliases.get(text[1:], "") or text[1:]
+        if not text.startswith(("?", "$")) or name not in {item.name for item in self._collected_aggregates()}:
             return None
         return TopGroups(name, descending, rows)
 
     def _replace_aggregates(self, piece: Sequence[Token]) -> str:
-        """Tokens as they stand, but with variables for aggregates."""
+        """Return the text of tokens, with aggregates replaced by variables."""
         parts, at = list[str](), 0
         while at < len(piece):
             called = _aggregate_call(piece, at)
@@ -226,7 +225,7 @@ class _AggregationParser:
         return " ".join(parts)
 
     def _aggregate_variable(self, function: str, distinct: bool, variable: str) -> str:
-        """The variable of an aggregate; the mean is the engine's own division of the sum."""
+        """Return the variable of an aggregate; for AVG the sum divided by the count, which the engine evaluates."""
         if function == "AVG":
             if distinct:
                 raise UnsupportedAggregationError("it has a mean of distinct values")
@@ -247,7 +246,7 @@ class _AggregationParser:
 
 
 def _aggregate_call(piece: Sequence[Token], at: int) -> tuple[str, bool, str, int] | None:
-    """An aggregate at a place: its function, whether it is of distinct values, its variable, and what follows it."""
+    """Parse an aggregate at an index: its function, whether it is DISTINCT, its variable, and the index after it."""
     function = piece[at].text.upper()
     if piece[at].kind != "word" or function not in _AGGREGATE_FUNCTIONS | {"AVG"} or at + 3 >= len(piece):
         return None
@@ -262,14 +261,14 @@ def _aggregate_call(piece: Sequence[Token], at: int) -> tuple[str, bool, str, in
 
 
 def _without_aggregates(piece: Sequence[Token]) -> list[Token]:
-    """Tokens without the aggregates among them."""
-    left, at = list[Token](), 0
+    """Return tokens without the aggregates among them."""
+    rest, at = list[Token](), 0
     while at < len(piece):
         called = _aggregate_call(piece, at)
         if called is None:
-            left.append(piece[at])
+            rest.append(piece[at])
         at = at + 1 if called is None else called[3]
-    return left
+    return rest
 
 
 def _variable_names(piece: Sequence[Token]) -> Iterator[str]:
@@ -277,38 +276,38 @@ def _variable_names(piece: Sequence[Token]) -> Iterator[str]:
 
 
 def _closing_bracket(piece: Sequence[Token], at: int) -> int:
-    """The place of the bracket that closes the one at a place."""
+    """Return the index of the bracket that closes the one at an index."""
     depth = 0
     for place in range(at, len(piece)):
         depth += (piece[place].text == "(") - (piece[place].text == ")")
         if depth == 0:
             return place
-    raise UnsupportedAggregationError("an expression in it is not read")
+    raise UnsupportedAggregationError("an expression in it is not supported")
 
 
 def _split_modifiers(tail: Sequence[Token]) -> dict[str, list[Token]]:
-    """What stands behind the group pattern, by the word that begins it."""
-    found, current = dict[str, list[Token]](), list[Token]()
+    """Split the tokens after the group pattern into clauses, by their first keyword."""
+    clauses, current = dict[str, list[Token]](), list[Token]()
     for token in tail:
         word = token.text.upper() if token.kind == "word" else ""
         if word in _SOLUTION_MODIFIERS or word == "GROUP":
-            if word in found:
+            if word in clauses:
                 raise UnsupportedAggregationError(f"it has {word} twice")
-            current = found[word] = list[Token]()
-        elif not found:
-            raise UnsupportedAggregationError(f"{token.text!r} behind its group pattern is not read")
+            current = clauses[word] = list[Token]()
+        elif not clauses:
+            raise UnsupportedAggregationError(f"{token.text!r} after its group pattern is not supported")
         current.append(token)
-    return found
+    return clauses
 
 
 def _column_patterns(query: ParsedQuery) -> tuple[tuple[ColumnPattern, ...], tuple[tuple[ColumnPattern, ...], ...]]:
-    """The patterns that are required, with their filters, and those of each OPTIONAL."""
+    """Return the required patterns, with their filters, and the patterns of each OPTIONAL."""
     required, optional, filters = list[ColumnPattern](), list[tuple[ColumnPattern, ...]](), list[GroupElement]()
     if [len(element.triple_patterns) for element in query.main.elements] == [1] and _matches_any_triple(
         query.main.elements[0].triple_patterns[0]
     ):
-        unit = query.main.elements[0].triple_patterns[0]
-        return (ColumnPattern(unit.subject, unit.predicate, unit.object),), ()
+        pattern = query.main.elements[0].triple_patterns[0]
+        return (ColumnPattern(pattern.subject, pattern.predicate, pattern.object),), ()
     for element in query.main.elements:
         match element.kind:
             case "triples":
@@ -329,45 +328,43 @@ def _column_patterns(query: ParsedQuery) -> tuple[tuple[ColumnPattern, ...], tup
     return _attach_filters(query, required, filters), tuple(optional)
 
 
-def _matches_any_triple(unit: TriplePattern) -> bool:
-    """Whether a pattern is three variables, which any triple matches."""
-    terms = {unit.subject, unit.predicate, unit.object}
-    return len(terms) == len(without_blank_nodes(unit.names)) == 3  # noqa: PLR2004 - a triple
+def _matches_any_triple(pattern: TriplePattern) -> bool:
+    """Whether a pattern has three different variables, so that any triple matches."""
+    terms = {pattern.subject, pattern.predicate, pattern.object}
+    return len(terms) == len(without_blank_nodes(pattern.names)) == 3  # noqa: PLR2004 - a triple
 
 
 def _optional_patterns(group: GroupGraphPattern) -> tuple[ColumnPattern, ...]:
     if any(element.kind != "triples" for element in group.elements):
-        raise UnsupportedAggregationError("OPTIONAL holds more than triple patterns")
-    return tuple(_column_pattern(unit) for element in group.elements for unit in element.triple_patterns)
+        raise UnsupportedAggregationError("OPTIONAL has more than triple patterns")
+    return tuple(_column_pattern(pattern) for element in group.elements for pattern in element.triple_patterns)
 
 
-def _column_pattern(unit: TriplePattern) -> ColumnPattern:
-    terms = unit.subject, unit.object
+def _column_pattern(pattern: TriplePattern) -> ColumnPattern:
+    terms = pattern.subject, pattern.object
     simple = all(
         term.startswith("?") or _ABSOLUTE_IRI_START.match(term) for term in terms
-    ) and _ABSOLUTE_IRI_START.match(unit.predicate)
-    if unit.is_compound or not simple or not unit.names or unit.is_nullable:
-        raise UnsupportedAggregationError("it has a triple pattern of another kind than columns hold")
-    if unit.subject == unit.object:
+    ) and _ABSOLUTE_IRI_START.match(pattern.predicate)
+    if pattern.is_compound or not simple or not pattern.names or pattern.is_nullable:
+        raise UnsupportedAggregationError("it has a kind of triple pattern that columns do not support")
+    if pattern.subject == pattern.object:
         raise UnsupportedAggregationError("it has a triple pattern with the same variable twice")
-    return ColumnPattern(unit.subject, unit.predicate, unit.object)
+    return ColumnPattern(pattern.subject, pattern.predicate, pattern.object)
 
 
 def _check_tree(
     patterns: Sequence[ColumnPattern], given: VariableNames, taken: VariableNames = NO_NAMES
 ) -> VariableNames:
-    """Check that patterns form a tree, tied to what is given by one variable; return all their variables.
+    """Check that patterns form a tree that shares one variable with `given`, if any; return all their variables.
 
-    Of what is `taken` elsewhere, they may have nothing else.
+    They may not have other variables of `taken`.
     """
     names = union_of_names(frozenset(pattern.variables) for pattern in patterns)
     edges = sum(len(pattern.variables) > 1 for pattern in patterns)
     if not patterns or len(names) != edges + 1 or not _is_connected(patterns):
         raise UnsupportedAggregationError("its triple patterns do not form a tree")
     if given and (len(names & given) != 1 or names & taken - given):
-        raise UnsupportedAggregationError(
-            "OPTIONAL shares more or less than one variable with what stands outside of it"
-        )
+        raise UnsupportedAggregationError("OPTIONAL does not share exactly one variable with the rest of the query")
     return names
 
 
@@ -385,30 +382,30 @@ def _is_connected(patterns: Sequence[ColumnPattern]) -> bool:
 def _attach_filters(
     query: ParsedQuery, patterns: Sequence[ColumnPattern], filters: Sequence[GroupElement]
 ) -> tuple[ColumnPattern, ...]:
-    """Patterns with the filters that name one of their variables and no other."""
-    found = list(patterns)
+    """Attach each filter to a pattern with its only variable."""
+    filtered = list(patterns)
     for element in filters:
         text = query.text[element.start : element.end]
         words = {token.text.upper() for token in iter_tokens(text)}
-        place = next((index for index, item in enumerate(found) if element.names <= set(item.variables)), None)
-        if place is None or len(element.names) != 1 or words & _NONDETERMINISTIC_FUNCTIONS:
+        index = next((index for index, item in enumerate(filtered) if element.names <= set(item.variables)), None)
+        if index is None or len(element.names) != 1 or words & _NONDETERMINISTIC_FUNCTIONS:
             raise UnsupportedAggregationError("it has a filter of several variables")
-        found[place] = ColumnPattern(
-            found[place].subject, found[place].predicate, found[place].object, (*found[place].filters, text)
+        filtered[index] = ColumnPattern(
+            filtered[index].subject, filtered[index].predicate, filtered[index].object, (*filtered[index].filters, text)
         )
-    return tuple(found)
+    return tuple(filtered)
 
 
 def _row_count(clause: Sequence[Token]) -> int:
-    """How many rows LIMIT or OFFSET tells of."""
+    """Return the number in a LIMIT or OFFSET clause."""
     digits = "".join(token.text for token in clause[1:])
     if not digits.isdecimal() or len(digits) > _MAX_DIGITS:
-        raise UnsupportedAggregationError(f"{clause[0].text.upper()} in it is not read")
+        raise UnsupportedAggregationError(f"{clause[0].text.upper()} in it is not supported")
     return int(digits)
 
 
 def _prologue_text(query: ParsedQuery) -> str:
-    """What stands before SELECT, without comments."""
+    """Return the text before SELECT, without comments."""
     text = query.text[: query.head[0].start]
     piece = list(iter_tokens(text))
     return f"{join_tokens(piece)} " if piece else ""

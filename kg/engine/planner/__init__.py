@@ -1,1 +1,1 @@
-"""Rewrite a query to an equal one that the embedded engine answers faster."""
+"""Rewrite queries to equal ones that the embedded engine evaluates faster."""

@@ -1,6 +1,6 @@
-"""Guess how many solutions triple patterns have, and order them by it; pure.
+"""Estimate the cardinality of triple patterns, and order joins by it; pure.
 
-The guesses come from the numbers that are kept for each predicate. They decide about speed only.
+The estimates come from the statistics of each predicate. They affect speed only, never results.
 """
 
 from collections import defaultdict, deque
@@ -10,23 +10,24 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from kg.engine.protocol import DatasetStatistics
-from kg.sparql.syntax_tree import NO_NAMES, RDF_TYPE_IRIREF, TriplePattern, VariableNames
+from kg.engine.statistics import DatasetStatistics
+from kg.sparql.syntax_tree import NO_NAMES, TriplePattern, VariableNames
 
 _DEFAULT_MATCHES: Final = {(True, True): 0.5, (True, False): 2.0, (False, True): 20.0, (False, False): 1e6}
-"""Matches of a triple pattern of which nothing is known, by whether its subject and its object are given."""
+"""Matches of a triple pattern without statistics, by whether its subject and its object are bound."""
 _CONSTANT_OBJECT_MATCHES: Final = 10_000.0
-"""Matches of a pattern with a constant object, of which nothing else is known: such objects stand in many triples."""
+"""Matches of a pattern without statistics whose object is a constant: such objects are in many triples."""
 _MATCH_COST: Final = 0.15
-"""What one more match costs, where a look-up costs 1."""
+"""The cost of each match, where a look-up costs 1."""
 
 
 @dataclass(frozen=True)
 class JoinOrder:
-    """Patterns in the order in which they are best matched.
+    """Triple patterns in the order with the lowest estimated cost.
 
-    `tied` says whether each shares a name with those before it, or with what is given; `cost` is in look-ups, `rows`
-    are the solutions, both for one solution of what is given.
+    `is_connected` says whether each shares a name with the patterns before it, or with the names that are bound from
+    the start. `cost` is in look-ups, `rows` is the number of solutions; both are for one solution that binds those
+    names.
     """
 
     triple_patterns: tuple[TriplePattern, ...]
@@ -36,77 +37,75 @@ class JoinOrder:
 
 
 _Rank = tuple[bool, float, int]
-"""Whether a pattern shares no name with what is known, its matches, and its place: the least is the next."""
+"""Whether a pattern shares no name with the bound ones, its matches, and its index; the lowest rank is next."""
 
 
 class CardinalityEstimator:
-    """Guesses by the numbers of one dataset, or by none."""
+    """Estimates from the statistics of a dataset, or from defaults if there are none."""
 
     def __init__(self, statistics: DatasetStatistics | None) -> None:
         self._statistics = statistics if statistics is not None and statistics.properties else None
 
     @property
     def has_statistics(self) -> bool:
-        """Whether there are numbers."""
+        """Whether estimates come from statistics."""
         return self._statistics is not None
 
-    def estimate_matches(self, unit: TriplePattern, given: AbstractSet[str]) -> float:
-        """How many solutions a pattern has for each solution that gives some names."""
-        if unit.is_compound or self._statistics is None or not unit.predicate.startswith("<"):
-            return self._default_matches(unit, given)
-        known = self._statistics.properties.get(unit.predicate[1:-1])
-        if known is None or not known.triples:
-            return 0.0
-        subject, node = _is_bound(unit.subject, given), _is_bound(unit.object, given)
-        of_class = self._statistics.classes.get(unit.object[1:-1]) if unit.predicate == RDF_TYPE_IRIREF else None
-        if of_class is not None and not subject:
-            return float(of_class)
-        rows = known.triples / (known.subjects if subject else 1) / (known.objects if node else 1)
-        return min(rows, 1.0) if subject and node else rows
+    def estimate_matches(self, pattern: TriplePattern, given: AbstractSet[str]) -> float:
+        """Estimate how many matches a pattern has for each solution that binds the names in `given`."""
+        if pattern.is_compound or self._statistics is None or not pattern.predicate.startswith("<"):
+            return self._default_matches(pattern, given)
+        return self._statistics.estimate_matches(
+            pattern.predicate[1:-1],
+            pattern.object[1:-1],
+            is_subject_bound=_is_bound(pattern.subject, given),
+            is_object_bound=_is_bound(pattern.object, given),
+        )
 
-    def _default_matches(self, unit: TriplePattern, given: AbstractSet[str]) -> float:
-        if unit.is_compound:
-            return 1e6 if unit.names.isdisjoint(given) else 10.0
-        subject, node = _is_bound(unit.subject, given), _is_bound(unit.object, given)
-        if node and not subject and not unit.object.startswith("?"):
+    def _default_matches(self, pattern: TriplePattern, given: AbstractSet[str]) -> float:
+        if pattern.is_compound:
+            return 1e6 if pattern.names.isdisjoint(given) else 10.0
+        subject, node = _is_bound(pattern.subject, given), _is_bound(pattern.object, given)
+        if node and not subject and not pattern.object.startswith("?"):
             return _CONSTANT_OBJECT_MATCHES
         return _DEFAULT_MATCHES[subject, node]
 
-    def join_order(self, units: Sequence[TriplePattern], given: VariableNames) -> JoinOrder:
-        """Order patterns, each time by the fewest matches, those first that share a name with what is known then.
+    def join_order(self, patterns: Sequence[TriplePattern], given: VariableNames) -> JoinOrder:
+        """Order patterns greedily: next is the one with the fewest matches among those that share a bound name.
 
-        A pattern is judged anew only when one of its names becomes known; what is behind in the heap is passed over.
+        A pattern is ranked again when one of its names becomes bound; its outdated ranks stay in the heap and are
+        skipped.
         """
-        known, found, left = set(given), list[TriplePattern](), len(units)
-        ranks: list[_Rank | None] = [self._rank(unit, index, known) for index, unit in enumerate(units)]
-        heap, naming = [rank for rank in ranks if rank], _positions_by_name(units)
+        known, ordered, remaining = set(given), list[TriplePattern](), len(patterns)
+        ranks: list[_Rank | None] = [self._rank(pattern, index, known) for index, pattern in enumerate(patterns)]
+        heap, indexes_by_name = [rank for rank in ranks if rank], _indexes_by_name(patterns)
         heapify(heap)
-        tied, cost, rows = True, 0.0, 1.0
-        while left:
-            rank = far, matches, index = heappop(heap)
+        is_connected, cost, rows = True, 0.0, 1.0
+        while remaining:
+            rank = is_far, matches, index = heappop(heap)
             if ranks[index] is not rank:
                 continue
-            tied, cost, rows = tied and not far, cost + rows * (1 + _MATCH_COST * matches), rows * matches
-            found.append(units[index])
-            ranks[index], left = None, left - 1
-            new = units[index].names - known if left else NO_NAMES
+            is_connected = is_connected and not is_far
+            cost, rows = cost + rows * (1 + _MATCH_COST * matches), rows * matches
+            ordered.append(patterns[index])
+            ranks[index], remaining = None, remaining - 1
+            new = patterns[index].names - known if remaining else NO_NAMES
             known |= new
-            for other in {other for name in new for other in naming[name] if ranks[other]}:
-                ranks[other] = rank = self._rank(units[other], other, known)
+            for other in {other for name in new for other in indexes_by_name[name] if ranks[other]}:
+                ranks[other] = rank = self._rank(patterns[other], other, known)
                 heappush(heap, rank)
-        return JoinOrder(tuple(found), tied, cost, rows)
+        return JoinOrder(tuple(ordered), is_connected, cost, rows)
 
-    def _rank(self, unit: TriplePattern, index: int, known: AbstractSet[str]) -> _Rank:
-        return bool(unit.names) and unit.names.isdisjoint(known), self.estimate_matches(unit, known), index
+    def _rank(self, pattern: TriplePattern, index: int, known: AbstractSet[str]) -> _Rank:
+        return bool(pattern.names) and pattern.names.isdisjoint(known), self.estimate_matches(pattern, known), index
 
 
-def _positions_by_name(units: Sequence[TriplePattern]) -> dict[str, list[int]]:
-    """The places of the patterns that have a name."""
-    naming = defaultdict[str, list[int]](list)
-    for index, unit in enumerate(units):
-        for name in unit.names:
-            naming[name].append(index)
-    return naming
+def _indexes_by_name(patterns: Sequence[TriplePattern]) -> dict[str, list[int]]:
+    indexes = defaultdict[str, list[int]](list)
+    for index, pattern in enumerate(patterns):
+        for name in pattern.names:
+            indexes[name].append(index)
+    return indexes
 
 
 def _is_bound(term: str, given: AbstractSet[str]) -> bool:
@@ -117,37 +116,37 @@ def _is_bound(term: str, given: AbstractSet[str]) -> bool:
 
 @dataclass
 class _Component:
-    """Patterns that hang together; `last` is the place of the last of them."""
+    """Connected patterns; `last` is the index of the last of them."""
 
     triple_patterns: deque[TriplePattern]
     last: int = -1
 
 
-def connected_components(units: Sequence[TriplePattern], given: VariableNames) -> list[list[TriplePattern]]:
-    """Patterns in sets that share names with each other only by what is given."""
-    parts, home = dict[int, _Component](), dict[str, _Component]()
-    for place, unit in enumerate(units):
-        own = unit.names - given
-        met = sorted({home[name].last for name in own if name in home})
-        part = _merge_components([parts.pop(last) for last in met], home, given)
-        part.triple_patterns.append(unit)
-        part.last = place
-        parts[place] = part
-        home.update(dict.fromkeys(own, part))
-    return [list(part.triple_patterns) for part in parts.values()]
+def connected_components(patterns: Sequence[TriplePattern], given: VariableNames) -> list[list[TriplePattern]]:
+    """Group patterns so that patterns of different groups share only names in `given`."""
+    components, by_name = dict[int, _Component](), dict[str, _Component]()
+    for index, pattern in enumerate(patterns):
+        own = pattern.names - given
+        met = sorted({by_name[name].last for name in own if name in by_name})
+        component = _merge_components([components.pop(last) for last in met], by_name, given)
+        component.triple_patterns.append(pattern)
+        component.last = index
+        components[index] = component
+        by_name.update(dict.fromkeys(own, component))
+    return [list(component.triple_patterns) for component in components.values()]
 
 
-def _merge_components(parts: list[_Component], home: dict[str, _Component], given: VariableNames) -> _Component:
-    """Parts as one, in their order; the largest takes in the others, so that few patterns are moved."""
-    if not parts:
+def _merge_components(components: list[_Component], by_name: dict[str, _Component], given: VariableNames) -> _Component:
+    """Merge components in their order, the others into the largest one, so that few patterns are moved."""
+    if not components:
         return _Component(deque())
-    at = max(range(len(parts)), key=lambda index: len(parts[index].triple_patterns))
-    largest = parts[at]
-    for part in parts[:at] + parts[at + 1 :]:
-        for unit in part.triple_patterns:
-            home.update(dict.fromkeys(unit.names - given, largest))
-    for part in reversed(parts[:at]):
-        largest.triple_patterns.extendleft(reversed(part.triple_patterns))
-    for part in parts[at + 1 :]:
-        largest.triple_patterns.extend(part.triple_patterns)
+    at = max(range(len(components)), key=lambda index: len(components[index].triple_patterns))
+    largest = components[at]
+    for component in components[:at] + components[at + 1 :]:
+        for pattern in component.triple_patterns:
+            by_name.update(dict.fromkeys(pattern.names - given, largest))
+    for component in reversed(components[:at]):
+        largest.triple_patterns.extendleft(reversed(component.triple_patterns))
+    for component in components[at + 1 :]:
+        largest.triple_patterns.extend(component.triple_patterns)
     return largest

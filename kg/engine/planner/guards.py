@@ -1,6 +1,6 @@
-"""Tell what keeps a query, or a group in it, from having the same solutions by another plan; pure.
+"""Find reasons why a query, or a group in it, might have other solutions under another plan; pure.
 
-Each answer is the reason in words, or None where nothing is known against it.
+Each function returns a reason in words, or None if there is none.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from kg.sparql.syntax_tree import NO_NAMES, GroupElement, GroupGraphPattern, Var
 
 
 def plan_dependence_reason(main: GroupGraphPattern) -> str | None:
-    """What in a query the engine answers by how it happens to plan it, so that no other plan is sure to agree."""
+    """Find what makes the solutions of a query depend on the plan that the engine chooses."""
     return (
         _group_plan_dependence_reason(main, in_main=True)
         or _shared_label_reason(main)
@@ -24,13 +24,16 @@ def _group_plan_dependence_reason(group: GroupGraphPattern, *, in_main: bool) ->
     for element in group.elements:
         if element.kind == "minus":
             return "it has MINUS"
-        if any(not unit.predicate and ("|" in unit.text or "!" in unit.text) for unit in element.triple_patterns):
-            return "it has a path with ! or |, of which the engine counts the ways in some plans only"
-        asked = bool(element.groups) and element.kind in {"filter", "bind"}
-        if asked and not (in_main and element.kind == "filter"):
-            return "EXISTS stands elsewhere than in a filter of the outermost group"
+        if any(
+            not pattern.predicate and ("|" in pattern.text or "!" in pattern.text)
+            for pattern in element.triple_patterns
+        ):
+            return "it has a path with ! or |, whose multiplicity depends on the plan"
+        has_exists = bool(element.groups) and element.kind in {"filter", "bind"}
+        if has_exists and not (in_main and element.kind == "filter"):
+            return "EXISTS is elsewhere than in a filter of the outermost group"
         if element.kind == "bind" and not in_main:
-            return "BIND stands in an inner group"
+            return "BIND is in an inner group"
         for inner in element.groups:
             reason = _group_plan_dependence_reason(inner, in_main=False)
             if reason is not None:
@@ -39,14 +42,14 @@ def _group_plan_dependence_reason(group: GroupGraphPattern, *, in_main: bool) ->
 
 
 def _shared_label_reason(main: GroupGraphPattern) -> str | None:
-    """The engine refuses a blank node's label in two basic graph patterns; a plan could bring them together."""
+    """Find a blank node label in two basic graph patterns, which the engine rejects; a plan could merge them."""
     triples = (element for element in _nested_elements(main) if element.kind == "triples")
     labels = [name for element in triples for name in element.names if name.startswith("_:")]
-    return "a label of a blank node stands in several places" if len(labels) != len(set(labels)) else None
+    return "a blank node label is in several basic graph patterns" if len(labels) != len(set(labels)) else None
 
 
 def _nested_elements(group: GroupGraphPattern) -> Iterator[GroupElement]:
-    """The elements of a group and of all groups in it."""
+    """Iterate over the elements of a group and of all groups in it."""
     groups = [group]
     while groups:
         for element in groups.pop().elements:
@@ -55,7 +58,7 @@ def _nested_elements(group: GroupGraphPattern) -> Iterator[GroupElement]:
 
 
 def _ill_designed_reason(group: GroupGraphPattern, outside: VariableNames) -> str | None:
-    """Whether an OPTIONAL names a variable that occurs outside of it, but that its left side does not bind."""
+    """Find an OPTIONAL with a variable that also occurs outside of it but that its left side does not bind."""
     if not any(element.groups for element in group.elements):
         return None
     occurring = Counter(chain.from_iterable(element.names for element in group.elements))
@@ -74,16 +77,16 @@ def _ill_designed_reason(group: GroupGraphPattern, outside: VariableNames) -> st
 
 
 def has_nullable_path(group: GroupGraphPattern) -> bool:
-    """Whether some path in a group may match nothing."""
-    return any(unit.is_nullable for element in _nested_elements(group) for unit in element.triple_patterns)
+    """Whether some property path in a group may have length zero."""
+    return any(pattern.is_nullable for element in _nested_elements(group) for pattern in element.triple_patterns)
 
 
 def lateral_unsafe_reason(
     group: GroupGraphPattern, outer_names: AbstractSet[str], *, is_optional_body: bool = False
 ) -> str | None:
-    """Why a group has other solutions where names that are bound outside can be seen in it.
+    """Find why a group has other solutions if it is evaluated with the outer bindings, as LATERAL does.
 
-    The filters of a `direct` body of OPTIONAL see them anyway.
+    The filters of a group that is the body of an OPTIONAL see these bindings anyway.
     """
     own = set[str]()
     for element in group.elements:
@@ -104,7 +107,10 @@ def _own_names_unsafe_reason(
     *,
     is_optional_body: bool,
 ) -> str | None:
-    """As `unsafe`, for the names in an element; its group binds all that is `certain`, its `own` before it."""
+    """As `lateral_unsafe_reason`, for the names of an element.
+
+    Its group certainly binds `certain`, the elements before it `own`.
+    """
     match element.kind:
         case "filter":
             if not is_optional_body and not element.names & outer_names <= certain:
@@ -122,9 +128,9 @@ def _own_names_unsafe_reason(
 
 
 def element_unsafe_reason(element: GroupElement, outer_names: AbstractSet[str]) -> str | None:
-    """As `unsafe`, for the groups and patterns of an element."""
+    """As `lateral_unsafe_reason`, for the groups and patterns of an element."""
     if not element.nullable_names.isdisjoint(outer_names):
-        return "a path that may match nothing"
+        return "a path may have length zero"
     if element.kind in {"values", "select", "minus"}:
         return (
             f"{element.kind.upper()} names a variable that is bound outside of it"

@@ -1,19 +1,17 @@
-"""Rewrite a query text to an equal one that the embedded engine answers faster; pure.
+"""Rewrite a query to an equal one that the embedded engine evaluates faster; pure.
 
-The engine plans what stands in EXISTS as if nothing outside were bound, and what stands in OPTIONAL nearly so. LATERAL,
-an extension that it knows, passes on what is bound and holds triple patterns in their order. Only what is proven to
-give the same solutions is changed; guesses of numbers decide whether it is worth it. What is not changed stays byte for
-byte.
+pyoxigraph plans the groups of EXISTS, and mostly those of OPTIONAL, without regard to variables that are bound outside.
+LATERAL, an extension of SPARQL that it supports, passes the bindings in and keeps triple patterns in their order. A
+rewrite is applied only where it provably has the same solutions, and where the estimated cardinalities favour it.
+Everything else stays as it is, byte for byte.
 """
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Protocol
 
-from kg.engine.columns.model import LOAD_THRESHOLD, Aggregation, UnsupportedAggregationError
-from kg.engine.columns.parser import parse_aggregation
 from kg.engine.planner.cardinality import CardinalityEstimator, JoinOrder, connected_components
 from kg.engine.planner.guards import (
     element_unsafe_reason,
@@ -24,9 +22,9 @@ from kg.engine.planner.guards import (
 from kg.engine.planner.reorder import OffsetNote, merge_triples, move_before_optionals
 from kg.engine.planner.scope import LeftSide, Scope
 from kg.engine.planner.top_k import parse_top_k
-from kg.engine.protocol import DatasetStatistics
-from kg.rdf.namespaces import ID
-from kg.sparql.query_parser import MAX_PARSED_LENGTH, parse_query
+from kg.engine.protocol import PlanNote, QueryPlan
+from kg.engine.statistics import DatasetStatistics
+from kg.sparql.query_parser import parse_query
 from kg.sparql.syntax_tree import (
     NO_NAMES,
     GroupElement,
@@ -38,50 +36,24 @@ from kg.sparql.syntax_tree import (
 )
 from kg.sparql.token_stream import UnsupportedQueryError
 
-MAX_CACHED_PLANS: Final = 256
-"""Plans that are kept."""
-MAX_CACHED_LONG_PLANS: Final = 16
-"""Plans of long queries that are kept besides."""
-
 _PLANNABLE_CALLS: Final = re.compile(r"\b(?:IN|COUNT|SUM|AVG|MIN|MAX)\s*\(")
-"""What there is to plan besides OPTIONAL and EXISTS, in capitals."""
-_ENTITY_IRI: Final = re.compile(rf"<{re.escape(ID)}[^<>'\"{{}}|^`\\\x00-\x20]*>")
-_DECLARED_NAMESPACE: Final = re.compile(rf":(?:\s|#[^\n\r]*)*({_ENTITY_IRI.pattern})")
-"""What a prefix may stand for: its names are others with a stand-in."""
-_IN_LIST_OF_ENTITIES: Final = re.compile(rf"IN\s*\([^)]*<{re.escape(ID.upper())}")
-_PLACEHOLDER_PREFIX: Final = f"{ID}?"
-"""How IRIs begin that stand for others; what they name can be nothing of the project's."""
-_MAX_PLACEHOLDERS: Final = 32
-"""Own things that a text may name to share a plan."""
-_AGGREGATE_CALL: Final = re.compile(r"\b(?:COUNT|SUM|AVG|MIN|MAX)\s*\(", re.IGNORECASE)
-_LONG_QUERY_LENGTH: Final = 8 * 1024
-"""Code points from which on a query is long."""
+"""Calls that can be planned, besides OPTIONAL and EXISTS; matches upper-case text."""
 _HASH_JOIN_FACTOR: Final = 2.0
-"""How many times dearer a loop must look than a hash join before the other is taken."""
+"""How many times the cost of a hash join a nested loop must be estimated at for the hash join to be chosen."""
 _MAX_ORDERED_PATTERNS: Final = 20_000
-"""Patterns that are ordered to see whether VALUES is worth it, in a query; each filter has all of its group ordered."""
+"""The most patterns to order in a query for the costs of VALUES; each filter needs all of its group ordered."""
 
 
-@dataclass(frozen=True)
-class PlanNote:
-    """What was done at a line, or left alone, and why."""
+class AggregationPlanner(Protocol):
+    """Plans how the groups of a query are computed other than by the engine."""
 
-    line: int
-    message: str
-
-
-@dataclass(frozen=True)
-class QueryPlan:
-    """The text to run, what was changed in it as against the client's, and what columns may answer instead."""
-
-    text: str
-    notes: tuple[PlanNote, ...] = ()
-    aggregation: Aggregation | None = None
+    def plan_groups(self, plan: QueryPlan, query: ParsedQuery, statistics: DatasetStatistics) -> QueryPlan:
+        """Return the plan of a query with `lookup_groups` where its groups can be looked up, and a note."""
 
 
 @dataclass
 class _GroupWriter:
-    """The text of a group as it grows; `open` says whether it ends in a triple pattern."""
+    """Builds the text of a group; `ends_in_triples` says whether a triple pattern is last, which needs a dot."""
 
     parts: list[str] = field(default_factory=list)
     ends_in_triples: bool = False
@@ -98,72 +70,17 @@ class _GroupWriter:
         return f"{{ {' '.join(self.parts)} }}"
 
 
-class PlanCache:
-    """Plans by text, kept as long as the dataset is of about the same size.
-
-    Texts that differ only in which of the project's own things they name share a plan: it does not hang on the names.
-    """
-
-    def __init__(self) -> None:
-        self._short_plans, self._long_plans = dict[tuple[str, int], QueryPlan](), dict[tuple[str, int], QueryPlan]()
-
-    def plan_for(self, text: str, statistics: DatasetStatistics | None) -> QueryPlan:
-        """The plan of a text, without the words about it."""
-        if len(text) > MAX_PARSED_LENGTH or not _has_plannable_keyword(text):
-            return QueryPlan(text)
-        names = _interchangeable_entities(text)
-        if not names:
-            return self._cached_plan(text, statistics)
-        stand_ins = {name: f"<{_PLACEHOLDER_PREFIX}{number}>" for number, name in enumerate(names)}
-        found = self._cached_plan(_replace_iris(text, stand_ins), statistics)
-        if found.aggregation is not None:
-            return self._cached_plan(text, statistics)
-        back = _replace_iris(found.text, {stand_in: name for name, stand_in in stand_ins.items()})
-        return QueryPlan(back) if _PLACEHOLDER_PREFIX not in back else self._cached_plan(text, statistics)
-
-    def _cached_plan(self, text: str, statistics: DatasetStatistics | None) -> QueryPlan:
-        key = text, -1 if statistics is None else (statistics.triples or 0).bit_length()
-        kept, most = (
-            (self._short_plans, MAX_CACHED_PLANS)
-            if len(text) < _LONG_QUERY_LENGTH
-            else (self._long_plans, MAX_CACHED_LONG_PLANS)
-        )
-        found = kept.get(key)
-        if found is None:
-            found = replace(plan_query(text, statistics), notes=())
-            while len(kept) >= most:
-                kept.pop(next(iter(kept)), None)
-            kept[key] = found
-        return found
-
-
-def _has_plannable_keyword(text: str) -> bool:
-    """Whether a text has a word without which there is nothing to plan."""
+def has_plannable_keyword(text: str) -> bool:
+    """Whether a query has one of the keywords that rewrites apply to."""
     plain = text.upper()
     return "OPTIONAL" in plain or "EXISTS" in plain or _PLANNABLE_CALLS.search(plain) is not None
 
 
-def _interchangeable_entities(text: str) -> list[str]:
-    """The project's own things that a text names, if it can be planned with others in their places.
-
-    That needs the same to be the same and what differs to differ, of which planning looks at lists of IN only.
-    """
-    declared, plain = set(_DECLARED_NAMESPACE.findall(text)), text.upper()
-    names = [name for name in dict.fromkeys(_ENTITY_IRI.findall(text)) if name not in declared]
-    odd = len(names) > _MAX_PLACEHOLDERS or _PLACEHOLDER_PREFIX in text or any("/." in name for name in names)
-    return [] if odd or "BASE" in plain or _IN_LIST_OF_ENTITIES.search(plain) is not None else names
-
-
-def _replace_iris(text: str, names: Mapping[str, str]) -> str:
-    """A text with other IRIs instead of some."""
-    for one, other in names.items():
-        text = text.replace(one, other)
-    return text
-
-
-def plan_query(text: str, statistics: DatasetStatistics | None) -> QueryPlan:
-    """Plan a query; `counts` are of the dataset, if they are known. Never fails: what is not understood is kept."""
-    if not _has_plannable_keyword(text):
+def plan_query(
+    text: str, statistics: DatasetStatistics | None, aggregations: AggregationPlanner | None = None
+) -> QueryPlan:
+    """Plan a query over a dataset with these statistics. Never fails: a text that is not understood is left alone."""
+    if not has_plannable_keyword(text):
         return QueryPlan(text, (PlanNote(1, "left alone: it has no EXISTS, OPTIONAL, IN or aggregate"),))
     try:
         query = parse_query(text)
@@ -172,40 +89,16 @@ def plan_query(text: str, statistics: DatasetStatistics | None) -> QueryPlan:
     reason = plan_dependence_reason(query.main)
     if reason is not None:
         return QueryPlan(text, (PlanNote(1, f"left alone: {reason}"),))
-    planner = _QueryRewriter(query, CardinalityEstimator(statistics))
-    planned = QueryPlan(planner.rewritten_text(), tuple(_notes_by_line(text, planner.notes)))
-    return planned if statistics is None else _with_aggregation(planned, query, statistics)
+    rewriter = _QueryRewriter(query, CardinalityEstimator(statistics))
+    plan = QueryPlan(rewriter.rewritten_text(), tuple(_notes_by_line(text, rewriter.notes)))
+    if statistics is None or aggregations is None:
+        return plan
+    return aggregations.plan_groups(plan, query, statistics)
 
 
-def _with_aggregation(planned: QueryPlan, query: ParsedQuery, statistics: DatasetStatistics) -> QueryPlan:
-    """A plan whose groups columns may count; they come in an order without ties, whoever counts them."""
-    try:
-        aggregation = parse_aggregation(query, statistics)
-    except UnsupportedAggregationError as reason:
-        if _AGGREGATE_CALL.search(query.text) is None:
-            return planned
-        return _with_note(planned, query, f"groups not taken from columns: {reason}")
-    place, words = aggregation.tie_breaker
-    at = place + len(planned.text) - len(query.text)
-    told = (
-        "counted already"
-        if aggregation.is_statistics_query
-        else f"groups taken from columns, once asked for {LOAD_THRESHOLD} times"
-    )
-    if words:
-        told += f"; sorted by{words.removeprefix(' ORDER BY')}" if "ORDER BY" in words else f"; ties broken by{words}"
-    text = planned.text[:at] + words + planned.text[at:]
-    return _with_note(replace(planned, text=text, aggregation=aggregation), query, told)
-
-
-def _with_note(planned: QueryPlan, query: ParsedQuery, words: str) -> QueryPlan:
-    """A plan with words about its groups."""
-    return replace(planned, notes=(*planned.notes, *_notes_by_line(query.text, [(query.main.end, words)])))
-
-
-def _notes_by_line(text: str, said: Sequence[OffsetNote]) -> Iterable[PlanNote]:
-    breaks = [match.start() for match in re.finditer("\n", text)] if said else []
-    return (PlanNote(bisect_left(breaks, place) + 1, words) for place, words in said)
+def _notes_by_line(text: str, notes: Sequence[OffsetNote]) -> Iterable[PlanNote]:
+    breaks = [match.start() for match in re.finditer("\n", text)] if notes else []
+    return (PlanNote(bisect_left(breaks, offset) + 1, message) for offset, message in notes)
 
 
 class _QueryRewriter:
@@ -216,32 +109,32 @@ class _QueryRewriter:
         self.notes = list[OffsetNote]()
 
     def rewritten_text(self) -> str:
-        """The planned text."""
+        """Return the rewritten query."""
         source, main = self._query.text, self._query.main
         if self._query.form == "CONSTRUCT" and not any(token.text == "{" for token in self._query.head):
             self._add_note(main.start, "left alone: CONSTRUCT WHERE is its own template")
             return source
-        behind = any(token.is_word("VALUES") for token in self._query.tail)
-        found = self._push_down_top_k(main) or self._rewrite_group(main, Scope(is_unjoined=not behind))
-        return source if found is None else source[: main.start] + found + source[main.end :]
+        has_values = any(token.is_word("VALUES") for token in self._query.tail)
+        group = self._push_down_top_k(main) or self._rewrite_group(main, Scope(is_unjoined=not has_values))
+        return source if group is None else source[: main.start] + group + source[main.end :]
 
-    def _add_note(self, place: int, words: str) -> None:
-        self.notes.append((place, words))
+    def _add_note(self, offset: int, message: str) -> None:
+        self.notes.append((offset, message))
 
     def _source_text(self, part: GroupElement | GroupGraphPattern) -> str:
         return self._query.text[part.start : part.end]
 
-    def _rewrite_group(self, group: GroupGraphPattern, scene: Scope) -> str | None:
-        """A group rewritten; None where nothing in it changes."""
+    def _rewrite_group(self, group: GroupGraphPattern, scope: Scope) -> str | None:
+        """Return a rewritten group; None if it does not change."""
         if not group.elements:
             return None
         before = merge_triples(group.elements)
-        elements, said = move_before_optionals(before, scene.outer_variables, self._estimates)
-        self.notes += said
-        elements = self._insert_values(group, elements, scene)
-        changed, text, left = elements != before, _GroupWriter(), LeftSide(scene.outer_variables, elements)
+        elements, notes = move_before_optionals(before, scope.outer_variables, self._estimates)
+        self.notes += notes
+        elements = self._insert_values(group, elements, scope)
+        changed, text, left = elements != before, _GroupWriter(), LeftSide(scope.outer_variables, elements)
         for element in elements:
-            part = self._rewrite_element(group, element, left, scene)
+            part = self._rewrite_element(group, element, left, scope)
             changed = changed or part is not None
             self._write_element(text, element, part)
             left.add(element)
@@ -249,8 +142,8 @@ class _QueryRewriter:
 
     def _write_element(self, text: _GroupWriter, element: GroupElement, part: str | None) -> None:
         if element.kind == "triples" and part is None:
-            for unit in element.triple_patterns:
-                text.add_triples(unit.text)
+            for pattern in element.triple_patterns:
+                text.add_triples(pattern.text)
         elif part is not None and element.kind == "triples" and not part.startswith(("{", "LATERAL")):
             text.add_triples(part)
             text.ends_in_triples = not part.endswith("}")
@@ -260,121 +153,121 @@ class _QueryRewriter:
             text.add_other(self._source_text(element) if part is None else part)
 
     def _rewrite_element(
-        self, group: GroupGraphPattern, element: GroupElement, left: LeftSide, scene: Scope
+        self, group: GroupGraphPattern, element: GroupElement, left: LeftSide, scope: Scope
     ) -> str | None:
         match element.kind:
             case "triples":
-                return self._hold_join_order(element, left, scene) if scene.is_correlated else None
+                return self._hold_join_order(element, left, scope) if scope.is_correlated else None
             case "filter" if element.groups:
                 return self._rewrite_exists(
-                    element, (element.names & scene.outer_variables) | (element.names & group.certainly_bound)
+                    element, (element.names & scope.outer_variables) | (element.names & group.certainly_bound)
                 )
             case "optional":
-                return self._rewrite_optional(element, left, scene)
+                return self._rewrite_optional(element, left, scope)
             case "union" | "graph":
-                return self._rewrite_union_or_graph(element, left, scene)
-            case "select" if not scene.is_correlated:
+                return self._rewrite_union_or_graph(element, left, scope)
+            case "select" if not scope.is_correlated:
                 return self._rewrite_inner_groups(element, Scope(is_unjoined=True))
         return None
 
     def _rewrite_exists(self, element: GroupElement, given: VariableNames) -> str | None:
-        """Rule a: what EXISTS asks for, started at what is bound."""
+        """Rule a: match the patterns of EXISTS starting from bound variables."""
         return self._rewrite_inner_groups(
             element, Scope(given, is_correlated=True, in_exists=True, in_exists_or_optional=True)
         )
 
-    def _rewrite_inner_groups(self, element: GroupElement, scene: Scope) -> str | None:
-        """An element with its groups rewritten."""
+    def _rewrite_inner_groups(self, element: GroupElement, scope: Scope) -> str | None:
+        """Return an element with its groups rewritten; None if they do not change."""
         pieces, end, changed = list[str](), element.start, False
         for group in element.groups:
-            found = self._rewrite_group(group, scene)
-            changed = changed or found is not None
-            pieces += [self._query.text[end : group.start], self._source_text(group) if found is None else found]
+            rewritten = self._rewrite_group(group, scope)
+            changed = changed or rewritten is not None
+            pieces += [self._query.text[end : group.start], rewritten or self._source_text(group)]
             end = group.end
         return "".join(pieces) + self._query.text[end : element.end] if changed else None
 
-    def _rewrite_union_or_graph(self, element: GroupElement, left: LeftSide, scene: Scope) -> str | None:
-        """Groups within a group; in EXISTS they too follow what was matched before them."""
+    def _rewrite_union_or_graph(self, element: GroupElement, left: LeftSide, scope: Scope) -> str | None:
+        """Rewrite the groups of UNION or GRAPH; in EXISTS they are evaluated for each solution of their left side."""
         given = left.bound_among(element.names)
-        if scene.in_exists and not left.is_empty and given and element_unsafe_reason(element, left.names) is None:
-            inner = self._rewrite_inner_groups(element, replace(scene, outer_variables=given))
-            self._add_note(element.start, "evaluated for each solution of what stands before it")
+        if scope.in_exists and not left.is_empty and given and element_unsafe_reason(element, left.names) is None:
+            inner = self._rewrite_inner_groups(element, replace(scope, outer_variables=given))
+            self._add_note(element.start, "evaluated for each solution of its left side")
             return f"LATERAL {{ {self._source_text(element) if inner is None else inner} }}"
         return self._rewrite_inner_groups(
-            element, replace(scene, is_unjoined=scene.is_unjoined and not left.has_several_joined)
+            element, replace(scope, is_unjoined=scope.is_unjoined and not left.has_several_joined)
         )
 
-    def _hold_join_order(self, element: GroupElement, left: LeftSide, scene: Scope) -> str | None:
-        """Rule a: the triple patterns of a group, held in the order that starts at what is bound."""
+    def _hold_join_order(self, element: GroupElement, left: LeftSide, scope: Scope) -> str | None:
+        """Rule a: fix the order of the triple patterns of a group, starting from bound variables."""
         if len(element.triple_patterns) == 1 or not self._may_reorder(element.triple_patterns, element.start):
             return None
         given = left.bound_among(element.names)
         parts = (
             connected_components(element.triple_patterns, given)
-            if scene.in_exists and left.is_empty
+            if scope.in_exists and left.is_empty
             else [element.triple_patterns]
         )
         orders = [self._estimates.join_order(part, given) for part in parts]
         if all(len(order.triple_patterns) == 1 for order in orders):
             return None
-        self._add_note(element.start, f"triple patterns held in this order: {_describe_orders(orders)}")
+        self._add_note(element.start, f"triple patterns matched in this order: {_describe_orders(orders)}")
         if len(orders) > 1:
             return " ".join(f"{{ {_lateral_chain(order.triple_patterns)} }}" for order in orders)
         return _lateral_chain(orders[0].triple_patterns, opened=not left.is_empty)
 
-    def _may_reorder(self, units: Sequence[TriplePattern], place: int) -> bool:
-        """Whether patterns may stand in groups of their own: no blank node is shared, no path may match nothing."""
-        labels = [name for unit in units for name in unit.names if name.startswith("_:")]
+    def _may_reorder(self, patterns: Sequence[TriplePattern], offset: int) -> bool:
+        """Whether each pattern may be in a group of its own: they share no blank node, and no path has length zero."""
+        labels = [name for pattern in patterns for name in pattern.names if name.startswith("_:")]
         if len(labels) != len(set(labels)):
-            self._add_note(place, "left alone: triple patterns share a blank node")
+            self._add_note(offset, "left alone: triple patterns share a blank node")
             return False
-        if any(unit.is_nullable for unit in units):
-            self._add_note(place, "left alone: a path that may match nothing")
+        if any(pattern.is_nullable for pattern in patterns):
+            self._add_note(offset, "left alone: a path may have length zero")
             return False
         return True
 
-    def _rewrite_optional(self, element: GroupElement, left: LeftSide, scene: Scope) -> str | None:
-        """Rule b: an OPTIONAL evaluated for each solution of its left side, or as a whole where that is cheaper."""
+    def _rewrite_optional(self, element: GroupElement, left: LeftSide, scope: Scope) -> str | None:
+        """Rule b: evaluate an OPTIONAL for each solution of its left side, or once where that is cheaper."""
         body, given = element.groups[0], left.bound_among(element.names)
-        reason = self._reason_against_lateral(body, left, scene)
+        reason = self._reason_against_lateral(body, left, scope)
         if reason is None and left.is_empty:
-            reason = "nothing stands before OPTIONAL"
+            reason = "nothing precedes OPTIONAL"
         order = self._estimates.join_order(body.triple_patterns, given) if reason is None else None
         if order is not None and (not order.is_connected or not order.triple_patterns):
-            reason = "nothing in OPTIONAL starts at what is bound"
+            reason = "no pattern of OPTIONAL starts at a bound variable"
         if reason is not None or order is None:
             if reason:
                 self._add_note(element.start, f"left alone: {reason}")
             inside = replace(
-                scene,
-                outer_variables=scene.outer_variables if scene.is_correlated else given,
+                scope,
+                outer_variables=scope.outer_variables if scope.is_correlated else given,
                 is_unjoined=False,
                 in_exists_or_optional=True,
             )
             return self._rewrite_inner_groups(element, inside)
-        if not scene.is_correlated and self._is_hash_join_cheaper(body, left, order):
+        if not scope.is_correlated and self._is_hash_join_cheaper(body, left, order):
             return self._as_hash_join(element)
         self._add_note(element.start, "OPTIONAL evaluated for each solution of its left side")
         inner = self._rewrite_inner_groups(element, Scope(given, is_correlated=True, in_exists_or_optional=True))
         return f"LATERAL {{ {self._source_text(element) if inner is None else inner} }}"
 
-    def _reason_against_lateral(self, body: GroupGraphPattern, left: LeftSide, scene: Scope) -> str | None:
-        """Why an OPTIONAL cannot or should not be evaluated for each solution of its left side; "" goes untold."""
-        units = body.triple_patterns
+    def _reason_against_lateral(self, body: GroupGraphPattern, left: LeftSide, scope: Scope) -> str | None:
+        """Find why an OPTIONAL should not be evaluated for each solution of its left side; "" needs no note."""
+        patterns = body.triple_patterns
         if (
-            not scene.is_correlated
-            and len(units) == 1
+            not scope.is_correlated
+            and len(patterns) == 1
             and all(element.kind in {"triples", "filter"} for element in body.elements)
         ):
             return ""
-        if not scene.is_correlated and (not scene.is_unjoined or left.has_following_join):
+        if not scope.is_correlated and (not scope.is_unjoined or left.has_following_join):
             return "something else is joined with the group of OPTIONAL"
-        if not self._may_reorder(units, body.start):
+        if not self._may_reorder(patterns, body.start):
             return ""
         return lateral_unsafe_reason(body, left.names, is_optional_body=True)
 
     def _is_hash_join_cheaper(self, body: GroupGraphPattern, left: LeftSide, loop: JoinOrder) -> bool:
-        """Whether a hash join with all solutions of an OPTIONAL looks cheaper, and gives the same."""
+        """Whether a hash join with all solutions of an OPTIONAL is estimated as cheaper, and is equal."""
         filters = [element for element in body.elements if element.kind == "filter"]
         if (
             not self._estimates.has_statistics
@@ -388,17 +281,17 @@ class _QueryRewriter:
 
     def _as_hash_join(self, element: GroupElement) -> str:
         body = element.groups[0]
-        self._add_note(element.start, "OPTIONAL evaluated once as a whole, which looks cheaper than for each solution")
+        self._add_note(element.start, "OPTIONAL evaluated once, which is estimated as cheaper than for each solution")
         inner = self._rewrite_group(body, Scope())
         return f"OPTIONAL {{ SELECT * {self._source_text(body) if inner is None else inner} }}"
 
     def _insert_values(
-        self, group: GroupGraphPattern, elements: tuple[GroupElement, ...], scene: Scope
+        self, group: GroupGraphPattern, elements: tuple[GroupElement, ...], scope: Scope
     ) -> tuple[GroupElement, ...]:
-        """Rule d: VALUES for a filter that allows a variable only some IRIs, right behind where it is bound."""
+        """Rule d: replace a filter that allows a variable only some IRIs by VALUES, after the element that binds it."""
         restrictions = [element for element in elements if element.allowed_iris]
         if (
-            scene.in_exists_or_optional
+            scope.in_exists_or_optional
             or not restrictions
             or not self._estimates.has_statistics
             or has_nullable_path(group)
@@ -418,12 +311,12 @@ class _QueryRewriter:
     def _is_values_cheaper(
         self, restriction: GroupElement, home: GroupElement, costs: dict[tuple[int, str], float]
     ) -> bool:
-        """Whether to start at the IRIs of a filter looks cheaper."""
-        started, anyhow = (self._matching_cost(home, name, costs) for name in (restriction.variable, ""))
-        return len(restriction.allowed_iris) * started * _HASH_JOIN_FACTOR < anyhow
+        """Whether starting from the IRIs of a filter is estimated as cheaper."""
+        bound_cost, unbound_cost = (self._matching_cost(home, name, costs) for name in (restriction.variable, ""))
+        return len(restriction.allowed_iris) * bound_cost * _HASH_JOIN_FACTOR < unbound_cost
 
     def _matching_cost(self, home: GroupElement, name: str, costs: dict[tuple[int, str], float]) -> float:
-        """What it costs to match the patterns of an element with or without a name given."""
+        """Estimate the cost of matching the patterns of an element with `name` bound, or with none if it is ""."""
         key = id(home), name
         if key not in costs:
             self._ordered_pattern_count += len(home.triple_patterns)
@@ -431,24 +324,24 @@ class _QueryRewriter:
         return costs[key]
 
     def _push_down_top_k(self, main: GroupGraphPattern) -> str | None:
-        """Rule e: ORDER BY and LIMIT before the OPTIONALs, where they hang on what is required alone."""
-        sorted_ = parse_top_k(self._query)
-        if sorted_ is None:
+        """Rule e: sort and limit before the OPTIONALs, where the required elements determine the order."""
+        top = parse_top_k(self._query)
+        if top is None:
             return None
-        elements, said = move_before_optionals(merge_triples(main.elements), NO_NAMES, self._estimates)
+        elements, notes = move_before_optionals(merge_triples(main.elements), NO_NAMES, self._estimates)
         first = next((index for index, element in enumerate(elements) if element.kind == "optional"), 0)
         filters = [element for element in elements[first:] if element.kind == "filter"]
         optionals = [element for element in elements[first:] if element.kind == "optional"]
         required = [*elements[:first], *filters]
         if not first or len(filters) + len(optionals) < len(elements) - first:
             return None
-        if not sorted_.covers_solutions(required, union_of_names(element.names for element in optionals)):
+        if not top.covers_solutions(required, union_of_names(element.names for element in optionals)):
             return None
-        self.notes += said
-        self._add_note(main.start, f"sorted and limited before OPTIONAL to {sorted_.limit} solutions")
-        start = GroupElement("select", main.start, main.start, sorted_.keys, sorted_.keys)
-        modifiers = f"{sorted_.order_clause} LIMIT {sorted_.limit}"
-        text = _GroupWriter([f"{{ SELECT {sorted_.projection} {self._as_group(required)} {modifiers} }}"])
+        self.notes += notes
+        self._add_note(main.start, f"sorted and limited before OPTIONAL to {top.limit} solutions")
+        start = GroupElement("select", main.start, main.start, top.keys, top.keys)
+        modifiers = f"{top.order_clause} LIMIT {top.limit}"
+        text = _GroupWriter([f"{{ SELECT {top.projection} {self._as_group(required)} {modifiers} }}"])
         left = LeftSide(NO_NAMES, [start, *optionals])
         left.add(start)
         for element in optionals:
@@ -457,32 +350,33 @@ class _QueryRewriter:
         return str(text)
 
     def _as_group(self, elements: Sequence[GroupElement]) -> str:
-        """Elements as a group of their own."""
+        """Return elements as a group, rewritten."""
         group, text = GroupGraphPattern(0, 0, tuple(elements)), _GroupWriter()
-        found = self._rewrite_group(group, Scope())
-        if found is None:
-            for element in merge_triples(group.elements):
-                self._write_element(text, element, None)
-        return str(text) if found is None else found
+        rewritten = self._rewrite_group(group, Scope())
+        if rewritten is not None:
+            return rewritten
+        for element in merge_triples(group.elements):
+            self._write_element(text, element, None)
+        return str(text)
 
 
 def _replace_filters_with_values(
     elements: Iterable[GroupElement], values: dict[int, list[GroupElement]]
 ) -> Iterable[GroupElement]:
-    """Elements with VALUES behind those on which filters hang, instead of these."""
-    gone = {id(element) for narrowed in values.values() for element in narrowed}
+    """Drop filters and insert their VALUES after the element by whose `id` they are listed."""
+    replaced = {id(element) for restrictions in values.values() for element in restrictions}
     for element in elements:
-        if id(element) not in gone:
+        if id(element) not in replaced:
             yield element
         for restriction in values.get(id(element), ()):
             yield replace(restriction, kind="narrowed", names=frozenset({restriction.variable}))
 
 
-def _lateral_chain(units: Sequence[TriplePattern], *, opened: bool = False) -> str:
-    """Patterns that the engine matches in this order; `opened` if something stands before them."""
-    first, *rest = [unit.text for unit in units]
+def _lateral_chain(patterns: Sequence[TriplePattern], *, opened: bool = False) -> str:
+    """Return patterns in a text that fixes their order; `opened` if the group has elements before them."""
+    first, *rest = [pattern.text for pattern in patterns]
     return " ".join([f"LATERAL {{ {first} }}" if opened else first, *(f"LATERAL {{ {text} }}" for text in rest)])
 
 
 def _describe_orders(orders: Sequence[JoinOrder]) -> str:
-    return " and apart ".join(" · ".join(unit.text for unit in order.triple_patterns) for order in orders)
+    return " and separately ".join(" · ".join(pattern.text for pattern in order.triple_patterns) for order in orders)

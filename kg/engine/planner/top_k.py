@@ -1,4 +1,4 @@
-"""Tell how a query is sorted and limited, and whether that hangs on a part of it alone; pure."""
+"""Parse ORDER BY and LIMIT of a query, and check whether a part of it determines the order; pure."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from kg.sparql.syntax_tree import GroupElement, ParsedQuery, VariableNames, unio
 from kg.sparql.token_stream import join_tokens
 
 _MAX_LIMIT: Final = 10_000
-"""Solutions up to which a LIMIT is worth a sub-select."""
+"""The highest LIMIT for which a sub-select pays off."""
 _DISTINCT_KEYWORDS: Final = frozenset({"DISTINCT", "REDUCED"})
 _SORT_KEY: Final = r"(?:[?$]\w+|(?:ASC|DESC)\s*\(\s*[?$]\w+\s*\))"
 _ORDER_AND_LIMIT: Final = re.compile(
@@ -20,7 +20,7 @@ _ORDER_AND_LIMIT: Final = re.compile(
 
 @dataclass(frozen=True)
 class TopK:
-    """ORDER BY some variables, and how many solutions are wanted with those that are passed over."""
+    """ORDER BY some variables, and the LIMIT with the OFFSET added."""
 
     keys: VariableNames
     order_clause: str
@@ -28,13 +28,14 @@ class TopK:
 
     @property
     def projection(self) -> str:
-        """The keys as they are selected."""
+        """The keys, as a SELECT clause lists them."""
         return " ".join(f"?{name}" for name in sorted(self.keys))
 
     def covers_solutions(self, required: Sequence[GroupElement], optional: VariableNames) -> bool:
-        """Whether the keys are all variables of what is required, so that no two of its solutions differ but in order.
+        """Whether the required elements determine the first solutions, without the OPTIONALs.
 
-        And whether no filter of it asks for what an OPTIONAL may bind.
+        The keys must be all variables of these elements, so that solutions with equal keys are equal. No filter may
+        use a variable that an OPTIONAL may bind.
         """
         bound = union_of_names(element.certainly_bound for element in required)
         return (
@@ -47,7 +48,7 @@ class TopK:
 
 
 def parse_top_k(query: ParsedQuery) -> TopK | None:
-    """How a SELECT query without aggregates and DISTINCT is sorted and limited."""
+    """Parse the order and limit of a SELECT query without aggregates and DISTINCT; None for other queries."""
     plain = not any(token.text == "(" or token.text.upper() in _DISTINCT_KEYWORDS for token in query.head)
     if query.form != "SELECT" or not plain or not query.tail:
         return None

@@ -1,18 +1,14 @@
-"""Queries that group and count, over small graphs in which terms of every kind meet; for the proof of the columns."""
+"""Generate aggregate queries over small graphs with terms of every kind, for differential tests of the columns."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import Final
-
-import hypothesis.strategies as st
 
 from kg.rdf.namespaces import XSD
 from kg.rdf.terms import BlankNode, Literal, NamedNode, Quad, Term
+from tests.engine.choices import Choose, drawn_cases, random_cases
 
 E: Final = "http://e/"
-Choose = Callable[[int], int]
-"""A number from 0 up to a limit, which it does not reach."""
 
 _GRAPHS: Final = tuple(NamedNode(E + name) for name in ("g", "h"))
 _PREDICATES: Final = ("p", "q", "r", "v")
@@ -52,7 +48,7 @@ _CONDITIONS: Final = (
 
 @dataclass(frozen=True)
 class AggregateCase:
-    """Data, each triple in one graph, and a query over all of it; `limited` if it wants only some of the rows."""
+    """Data, with each triple in one graph, and a query over their union; `is_limited` if it has a LIMIT."""
 
     data: tuple[Quad, ...]
     text: str
@@ -76,7 +72,7 @@ class _AggregateQueryGenerator:
         return f"x{self._fresh}"
 
     def _triple_patterns(self, names: list[str], most: int) -> list[str]:
-        """Triple patterns, most of which form a tree with what is named already."""
+        """Return triple patterns, most of which form a tree with the variables in `names`."""
         patterns = list[str]()
         for _ in range(1 + self._choose(most)):
             near = self.pick(*names)
@@ -106,7 +102,7 @@ class _AggregateQueryGenerator:
         return self.pick("COUNT(*)", f"COUNT( DISTINCT ?{name} )", f"COUNT(?{name})")
 
     def query(self) -> tuple[str, bool]:
-        """A text, and whether it wants only some rows."""
+        """Return a query, and whether it has a LIMIT."""
         names = [self._new_variable()]
         everything = self.chance(8)
         if everything:
@@ -146,50 +142,42 @@ class _AggregateQueryGenerator:
         return f"PREFIX e: <{E}> # SUM(?x)\nSELECT {text}{self.pick('', ' # end')}", limited
 
     def _select_expression(self, names: Sequence[str], keys: Sequence[str]) -> str:
-        said = self._aggregate(names)
+        text = self._aggregate(names)
         if self.chance(80):
-            return said
+            return text
         other = f"STR(?{self.pick(*keys)})" if keys and self.chance(30) else self._aggregate(names)
         return self.pick(
-            f"{said} + 1", f"COALESCE({said}, 0)", f"CONCAT(STR({said}), '-', STR({other}))", f"({said} / {other})"
+            f"{text} + 1", f"COALESCE({text}, 0)", f"CONCAT(STR({text}), '-', STR({other}))", f"({text} / {other})"
         )
 
     def _sort_key(self, names: Sequence[str], keys: Sequence[str], aliases: Sequence[str]) -> str:
-        said = f"?{self.pick(*aliases, *aliases, *keys)}" if self.chance(80) else self._aggregate(names)
-        return self.pick(f"DESC({said})", f"ASC({said})", said if said.startswith("?") else f"({said})")
+        text = f"?{self.pick(*aliases, *aliases, *keys)}" if self.chance(80) else self._aggregate(names)
+        return self.pick(f"DESC({text})", f"ASC({text})", text if text.startswith("?") else f"({text})")
 
 
 def generate_case(choose: Choose) -> AggregateCase:
-    """Any case."""
+    """Generate a case."""
 
     def of(options: Sequence[Term]) -> Term:
         return options[choose(len(options))]
 
     text, limited = _AggregateQueryGenerator(choose).query()
-    odd = (
-        () if "ORDER" in text else _PARTIALLY_ORDERED_TERMS
-    )  # to sort these, the engine has no total order, of which it may die
+    # The engine has no total order for these terms, and may crash when it sorts them.
+    odd = () if "ORDER" in text else _PARTIALLY_ORDERED_TERMS
     values = (_SMALL_NUMBERS, _SMALL_NUMBERS, (*_NUMBERS, *_STRINGS), (*_SMALL_NUMBERS, *odd))[choose(4)]
-    found = dict[tuple[NamedNode, NamedNode, Term], Quad]()
+    quads = dict[tuple[NamedNode, NamedNode, Term], Quad]()
     for _ in range(10 + choose(30)):
         verb = (*_PREDICATES, "v", "p")[choose(len(_PREDICATES) + 2)]
         subject, predicate = _NODES[choose(len(_NODES))], NamedNode(E + verb)
         object_ = of(values) if verb == "v" or choose(12) == 0 else of(_NODES)
         if choose(10) == 0:
             predicate, object_ = NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type"), _NODES[0]
-        found[subject, predicate, object_] = Quad(subject, predicate, object_, _GRAPHS[choose(2)])
-    return AggregateCase(tuple(found.values()), text, limited)
+        quads[subject, predicate, object_] = Quad(subject, predicate, object_, _GRAPHS[choose(2)])
+    return AggregateCase(tuple(quads.values()), text, limited)
 
 
-@st.composite
-def _aggregate_cases(draw: st.DrawFn) -> AggregateCase:
-    return generate_case(lambda limit: draw(st.integers(0, limit - 1)))
-
-
-cases = _aggregate_cases()
+cases = drawn_cases(generate_case)
 
 
 def sample_cases(number: int, seed: int) -> Iterator[AggregateCase]:
-    """So many cases, the same for the same seed."""
-    choose = Random(seed).randrange  # noqa: S311 - nothing secret
-    return (generate_case(choose) for _ in range(number))
+    return random_cases(generate_case, number, seed)

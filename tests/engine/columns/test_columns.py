@@ -1,4 +1,4 @@
-"""Columns give the same groups as the engine, byte for byte: on many generated queries, and while data change.
+"""Columns compute the same groups as the engine, byte for byte: on many generated queries, and while data change.
 
 `python -m tests.engine.columns.test_columns 20000 [seed]` compares that many queries and prints what it counted.
 """
@@ -7,8 +7,9 @@ import re
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import permutations
+from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,10 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from kg.engine.columns import cache, kernels, parser
 from kg.engine.columns.cache import ColumnCache
 from kg.engine.columns.model import TopGroups
-from kg.engine.counting import compute_statistics
 from kg.engine.embedded import EmbeddedEngine
+from kg.engine.planner.optimizer import PlanningOptimizer
 from kg.engine.planner.rewrite import plan_query
-from kg.engine.protocol import UNION_DATASET, QueryDataset, QueryRequest
+from kg.engine.protocol import UNION_DATASET, Optimizer, QueryDataset, QueryRequest
+from kg.engine.statistics_queries import compute_statistics
 from kg.errors import InputError, KgError, QuerySyntaxError
 from kg.rdf.delta import Delta
 from kg.rdf.formats import TSV
@@ -28,7 +30,7 @@ from kg.rdf.terms import Literal, NamedNode, Quad, Term
 from tests.engine.columns.generated_aggregations import AggregateCase, E, cases, sample_cases
 
 NUMBER = 3000
-"""Queries of the fixed sample, which takes seconds."""
+"""Queries of the fixed sample, which takes some seconds."""
 PREFIX = f"PREFIX e: <{E}>\n"
 SUMS = f"{PREFIX}SELECT ?z (SUM(?v) AS ?n) {{ ?f e:about ?z ; e:v ?v }} GROUP BY ?z ORDER BY DESC(?n) LIMIT 3"
 
@@ -40,19 +42,18 @@ def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Found:
-    """A query answered three ways; `by_columns` is None if columns did not answer it, the others if they failed."""
+    """The answers to a query as it is, as planned, and by columns; None for an error, or if columns do not apply."""
 
     def __init__(self, case: AggregateCase) -> None:
         self.case = case
-        self.original = _answer(case.data, case.text, planning=False)
-        engine = EmbeddedEngine(case.data)
-        counts = compute_statistics(engine)
-        found = plan_query(case.text, counts) if self.original is not None else None
-        self.planned = None if found is None else _answer(case.data, found.text, planning=False)
-        self.text = None
-        if found is not None and found.aggregation is not None:
-            self.text = ColumnCache(engine.select_as_tsv, load_threshold=1).grouped_text(found.aggregation, counts)
-        self.by_columns = None if self.text is None else _answer(case.data, self.text, planning=False)
+        self.original = _answer(case.data, case.text)
+        engine = _counted(EmbeddedEngine, case.data)
+        plan = None
+        if self.original is not None:
+            plan = plan_query(case.text, engine.statistics(), ColumnCache(load_threshold=1))
+        self.planned = None if plan is None else _answer(case.data, plan.text)
+        self.text = None if plan is None or plan.lookup_groups is None else plan.lookup_groups(engine)
+        self.by_columns = None if self.text is None else _answer(case.data, self.text)
 
     @property
     def differs(self) -> bool:
@@ -62,7 +63,7 @@ class Found:
 
     @property
     def _arbitrary(self) -> bool:
-        """Whether the engine's answer hangs on the order in which it finds things: sums of large integers do."""
+        """Whether the engine's answer depends on its evaluation order, as sums of large integers do."""
         large = any(
             isinstance(quad.object, Literal) and len(quad.object.value) == len(str(2**62)) for quad in self.case.data
         )
@@ -74,9 +75,17 @@ class Found:
         return "\n".join(["", *quads, *(str(part) for part in parts)])
 
 
-def _answer(data: Iterable[Quad], text: str, *, planning: bool) -> str | None:
+EngineT = TypeVar("EngineT", bound=EmbeddedEngine)
+
+
+def _counted(engine_class: type[EngineT], data: Iterable[Quad], optimizer: Optimizer | None = None) -> EngineT:
+    quads = list(data)
+    return engine_class(quads, "", compute_statistics(EmbeddedEngine(quads)), optimizer=optimizer)
+
+
+def _answer(data: Iterable[Quad], text: str) -> str | None:
     try:
-        return _ask(EmbeddedEngine(data, planning=planning), text)
+        return _ask(EmbeddedEngine(data), text)
     except KgError:
         return None
 
@@ -107,7 +116,7 @@ def _tally(cases: Iterable[AggregateCase]) -> tuple[Counter[str], list[Found]]:
 
 
 def test_the_same_groups_for_a_fixed_sample() -> None:
-    """And it says something: a third of the queries are answered by columns, most of these with rows."""
+    """And the sample is meaningful: columns answer a third of the queries, most of them with rows."""
     counts, differing = _tally(sample_cases(NUMBER, 0))
     assert not differing, min(differing, key=lambda found: len(found.case.text) + 40 * len(found.case.data))
     assert counts["by columns"] > NUMBER / 3, counts
@@ -153,7 +162,7 @@ def test_mistakes_would_be_noticed(mistake: str, monkeypatch: pytest.MonkeyPatch
     assert any(found.differs for found in map(Found, sample_cases(NUMBER, 1)))
 
 
-# What is asked for a few times is read, what changes is forgotten
+# Columns are loaded after a few requests, and dropped after changes
 
 
 def _quad(name: str, verb: str, value: Term) -> Quad:
@@ -161,7 +170,7 @@ def _quad(name: str, verb: str, value: Term) -> Quad:
 
 
 def _figures(number: int) -> list[Quad]:
-    """So many figures about three zones."""
+    """Return `number` figures about three zones."""
     graph, about, value = (NamedNode(E + name) for name in ("g", "about", "v"))
     return [
         Quad(NamedNode(f"{E}f{item}"), *pair, graph)
@@ -170,21 +179,24 @@ def _figures(number: int) -> list[Quad]:
     ]
 
 
-class _Spy(ColumnCache):
-    """Columns that remember what they read."""
+class _RecordingEngine(EmbeddedEngine):
+    """Records the queries by which its columns are loaded; `before_load` is called before each."""
 
-    def __init__(self, engine: EmbeddedEngine) -> None:
-        self.queries = list[str]()
-        super().__init__(
-            lambda text: self.queries.append(text) or engine.select_as_tsv(text), engine._stable_change_number
-        )
+    loads: list[str]
+    columns: ColumnCache
+    before_load: Callable[[], object] = staticmethod(lambda: None)
+
+    def select_as_tsv(self, text: str) -> bytes:
+        self.loads.append(text)
+        self.before_load()
+        return super().select_as_tsv(text)
 
 
-def _watched(data: Iterable[Quad]) -> tuple[EmbeddedEngine, _Spy]:
-    quads = list(data)
-    engine = EmbeddedEngine(quads, statistics=compute_statistics(EmbeddedEngine(quads)))
-    engine.columns = spy = _Spy(engine)
-    return engine, spy
+def _watched(data: Iterable[Quad]) -> _RecordingEngine:
+    columns = ColumnCache()
+    engine = _counted(_RecordingEngine, data, PlanningOptimizer(columns))
+    engine.loads, engine.columns = [], columns
+    return engine
 
 
 def _ask(engine: EmbeddedEngine, text: str = SUMS, dataset: QueryDataset = UNION_DATASET) -> str:
@@ -193,19 +205,19 @@ def _ask(engine: EmbeddedEngine, text: str = SUMS, dataset: QueryDataset = UNION
 
 
 def test_patterns_are_read_when_asked_for_the_fourth_time() -> None:
-    engine, spy = _watched(_figures(9))
+    engine = _watched(_figures(9))
     answers, read = list[str](), list[int]()
     for _ in range(6):
         answers.append(_ask(engine))
-        read.append(len(spy.queries))
+        read.append(len(engine.loads))
     assert read == [0, 0, 0, 2, 2, 2]
     assert set(answers) == {f"?z\t?n\n<{E}z2>\t15\n<{E}z1>\t12\n<{E}z0>\t9\n"}
     _ask(engine, SUMS.replace("SUM", "MAX"))
-    assert len(spy.queries) == 2
+    assert len(engine.loads) == 2
 
 
 def test_a_change_is_seen_at_once_and_only_its_predicates_are_read_again() -> None:
-    engine, spy = _watched(_figures(9))
+    engine = _watched(_figures(9))
     for _ in range(4):
         _ask(engine)
     graph = NamedNode(f"{E}g")
@@ -214,7 +226,7 @@ def test_a_change_is_seen_at_once_and_only_its_predicates_are_read_again() -> No
     assert _ask(engine).splitlines()[1] == f"<{E}z0>\t109"
     for _ in range(4):
         _ask(engine)
-    assert [E + "v" in text for text in spy.queries[2:]] == [True]
+    assert [E + "v" in text for text in engine.loads[2:]] == [True]
     with engine.temporarily_applied(Delta(removed=frozenset({extra}))):
         assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
     assert _ask(engine).splitlines()[1] == f"<{E}z0>\t109"
@@ -234,8 +246,8 @@ def test_relative_iris_are_resolved_and_followed(text: str) -> None:
     graph = NamedNode(f"{E}g")
     verbs = [NamedNode(f"{E}x/p"), NamedNode(f"{BASE}x/p")]
     data = [Quad(NamedNode(f"{E}{name}"), verb, Literal(name), graph) for name in "ab" for verb in verbs]
-    engine, _ = _watched(data)
-    plain = EmbeddedEngine(data, planning=False)
+    engine = _watched(data)
+    plain = EmbeddedEngine(data)
     for turn in range(3):
         for _ in range(6):
             assert _rows(_ask(engine, text)) == _rows(_ask(plain, text))
@@ -246,15 +258,15 @@ def test_relative_iris_are_resolved_and_followed(text: str) -> None:
 
 @pytest.mark.parametrize("function", ["STR", "ABS", "IF", "STRLEN", "COALESCE"])
 def test_a_function_is_not_an_alias(function: str) -> None:
-    """All but the first letter of its name may be one."""
+    """The name of a function without its first letter is used as an alias here."""
     call = f"{function}(true, ?z, ?z)" if function == "IF" else f"{function}(?z)"
     head = f"{PREFIX}SELECT ?z (COUNT(*) AS ?{function[1:]})"
     text = f"{head} {{ ?z e:about ?y . ?f e:about ?y }} GROUP BY ?z ORDER BY {call} ?z LIMIT 1"
     data = [_quad(one, "about", NamedNode(E + other)) for one, other in ("ya", "ba", "zb")]
-    engine, spy = _watched(data)
+    engine = _watched(data)
     for _ in range(6):
         assert _ask(engine, text) == _ask(EmbeddedEngine(data), text)
-    assert spy.queries
+    assert engine.loads
 
 
 @pytest.mark.parametrize(
@@ -266,7 +278,7 @@ def test_a_function_is_not_an_alias(function: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_query_is_the_engines_to_refuse(end: str) -> None:
-    engine, _ = _watched(_figures(9))
+    engine = _watched(_figures(9))
     text = f"{PREFIX}SELECT ?z (SUM(?v) AS ?n) {{ ?f e:about ?z ; e:v ?v }} GROUP BY ?z {end}"
     for _ in range(6):
         with pytest.raises(QuerySyntaxError):
@@ -276,7 +288,7 @@ def test_what_is_no_query_is_the_engines_to_refuse(end: str) -> None:
 
 
 def test_so_many_rows_that_their_number_is_long() -> None:
-    engine, _ = _watched(_figures(9))
+    engine = _watched(_figures(9))
     for _ in range(6):
         assert _ask(engine, f"{SUMS.removesuffix('3')}{'0' * 5000}1").count("\n") == 2
 
@@ -290,35 +302,29 @@ _DATES = [Literal(text, datatype=NamedNode(XSD + "date")) for text in _DAYS]
 @pytest.mark.parametrize("values", [_LONG, _TINY, _DATES], ids=["long", "tiny", "dates"])
 @pytest.mark.parametrize("order", ["?v", "DESC(?v)", "DESC(?n) ?v LIMIT 2"])
 def test_keys_that_the_engine_cannot_sort(values: list[Literal], order: str) -> None:
-    """Whoever groups them, they come in the same order."""
+    """They come in the same order whether the engine or columns group them."""
     text = f"{PREFIX}SELECT ?v (COUNT(*) AS ?n) {{ ?s e:v ?v }} GROUP BY ?v ORDER BY {order}"
     for places in permutations(range(len(values))):
-        engine, _ = _watched([_quad(str(place), "v", values[place]) for place in places])
+        engine = _watched([_quad(str(place), "v", values[place]) for place in places])
         assert len({_ask(engine, text) for _ in range(6)}) == 1
 
 
 def test_what_is_read_while_a_change_begins_to_be_tried_is_not_held() -> None:
-    engine, spy = _watched(_figures(9))
+    engine = _watched(_figures(9))
     extra = Quad(NamedNode(f"{E}f0"), NamedNode(f"{E}v"), Literal(100), NamedNode(f"{E}g"))
     for _ in range(3):
         _ask(engine)
-    trial, read = engine.temporarily_applied(Delta(added=frozenset({extra}))), engine.select_as_tsv
-
-    def meanwhile(text: str) -> bytes:
-        if not engine._trials:
-            trial.__enter__()
-        return read(text)
-
-    spy._read = meanwhile
+    trial = engine.temporarily_applied(Delta(added=frozenset({extra})))
+    engine.before_load = lambda: engine._trials or trial.__enter__()
     _ask(engine)
     trial.__exit__(None, None, None)
-    spy._read = read
+    engine.before_load = lambda: None
     for _ in range(6):
         assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
 
 
 def test_while_a_change_is_tried_nothing_is_answered_from_before_it() -> None:
-    engine, spy = _watched(_figures(9))
+    engine = _watched(_figures(9))
     for _ in range(5):
         _ask(engine)
     everything = "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"
@@ -334,7 +340,7 @@ def test_while_a_change_is_tried_nothing_is_answered_from_before_it() -> None:
     with engine.temporarily_applied(Delta(added=frozenset({again}))):
         assert _ask(engine, everything).split()[1] == _ask(EmbeddedEngine([*_figures(9), again]), everything).split()[1]
     assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
-    assert len(spy.queries) == 2
+    assert len(engine.loads) == 2
     assert _ask(engine, everything).split()[1] == "18"
 
 
@@ -342,10 +348,10 @@ def test_other_datasets_are_not_answered_from_columns_of_everything() -> None:
     graph = NamedNode(f"{E}h")
     moved = [Quad(quad.subject, quad.predicate, quad.object, graph) for quad in _figures(9)[12:]]
     data = [*_figures(6), *moved]
-    engine, spy = _watched(data)
+    engine = _watched(data)
     for _ in range(5):
         everything = _ask(engine)
-    assert spy.queries
+    assert engine.loads
     assert _ask(engine, SUMS, QueryDataset(default=(f"{E}h",))) != everything
     assert _ask(engine, SUMS.replace("{ ?f", f"FROM <{E}h> {{ ?f", 1)) != everything
     assert engine.select(SUMS, {"z": NamedNode(f"{E}z1")})[0]["z"].value == f"{E}z1"
@@ -353,10 +359,10 @@ def test_other_datasets_are_not_answered_from_columns_of_everything() -> None:
 
 @pytest.mark.parametrize("pattern", ["?s ?p ?v", "?s a ?v"])
 def test_what_is_counted_anyhow_is_not_counted_again(pattern: str) -> None:
-    """And it follows every change, though the plan is kept."""
+    """The counts follow every change, although the plan is cached."""
     graph, kind = NamedNode(f"{E}g"), NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
     data = [*_figures(9), *(Quad(NamedNode(f"{E}f{n}"), kind, NamedNode(f"{E}Figure"), graph) for n in range(9))]
-    engine, spy = _watched(data)
+    engine = _watched(data)
     text = f"SELECT (COUNT(*) AS ?n) {{ {pattern} }}"
     extra = Quad(NamedNode(f"{E}f0"), kind, NamedNode(f"{E}Odd"), graph)
     before = int(_ask(engine, text).split()[1])
@@ -368,15 +374,15 @@ def test_what_is_counted_anyhow_is_not_counted_again(pattern: str) -> None:
     assert _ask(engine, by_key).split()[-1] == ("10" if "?p" in pattern else "9")
     engine.apply_commit(Delta(removed=frozenset({extra, data[-1]})), 2)
     assert _ask(engine, by_key).split()[-1] == ("9" if "?p" in pattern else "8")
-    assert not spy.queries
+    assert not engine.loads
 
 
 def test_small_queries_stay_with_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parser, "MIN_MATCHES", 19)
-    engine, spy = _watched(_figures(9))
+    engine = _watched(_figures(9))
     for _ in range(9):
         _ask(engine)
-    assert not spy.queries
+    assert not engine.loads
 
 
 @pytest.mark.parametrize(
@@ -388,63 +394,62 @@ def test_small_queries_stay_with_the_engine(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_long_queries_are_not_read_at_length(text: str) -> None:
-    _, spy = _watched(_figures(9))
-    counts = compute_statistics(EmbeddedEngine(_figures(9)))
-    assert not spy.queries
-    assert any("it has more than 32" in change.message for change in plan_query(text, counts).notes)
+    engine = _watched(_figures(9))
+    notes = plan_query(text, engine.statistics(), engine.columns).notes
+    assert any("it has more than 32" in note.message for note in notes)
 
 
 def test_an_operator_is_not_taken_for_an_iri() -> None:
-    engine, _ = _watched(_figures(9))
+    engine = _watched(_figures(9))
     for _ in range(6):
         with pytest.raises(QuerySyntaxError):
             _ask(engine, f"{PREFIX}SELECT (COUNT(?f)<?v&&?v>?z AS ?n) {{ ?f e:about ?z ; e:v ?v }}")
 
 
 def test_without_memory_the_engine_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine, spy = _watched(_figures(9))
-    spy.prepare(10**9, engine.statistics)
+    engine = _watched(_figures(9))
+    engine.columns.prepare(10**9, engine.statistics())
     for _ in range(9):
         _ask(engine)
     monkeypatch.setattr(cache, "MIN_TRIPLES", 18)
-    spy.prepare(17_000, engine.statistics)
+    engine.columns.prepare(17_000, engine.statistics())
     for _ in range(9):
         _ask(engine)
-    assert not spy.queries
-    spy.prepare(18_000, engine.statistics)
+    assert not engine.loads
+    engine.columns.prepare(18_000, engine.statistics())
     for _ in range(5):
         assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
-    assert len(spy.queries) == 2
+    assert len(engine.loads) == 2
 
 
 def test_without_room_for_all_what_is_held_makes_way() -> None:
-    engine, spy = _watched(_figures(9))
-    spy.max_matches = 20
+    engine = _watched(_figures(9))
+    engine.columns.max_matches = 20
     for _ in range(5):
         _ask(engine)
     for _ in range(5):
         _ask(engine, f"{PREFIX}SELECT ?v (COUNT(*) AS ?n) {{ ?f e:v ?v }} GROUP BY ?v ORDER BY ?v")
-    assert len(spy.queries) == 2
+    assert len(engine.loads) == 2
     for _ in range(5):
         _ask(engine, f"{PREFIX}SELECT (COUNT(*) AS ?n) {{ ?f e:about ?z ; e:v ?v FILTER (?v > 1) }}")
-    assert len(spy.queries) > 2
+    assert len(engine.loads) > 2
     assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
 
 
 @pytest.mark.parametrize("limit", ["_MAX_REMEMBERED_PATTERNS", "MAX_MATCHES"])
 @pytest.mark.parametrize("most", range(3, 12))
 def test_what_is_remembered_is_bounded(limit: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many different questions, so that what is held is let go of between any two."""
+    """Many different queries, so that columns are dropped between any two."""
     monkeypatch.setattr(cache, limit, most)
-    engine, spy = _watched(_figures(9))
-    spy.max_matches = 1000
+    engine = _watched(_figures(9))
+    engine.columns.max_matches = 1000
     for number in range(40):
         text = SUMS.replace("?v }", f"?v FILTER (?v < {number}) }}") if number % 3 else SUMS
         assert _ask(engine, text) == _ask(EmbeddedEngine(_figures(9)), text)
 
 
 def test_a_filter_that_fails_in_columns_is_the_engines_to_refuse() -> None:
-    engine, _ = _watched(_figures(9))
+    engine = _watched(_figures(9))
     for _ in range(6):
         with pytest.raises(InputError, match="There is no function"):
             _ask(engine, SUMS.replace("?v }", f"?v FILTER (<{E}none>(?v)) }}"))
@@ -452,7 +457,7 @@ def test_a_filter_that_fails_in_columns_is_the_engines_to_refuse() -> None:
 
 def test_writers_and_readers_at_once_see_whole_states() -> None:
     """A figure moves between two zones; each answer counts it once."""
-    engine, _ = _watched(_figures(9))
+    engine = _watched(_figures(9))
     zones = [
         Quad(NamedNode(f"{E}f0"), NamedNode(f"{E}about"), NamedNode(f"{E}z{n}"), NamedNode(f"{E}g")) for n in (0, 1)
     ]

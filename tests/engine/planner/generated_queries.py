@@ -1,26 +1,24 @@
-"""Small datasets whose joins meet, and queries of all kinds over them, written in odd ways; for differential tests."""
+"""Generate small datasets and queries of all kinds over them, in unusual spellings, for differential tests."""
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from itertools import islice
-from random import Random
 from typing import Final, TypeVar
 
 import pyoxigraph as ox
-from hypothesis import strategies as st
 
-from kg.engine.protocol import DatasetStatistics, PropertyStatistics
+from kg.engine.statistics import DatasetStatistics, PropertyStatistics
 from kg.rdf.terms import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term
+from tests.engine.choices import Choose, drawn_cases, random_cases
 
 E: Final = "http://e/"
 RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 T = TypeVar("T")
 XSD: Final = "http://www.w3.org/2001/XMLSchema#"
 DATA_BLANK_NODES: Final = frozenset({"x", "y", "list"})
-"""The names of the blank nodes of the data, which are compared by identity."""
+"""Labels of the blank nodes of the data; they are compared by identity."""
 
 
 def iri(name: str) -> NamedNode:
@@ -58,7 +56,7 @@ _DENSE_QUAD_CHOICES: Final = tuple(
     for o in (*_NODES[:4], _LITERALS[0])
     for places in _GRAPH_CHOICES
 )
-"""What makes many joins, for queries that are compact."""
+"""Quads with many joins, for compact queries."""
 _LIST_QUADS: Final = tuple(
     Quad(s, NamedNode(RDF + p), o, graph)
     for graph in (DefaultGraph(), GRAPHS[0])
@@ -68,7 +66,7 @@ _LIST_QUADS: Final = tuple(
 
 @dataclass(frozen=True)
 class GraphSelection:
-    """The graphs that a query sees, as the engine is told them."""
+    """The dataset of a query, as arguments of pyoxigraph."""
 
     union: bool = True
     default: tuple[NamedNode | DefaultGraph, ...] | None = None
@@ -91,7 +89,7 @@ GRAPH_SELECTIONS: Final = (
 
 @dataclass(frozen=True)
 class RandomQuery:
-    """A text; whether its rows have a total order; whether any so many rows will do; what is bound beforehand."""
+    """A query; whether its rows have a total order; whether any rows may be returned, up to a number; its bindings."""
 
     text: str
     is_ordered: bool = False
@@ -101,9 +99,9 @@ class RandomQuery:
 
 @dataclass(frozen=True)
 class QueryCase:
-    """A query over a dataset, with the counts that the planner is told, be they true or not.
+    """A query over a dataset, and the statistics for the planner, which may be wrong.
 
-    If it is planned, it is also tried over others, since a difference may take a dataset that brings it to light.
+    A planned query is also compared over `other_data`, since a difference may show with some datasets only.
     """
 
     data: tuple[Quad, ...]
@@ -114,14 +112,14 @@ class QueryCase:
 
 
 DATASETS_PER_CASE: Final = 4
-"""So many datasets has each query."""
+"""Datasets of each query."""
 
 
-# Texts: tokens with one blank between them, and `_INNER` for each blank within a token
+# Texts: tokens separated by single spaces; `_INNER` stands for a space within a token
 
 _INNER: Final = "\x01"
 _OPEN: Final = "\x02"
-"""Stands behind triples without a dot."""
+"""Marks triples that no dot follows."""
 _KEYWORDS: Final = frozenset(
     {"SELECT", "DISTINCT", "WHERE", "OPTIONAL", "FILTER", "NOT", "EXISTS", "GRAPH", "UNION", "MINUS", "BIND", "AS"}
     | {"VALUES", "UNDEF", "IN", "GROUP", "BY", "HAVING", "ORDER", "LIMIT", "OFFSET", "FROM", "NAMED", "PREFIX", "BASE"}
@@ -140,7 +138,7 @@ _LETTER_CASES: Final[tuple[Callable[[str], str], ...]] = (
 
 
 def format_tokens(text: str, separators: Sequence[str], case: Callable[[str], str]) -> str:
-    """The same tokens with other white space, comments, and keywords in another case."""
+    """Return the same tokens with other white space and comments, and keywords in another case."""
     words, pieces = text.replace(_OPEN, "").split(), list[str]()
     for place, word in enumerate(words):
         following = words[place + 1] if place + 1 < len(words) else ""
@@ -157,15 +155,6 @@ def _may_touch(word: str, following: str) -> bool:
     return word[-1] in _PUNCTUATION or following[0] in _PUNCTUATION or (word[0] == following[0] == "?")
 
 
-Choose = Callable[[int], int]
-"""A number below a limit: drawn by hypothesis, which can shrink it, or at random, which is faster and more varied."""
-
-
-@cache
-def _integers_below(limit: int) -> st.SearchStrategy[int]:
-    return st.integers(0, limit - 1)
-
-
 _PREDICATES: Final = ("e:p", "e:q", "e:p", "e:q", "e:p", "e:q", "e:r")
 _VARIABLES: Final = ("?a", "?b", "?c", "?d")
 _CONSTANTS: Final = ("e:a", "e:b", "e:c", "<http://e/a>")
@@ -178,12 +167,12 @@ _COMPARISON_OPERATORS: Final = ("!=", "!=", "=", "<", ">", "<=", ">=")
 
 
 class QueryGenerator:
-    """Writes one query; of each choice the first is the simplest."""
+    """Generates one query; the first option of each choice is the simplest, to which hypothesis shrinks."""
 
     def __init__(self, choose: Choose, *, compact: bool) -> None:
         self._choose = choose
-        self._compact = compact  # few triples in many groups, where what is bound where matters most
-        self.patterns_left = 8  # so many triple patterns are left, lest the joins become large
+        self._compact = compact  # few triples in many groups: the hard cases for variable scope
+        self.patterns_left = 8  # the most triple patterns to add, so that joins stay small
         self.used_variables = list[str]()
         self._made = 0
         self._labels = list[str]()
@@ -203,14 +192,14 @@ class QueryGenerator:
         raise AssertionError
 
     def new_variable(self) -> str:
-        """A variable that is nowhere yet."""
+        """Return a variable that is not in use."""
         self._made += 1
         name = f"?m{self._made}"
         self.used_variables.append(name)
         return name
 
     def variable(self, but: str = "") -> str:
-        """Mostly one that is already somewhere, inside or outside, and seldom the one that stands beside it."""
+        """Return a variable: mostly one in use, inside or outside the group, and seldom the neighbouring one."""
         seen = [name for name in dict.fromkeys(self.used_variables) if name != but or self.chance(4)]
         if seen and self.chance(65):
             return self.pick(*seen)
@@ -229,7 +218,7 @@ class QueryGenerator:
     # Triples
 
     def triples(self) -> str:
-        """Triple patterns with `;` and `,`."""
+        """Return triple patterns with `;` and `,`."""
         if self._compact and not self.chance(10):
             self.patterns_left -= 1
             subject = self.variable() if not self.chance(15) else self.pick(*_CONSTANTS[:2])
@@ -375,7 +364,7 @@ class QueryGenerator:
         )
 
     def _badly_designed(self) -> str:
-        """An OPTIONAL in which something looks at a variable that only the outside binds, if anything does."""
+        """Return an OPTIONAL in which an element uses a variable that only the outer group may bind."""
         middle, far = self.used_variable(), self.used_variable()
         new = self.pick(*_VARIABLES) if self.chance(30) else self.new_variable()
         self.patterns_left -= 2
@@ -432,7 +421,7 @@ class QueryGenerator:
         return list(dict.fromkeys(self.pick(*names) for _ in range(int(self.pick("2", "1", "3")))))
 
     def select(self, depth: int, most: int = 4, clauses: str = "") -> tuple[str, bool]:
-        """A SELECT, and whether it has a total order."""
+        """Return a SELECT query, and whether its rows have a total order."""
         body = self.group(depth, most)
         where = self.pick("WHERE ", "WHERE ", "") + body
         distinct = "DISTINCT " if self.chance(20) else ""
@@ -474,7 +463,7 @@ class QueryGenerator:
         return text
 
     def query(self) -> tuple[str, bool]:
-        """A text of tokens and whether it has a total order."""
+        """Return a query as tokens, and whether its rows have a total order."""
         head = "PREFIX e: <http://e/> "
         if self.chance(8):
             head = "BASE <http://e/> PREFIX e: <> "
@@ -515,7 +504,7 @@ def _random_data(choose: Choose, *, tight: bool) -> tuple[Quad, ...]:
 
 
 def _random_statistics(choose: Choose) -> DatasetStatistics | None:
-    """Counts that are seldom true: they may not change rows."""
+    """Return statistics that are seldom true: they must not change the solutions."""
     if choose(2) == 0:
         return None
     sizes = {name: _choose_from((0, 1, 7, 1000, 10**6), choose) for name in (*(E + name for name in "pqr"), TYPE.value)}
@@ -560,29 +549,22 @@ def generate_case(choose: Choose) -> QueryCase:
     )
 
 
-@st.composite
-def query_cases(draw: st.DrawFn) -> QueryCase:
-    return generate_case(lambda limit: draw(_integers_below(limit)))
-
-
-cases = query_cases()
+cases = drawn_cases(generate_case)
 
 
 def sample_cases(number: int, seed: int) -> Iterator[QueryCase]:
-    """So many cases, the same for the same seed."""
-    choose = Random(seed).randrange  # noqa: S311 - nothing secret
-    return (generate_case(choose) for _ in range(number))
+    return random_cases(generate_case, number, seed)
 
 
 # Answers
 
 MAX_COMPARED_ROWS: Final = 3000
-"""Rows that are compared; what has more is left aside."""
+"""The most rows to compare."""
 
 
 @dataclass(frozen=True)
 class EngineAnswer:
-    """What the engine says: the kind of answer or refusal, and its content in a form that compares."""
+    """An answer of the engine: its kind, or that of the error, and its content in a comparable form."""
 
     kind: str
     content: object = None
@@ -597,7 +579,7 @@ def make_store(data: Sequence[Quad]) -> ox.Store:
 
 
 def ask_engine(store: ox.Store, text: str, case: QueryCase) -> EngineAnswer:
-    """Ask the engine itself; blank nodes of the data keep their names, new ones lose them."""
+    """Query pyoxigraph directly; blank nodes of the data keep their labels, new ones lose them."""
     view, bindings = case.graph_selection, {ox.Variable(name): term for name, term in case.query.bindings.items()}
     try:
         result = store.query(
@@ -629,7 +611,7 @@ def _table_answer(result: ox.QuerySolutions, query: RandomQuery) -> EngineAnswer
 
 
 def _graph_answer(result: ox.QueryTriples) -> EngineAnswer:
-    """Triples; those of one new blank node belong together, and the templates here connect no two of them."""
+    """Return triples, grouped by new blank node: the templates here never connect two of them."""
     triples, about = list(islice(result, MAX_COMPARED_ROWS + 1)), defaultdict[str, set[object]](set)
     if len(triples) > MAX_COMPARED_ROWS:
         return EngineAnswer("large")
@@ -648,7 +630,7 @@ def _comparable_term(term: object) -> object:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What became of a case: whether it was planned, both answers (one if not planned), and whether they differ."""
+    """A case with its planned query, and the answers to both queries."""
 
     case: QueryCase
     planned_text: str
@@ -669,32 +651,33 @@ class Comparison:
 
     def __str__(self) -> str:
         query, lines = self.case.query, [f"{quad} ." for quad in self.case.data]
-        told = f"{self.case.graph_selection}, bindings {dict(query.bindings)}"
+        settings = f"{self.case.graph_selection}, bindings {dict(query.bindings)}"
         answers = f"original: {_format_answer(self.original)}\nplanned:  {_format_answer(self.planned_answer)}"
-        return "\n".join(["", *lines, told, "-- original", query.text, "-- planned", self.planned_text, answers])
+        return "\n".join(["", *lines, settings, "-- original", query.text, "-- planned", self.planned_text, answers])
 
 
-def _format_answer(said: EngineAnswer) -> str:
-    return f"{said.kind}, {said.rows} rows: {str(said.content)[:1500]}"
+def _format_answer(answer: EngineAnswer) -> str:
+    return f"{answer.kind}, {answer.rows} rows: {str(answer.content)[:1500]}"
 
 
 Planner = Callable[[str, DatasetStatistics | None], str]
 
 
 def compare(case: QueryCase, planner: Planner) -> Comparison:
-    """Run a query as it is and as planned; what is told is the first difference, else how it is over the first data."""
+    """Evaluate a query as it is and as planned; return the first difference, else the comparison on `data`."""
     text = case.query.text
     planned = text if case.query.bindings else planner(text, case.counts)
     if planned == text:
         original = ask_engine(make_store(case.data), text, case)
         return Comparison(case, text, original, original)
-    worlds = (replace(case, data=_one_graph_per_triple(data), other_data=()) for data in (case.data, *case.other_data))
-    found = [_compare_on(world, planned) for world in worlds]
-    return next((item for item in found if item.is_different), found[0])
+    datasets = map(_one_graph_per_triple, (case.data, *case.other_data))
+    variants = (replace(case, data=data, other_data=()) for data in datasets)
+    comparisons = [_compare_on(variant, planned) for variant in variants]
+    return next((item for item in comparisons if item.is_different), comparisons[0])
 
 
 def _one_graph_per_triple(data: tuple[Quad, ...]) -> tuple[Quad, ...]:
-    """Each triple in one graph only: how often the engine counts what is in several hangs on its plan."""
+    """Keep each triple in one graph only: with duplicates, multiplicity depends on the plan."""
     return tuple({quad.triple: quad for quad in data}.values())
 
 
@@ -704,10 +687,14 @@ def _compare_on(case: QueryCase, planned: str) -> Comparison:
 
 
 def shrink(found: Comparison, planner: Planner) -> Comparison:
-    """The same difference with as few quads as possible, no counts and the simplest view."""
+    """Reduce a difference: as few quads as possible, no statistics, the simplest dataset."""
     case = found.case
-    for change in ({"counts": None}, {"view": GraphSelection()}, {"view": GraphSelection(union=False)}):
-        again = compare(replace(case, **change), planner)
+    for simpler in (
+        replace(case, counts=None),
+        replace(case, graph_selection=GraphSelection()),
+        replace(case, graph_selection=GraphSelection(union=False)),
+    ):
+        again = compare(simpler, planner)
         if again.is_different:
             found, case = again, again.case
             break

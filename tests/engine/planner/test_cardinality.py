@@ -1,4 +1,4 @@
-"""Triple patterns ordered, and told apart, as a plain definition of it does."""
+"""Join orders and connected components agree with a naive implementation."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kg.engine.planner.cardinality import CardinalityEstimator, connected_components
-from kg.engine.protocol import DatasetStatistics, PropertyStatistics
+from kg.engine.statistics import DatasetStatistics, PropertyStatistics
 from kg.sparql.syntax_tree import TriplePattern, VariableNames, union_of_names
 
 P = "http://e/"

@@ -1,4 +1,4 @@
-"""What keeps a group from being evaluated with what is bound outside of it: each reason, and the like without it."""
+"""Groups that cannot be evaluated with outer bindings, one for each reason, and similar groups that can."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def group(pattern: str) -> GroupGraphPattern:
         ("{ ?a :p ?b VALUES ?x { 1 } }", "VALUES in an inner group"),
         ("{ ?a :p ?b { SELECT ?a { ?a :p ?x } } }", "SELECT in an inner group"),
         ("{ ?a :p ?b { { VALUES ?x { 1 } } UNION { ?a :p ?c } } }", "VALUES in an inner group"),
-        ("{ ?a :p* ?x }", "may match nothing"),
+        ("{ ?a :p* ?x }", "may have length zero"),
         ("{ GRAPH ?g { ?a :p ?g } }", "the variable of GRAPH"),
     ],
 )

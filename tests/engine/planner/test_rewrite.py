@@ -1,4 +1,4 @@
-"""Planned queries: each rule with a case that it takes and one that it leaves alone, and the same rows always."""
+"""Rewritten queries: each rule with a case that it applies to and one that it does not, and always the same rows."""
 
 from collections import Counter
 from itertools import count as counted_from
@@ -8,11 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kg.engine.counting import compute_statistics
+from kg.changes.commit_rows import Row
 from kg.engine.embedded import EmbeddedEngine
-from kg.engine.planner import rewrite as module
-from kg.engine.planner.rewrite import MAX_CACHED_LONG_PLANS, MAX_CACHED_PLANS, PlanCache, QueryPlan, plan_query
-from kg.engine.protocol import DatasetStatistics, PropertyStatistics, Row
+from kg.engine.planner import plan_cache
+from kg.engine.planner.optimizer import PlanningOptimizer
+from kg.engine.planner.plan_cache import MAX_CACHED_LONG_PLANS, MAX_CACHED_PLANS, PlanCache
+from kg.engine.planner.rewrite import plan_query
+from kg.engine.protocol import QueryPlan
+from kg.engine.statistics import DatasetStatistics, PropertyStatistics
+from kg.engine.statistics_queries import compute_statistics
 from kg.errors import QuerySyntaxError
 from kg.rdf.formats import TRIG
 from kg.rdf.io import parse
@@ -40,7 +44,7 @@ COUNTS = DatasetStatistics(
 def planned(
     pattern: str, counts: DatasetStatistics | None = COUNTS, head: str = "SELECT *", tail: str = ""
 ) -> str | None:
-    """The pattern as it is planned, without what stands around it; None if nothing changes."""
+    """Return the planned group pattern of a query; None if it does not change."""
     text = f"{PREFIX}{head} {pattern}{tail}"
     found = plan_query(text, counts).text
     return None if found == text else found.removeprefix(f"{PREFIX}{head} ").removesuffix(tail)
@@ -243,11 +247,11 @@ LARGE = {
         "}" * (MAX_PARSED_NESTING - 1),
     ),
 }
-"""Patterns by the kind of what they have many of: beginning, what is repeated, and end."""
+"""Long patterns, by kind: the start, the repeated part, and the end."""
 
 
 def filled(name: str, length: int = MAX_PARSED_LENGTH, number: int = MAX_PARSED_TOKENS) -> str:
-    """A query of almost so many code points or tokens."""
+    """Return a query of almost this many code points or tokens."""
     start, piece, end = LARGE[name]
     text, rest = f"{PREFIX}SELECT * {start}", length - len(end)
     number -= sum(1 for _ in iter_tokens(text + end))
@@ -279,7 +283,7 @@ def test_what_is_too_long_is_not(name: str, length: int, number: int) -> None:
 
 
 def test_few_filters_of_a_large_group_are_tried() -> None:
-    """Each has all patterns of the group ordered."""
+    """Each filter needs the order of all patterns of the group."""
     text = " ".join(f"?f :about ?z{n} FILTER(?z{n} IN (:a))" for n in range(500))
     assert 1 < (planned(f"{{ {text} }}") or "").count("VALUES") < 100
 
@@ -299,7 +303,7 @@ def test_limits_are_those_of_the_reader() -> None:
 
 def test_reasons_are_told() -> None:
     assert "not well designed" in reasons("{ ?z :rare ?k OPTIONAL { ?f :about ?z OPTIONAL { ?k :value ?v } } }")
-    assert "starts at what is bound" in reasons("{ ?z :rare 1 OPTIONAL { ?f :about ?y ; :value ?v } }")
+    assert "starts at a bound variable" in reasons("{ ?z :rare 1 OPTIONAL { ?f :about ?y ; :value ?v } }")
     assert "MINUS" in reasons("{ ?z :rare 1 OPTIONAL { ?f :value ?v ; :about ?z MINUS { ?f :rare ?r } } }")
     assert "order" in reasons("{ ?z :kind :a FILTER EXISTS { ?f :year 2024 ; :about ?z } }", None)
 
@@ -321,7 +325,7 @@ def test_plans_are_kept_and_few() -> None:
 
 def test_queries_about_other_things_share_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     planned = list[str]()
-    monkeypatch.setattr(module, "plan_query", lambda text, counts: planned.append(text) or plan_query(text, counts))
+    monkeypatch.setattr(plan_cache, "plan_query", lambda text, *rest: planned.append(text) or plan_query(text, *rest))
     plans = PlanCache()
 
     def ask(zone: str, kinds: str = "") -> str:
@@ -353,7 +357,7 @@ def test_a_prefix_of_the_projects_own_keeps_its_meaning(declared: str) -> None:
     )
     things = [NamedNode(f"{ID}{name}") for name in ("x", "z1")]
     quad = Quad(things[0], NamedNode("http://e/p"), things[1], NamedNode("http://e/g"))
-    engine = EmbeddedEngine([quad], statistics=counts)
+    engine = EmbeddedEngine([quad], statistics=counts, optimizer=PlanningOptimizer())
     assert len(engine.select(f"{declared} SELECT ?x {{ ?x <http://e/p> ?y FILTER (?y IN (id:z1, id:z2)) }}")) == 1
 
 
@@ -372,27 +376,31 @@ def test_few_plans_of_long_queries_are_kept() -> None:
     "condition", [f"{left}<?b&&?c>?d" for left in ("EXISTS { ?z :p ?f }", "true", "'x'@en", "1", "(?z)")]
 )
 def test_an_operator_is_not_taken_for_an_iri(condition: str) -> None:
-    """All from `<` to `>` looks like one, and would hide the variables in it."""
+    """The text from `<` to `>` looks like an IRI, which would hide the variables in it."""
     text = f"{PREFIX}SELECT * {{ ?z :kind :a OPTIONAL {{ ?f :about ?z ; :year ?c ; :value ?d }} FILTER ({condition}) }}"
     found = plan_query(text, COUNTS)
     assert found.text == text
     assert "'<?b&&?c>' at line 1" in found.notes[0].message
-    assert small(":z :kind :a .").select(text) == []
+    assert small(":z :kind :a .", optimized=True).select(text) == []
 
 
-def small(data: str, *, planning: bool = True) -> EmbeddedEngine:
-    return EmbeddedEngine(parse(f"PREFIX : <{E}> {data}".encode(), TRIG), planning=planning)
+def small(data: str, *, optimized: bool = False) -> EmbeddedEngine:
+    quads = parse(f"PREFIX : <{E}> {data}".encode(), TRIG)
+    if not optimized:
+        return EmbeddedEngine(quads)
+    quads = list(quads)
+    return EmbeddedEngine(quads, "", compute_statistics(EmbeddedEngine(quads)), optimizer=PlanningOptimizer())
 
 
 def test_errors_quote_the_clients_text() -> None:
-    engine = small(":a :p :b .")
+    engine = small(":a :p :b .", optimized=True)
     with pytest.raises(QuerySyntaxError, match="line 2, column"):
         engine.select("SELECT * {\n ?a ?b ?c FILTER EXISTS { ?c ?d ?e . ?e ?f ?g } OPTIONAL ?x }")
 
 
 def test_what_the_engine_rejects_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = small(":a :p :b .")
-    monkeypatch.setattr(PlanCache, "plan_for", lambda *_: "SELECT {")
+    engine = small(":a :p :b .", optimized=True)
+    monkeypatch.setattr(PlanCache, "plan_for", lambda *_: QueryPlan("SELECT {"))
     assert len(engine.select("SELECT * { ?a ?b ?c }")) == 1
 
 
@@ -400,7 +408,7 @@ def test_bound_beforehand() -> None:
     text = f"{PREFIX}SELECT ?a ?c {{ ?a :p ?b OPTIONAL {{ ?b :p ?c . ?c :q ?d FILTER(?d = 1) }} }}"
     data = ":a :p :b . :b :p :c, :d . :c :q 1 . :d :q 1 ."
     for bound in (None, {"c": NamedNode(f"{E}d")}, {"a": NamedNode(f"{E}b")}):
-        with_, without = (small(data, planning=on).select(text, bound) for on in (True, False))
+        with_, without = (small(data, optimized=on).select(text, bound) for on in (True, False))
         assert Counter(map(as_text, with_)) == Counter(map(as_text, without))
 
 
@@ -409,7 +417,7 @@ TERMS = ("?x", "?y", "?z", "?w", "?x", "?y", ":a", ":b", "1")
 
 
 class Writer:
-    """Writes patterns at random, valid or not."""
+    """Generates random patterns, valid or not."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
@@ -458,7 +466,6 @@ def test_planned_rows_are_the_rows(seed: int, counted: bool) -> None:
     if found.text == text:
         return
     try:
-        engine.planning = False
         rows = engine.select(text)
     except QuerySyntaxError:
         return
@@ -473,7 +480,7 @@ def test_an_iri_that_cannot_be_resolved_is_told_as_without_planning() -> None:
     text = "BASE <http://e/> SELECT * { ?z ?p <http://[> OPTIONAL { ?z ?q ?v } }"
     assert plan_query(text, None).text == text
     with pytest.raises(QuerySyntaxError) as planned:
-        EmbeddedEngine(statistics=compute_statistics(EmbeddedEngine())).select(text)
+        small("", optimized=True).select(text)
     with pytest.raises(QuerySyntaxError) as unplanned:
-        EmbeddedEngine(planning=False).select(text)
+        small("").select(text)
     assert str(planned.value) == str(unplanned.value)

@@ -1,9 +1,9 @@
-"""Count what a dataset holds: by queries, once, and then as plain JSON that is kept beside it."""
+"""Compute the statistics of a dataset by SPARQL queries."""
 
-from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
-from kg.engine.protocol import DatasetStatistics, Engine, PropertyStatistics
+from kg.engine.protocol import Engine
+from kg.engine.statistics import DatasetStatistics, PropertyStatistics
 from kg.errors import DeadlineError, MemoryLimitError
 from kg.rdf.namespaces import ID
 
@@ -20,7 +20,7 @@ SELECT (?c AS ?part) (COUNT(DISTINCT ?s) AS ?n) { ?s a ?c FILTER (ISIRI(?c)) } G
 
 
 def compute_statistics(engine: Engine) -> DatasetStatistics:
-    """Count by queries, which takes some seconds for each million triples."""
+    """Query an engine for its statistics, which takes some seconds for each million triples."""
     graphs = engine.graph_sizes()
     everything = engine.status()["triples"]
     return DatasetStatistics(
@@ -55,14 +55,3 @@ def _partition_counts(engine: Engine, query: str) -> dict[str, dict[str, int]]:
         for row in rows
         if "part" in row
     }
-
-
-def statistics_to_json(statistics: DatasetStatistics) -> dict[str, Any]:
-    """Counts as plain JSON, to be kept or to travel between processes."""
-    return asdict(statistics)
-
-
-def statistics_from_json(data: dict[str, Any]) -> DatasetStatistics:
-    """The counts that `counts_to_json` made plain; raises KeyError or TypeError for anything else."""
-    properties = {iri: PropertyStatistics(**numbers) for iri, numbers in data["properties"].items()}
-    return DatasetStatistics(**{**data, "properties": properties})
