@@ -1,4 +1,4 @@
-"""The short way answers as the long way does."""
+"""The fast path responds as the app does."""
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +19,10 @@ QUERIES = (
 fresh = itertools.count()
 
 
-def ask(server: str, query: str, way: str, accept: str = "application/sparql-results+json") -> requests.Response:
-    """Ask something that no cache has seen; a conditional request always goes the long way."""
+def ask(server: str, query: str, path: str, accept: str = "application/sparql-results+json") -> requests.Response:
+    """Send a query that no cache has; a conditional request is always answered by the app."""
     headers = {"Accept": accept, "Accept-Encoding": "identity"}
-    if way == "long":
+    if path == "app":
         headers["If-None-Match"] = '"something else"'
     return requests.get(
         f"{server}/sparql", {"query": f"{query} # {next(fresh)}" if query else ""}, headers=headers, timeout=20
@@ -31,20 +31,20 @@ def ask(server: str, query: str, way: str, accept: str = "application/sparql-res
 
 @pytest.mark.parametrize("accept", ACCEPTS)
 @pytest.mark.parametrize("query", QUERIES)
-def test_both_ways_give_the_same_answer(server: str, query: str, accept: str) -> None:
-    short, long = (ask(server, query, way, accept) for way in ("short", "long"))
-    assert short.status_code == long.status_code
-    assert set(short.headers) == set(long.headers)
-    if short.ok:
-        assert {name: value for name, value in short.headers.items() if name.lower() not in OWN} == {
-            name: value for name, value in long.headers.items() if name.lower() not in OWN
+def test_both_paths_give_the_same_response(server: str, query: str, accept: str) -> None:
+    fast, app = (ask(server, query, path, accept) for path in ("fast", "app"))
+    assert fast.status_code == app.status_code
+    assert set(fast.headers) == set(app.headers)
+    if fast.ok:
+        assert {name: value for name, value in fast.headers.items() if name.lower() not in OWN} == {
+            name: value for name, value in app.headers.items() if name.lower() not in OWN
         }
-        assert short.content == long.content
+        assert fast.content == app.content
     else:
-        assert short.json()["type"] == long.json()["type"]
+        assert fast.json()["type"] == app.json()["type"]
 
 
-def test_an_answer_is_kept_for_both_ways(server: str) -> None:
+def test_a_result_is_cached_for_both_paths(server: str) -> None:
     query = f"SELECT ?n WHERE {{ BIND({next(fresh)} AS ?n) }} # kept"
     first, again, posted = (
         requests.get(f"{server}/sparql", {"query": query}, timeout=20),
@@ -62,14 +62,14 @@ def test_an_answer_is_kept_for_both_ways(server: str) -> None:
 
 
 def test_a_long_query_beside_short_ones(server: str) -> None:
-    """What does not end in a moment is watched by the keeper, and the others get their answers meanwhile."""
+    """The dispatcher enforces the deadline of long queries, and short ones are answered meanwhile."""
     wild = "SELECT (COUNT(*) AS ?n) WHERE { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }"
     with ThreadPoolExecutor(12) as pool:
         runs = [
             pool.submit(requests.get, f"{server}/sparql", {"query": f"{wild} # {n}", "timeout": "1"}, timeout=20)
             for n in range(4)
         ]
-        short = list(pool.map(lambda _: ask(server, QUERIES[0], "short").status_code, range(50)))
+        short = list(pool.map(lambda _: ask(server, QUERIES[0], "fast").status_code, range(50)))
         assert short == [200] * 50
         for run in runs:
             assert run.result().status_code == 503
@@ -88,8 +88,8 @@ def test_a_long_result(server: str) -> None:
     assert int(result.headers["Content-Length"]) == len(result.content)
 
 
-def test_what_goes_the_short_way_is_counted(server: str) -> None:
-    ask(server, QUERIES[2], "short")
+def test_the_fast_path_is_counted(server: str) -> None:
+    ask(server, QUERIES[2], "fast")
     lines = requests.get(f"{server}/metrics", timeout=20).text.splitlines()
     assert any(line.startswith("hpkg_engine_leases") for line in lines)
     assert any('endpoint="sparql.get"' in line and line.startswith("hpkg_requests_total") for line in lines)
