@@ -1,6 +1,6 @@
-"""The whole service is killed at any instant of a stream of writes: what it answered is there, and nothing is by half.
+"""Kill the whole service at random instants while it is written to: answered commits survive, and none is partial.
 
-With `KILL_ROUNDS=200` it is killed so often, and `pytest -s` says how many commits there were.
+`KILL_ROUNDS=200` sets the number of kills, and `pytest -s` prints the number of commits.
 """
 
 import io
@@ -31,14 +31,14 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the processes o
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "8"))
 WRITERS = 4
 LONGEST = 0.6
-"""Seconds that the service lives at most after the first write is sent."""
+"""The longest time in seconds from the first write to the kill."""
 BUSY = {409, 503}
-"""What a writer hears when others come first, or when the keeper is dead already."""
+"""The statuses of a write that lost a race, or that was sent after the dispatcher had died."""
 
 
 @dataclass
 class Stream:
-    """What writers sent to the service, and which commits it answered: names of places by number."""
+    """The places that writers sent, and the commits that the service answered: names of places by commit number."""
 
     served: RunningService
     token: str
@@ -47,7 +47,7 @@ class Stream:
     statuses: set[int] = field(default_factory=set)
 
     def write(self, writer: str, most: int | None = None) -> None:
-        """Write one place after the other until nobody answers, or until there are enough."""
+        """Write one place after the other, until the service is gone or `most` places are written."""
         with requests.Session() as session:
             session.headers["Authorization"] = f"Bearer {self.token}"
             for name in (f"{writer}-{number}" for number in itertools.islice(itertools.count(), most)):
@@ -63,9 +63,9 @@ class Stream:
 
 
 def killed(served: RunningService, token: str, turn: int, seconds: float) -> Stream:
-    """Let writers write, and kill the service some time after the first of them began.
+    """Start writers, and kill the service some seconds later.
 
-    The first write to a service takes long, since the gate is prepared meanwhile; every other time it is done before.
+    The first write to a service takes long, since it prepares the gate; in every other round it is sent beforehand.
     """
     stream = Stream(served, token)
     stream.write(f"r{turn}", most=turn % 2)
@@ -85,7 +85,7 @@ def place(name: str) -> frozenset[Quad]:
 
 
 def recorded(data: Path, after: int) -> dict[int, str]:
-    """The places of the commits after a number, each of which has all that was sent about one place."""
+    """The places by commit number after a number; each commit must have all triples of one place."""
     journal, found = Journal(data), {}
     assert journal.verify() == journal.last_number
     for commit in journal.commits_since(after):
@@ -100,7 +100,7 @@ def recorded(data: Path, after: int) -> dict[int, str]:
 
 
 def assert_kept(stream: Stream, found: dict[int, str], before: int) -> None:
-    """Every answered commit is there, and of those that were not answered at most one of each writer."""
+    """Require every answered commit, and at most one unanswered commit of each writer."""
     assert stream.answered.items() <= found.items()
     assert set(found.values()) <= stream.sent
     assert len(set(found.values())) == len(found)
@@ -109,7 +109,7 @@ def assert_kept(stream: Stream, found: dict[int, str], before: int) -> None:
 
 
 def assert_served(served: RunningService, known: dict[int, str]) -> None:
-    """What is asked of the service is what the journal tells."""
+    """Require that the service serves what the journal holds."""
     assert served.generation == max(known, default=0)
     query = f"SELECT ?place (COUNT(*) AS ?n) {{ GRAPH <{SUBMISSION_GRAPH.value}> {{ ?place ?p ?o }} }} GROUP BY ?place"
     rows = requests.get(f"{served.url}/sparql", {"query": query}, timeout=30).json()["results"]["bindings"]
@@ -122,7 +122,7 @@ def assert_served(served: RunningService, known: dict[int, str]) -> None:
 
 
 def test_a_killed_service_keeps_every_answered_commit_and_none_half(tmp_path: Path) -> None:
-    instants, known, answered = random.Random(94474), dict[int, str](), 0  # noqa: S311 - the same instants every time
+    instants, known, answered = random.Random(94474), dict[int, str](), 0  # noqa: S311 - the same instants in every run
     token = CredentialStore(tmp_path / "data").create("writer")
     for turn in range(ROUNDS):
         with run_service(tmp_path) as served:

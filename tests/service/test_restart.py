@@ -1,4 +1,4 @@
-"""An entity tag stands for the same bytes after the service was started again over the same data folder."""
+"""Restarts of the service with the same data folder: equal entity tags mean equal bytes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ PATHS = {
 }
 
 HEADERS = {"Host": "kg.example", "Accept-Encoding": "identity"}
-"""The port is another one each time, and absolute URLs follow the host."""
+"""A fixed host, since absolute URLs contain it and the port differs for each start."""
 
 
 def answers(server: str) -> dict[str, tuple[str, bytes]]:
@@ -41,7 +41,7 @@ def test_two_starts_give_the_same_bytes(serve: Callable[..., Iterator[str]], tmp
 
 
 def test_a_service_that_has_just_started_can_be_ended(tmp_path: Path) -> None:
-    """One worker answers before the other can be told to end; who misses it is killed past the longest deadline."""
+    """One web process may answer before the other handles signals; SIGTERM must end that one too."""
     for _ in range(3):
         with run_service(tmp_path) as served:
             served.process.terminate()

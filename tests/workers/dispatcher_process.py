@@ -1,4 +1,4 @@
-"""A keeper in a process of its own, with jobs that end in every way."""
+"""A dispatcher in a separate process, with operations that end in every possible way."""
 
 import faulthandler
 import io
@@ -52,7 +52,7 @@ def fail(_: dict[str, Any], __: bytes) -> JobResult:
 
 
 def large(header: dict[str, Any], _: bytes) -> JobResult:
-    body = tempfile.TemporaryFile()  # noqa: SIM115 - the cell closes it
+    body = tempfile.TemporaryFile()  # noqa: SIM115 - the worker closes it
     try:
         for _number in range(header["mib"]):
             body.write(b"x" * MIB)
@@ -78,7 +78,7 @@ def nap(header: dict[str, Any], payload: bytes) -> JobResult:
 
 
 def query(_: dict[str, Any], payload: bytes) -> JobResult:
-    """Do another job as a query: its name and its number are the text."""
+    """Perform another operation as a query; the text is its name and its number."""
     name, _, number = payload.decode().partition(" ")
     header = {"seconds": float(number), "mib": int(float(number))} if number else {}
     answer = OPERATIONS[name](header, number.encode())
@@ -96,8 +96,8 @@ POOL_CONFIG = PoolConfig(
 
 
 @contextmanager
-def forked_dispatcher(house: PoolConfig = POOL_CONFIG, timeout: float = 2.0) -> Iterator[tuple[PoolEngine, int]]:
-    """A keeper in a process of its own, and an engine that reaches it."""
+def forked_dispatcher(config: PoolConfig = POOL_CONFIG, timeout: float = 2.0) -> Iterator[tuple[PoolEngine, int]]:
+    """Fork a dispatcher; yield an engine that is connected to it, and its process id."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         VersionFile(folder).write(7, "abc")
@@ -108,7 +108,7 @@ def forked_dispatcher(house: PoolConfig = POOL_CONFIG, timeout: float = 2.0) -> 
             faulthandler.disable()
             os.close(write)
             try:
-                Dispatcher(listener, OPERATIONS, house, lambda: {"triples": 0}).run(os.fdopen(read))
+                Dispatcher(listener, OPERATIONS, config, lambda: {"triples": 0}).run(os.fdopen(read))
             finally:
                 os._exit(0)
         os.close(read)
@@ -133,13 +133,13 @@ def closing_event() -> Iterator[threading.Event]:
 
 
 def worker_pids(pid: int) -> list[int]:
-    """The cells of a keeper."""
+    """The process ids of a dispatcher's workers."""
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(part) for part in text.split()]
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so."""
+    """Wait until a condition is true, at most ten seconds."""
     end = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < end

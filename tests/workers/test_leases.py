@@ -1,4 +1,4 @@
-"""Cells that are leased: the short way, and how a job leaves it that is not short."""
+"""Leases of workers, and jobs that are handed over to the dispatcher because they are not short."""
 
 import asyncio
 import os
@@ -23,37 +23,37 @@ from tests.workers.dispatcher_process import (
     worker_pids,
 )
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="cells need Linux")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
 SLOW = QueryRequest("sleep 0.4")
 
 
 def number(engine: PoolEngine, *names: str) -> object:
-    """A number of the keeper's status."""
+    """A number of the dispatcher's status."""
     found: object = engine.status()
     for name in names:
         found = found.get(name, 0) if isinstance(found, dict) else found
     return found
 
 
-async def leased(engine: PoolEngine) -> LeaseClient:
-    """A lane that has its cell."""
-    lane = LeaseClient(engine)
-    while await lane.submit(QueryRequest("echo 1")) is None:
+async def lease_client(engine: PoolEngine) -> LeaseClient:
+    """A client that holds a lease."""
+    client = LeaseClient(engine)
+    while await client.submit(QueryRequest("echo 1")) is None:
         await asyncio.sleep(0.01)
-    return lane
+    return client
 
 
-async def through(lane: LeaseClient, text: str) -> PendingResult | None:
-    return await lane.submit(QueryRequest(text))
+async def submit(client: LeaseClient, text: str) -> PendingResult | None:
+    return await client.submit(QueryRequest(text))
 
 
-def begun(engine: PoolEngine, text: str) -> PendingResult:
-    """An evaluation that was begun on the short way."""
+def submitted(engine: PoolEngine, text: str) -> PendingResult:
+    """A query that was sent to a leased worker."""
 
     async def begin() -> PendingResult | None:
-        lane = await leased(engine)
-        found = await through(lane, text)
-        await lane.close()
+        client = await lease_client(engine)
+        found = await submit(client, text)
+        await client.close()
         return found
 
     found = asyncio.run(begin())
@@ -62,15 +62,15 @@ def begun(engine: PoolEngine, text: str) -> PendingResult:
 
 
 def finished(engine: PoolEngine, text: str, timeout: float | None = None) -> QueryResult:
-    return begun(engine, text)(QueryRequest(text, timeout=timeout))
+    return submitted(engine, text)(QueryRequest(text, timeout=timeout))
 
 
 def test_short_jobs_are_answered_at_once_in_order() -> None:
     async def talk(engine: PoolEngine) -> list[bytes]:
-        lane = await leased(engine)
-        answers = await asyncio.gather(*(through(lane, f"echo {value}") for value in range(100)))
+        client = await lease_client(engine)
+        answers = await asyncio.gather(*(submit(client, f"echo {value}") for value in range(100)))
         assert number(engine, "cells", "leased") == 1
-        await lane.close()
+        await client.close()
         return [found.answer.payload for found in answers if found is not None and found.answer is not None]
 
     with forked_dispatcher() as (engine, _):
@@ -80,7 +80,7 @@ def test_short_jobs_are_answered_at_once_in_order() -> None:
         wait_until(lambda: number(engine, "cells", "idle") == POOL_CONFIG.workers)
 
 
-def test_a_result_of_the_short_way_is_a_result() -> None:
+def test_the_result_of_a_leased_worker() -> None:
     with forked_dispatcher() as (engine, _):
         result = finished(engine, "echo 5")
         assert (result.kind, result.media_type, result.length, result.body.read()) == (
@@ -91,13 +91,13 @@ def test_a_result_of_the_short_way_is_a_result() -> None:
         )
 
 
-def test_a_longer_job_goes_on_without_the_lane() -> None:
+def test_a_longer_job_goes_on_without_the_lease() -> None:
     async def talk(engine: PoolEngine) -> PendingResult | None:
-        lane = await leased(engine)
-        first, second = await asyncio.gather(through(lane, SLOW.text), through(lane, "echo 1"))
-        assert second is None, "what waits for the cell goes another way"
-        assert await through(lane, "echo 2") is None, "there is no lease"
-        await lane.close()
+        client = await lease_client(engine)
+        first, second = await asyncio.gather(submit(client, SLOW.text), submit(client, "echo 1"))
+        assert second is None, "a job that waits for the worker goes through the dispatcher"
+        assert await submit(client, "echo 2") is None, "there is no lease"
+        await client.close()
         return first
 
     with forked_dispatcher() as (engine, _):
@@ -112,7 +112,7 @@ def test_a_longer_job_goes_on_without_the_lane() -> None:
 
 def test_a_job_may_be_done_before_it_is_adopted() -> None:
     with forked_dispatcher() as (engine, _):
-        found = begun(engine, "sleep 0.1")
+        found = submitted(engine, "sleep 0.1")
         wait_until(lambda: number(engine, "outcomes", "answered") == 2)
         assert found(QueryRequest("sleep 0.1")).kind == "solutions"
         assert finished(engine, "echo 1").body.read() == b"1"
@@ -133,11 +133,11 @@ def test_what_a_short_job_raises(text: str, error: type[Exception]) -> None:
 
 
 @pytest.mark.parametrize(("text", "error"), [("abort 1", MemoryLimitError), ("crash 1", WorkerCrashError)])
-def test_a_job_that_takes_its_cell_along_goes_the_other_way(text: str, error: type[Exception]) -> None:
+def test_a_job_that_ends_its_worker_is_tried_again_through_the_dispatcher(text: str, error: type[Exception]) -> None:
     async def talk(engine: PoolEngine) -> PendingResult | None:
-        lane = await leased(engine)
-        found = await through(lane, text)
-        await lane.close()
+        client = await lease_client(engine)
+        found = await submit(client, text)
+        await client.close()
         return found
 
     with forked_dispatcher() as (engine, _):
@@ -147,27 +147,27 @@ def test_a_job_that_takes_its_cell_along_goes_the_other_way(text: str, error: ty
         assert number(engine, "killed", error.code) == 2  # type: ignore[attr-defined]
 
 
-def test_a_leased_cell_is_killed_from_outside() -> None:
-    with forked_dispatcher() as (engine, keeper):
-        found = begun(engine, SLOW.text)
-        for pid in worker_pids(keeper):
+def test_a_leased_worker_is_killed_from_outside() -> None:
+    with forked_dispatcher() as (engine, dispatcher):
+        found = submitted(engine, SLOW.text)
+        for pid in worker_pids(dispatcher):
             os.kill(pid, signal.SIGKILL)
         assert found(SLOW).kind == "solutions"
-        assert len(worker_pids(keeper)) == POOL_CONFIG.workers
+        assert len(worker_pids(dispatcher)) == POOL_CONFIG.workers
 
 
-def test_the_keeper_dies_while_it_has_adopted() -> None:
-    with forked_dispatcher() as (engine, keeper), ThreadPoolExecutor(1) as pool:
-        found = begun(engine, "sleep 60")
+def test_the_dispatcher_dies_with_an_adopted_job() -> None:
+    with forked_dispatcher() as (engine, dispatcher), ThreadPoolExecutor(1) as pool:
+        found = submitted(engine, "sleep 60")
         job = pool.submit(found, QueryRequest("sleep 60"))
         wait_until(lambda: number(engine, "cells", "busy") == 1)
-        os.kill(keeper, signal.SIGKILL)
+        os.kill(dispatcher, signal.SIGKILL)
         assert isinstance(job.exception(), KgError)
 
 
-def test_an_adopted_job_for_which_there_is_no_room_begins_anew() -> None:
+def test_an_adopted_job_without_a_slow_place_starts_again() -> None:
     with forked_dispatcher(replace(POOL_CONFIG, workers=3), timeout=5.0) as (engine, _), ThreadPoolExecutor(4) as pool:
-        found = begun(engine, "sleep 0.7")
+        found = submitted(engine, "sleep 0.7")
         others = [pool.submit(engine.evaluate, QueryRequest("sleep 0.7")) for _ in range(3)]
         assert found(QueryRequest("sleep 0.7")).kind == "solutions"
         assert all(other.result().kind == "solutions" for other in others)
@@ -176,10 +176,10 @@ def test_an_adopted_job_for_which_there_is_no_room_begins_anew() -> None:
 
 def test_a_lease_is_recalled_when_others_wait() -> None:
     async def hold(engine: PoolEngine, meanwhile: Callable[[], object]) -> None:
-        lane = await leased(engine)
+        client = await lease_client(engine)
         await asyncio.to_thread(meanwhile)
-        assert await through(lane, "echo 1") is None
-        await lane.close()
+        assert await submit(client, "echo 1") is None
+        await client.close()
 
     def occupy_all(engine: PoolEngine) -> None:
         with ThreadPoolExecutor(2) as pool, closing_event() as closed:
@@ -193,14 +193,14 @@ def test_a_lease_is_recalled_when_others_wait() -> None:
         asyncio.run(hold(engine, lambda: occupy_all(engine)))
 
 
-def test_no_lease_of_the_last_cell() -> None:
+def test_the_last_worker_is_not_leased() -> None:
     with forked_dispatcher(replace(POOL_CONFIG, workers=1)) as (engine, _):
         assert acquire_lease(engine) is None
 
 
-def test_who_gives_up_a_begun_job_ends_it() -> None:
+def test_a_pending_result_that_is_closed_ends_its_job() -> None:
     with forked_dispatcher() as (engine, _):
-        begun(engine, "sleep 60").close()
+        submitted(engine, "sleep 60").close()
         wait_until(lambda: number(engine, "killed") == {"abandoned": 1})
         assert finished(engine, "echo 1").body.read() == b"1"
 
@@ -208,11 +208,11 @@ def test_who_gives_up_a_begun_job_ends_it() -> None:
 def test_a_client_that_leaves_an_adopted_job_ends_it() -> None:
     with forked_dispatcher() as (engine, _):
         with pytest.raises(KgError):
-            begun(engine, "sleep 60")(QueryRequest("sleep 60", is_abandoned=lambda: True))
+            submitted(engine, "sleep 60")(QueryRequest("sleep 60", is_abandoned=lambda: True))
         wait_until(lambda: number(engine, "killed") == {"abandoned": 1})
 
 
-def test_a_lessee_that_hangs_does_not_keep_its_cell_busy() -> None:
+def test_a_lease_holder_that_hangs_does_not_keep_its_worker_busy() -> None:
     with forked_dispatcher() as (engine, _):
         lease = acquire_lease(engine)
         assert lease is not None
@@ -223,21 +223,21 @@ def test_a_lessee_that_hangs_does_not_keep_its_cell_busy() -> None:
 
 def test_long_results_are_counted_and_freed() -> None:
     async def talk(engine: PoolEngine) -> None:
-        lane = await leased(engine)
-        found = await through(lane, "large 3")
+        client = await lease_client(engine)
+        found = await submit(client, "large 3")
         assert found is not None
         result = found(QueryRequest("large 3"))
         assert number(engine, "spooled_bytes") == 3 * MIB
         with result.body as body:
             assert len(body.read()) == 3 * MIB
         wait_until(lambda: number(engine, "spooled_bytes") == 0)
-        await lane.close()
+        await client.close()
 
     with forked_dispatcher(replace(POOL_CONFIG, spool_bytes=4 * MIB)) as (engine, _):
         asyncio.run(talk(engine))
 
 
-def test_while_the_spool_is_full_nothing_goes_the_short_way() -> None:
+def test_no_lease_while_the_spool_is_scarce() -> None:
     with forked_dispatcher(replace(POOL_CONFIG, spool_bytes=4 * MIB)) as (engine, _):
         with engine.evaluate(QueryRequest("large 3")).body:
             assert acquire_lease(engine) is None

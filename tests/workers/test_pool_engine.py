@@ -1,4 +1,4 @@
-"""The keeper and its cells with jobs of the test's own: limits, fairness, and deaths of every kind."""
+"""The dispatcher and its workers: limits, fairness, and every way in which a process can die."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ from tests.workers.dispatcher_process import (
     worker_pids,
 )
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="cells need Linux")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_cheap_job_passes_expensive_ones() -> None:
         assert not any(job.done() for job in slow)
 
 
-def test_queries_of_a_shape_that_was_slow_do_not_push_in() -> None:
+def test_queries_with_a_slow_fingerprint_wait_for_slow_places() -> None:
     """Queries with the fingerprint of a slow query wait for the slow places, and never occupy the other worker."""
     with (
         forked_dispatcher(replace(POOL_CONFIG, max_queued=64), timeout=60) as (engine, _),
@@ -133,7 +133,7 @@ def test_queries_of_a_shape_that_was_slow_do_not_push_in() -> None:
         assert number(engine, "killed", "requeued") == 0
 
 
-def test_a_shape_is_fast_again_once_it_was() -> None:
+def test_a_fingerprint_is_fast_again_after_a_fast_query() -> None:
     with forked_dispatcher(timeout=1.5) as (engine, _):
         call(engine, "sleep", seconds=0.4, shape="moody")
         call(engine, "sleep", seconds=0, shape="moody")
@@ -144,13 +144,13 @@ def test_a_shape_is_fast_again_once_it_was() -> None:
             assert all(isinstance(job.exception(), DeadlineError) for job in wild)
 
 
-def test_a_job_that_was_stopped_for_others_is_done_later(engine: PoolEngine) -> None:
+def test_a_requeued_job_is_performed_later(engine: PoolEngine) -> None:
     with ThreadPoolExecutor(4) as pool:
         jobs = [pool.submit(call, engine, "sleep", seconds=0.5) for _ in range(3)]
         assert all(job.result()[0]["pid"] for job in jobs)
 
 
-def test_when_too_many_wait_the_oldest_is_turned_away(engine: PoolEngine) -> None:
+def test_a_full_queue_rejects_the_oldest_job(engine: PoolEngine) -> None:
     with ThreadPoolExecutor(40) as pool:
         jobs = [pool.submit(call, engine, "sleep", seconds=60) for _ in range(40)]
         errors = [job.exception() for job in jobs]
@@ -200,8 +200,8 @@ def test_many_threads(engine: PoolEngine) -> None:
     assert engine.status()["killed"] == {}
 
 
-def test_answers_at_the_end_of_a_slice_go_to_whom_they_belong() -> None:
-    """A job that is done in the moment in which it would be stopped is answered once."""
+def test_a_result_at_the_end_of_a_time_slice_is_sent_once() -> None:
+    """A job that ends just when it would be stopped is answered once, to its own client."""
     lengths = [end + step / 1000 for end in (SHORT_TIME_SLICE, TIME_SLICE) for step in range(-4, 5)]
 
     def one(number: int) -> bool:
@@ -215,7 +215,7 @@ def test_answers_at_the_end_of_a_slice_go_to_whom_they_belong() -> None:
         assert all(pool.map(one, range(160)))
 
 
-def test_an_answer_to_something_else_is_refused() -> None:
+def test_an_answer_to_another_request_is_refused() -> None:
     with forked_dispatcher() as (engine, _):
         assert echoes(engine)
         connection = engine._idle.get()
@@ -228,18 +228,18 @@ def test_an_answer_to_something_else_is_refused() -> None:
         assert echoes(engine)
 
 
-def test_killed_cells_are_replaced() -> None:
-    with forked_dispatcher() as (engine, keeper):
+def test_killed_workers_are_replaced() -> None:
+    with forked_dispatcher() as (engine, dispatcher):
         for _ in range(5):
-            for pid in worker_pids(keeper):
+            for pid in worker_pids(dispatcher):
                 os.kill(pid, signal.SIGKILL)
             assert echoes(engine)
-        assert len(worker_pids(keeper)) == POOL_CONFIG.workers
+        assert len(worker_pids(dispatcher)) == POOL_CONFIG.workers
 
 
 @pytest.mark.skipif(not sandbox.is_available(), reason="the kernel has no Landlock for the network (Linux 6.7)")
-def test_cells_connect_to_nobody_unless_they_may() -> None:
-    """What a query could be made to call in spite of all that reads it, the kernel refuses."""
+def test_workers_may_not_connect_unless_allowed() -> None:
+    """The kernel refuses connections even if the check of SERVICE clauses has a bug."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with forked_dispatcher() as (engine, _), pytest.raises(EngineError, match="PermissionError"):
@@ -249,17 +249,17 @@ def test_cells_connect_to_nobody_unless_they_may() -> None:
             call(engine, "connect", port=port)
 
 
-def test_cells_die_with_the_keeper() -> None:
-    with forked_dispatcher() as (engine, keeper):
+def test_workers_die_with_the_dispatcher() -> None:
+    with forked_dispatcher() as (engine, dispatcher):
         assert echoes(engine)
-        cells = worker_pids(keeper)
-        os.kill(keeper, signal.SIGKILL)
-        wait_until(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in cells))
+        workers = worker_pids(dispatcher)
+        os.kill(dispatcher, signal.SIGKILL)
+        wait_until(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in workers))
         with pytest.raises(UnreachableError):
             echoes(engine)
 
 
-def test_running_jobs_end_before_the_keeper_goes() -> None:
+def test_running_jobs_end_before_the_dispatcher_exits() -> None:
     with forked_dispatcher() as (engine, _), ThreadPoolExecutor(1) as pool:
         job = pool.submit(call, engine, "sleep", seconds=0.8)
         wait_until(lambda: number(engine, "cells", "busy") == 1)
@@ -267,7 +267,7 @@ def test_running_jobs_end_before_the_keeper_goes() -> None:
 
 
 def test_the_version_needs_no_message() -> None:
-    with forked_dispatcher() as (engine, keeper):
-        os.kill(keeper, signal.SIGSTOP)
+    with forked_dispatcher() as (engine, dispatcher):
+        os.kill(dispatcher, signal.SIGSTOP)
         assert (engine.version, engine.generation) == ("abc-7", 7)
-        os.kill(keeper, signal.SIGCONT)
+        os.kill(dispatcher, signal.SIGCONT)
