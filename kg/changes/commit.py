@@ -33,7 +33,7 @@ from kg.validation.suggestions import add_suggestions
 
 SUBMISSION_GRAPH: Final = NamedNode(graph_iri("submission"))
 """The graph for new facts that name no graph."""
-DEFAULT_GRAPH_NAME: Final = ""
+DEFAULT_GRAPH_LABEL: Final = ""
 """The name of the default graph where graphs are given by name."""
 PROTECTED_GRAPHS: Final = frozenset(graph_iri(name) for name in ("asserted", "derived", "shapes"))
 """The graphs that changes may not write: the rules fill the first two, and the shapes come with a release."""
@@ -260,7 +260,7 @@ def _without_protected_graphs(delta: Delta) -> Delta:
 
 
 def _graph_name(quad: Quad) -> str:
-    return DEFAULT_GRAPH_NAME if isinstance(quad.graph_name, DefaultGraph) else quad.graph_name.value
+    return DEFAULT_GRAPH_LABEL if isinstance(quad.graph_name, DefaultGraph) else quad.graph_name.value
 
 
 def _require_generation(proposal: Proposal, terms: WriteOptions) -> None:

@@ -25,7 +25,7 @@ SUMMARY_COLUMNS: Final = (
     "number", "time", "agent", "message", "reason", "added_count", "removed_count", "reverts", "previous", "hash",
 )  # fmt: skip
 
-Row = dict[str, Any]
+SqlRow = dict[str, Any]
 """A row of the table `commits`, by column."""
 
 
@@ -90,7 +90,7 @@ class Commit:
         return self.summary.number
 
 
-def encode_commit(draft: CommitDraft, number: int, time: datetime, previous: str) -> Row:
+def encode_commit(draft: CommitDraft, number: int, time: datetime, previous: str) -> SqlRow:
     """Return the row of a commit, with its hash; `previous` is the hash of the commit before it."""
     delta = draft.delta
     row = {
@@ -112,7 +112,7 @@ def encode_commit(draft: CommitDraft, number: int, time: datetime, previous: str
     return {**row, "hash": _commit_hash(row)}
 
 
-def decode_commit(row: Row) -> Commit:
+def decode_commit(row: SqlRow) -> Commit:
     """Return the commit of a row. Raises IntegrityError if its hash does not match."""
     verify_commit(row)
     delta = Delta(
@@ -124,7 +124,7 @@ def decode_commit(row: Row) -> Commit:
     return Commit(decode_summary(row), delta, report_from_json(json.loads(zlib.decompress(row["report"]))))
 
 
-def decode_summary(row: Row) -> CommitSummary:
+def decode_summary(row: SqlRow) -> CommitSummary:
     """Return the summary of a row that has at least the columns of a summary."""
     return CommitSummary(
         number=row["number"],
@@ -140,7 +140,7 @@ def decode_summary(row: Row) -> CommitSummary:
     )
 
 
-def verify_commit(row: Row) -> None:
+def verify_commit(row: SqlRow) -> None:
     """Raise IntegrityError if the hash of a row does not match its content."""
     try:
         intact = row["hash"] == _commit_hash(row)
@@ -155,7 +155,7 @@ def commit_integrity_error(number: int) -> IntegrityError:
     return IntegrityError(f"Commit {number} of the journal is not what was once written.")
 
 
-def _commit_hash(row: Row) -> str:
+def _commit_hash(row: SqlRow) -> str:
     """Hash all columns but the hash itself, with compressed columns unpacked, so that it outlives the compression."""
     return json_digest(
         zlib.decompress(row[name]).decode() if isinstance(row[name], bytes) else row[name]

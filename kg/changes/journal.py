@@ -22,7 +22,7 @@ from kg.changes.commit_rows import (
     CommitSummary,
     IdempotencyKey,
     Release,
-    Row,
+    SqlRow,
     commit_integrity_error,
     decode_commit,
     decode_summary,
@@ -149,7 +149,7 @@ class Journal:
             number, previous = row["number"], row["hash"]
             yield decode_commit(row)
 
-    def _row(self, condition: str, number: int) -> Row | None:
+    def _row(self, condition: str, number: int) -> SqlRow | None:
         if number > _MAX_SQLITE_INTEGER:
             return None
         with self._connection.read() as connection:
@@ -254,7 +254,7 @@ def _reverting_commit(connection: sqlite3.Connection, number: int | None) -> int
     return None if row is None else int(row[0])
 
 
-def _verify_link(row: Row, number: int, previous: str | None) -> None:
+def _verify_link(row: SqlRow, number: int, previous: str | None) -> None:
     """Raise IntegrityError unless a row follows commit `number`; `previous` is its hash, None if unknown."""
     if row["number"] != number + 1 or previous not in {None, row["previous"]}:
         raise commit_integrity_error(number + 1)

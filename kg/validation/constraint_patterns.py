@@ -17,7 +17,7 @@ from kg.sparql.query_parser import parse_query
 from kg.sparql.syntax_tree import GroupElement, GroupGraphPattern, TriplePattern
 from kg.sparql.token_stream import UnsupportedQueryError
 
-PropertyPath = rdflib.URIRef | Path
+RdflibPath = rdflib.URIRef | Path
 PatternTerm = str | NamedNode | Literal
 """The name of a variable, or a constant; every literal is the same empty one."""
 
@@ -40,7 +40,7 @@ class PathPattern:
     """A triple pattern; `predicate_variable` is the variable in the predicate position, if there is one."""
 
     subject: PatternTerm
-    path: PropertyPath
+    path: RdflibPath
     object: PatternTerm
     predicate_variable: str | None = None
 
@@ -154,7 +154,7 @@ def _absolute_iri(term: str) -> str:
     return term[1:-1]
 
 
-def _rdflib_path(path: syntax_tree.PropertyPath) -> PropertyPath:
+def _rdflib_path(path: syntax_tree.PropertyPath) -> RdflibPath:
     match path:
         case str():
             return rdflib.URIRef(_absolute_iri(path))

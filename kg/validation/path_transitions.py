@@ -10,7 +10,7 @@ from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, Sequenc
 
 from kg.rdf.rdflib_terms import term_from_rdflib
 from kg.rdf.terms import NamedNode, Term
-from kg.validation.constraint_patterns import ANY_FORWARD_STEP, PropertyPath, UnsupportedConstraintError
+from kg.validation.constraint_patterns import ANY_FORWARD_STEP, RdflibPath, UnsupportedConstraintError
 from kg.validation.dependency_graph import ChangeTrigger, DependencyGraph, Direction, State
 
 
@@ -22,7 +22,7 @@ class PathTransitions:
 
     def add_path(
         self,
-        path: PropertyPath,
+        path: RdflibPath,
         start: State,
         end: State,
         when: ChangeTrigger = ChangeTrigger.ALWAYS,
@@ -58,7 +58,7 @@ class PathTransitions:
                 raise UnsupportedConstraintError("a path is not a property path of SHACL")
 
     def _add_inverse_path(
-        self, path: PropertyPath, start: State, end: State, when: ChangeTrigger, other: Term | None
+        self, path: RdflibPath, start: State, end: State, when: ChangeTrigger, other: Term | None
     ) -> None:
         """Add transitions for an inverse path.
 
@@ -99,7 +99,7 @@ def _path_modifier(path: MulPath) -> str:
     return ("*" if path.zero else "+") if path.more else "?"
 
 
-def parse_path(graph: rdflib.Graph, node: rdflib.term.Node) -> PropertyPath:
+def parse_path(graph: rdflib.Graph, node: rdflib.term.Node) -> RdflibPath:
     """Read a SHACL path (SHACL, section 2.3.1). Raise UnsupportedConstraintError for an unknown one."""
     if isinstance(node, rdflib.URIRef):
         return node

@@ -21,7 +21,7 @@ from kg.validation.constraint_patterns import (
     ConstraintGroup,
     PathPattern,
     PatternTerm,
-    PropertyPath,
+    RdflibPath,
     UnsupportedConstraintError,
     parse_constraint_query,
 )
@@ -208,7 +208,7 @@ class _VariableLinker:
         self._link_path(parts, start, last, nested, when)
 
     def _link_path(
-        self, parts: list[PropertyPath], start: State, last: PatternTerm, nested: dict[str, State], when: ChangeTrigger
+        self, parts: list[RdflibPath], start: State, last: PatternTerm, nested: dict[str, State], when: ChangeTrigger
     ) -> None:
         """Add a path to the other end of a pattern.
 
@@ -259,7 +259,7 @@ def _group_trigger(kind: str, when: ChangeTrigger) -> ChangeTrigger:
     return when.under_negation() if kind == "absent" else when
 
 
-def _sequence_parts(path: PropertyPath) -> list[PropertyPath]:
+def _sequence_parts(path: RdflibPath) -> list[RdflibPath]:
     """Return the elements of a sequence path, flattened; any other path is its own element."""
     match path:
         case SequencePath():
@@ -289,7 +289,7 @@ def _required_triples(group: ConstraintGroup, variable: str) -> Iterator[Require
                 yield RequiredTriple(predicates, inverse != backwards, constant)
 
 
-def _single_step(path: PropertyPath) -> tuple[tuple[NamedNode, ...], bool] | None:
+def _single_step(path: RdflibPath) -> tuple[tuple[NamedNode, ...], bool] | None:
     """Return the predicates of a path of one step and whether it is inverse; None for any other path."""
     match path:
         case rdflib.URIRef():
@@ -324,7 +324,7 @@ def _focus_neighbours(group: ConstraintGroup) -> frozenset[str]:
     )
 
 
-def _path_predicates(path: PropertyPath) -> Iterator[str | None]:
+def _path_predicates(path: RdflibPath) -> Iterator[str | None]:
     match path:
         case rdflib.URIRef():
             yield str(path)

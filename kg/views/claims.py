@@ -37,7 +37,7 @@ SELECT DISTINCT ?claim { ?claim schema:observationAbout $about FILTER NOT EXISTS
 LIMIT $limit"""
 )
 
-Relation = tuple[str, str, str]
+RelationTriple = tuple[str, str, str]
 """The IRIs of a statement's subject, predicate and object."""
 ClaimValues = Mapping[str, list[str]]
 """The values of a claim, by property."""
@@ -53,7 +53,7 @@ class Claim:
 
     iri: str
     figure: Observation | None
-    relation: Relation | None
+    relation: RelationTriple | None
     speakers: tuple[str, ...]
     anchors: tuple[Anchor, ...]
     emended: bool
@@ -96,7 +96,7 @@ def load_claims(
     }
 
 
-def find_claims_of_relations(engine: Engine, relations: Iterable[Relation]) -> list[NamedNode]:
+def find_claims_of_relations(engine: Engine, relations: Iterable[RelationTriple]) -> list[NamedNode]:
     """Return the claims that state any of the relations."""
     rows = {(NamedNode(subject), NamedNode(predicate), NamedNode(value)) for subject, predicate, value in relations}
     return select_iris(engine, _CLAIMS_OF_RELATIONS_QUERY.fill(relations=rows), "claim") if rows else []

@@ -45,7 +45,7 @@ SHORT_JOB_SECONDS: Final = 0.025
 """Seconds after which a job no longer counts as short."""
 MAX_QUEUED: Final = 256
 """Jobs that may wait for the leased worker."""
-MAX_QUERY_LENGTH: Final = 64 * 1024
+MAX_LEASED_QUERY_LENGTH: Final = 64 * 1024
 """Code points of the longest query: a longer one may exceed the socket's buffer and block the event loop."""
 _LEASE_RETRY_DELAY: Final = 0.02
 """Seconds before a refused lease is requested again."""
@@ -213,7 +213,7 @@ class LeaseClient:
         if self._lease is None:
             self._request_lease()
             return None
-        if len(self._waiting) >= MAX_QUEUED or len(request.text) > MAX_QUERY_LENGTH:
+        if len(self._waiting) >= MAX_QUEUED or len(request.text) > MAX_LEASED_QUERY_LENGTH:
             return None
         deadline = time.monotonic() + self._engine.job_timeout(request)
         job = _LeasedJob(request, asyncio.get_running_loop().create_future(), deadline)

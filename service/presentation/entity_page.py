@@ -9,7 +9,7 @@ from flask import render_template
 
 from kg.rdf.namespaces import DCTERMS, HPEZ, ID, SCHEMA
 from kg.rdf.terms import NamedNode
-from kg.views.claims import Claim, Relation, find_claims_of_relations, find_claims_without_figure
+from kg.views.claims import Claim, RelationTriple, find_claims_of_relations, find_claims_without_figure
 from kg.views.issues import find_issues_about
 from kg.views.observations import FILTER_NAMES, Observation, find_observations
 from kg.views.summary import PropertyDirection, PropertySummary, ResourceSummary
@@ -142,7 +142,7 @@ def _relation_properties(summary: ResourceSummary) -> list[PropertySummary]:
     return [*outward, *inward]
 
 
-def _relation_triples(summary: ResourceSummary, groups: Iterable[PropertySummary]) -> Iterator[Relation]:
+def _relation_triples(summary: ResourceSummary, groups: Iterable[PropertySummary]) -> Iterator[RelationTriple]:
     """Yield the triples of some groups in both directions, since a claim may state a symmetric relation either way."""
     for item in groups:
         for node in item.named_nodes:

@@ -11,7 +11,7 @@ from kg.rdf.terms import RDF_TYPE, Literal, NamedNode, Quad, Resource, Term
 _LABEL_PROPERTIES: Final = (RDFS + "label", SKOS + "prefLabel", SH + "name")
 _DEFINITION_PROPERTIES: Final = (SKOS + "definition", RDFS + "comment", DCTERMS + "description", SH + "description")
 
-TextsByLanguage = dict[str, str]
+TermTexts = dict[str, str]
 """Texts by language tag; the tag is "" for a text without a language."""
 
 _Properties = dict[str, list[Term]]
@@ -27,10 +27,10 @@ class TermEntry:
     iri: str
     name: str
     kinds: tuple[str, ...]
-    labels: TextsByLanguage
-    definitions: TextsByLanguage
+    labels: TermTexts
+    definitions: TermTexts
     severity: str | None
-    messages: TextsByLanguage
+    messages: TermTexts
     targets: tuple[str, ...] = ()
 
 
@@ -61,9 +61,9 @@ def _term_entry(iri: str, namespace: str, subjects: dict[Term, _Properties]) -> 
     )
 
 
-def _first_texts(properties: _Properties, predicates: tuple[str, ...]) -> TextsByLanguage:
+def _first_texts(properties: _Properties, predicates: tuple[str, ...]) -> TermTexts:
     return next((_texts_by_language(properties[name]) for name in predicates if name in properties), {})
 
 
-def _texts_by_language(terms: Iterable[Term]) -> TextsByLanguage:
+def _texts_by_language(terms: Iterable[Term]) -> TermTexts:
     return {term.language or "": term.value for term in terms if isinstance(term, Literal)}

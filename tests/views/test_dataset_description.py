@@ -8,7 +8,7 @@ from typing import IO
 import pytest
 
 from kg.changes.commit import LocalProposer
-from kg.changes.commit_rows import Row
+from kg.changes.commit_rows import SqlRow
 from kg.changes.data_folder import BuiltGraph, read_project_shapes
 from kg.changes.fact_validation import EngineFactValidator
 from kg.engine.embedded import EmbeddedEngine
@@ -51,7 +51,7 @@ class CountingEngine(EmbeddedEngine):
         self.error = error
         super().__init__(place_in_graph(parse(DATA.encode(), TURTLE), NamedNode("urn:one")))
 
-    def select(self, text: str) -> list[Row]:  # type: ignore[override]
+    def select(self, text: str) -> list[SqlRow]:  # type: ignore[override]
         self.asked += 1
         if self.error is not None and "DISTINCT" in text:
             raise self.error

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kg.changes.commit_rows import Row
+from kg.changes.commit_rows import SqlRow
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.planner import plan_cache
 from kg.engine.planner.optimizer import PlanningOptimizer
@@ -472,7 +472,7 @@ def test_planned_rows_are_the_rows(seed: int, counted: bool) -> None:
     assert Counter(map(as_text, engine.select(found.text))) == Counter(map(as_text, rows)), found
 
 
-def as_text(row: Row) -> str:
+def as_text(row: SqlRow) -> str:
     return str(sorted((name, str(term)) for name, term in row.items()))
 
 
