@@ -5,12 +5,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Final, Literal, Self, TypeVar
 
 from platformdirs import user_data_path
 
 from kg.errors import ConfigurationError
 
+T = TypeVar("T")
 DefaultGraphMode = Literal["union", "strict"]
 
 DEFAULT_MAX_BODY: Final = 10 * 1024 * 1024
@@ -22,6 +23,8 @@ DEFAULT_WRITE_TIMEOUT: Final = 60.0
 DEFAULT_CACHE_BYTES: Final = 64 * 1024 * 1024
 """Bytes of responses and results that a web process caches."""
 
+_DEFAULT_GRAPH_MODES: Final[Mapping[str, DefaultGraphMode]] = {"union": "union", "strict": "strict"}
+_ON_OR_OFF: Final = {"on": True, "off": False}
 _HOST_PATTERN: Final = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
@@ -62,18 +65,18 @@ class Settings:
         """Read the `HPKG_…` environment variables; raises ConfigurationError for an invalid value."""
         return cls(
             data=_data_folder(os.environ),
-            default_graph=_default_graph(os.environ),
+            default_graph=_choice(os.environ, "HPKG_DEFAULT_GRAPH", _DEFAULT_GRAPH_MODES),
             max_body=_max_body(os.environ),
             timeout=_seconds(os.environ, "HPKG_TIMEOUT", DEFAULT_TIMEOUT),
             write_timeout=_seconds(os.environ, "HPKG_WRITE_TIMEOUT", DEFAULT_WRITE_TIMEOUT),
             dispatcher_folder=Path(os.environ["HPKG_KEEPER"]) if os.environ.get("HPKG_KEEPER") else None,
             cache_bytes=_whole_number(os.environ, "HPKG_CACHE", DEFAULT_CACHE_BYTES),
             max_age=_whole_number(os.environ, "HPKG_MAX_AGE", 0),
-            access_log=_on_or_off(os.environ, "HPKG_ACCESS_LOG"),
+            access_log=_choice(os.environ, "HPKG_ACCESS_LOG", _ON_OR_OFF),
             services=_services(os.environ),
             source_texts=tuple(Path(name) for name in os.environ.get("HPKG_TEXT", "").split(os.pathsep) if name),
-            planning=_on_or_off(os.environ, "HPKG_PLAN"),
-            columns=_on_or_off(os.environ, "HPKG_COLUMNS"),
+            planning=_choice(os.environ, "HPKG_PLAN", _ON_OR_OFF),
+            columns=_choice(os.environ, "HPKG_COLUMNS", _ON_OR_OFF),
         )
 
 
@@ -85,14 +88,12 @@ def _data_folder(environment: Mapping[str, str]) -> Path:
     return folder
 
 
-def _default_graph(environment: Mapping[str, str]) -> DefaultGraphMode:
-    match environment.get("HPKG_DEFAULT_GRAPH", "union"):
-        case "union":
-            return "union"
-        case "strict":
-            return "strict"
-        case other:
-            raise ConfigurationError(f"HPKG_DEFAULT_GRAPH must be union or strict, not {other!r}.")
+def _choice(environment: Mapping[str, str], name: str, values: Mapping[str, T]) -> T:
+    """Return the value of a choice; the first one is the default."""
+    text = environment.get(name, next(iter(values)))
+    if text not in values:
+        raise ConfigurationError(f"{name} must be {' or '.join(values)}, not {text!r}.")
+    return values[text]
 
 
 def _max_body(environment: Mapping[str, str]) -> int:
@@ -126,13 +127,3 @@ def _services(environment: Mapping[str, str]) -> tuple[str, ...]:
         if not _HOST_PATTERN.fullmatch(host):
             raise ConfigurationError(f"HPKG_SERVICES must be hosts with or without a port, not {host!r}.")
     return tuple(dict.fromkeys(hosts))
-
-
-def _on_or_off(environment: Mapping[str, str], name: str) -> bool:
-    match environment.get(name, "on"):
-        case "on":
-            return True
-        case "off":
-            return False
-        case other:
-            raise ConfigurationError(f"{name} must be on or off, not {other!r}.")
