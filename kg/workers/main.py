@@ -23,8 +23,8 @@ from kg.changes.snapshots import is_snapshot_due, write_snapshot
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.optimizer import default_optimizer
 from kg.errors import IntegrityError, JournalError, KgError
-from kg.validation import shacl
 from kg.validation.incremental import IncrementalValidator
+from kg.validation.pyshacl_patches import load_pyshacl
 from kg.views import name_index_builder
 from kg.workers import change_codec
 from kg.workers.dispatcher import Dispatcher, Hooks
@@ -97,7 +97,7 @@ def run_dispatcher(folder: Path, settings: DispatcherSettings) -> None:
 
 def _warm_up_steps(project_gate: IncrementalValidator) -> Iterator[None]:
     """Load pySHACL and analyse the shapes, one step per item."""
-    shacl.preload_pyshacl()
+    load_pyshacl()
     yield
     yield from project_gate.prepare()
 
