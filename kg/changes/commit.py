@@ -18,7 +18,8 @@ from kg.changes.changeset import (
     compute_delta,
     require_iri_graph,
 )
-from kg.changes.journal import Commit, CommitDraft, IdempotencyKey, Journal, replay
+from kg.changes.commit_rows import Commit, CommitDraft, IdempotencyKey
+from kg.changes.journal import Journal, replay
 from kg.changes.rules import expand_delta
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.query import check_nesting

@@ -271,7 +271,7 @@ def _create(engine: EmbeddedEngine, operation: UpdateOperation) -> Delta:
 
 
 def _quads_of_graphs(engine: EmbeddedEngine, graphs: Iterable[GraphName]) -> frozenset[Quad]:
-    return frozenset(quad for graph in graphs for quad in engine.quads_in_graph(graph))
+    return frozenset(quad for graph in graphs for quad in engine.quads(graph))
 
 
 def _transfer(engine: EmbeddedEngine, operation: UpdateOperation) -> Delta:
@@ -285,7 +285,7 @@ def _transfer(engine: EmbeddedEngine, operation: UpdateOperation) -> Delta:
     source, target = _transfer_endpoint(operation, tokens[:to]), _transfer_endpoint(operation, tokens[to + 1 :])
     if source == target:
         return Delta()
-    copied = {Quad(quad.subject, quad.predicate, quad.object, target) for quad in engine.quads_in_graph(source)}
+    copied = {Quad(quad.subject, quad.predicate, quad.object, target) for quad in engine.quads(source)}
     if operation.first_keyword == "ADD":
         return delete_and_insert(engine, (), copied)
     deleted, dropped = _quads_of_graphs(engine, [target]) - copied, set[NamedNode]()

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from kg.changes.atomic_files import replace_atomically
-from kg.changes.journal import Commit, Journal
+from kg.changes.commit_rows import Commit
+from kg.changes.journal import Journal
 from kg.changes.locks import try_lock
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.terms import Literal, NamedNode, Quad

@@ -6,7 +6,7 @@ from typing import Final
 
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
 
-from kg.changes.journal import Commit
+from kg.changes.commit_rows import Commit
 from kg.changes.rdf_patch import RDF_PATCH_MEDIA_TYPE, serialize_rdf_patch
 from kg.errors import InsufficientScopeError, NotFoundError
 from kg.rdf.terms import NamedNode
