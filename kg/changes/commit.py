@@ -20,6 +20,7 @@ from kg.changes.changeset import (
 )
 from kg.changes.commit_rows import Commit, CommitDraft, IdempotencyKey
 from kg.changes.journal import Journal, replay
+from kg.changes.quad_changes import move_from_default_graph
 from kg.changes.rules import expand_delta
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.query import check_nesting
@@ -309,6 +310,4 @@ def protected_graphs_in(quads: Iterable[Quad]) -> list[str]:
 
 def in_submission_graph(quad: Quad, graph: NamedNode = SUBMISSION_GRAPH) -> Quad:
     """Return a quad of the default graph moved to `graph`; other quads unchanged."""
-    if isinstance(quad.graph_name, DefaultGraph):
-        return Quad(quad.subject, quad.predicate, quad.object, graph)
-    return quad
+    return move_from_default_graph(quad, graph)

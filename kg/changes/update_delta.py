@@ -9,11 +9,12 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
-from kg.changes.quad_changes import GraphName, create_graph, delete_and_insert
+from kg.changes.quad_changes import GraphName, create_graph, delete_and_insert, move_from_default_graph
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import QueryDataset
 from kg.errors import InputError
 from kg.rdf.delta import Delta
+from kg.rdf.io import place_in_graph
 from kg.rdf.terms import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term, Triple
 from kg.sparql.tokens import line_and_column
 from kg.sparql.update_parser import UpdateOperation, parse_operations, replace_variables
@@ -112,7 +113,7 @@ class _QuadTemplate:
     def __init__(self, operation: UpdateOperation, block: str, default: NamedNode | None) -> None:
         text, self._variables = replace_variables(block)
         quads = EmbeddedEngine.evaluate_ground_update(f"{operation.prologue}\nINSERT {{{text}\n}} WHERE {{}}")
-        self._quads = [_with_default_graph(quad, default) for quad in quads]
+        self._quads = [quad if default is None else move_from_default_graph(quad, default) for quad in quads]
         self.has_blank_nodes = any(_is_blank(term) for quad in quads for term in (quad.subject, quad.object))
 
     @property
@@ -143,12 +144,6 @@ class _QuadTemplate:
                 parts = [self._term(part, row, fresh) for part in (term.subject, term.predicate, term.object)]
                 return Triple(*parts) if _is_triple(parts) else None
         return term
-
-
-def _with_default_graph(quad: Quad, default: NamedNode | None) -> Quad:
-    if default is None or not isinstance(quad.graph_name, DefaultGraph):
-        return quad
-    return Quad(quad.subject, quad.predicate, quad.object, default)
 
 
 def _is_triple(parts: Iterable[Any]) -> bool:
@@ -285,7 +280,7 @@ def _transfer(engine: EmbeddedEngine, operation: UpdateOperation) -> Delta:
     source, target = _transfer_endpoint(operation, tokens[:to]), _transfer_endpoint(operation, tokens[to + 1 :])
     if source == target:
         return Delta()
-    copied = {Quad(quad.subject, quad.predicate, quad.object, target) for quad in engine.quads(source)}
+    copied = set(place_in_graph(engine.quads(source), target))
     if operation.first_keyword == "ADD":
         return delete_and_insert(engine, (), copied)
     deleted, dropped = _quads_of_graphs(engine, [target]) - copied, set[NamedNode]()
