@@ -18,7 +18,7 @@ from service.graph_state import current_graph_state
 from service.http.conditional import evaluate_preconditions
 from service.http.exchange import measure_engine_time
 from service.http.i18n import page_language
-from service.http.negotiation import HTML, MediaType, require_offer, split_suffix
+from service.http.negotiation import HTML, JSON, MediaType, require_offer, split_suffix
 from service.http.parameters import Paging, page_number, parse_iri
 from service.http.responses import add_links, alternate_links, page_response, set_content_location
 from service.presentation import number_format
@@ -36,8 +36,7 @@ MAX_CHOICES: Final = 200
 """The most choices of a filter; if there are more values, readers can type one."""
 
 _CSV: Final = MediaType("text/csv")
-_JSON: Final = MediaType("application/json")
-_REPRESENTATIONS: Final[dict[str, MediaType]] = {"html": HTML, "csv": _CSV, "json": _JSON}
+_REPRESENTATIONS: Final[dict[str, MediaType]] = {"html": HTML, "csv": _CSV, "json": JSON}
 _FILE_REPRESENTATIONS: Final = {suffix: offer for suffix, offer in _REPRESENTATIONS.items() if offer is not HTML}
 _ID_PATHS: Final = {"about": "", "indicator": "indicator/", "period": "period/", "status": "status/"}
 """The path below /id/ that completes the short value of a filter to an IRI."""
