@@ -53,24 +53,15 @@ class RsgiHeaders(Protocol):
 class RsgiScope(Protocol):
     """The request line and connection of a request, as granian describes them."""
 
-    @property
-    def method(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def query_string(self) -> str: ...
-    @property
-    def scheme(self) -> str: ...
-    @property
-    def http_version(self) -> str: ...
-    @property
-    def client(self) -> str: ...
-    @property
-    def server(self) -> str: ...
-    @property
-    def authority(self) -> str | None: ...
-    @property
-    def headers(self) -> RsgiHeaders: ...
+    method: str
+    path: str
+    query_string: str
+    scheme: str
+    http_version: str
+    client: str
+    server: str
+    authority: str | None
+    headers: RsgiHeaders
 
 
 class RsgiTransport(Protocol):
