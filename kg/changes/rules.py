@@ -14,10 +14,10 @@ from typing import Final
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.delta import Delta
 from kg.rdf.io import place_in_graph
-from kg.rdf.namespaces import OWL, SKOS, SPARQL_PREFIXES, graph_iri
+from kg.rdf.namespaces import OWL, SKOS, graph_iri
 from kg.rdf.terms import BlankNode, NamedNode, Quad, Resource, Triple
 from kg.resources import TextFile, rule_files
-from kg.sparql.templates import Fragment, Template
+from kg.sparql.templates import Fragment, Template, prefixed_template
 
 RULE_GRAPHS: Final = ("asserted", "derived", "issues")
 """The graphs that rules fill; the rules of a graph read the graphs before it."""
@@ -29,9 +29,8 @@ _ASK_FIRST_COMMENT: Final = "# ask first"
 _ANY_INDICATOR: Final = re.compile(r"variableMeasured \?")
 _INDICATOR: Final = re.compile(r"variableMeasured indicator:([\w-]+)")
 _VALUES_CLAUSE: Final = Template("VALUES ($variables) { $rows }")
-_AFFECTED_CLAIMS_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_AFFECTED_CLAIMS_QUERY: Final = prefixed_template(
+    """
 SELECT DISTINCT ?claim ?about ?indicator {
   { VALUES ?claim { $nodes } }
   UNION { VALUES ?node { $nodes } ?claim hpez:evidence ?node }
@@ -43,9 +42,8 @@ SELECT DISTINCT ?claim ?about ?indicator {
   OPTIONAL { ?claim schema:variableMeasured ?indicator }
 }"""
 )
-_LABEL_DEPENDENTS_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_LABEL_DEPENDENTS_QUERY: Final = prefixed_template(
+    """
 SELECT DISTINCT ?claim ?about ?indicator {
   VALUES ?node { $nodes }
   ?claim dcterms:temporal|schema:variableMeasured|qudt:hasUnit ?node ; schema:observationAbout ?about .

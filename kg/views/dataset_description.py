@@ -7,13 +7,13 @@ from typing import Final
 from kg.engine.protocol import Engine
 from kg.engine.statistics import DatasetStatistics, PropertyStatistics
 from kg.rdf.formats import GZIP, RDF_FORMATS, RdfFormat
-from kg.rdf.namespaces import DCAT, DCTERMS, FOAF, ID, PREFIXES, SPARQL_PREFIXES, VOID, graph_name
+from kg.rdf.namespaces import DCAT, DCTERMS, FOAF, ID, PREFIXES, VOID, graph_name
 from kg.rdf.terms import RDF_TYPE, BlankNode, Literal, NamedNode, Resource, Term, Triple
 from kg.rdf.texts_by_language import TextsByLanguage
 from kg.resources import project_version
-from kg.sparql.templates import Template
+from kg.sparql.templates import prefixed_template
 
-_VERSION_QUERY: Final = Template(SPARQL_PREFIXES + "SELECT ?version { $iri owl:versionIRI ?version }")
+_VERSION_QUERY: Final = prefixed_template("SELECT ?version { $iri owl:versionIRI ?version }")
 
 _LICENCE: Final = "https://creativecommons.org/licenses/by/4.0/"
 _MEDIA_TYPE_BASE: Final = "https://www.iana.org/assignments/media-types/"

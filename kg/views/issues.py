@@ -8,7 +8,7 @@ from kg.engine.protocol import Engine
 from kg.rdf.namespaces import SPARQL_PREFIXES
 from kg.rdf.terms import Literal, NamedNode
 from kg.rdf.texts_by_language import TextsByLanguage
-from kg.sparql.templates import Fragment, Template
+from kg.sparql.templates import Fragment, Template, prefixed_template
 from kg.views.query_results import select_iris
 
 MAX_LOADED_TARGETS: Final = 2000
@@ -20,22 +20,19 @@ _KIND_COUNTS_QUERY: Final = (
 SELECT ?kind (COUNT(DISTINCT ?issue) AS ?n) { ?issue a hpez:Issue ; dcterms:type ?kind }
 GROUP BY ?kind ORDER BY ?kind"""
 )
-_LIST_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_LIST_QUERY: Final = prefixed_template(
+    """
 SELECT DISTINCT ?issue ?kind { $restriction ?issue a hpez:Issue ; dcterms:type ?kind
 } ORDER BY ?kind ?issue OFFSET $offset LIMIT $limit"""
 )
 _KIND_RESTRICTION: Final = Template("VALUES ?kind { $kind }")
-_ISSUES_OF_TARGETS_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_ISSUES_OF_TARGETS_QUERY: Final = prefixed_template(
+    """
 SELECT DISTINCT ?issue { VALUES ?target { $targets } ?issue oa:hasTarget ?target ; a hpez:Issue
 } ORDER BY ?issue LIMIT $limit"""
 )
-_DETAILS_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_DETAILS_QUERY: Final = prefixed_template(
+    """
 SELECT DISTINCT ?issue ?kind ?text ?target {
   VALUES ?issue { $issues }
   { ?issue dcterms:type ?kind } UNION { ?issue oa:hasBody/rdf:value ?text } UNION { ?issue oa:hasTarget ?target }
