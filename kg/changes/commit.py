@@ -7,7 +7,7 @@ the journal holds the commit; every process that serves the dataset follows the 
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 from kg.changes.changeset import (
     ChangeSet,
@@ -107,11 +107,8 @@ class WriteOutcome:
     repeated: bool = False
 
 
-class Proposer(Protocol):
-    """Computes what a change would do, without doing it."""
-
-    def propose(self, change: ChangeSet) -> Proposal:
-        """Return the proposal for a change to the current generation; raise what `compute_delta` raises."""
+Proposer = Callable[[ChangeSet], Proposal]
+"""Returns what a change to the current generation would do, without doing it; raises what `compute_delta` raises."""
 
 
 def propose(engine: EmbeddedEngine, gate: IncrementalValidator, change: ChangeSet) -> Proposal:
@@ -159,17 +156,6 @@ def _affected_graphs(delta: Delta) -> frozenset[str]:
     return frozenset((*names, *(graph.value for graph in delta.created | delta.dropped)))
 
 
-class LocalProposer:
-    """Proposes in this process, on an engine that nothing else reads at the same time."""
-
-    def __init__(self, engine: EmbeddedEngine, gate: IncrementalValidator) -> None:
-        self._engine = engine
-        self._gate = gate
-
-    def propose(self, change: ChangeSet) -> Proposal:
-        return propose(self._engine, self._gate, change)
-
-
 class ReplicaProposer:
     """Proposes in this process while others read the engine: on a copy of the dataset that follows the journal."""
 
@@ -180,7 +166,8 @@ class ReplicaProposer:
         self._copy: EmbeddedEngine | None = None
         self._lock = threading.Lock()
 
-    def propose(self, change: ChangeSet) -> Proposal:
+    def __call__(self, change: ChangeSet) -> Proposal:
+        """Return the proposal for a change."""
         with self._lock:
             if self._copy is None:
                 self._copy = EmbeddedEngine(self._engine.quads(), self._engine.digest)
@@ -194,7 +181,7 @@ class CommitPipeline:
 
     def __init__(self, proposer: Proposer, journal: Journal, follow: Callable[[], None]) -> None:
         """Write to a journal; `follow` returns once reads see its newest commit."""
-        self._proposer = proposer
+        self._propose = proposer
         self._follow = follow
         self.journal = journal
 
@@ -219,7 +206,7 @@ class CommitPipeline:
 
     def _attempt(self, change: ChangeSet, signature: Signature, terms: WriteOptions) -> WriteOutcome | None:
         """Try once; return None if another commit came first."""
-        proposal = self._proposer.propose(change)
+        proposal = self._propose(change)
         _require_generation(proposal, terms)
         _require_scope(proposal, signature)
         if any(proposal.report.with_severity(severity) for severity in _REFUSED_SEVERITIES[terms.strictness]):
