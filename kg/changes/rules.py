@@ -59,17 +59,20 @@ def target_graph(rule: TextFile) -> str:
     return rule.stem.partition("-")[0]
 
 
-def materialise(engine: EmbeddedEngine, using: Iterable[TextFile] | None = None) -> None:
-    """Run all rules over the union of the graphs and add what they construct."""
-    rules = tuple(rule_files() if using is None else using)
-    for name in RULE_GRAPHS:
-        engine.extend(construct_quads(engine, (rule.text for rule in rules if target_graph(rule) == name), name))
+def derive_graph(engine: EmbeddedEngine, name: str) -> frozenset[Quad]:
+    """Run the rules of a graph over the union of the graphs and return what they construct."""
+    return construct_quads(engine, (rule.text for rule in _rules_of(name)), name)
+
+
+def _rules_of(name: str) -> list[TextFile]:
+    return [rule for rule in rule_files() if target_graph(rule) == name]
 
 
 def materialised_engine(quads: Iterable[Quad]) -> EmbeddedEngine:
     """Return a new engine that holds quads and everything that the rules derive from them."""
     engine = EmbeddedEngine(quads)
-    materialise(engine)
+    for name in RULE_GRAPHS:
+        engine.extend(derive_graph(engine, name))
     return engine
 
 
@@ -120,12 +123,10 @@ class _AffectedClaims:
         raise ValueError(f"a rule is restricted by {' '.join(variables)}, which is not supported")
 
 
-def expand_delta(engine: EmbeddedEngine, delta: Delta, using: Iterable[TextFile] | None = None) -> Delta:
+def expand_delta(engine: EmbeddedEngine, delta: Delta) -> Delta:
     """Return a delta together with everything that follows from it by the rules; the engine is unchanged afterwards."""
-    rules = tuple(rule_files() if using is None else using)
     for name in RULE_GRAPHS:
-        derived = _derive_graph_delta(engine, delta, [rule for rule in rules if target_graph(rule) == name], name)
-        delta = delta.followed_by(derived)
+        delta = delta.followed_by(_derive_graph_delta(engine, delta, _rules_of(name), name))
     return delta
 
 

@@ -13,7 +13,7 @@ from kg.changes.changeset import DeltaPatch, compute_delta
 from kg.changes.commit_rows import CommitDraft, Release
 from kg.changes.dataset_files import DATASET_FILE, MANIFEST_FILE, load_dataset, read_manifest
 from kg.changes.journal import Journal, replay
-from kg.changes.rules import RULE_GRAPHS, construct_quads, target_graph
+from kg.changes.rules import RULE_GRAPHS, derive_graph
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import ConfigurationError, ConflictError
 from kg.rdf.blank_nodes import blank_node_components, canonical_form
@@ -117,7 +117,7 @@ def upgrade_delta(engine: EmbeddedEngine, old: frozenset[Quad], new: frozenset[Q
     today's rules from the upgraded state. An issue that a rule of the old release derived from local facts and that no
     rule derives any more stays: the graph of issues also holds curated issues, which cannot be told from derived ones.
     """
-    before = {name: _construct_rule_graph(engine, name) for name in RULE_GRAPHS}
+    before = {name: derive_graph(engine, name) for name in RULE_GRAPHS}
     dropped = _named_graphs(old) - _named_graphs(new)
     done = Delta()
     try:
@@ -137,13 +137,9 @@ def _apply_step(engine: EmbeddedEngine, before: Delta, step: Delta) -> Delta:
 
 def _rule_graph_delta(engine: EmbeddedEngine, name: str, stale: frozenset[Quad]) -> Delta:
     """Return the delta that makes a graph hold what its rules derive now; `stale` is what they derived before."""
-    graph, derived = NamedNode(graph_iri(name)), _construct_rule_graph(engine, name)
+    graph, derived = NamedNode(graph_iri(name)), derive_graph(engine, name)
     former = stale if name == _PARTLY_CURATED_GRAPH else frozenset(engine.quads(graph))
     return compute_delta(engine, DeltaPatch(Delta(derived, former - derived)))
-
-
-def _construct_rule_graph(engine: EmbeddedEngine, name: str) -> frozenset[Quad]:
-    return construct_quads(engine, (rule.text for rule in resources.rule_files() if target_graph(rule) == name), name)
 
 
 def _named_graphs(quads: Iterable[Quad]) -> frozenset[NamedNode]:
