@@ -16,7 +16,7 @@ from kg.errors import InputError
 from kg.rdf.delta import Delta
 from kg.rdf.io import place_in_graph
 from kg.rdf.terms import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term, Triple
-from kg.sparql.tokens import line_and_column
+from kg.sparql.tokens import Token, line_and_column
 from kg.sparql.update_parser import UpdateOperation, parse_operations, replace_variables
 
 T = TypeVar("T")
@@ -210,7 +210,7 @@ def _pattern_dataset(
 # Graphs
 
 
-def _resolve_graph(operation: UpdateOperation, tokens: tuple[Any, ...]) -> NamedNode | None:
+def _resolve_graph(operation: UpdateOperation, tokens: tuple[Token, ...]) -> NamedNode | None:
     """Return the graph that the first of some tokens names, with prefix and base resolved; None without a token."""
     if not tokens:
         return None
@@ -220,10 +220,15 @@ def _resolve_graph(operation: UpdateOperation, tokens: tuple[Any, ...]) -> Named
     return quad.graph_name if isinstance(quad.graph_name, NamedNode) else None
 
 
+def _split_silent(operation: UpdateOperation) -> tuple[bool, tuple[Token, ...]]:
+    """Return whether SILENT follows the first keyword, and the tokens after both."""
+    silent = operation.tokens[1].is_word("SILENT")
+    return silent, operation.tokens[2 if silent else 1 :]
+
+
 def _target_graphs(engine: EmbeddedEngine, operation: UpdateOperation) -> list[GraphName]:
     """Return the graphs of CLEAR and DROP. Raises InputError for one that does not exist, unless SILENT."""
-    silent = operation.tokens[1].is_word("SILENT")
-    tokens = operation.tokens[2 if silent else 1 :]
+    silent, tokens = _split_silent(operation)
     match tokens[0].text.upper():
         case "DEFAULT":
             return [DefaultGraph()]
@@ -256,8 +261,8 @@ def _drop(engine: EmbeddedEngine, operation: UpdateOperation) -> Delta:
 
 
 def _create(engine: EmbeddedEngine, operation: UpdateOperation) -> Delta:
-    silent = operation.tokens[1].is_word("SILENT")
-    graph = _resolve_graph(operation, operation.tokens[3 if silent else 2 :][:1])
+    silent, tokens = _split_silent(operation)
+    graph = _resolve_graph(operation, tokens[1:2])
     if graph is None:
         return Delta()
     if engine.has_graph(graph) and not silent:
@@ -274,8 +279,7 @@ def _transfer(engine: EmbeddedEngine, operation: UpdateOperation) -> Delta:
 
     A source that does not exist counts as empty; MOVE refuses it, unless SILENT.
     """
-    silent = operation.tokens[1].is_word("SILENT")
-    tokens = operation.tokens[2 if silent else 1 :]
+    silent, tokens = _split_silent(operation)
     to = next(index for index, token in enumerate(tokens) if token.is_word("TO"))
     source, target = _transfer_endpoint(operation, tokens[:to]), _transfer_endpoint(operation, tokens[to + 1 :])
     if source == target:
@@ -296,7 +300,7 @@ def _transfer(engine: EmbeddedEngine, operation: UpdateOperation) -> Delta:
     return Delta(delta.added, delta.removed, delta.created, frozenset(dropped))
 
 
-def _transfer_endpoint(operation: UpdateOperation, tokens: tuple[Any, ...]) -> GraphName:
+def _transfer_endpoint(operation: UpdateOperation, tokens: tuple[Token, ...]) -> GraphName:
     """Return the source or target of ADD, COPY or MOVE: DEFAULT, or an IRI with or without GRAPH."""
     if tokens[0].is_word("DEFAULT"):
         return DefaultGraph()
