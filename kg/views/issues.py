@@ -11,6 +11,8 @@ from kg.rdf.texts_by_language import TextsByLanguage
 from kg.sparql.templates import Fragment, Template, prefixed_template
 from kg.views.query_results import select_iris
 
+_MAX_ISSUES_OF_TARGETS: Final = 50
+"""The number of issues about the nodes of one page."""
 MAX_LOADED_TARGETS: Final = 2000
 """The number of targets that are loaded for the issues of one page."""
 
@@ -67,12 +69,13 @@ def list_issues(engine: Engine, kind: NamedNode | None, offset: int, limit: int)
     return load_issues(engine, select_iris(engine, query, "issue"))
 
 
-def find_issues_about(engine: Engine, targets: Iterable[NamedNode], limit: int = 50) -> list[Issue]:
+def find_issues_about(engine: Engine, targets: Iterable[NamedNode]) -> list[Issue]:
     """Return the issues that have any of the nodes as target."""
     nodes = set(targets)
     if not nodes:
         return []
-    return load_issues(engine, select_iris(engine, _ISSUES_OF_TARGETS_QUERY.fill(targets=nodes, limit=limit), "issue"))
+    query = _ISSUES_OF_TARGETS_QUERY.fill(targets=nodes, limit=_MAX_ISSUES_OF_TARGETS)
+    return load_issues(engine, select_iris(engine, query, "issue"))
 
 
 def load_issues(engine: Engine, issues: Iterable[NamedNode]) -> list[Issue]:

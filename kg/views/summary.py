@@ -79,11 +79,10 @@ class ResourceSummary:
         """Return the sampled values of some properties."""
         return tuple(value for group in self.outgoing if group.predicate in predicates for value in group.values)
 
-    def value_count(self, predicate: str, way: PropertyDirection = "in") -> int:
-        """Return the total of a property, 0 if the node does not have it."""
-        return next(
-            (group.total for group in self.properties if (group.direction, group.predicate) == (way, predicate)), 0
-        )
+    def inverse_count(self, predicate: str) -> int:
+        """Return how many subjects have the node as a value of a property."""
+        key = ("in", predicate)
+        return next((group.total for group in self.properties if (group.direction, group.predicate) == key), 0)
 
     @property
     def outgoing(self) -> tuple[PropertySummary, ...]:
