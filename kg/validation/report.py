@@ -8,6 +8,7 @@ from kg.errors import EngineError
 from kg.rdf.namespaces import RDF, SH, compact
 from kg.rdf.rdflib_terms import term_from_rdflib, term_to_rdflib
 from kg.rdf.terms import BlankNode, Literal, NamedNode, Resource, Term, Triple, term_text
+from kg.rdf.texts_by_language import TextsByLanguage
 
 VIOLATION: Final = NamedNode(SH + "Violation")
 WARNING: Final = NamedNode(SH + "Warning")
@@ -99,8 +100,7 @@ class ValidationReport:
 
 
 def _message_in_language(messages: Iterable[Literal], language: str) -> str:
-    texts = {item.language or "": item.value for item in messages}
-    return texts.get(language) or next(iter(texts.values()), "")
+    return TextsByLanguage({item.language or "": item.value for item in messages}).best(language) or ""
 
 
 def _path_text(path: object, triples: tuple[Triple, ...]) -> str:

@@ -8,8 +8,9 @@ from flask_babel import gettext
 
 from kg.rdf.namespaces import BASE, HPEZ, HPSH, ID, SH, compact
 from kg.rdf.terms import Literal, NamedNode, term_text
+from kg.rdf.texts_by_language import TextsByLanguage
 from service.http import i18n
-from service.http.i18n import other_language, page_language, text_in_language
+from service.http.i18n import other_language, page_language
 from service.http.urls import keep_language, url_in_language, url_name
 
 _LANGUAGE_NAMES: Final = {"en": "English", "vi": "Tiếng Việt"}
@@ -63,7 +64,7 @@ def _template_context() -> dict[str, Any]:
         "in_other": partial(i18n.translate, other),
         "link": link_url,
         "compact": compact,
-        "in_language": text_in_language,
+        "in_language": TextsByLanguage.best,
     }
 
 
