@@ -145,6 +145,10 @@ class Journal:
             ).fetchall()
         return tuple(decode_summary(dict(zip(SUMMARY_COLUMNS, row, strict=True))) for row in rows)
 
+    def commit_hash(self, number: int) -> str:
+        """Return the hash of a commit, "" if there is none with this number."""
+        return next((item.hash for item in self.list_summaries(number + 1, 1) if item.number == number), "")
+
     def reverted_by(self, number: int) -> int | None:
         """Return the number of the commit that reverted a commit, or None."""
         with self._connection.read() as connection:
