@@ -80,7 +80,7 @@ def index(suffix: str = "") -> Response:
     if offer is HTML:
         response = _figures_page(engine, page, filters, paging)
     else:
-        labels = _load_labels(engine, (iri for item in page.items for iri in item.mentioned_iris))
+        labels, _ = load_labels(engine, (NamedNode(iri) for item in page.items for iri in item.mentioned_iris))
         response = _csv_response(page.items, labels) if offer is _CSV else jsonify(figures_json(page, labels))
     return _add_page_links(response, paging, offer)
 
@@ -132,11 +132,6 @@ def _add_page_links(response: Response, paging: Paging, offer: MediaType) -> Res
     others = alternate_links(_REPRESENTATIONS, offer, lambda other: _figures_url(other, **filters))
     add_links(response, *pages, *others)
     return response
-
-
-def _load_labels(engine: Engine, iris: Iterable[str]) -> Labels:
-    nodes = {NamedNode(iri) for iri in iris}
-    return load_labels(engine, nodes)[0] if nodes else {}
 
 
 def _csv_response(items: Iterable[Observation], labels: Labels) -> Response:
