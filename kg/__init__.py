@@ -18,7 +18,7 @@ __all__ = ["KgError", "open_or_build", "read_shapes", "validate"]
 _MODULES: Final = {
     "KgError": "kg.errors",
     "open_or_build": "kg.changes.data_folder",
-    "read_shapes": "kg.validation.shacl",
+    "read_shapes": "kg.validation.shapes",
     "validate": "kg.validation.shacl",
 }
 
