@@ -177,23 +177,12 @@ def paced(endpoint: str, requests: Iterator[bytes], seconds: float, pause: float
     return load
 
 
-class Herd:
-    """Clients that send runaway queries from a thread of this process while the block runs.
+class BackgroundThread:
+    """Runs `run` in a thread while the block runs; `run` ends soon after `_ended` is set."""
 
-    A client whose query was stopped sends the next one at once, so their number is constant. A client that was refused
-    because the queue was full waits for the seconds of Retry-After. `load` has their latencies; requests without an
-    answer at the end are dropped, as if their clients had disconnected.
-    """
-
-    def __init__(self, endpoint: str, request: Callable[[int], bytes], clients: int) -> None:
-        """`request` returns the bytes of the n-th request."""
-        self.load = Load()
-        self._endpoint = endpoint
-        self._request = request
-        self._clients = clients
-        self._sent = 0
+    def __init__(self) -> None:
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self.run)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -203,7 +192,29 @@ class Herd:
         self._ended.set()
         self._thread.join()
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Do the work."""
+        raise NotImplementedError
+
+
+class Herd(BackgroundThread):
+    """Clients that send runaway queries from a thread of this process while the block runs.
+
+    A client whose query was stopped sends the next one at once, so their number is constant. A client that was refused
+    because the queue was full waits for the seconds of Retry-After. `load` has their latencies; requests without an
+    answer at the end are dropped, as if their clients had disconnected.
+    """
+
+    def __init__(self, endpoint: str, request: Callable[[int], bytes], clients: int) -> None:
+        """`request` returns the bytes of the n-th request."""
+        super().__init__()
+        self.load = Load()
+        self._endpoint = endpoint
+        self._request = request
+        self._clients = clients
+        self._sent = 0
+
+    def run(self) -> None:
         start = time.perf_counter()
         clients = [Connection(self._endpoint) for _ in range(self._clients)]
         files, due = {client.socket.fileno(): client for client in clients}, dict.fromkeys(clients, 0.0)

@@ -10,7 +10,6 @@ import shutil
 import statistics
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,7 +22,7 @@ import psutil
 
 from bench import load, peers, queries, write
 from bench.generate import SIZES, Dataset
-from bench.load import Connection, Herd, Load
+from bench.load import BackgroundThread, Connection, Herd, Load
 from bench.own import OwnEngine
 from bench.processes import HPKG, Server, serving
 from bench.report import Row, at_least, at_most, milliseconds, skipped
@@ -260,24 +259,15 @@ def _left_running(server: Server) -> Row:
     )
 
 
-class _PeakMemory:
+class _PeakMemory(BackgroundThread):
     """The largest PSS of a server's processes, sampled five times a second while the block runs."""
 
     def __init__(self, server: Server) -> None:
+        super().__init__()
         self.mib = 0.0
         self._server = server
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
+    def run(self) -> None:
         while not self._ended.wait(0.2):
             self.mib = max(self.mib, self._server.resident_mib())
 

@@ -53,24 +53,15 @@ class RsgiHeaders(Protocol):
 class RsgiScope(Protocol):
     """The request line and connection of a request, as granian describes them."""
 
-    @property
-    def method(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def query_string(self) -> str: ...
-    @property
-    def scheme(self) -> str: ...
-    @property
-    def http_version(self) -> str: ...
-    @property
-    def client(self) -> str: ...
-    @property
-    def server(self) -> str: ...
-    @property
-    def authority(self) -> str | None: ...
-    @property
-    def headers(self) -> RsgiHeaders: ...
+    method: str
+    path: str
+    query_string: str
+    scheme: str
+    http_version: str
+    client: str
+    server: str
+    authority: str | None
+    headers: RsgiHeaders
 
 
 class RsgiTransport(Protocol):
@@ -103,15 +94,12 @@ class _PendingRequest:
 class RsgiApplication:
     """An RSGI application around a WSGI one."""
 
-    def __init__(
-        self, app: WsgiApp, fast_path: SparqlFastPath | None, max_body: int, threads: int = MAX_THREADS
-    ) -> None:
+    def __init__(self, app: WsgiApp, fast_path: SparqlFastPath | None, max_body: int) -> None:
         """Run an app and its fast path; a body is read to one byte past `max_body`, so that the app refuses it."""
         self._app = app
         self._fast_path = fast_path
         self._max_body = max_body
         self._jobs: queue.SimpleQueue[_PendingRequest] = queue.SimpleQueue()
-        self._threads = threads
         self._idle = 0
         self._started = 0
         self._lock = threading.Lock()
@@ -157,7 +145,7 @@ class RsgiApplication:
             if self._idle > 0:
                 self._idle -= 1
                 return
-            if self._started >= self._threads:
+            if self._started >= MAX_THREADS:
                 return
             self._started += 1
         threading.Thread(target=self._work, name="request", daemon=True).start()

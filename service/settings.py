@@ -5,23 +5,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Final, Literal, Self, TypeVar
 
 from platformdirs import user_data_path
 
 from kg.errors import ConfigurationError
 
+T = TypeVar("T")
 DefaultGraphMode = Literal["union", "strict"]
 
-DEFAULT_MAX_BODY: Final = 10 * 1024 * 1024
-"""The longest accepted request body in bytes."""
-DEFAULT_TIMEOUT: Final = 10.0
-"""Seconds that a query may wait and run."""
-DEFAULT_WRITE_TIMEOUT: Final = 60.0
-"""Seconds that a change may wait and run."""
-DEFAULT_CACHE_BYTES: Final = 64 * 1024 * 1024
-"""Bytes of responses and results that a web process caches."""
-
+_DEFAULT_GRAPH_MODES: Final[Mapping[str, DefaultGraphMode]] = {"union": "union", "strict": "strict"}
+_ON_OR_OFF: Final = {"on": True, "off": False}
 _HOST_PATTERN: Final = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
@@ -45,11 +39,11 @@ class Settings:
 
     data: Path
     default_graph: DefaultGraphMode = "union"
-    max_body: int = DEFAULT_MAX_BODY
-    timeout: float = DEFAULT_TIMEOUT
-    write_timeout: float = DEFAULT_WRITE_TIMEOUT
+    max_body: int = 10 * 1024 * 1024
+    timeout: float = 10.0
+    write_timeout: float = 60.0
     dispatcher_folder: Path | None = None
-    cache_bytes: int = DEFAULT_CACHE_BYTES
+    cache_bytes: int = 64 * 1024 * 1024
     max_age: int = 0
     access_log: bool = True
     services: tuple[str, ...] = ()
@@ -61,49 +55,47 @@ class Settings:
     def from_environment(cls) -> Self:
         """Read the `HPKG_…` environment variables; raises ConfigurationError for an invalid value."""
         return cls(
-            data=_data_folder(os.environ),
-            default_graph=_default_graph(os.environ),
-            max_body=_max_body(os.environ),
-            timeout=_seconds(os.environ, "HPKG_TIMEOUT", DEFAULT_TIMEOUT),
-            write_timeout=_seconds(os.environ, "HPKG_WRITE_TIMEOUT", DEFAULT_WRITE_TIMEOUT),
+            data=_data_folder(),
+            default_graph=_choice("HPKG_DEFAULT_GRAPH", _DEFAULT_GRAPH_MODES),
+            max_body=_max_body(),
+            timeout=_seconds("HPKG_TIMEOUT", cls.timeout),
+            write_timeout=_seconds("HPKG_WRITE_TIMEOUT", cls.write_timeout),
             dispatcher_folder=Path(os.environ["HPKG_KEEPER"]) if os.environ.get("HPKG_KEEPER") else None,
-            cache_bytes=_whole_number(os.environ, "HPKG_CACHE", DEFAULT_CACHE_BYTES),
-            max_age=_whole_number(os.environ, "HPKG_MAX_AGE", 0),
-            access_log=_on_or_off(os.environ, "HPKG_ACCESS_LOG"),
-            services=_services(os.environ),
+            cache_bytes=_whole_number("HPKG_CACHE", cls.cache_bytes),
+            max_age=_whole_number("HPKG_MAX_AGE", cls.max_age),
+            access_log=_choice("HPKG_ACCESS_LOG", _ON_OR_OFF),
+            services=_services(),
             source_texts=tuple(Path(name) for name in os.environ.get("HPKG_TEXT", "").split(os.pathsep) if name),
-            planning=_on_or_off(os.environ, "HPKG_PLAN"),
-            columns=_on_or_off(os.environ, "HPKG_COLUMNS"),
+            planning=_choice("HPKG_PLAN", _ON_OR_OFF),
+            columns=_choice("HPKG_COLUMNS", _ON_OR_OFF),
         )
 
 
-def _data_folder(environment: Mapping[str, str]) -> Path:
-    text = environment.get("HPKG_DATA")
+def _data_folder() -> Path:
+    text = os.environ.get("HPKG_DATA")
     folder = Path(text) if text else user_data_path("haiphong-kg")
     if folder.exists() and not folder.is_dir():
         raise ConfigurationError(f"HPKG_DATA must be a folder; {folder} is not one.")
     return folder
 
 
-def _default_graph(environment: Mapping[str, str]) -> DefaultGraphMode:
-    match environment.get("HPKG_DEFAULT_GRAPH", "union"):
-        case "union":
-            return "union"
-        case "strict":
-            return "strict"
-        case other:
-            raise ConfigurationError(f"HPKG_DEFAULT_GRAPH must be union or strict, not {other!r}.")
+def _choice(name: str, values: Mapping[str, T]) -> T:
+    """Return the value of a choice; the first one is the default."""
+    text = os.environ.get(name, next(iter(values)))
+    if text not in values:
+        raise ConfigurationError(f"{name} must be {' or '.join(values)}, not {text!r}.")
+    return values[text]
 
 
-def _max_body(environment: Mapping[str, str]) -> int:
-    text = environment.get("HPKG_MAX_BODY", str(DEFAULT_MAX_BODY))
+def _max_body() -> int:
+    text = os.environ.get("HPKG_MAX_BODY", str(Settings.max_body))
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise ConfigurationError(f"HPKG_MAX_BODY must be a positive number of bytes, not {text!r}.")
     return int(text)
 
 
-def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
-    text = environment.get(name, str(default))
+def _seconds(name: str, default: float) -> float:
+    text = os.environ.get(name, str(default))
     try:
         seconds = float(text)
     except ValueError:
@@ -113,26 +105,16 @@ def _seconds(environment: Mapping[str, str], name: str, default: float) -> float
     return seconds
 
 
-def _whole_number(environment: Mapping[str, str], name: str, default: int) -> int:
-    text = environment.get(name, str(default))
+def _whole_number(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
     if not (text.isascii() and text.isdigit()):
         raise ConfigurationError(f"{name} must be a whole number, 0 or more, not {text!r}.")
     return int(text)
 
 
-def _services(environment: Mapping[str, str]) -> tuple[str, ...]:
-    hosts = [host.strip().lower() for host in environment.get("HPKG_SERVICES", "").split(",") if host.strip()]
+def _services() -> tuple[str, ...]:
+    hosts = [host.strip().lower() for host in os.environ.get("HPKG_SERVICES", "").split(",") if host.strip()]
     for host in hosts:
         if not _HOST_PATTERN.fullmatch(host):
             raise ConfigurationError(f"HPKG_SERVICES must be hosts with or without a port, not {host!r}.")
     return tuple(dict.fromkeys(hosts))
-
-
-def _on_or_off(environment: Mapping[str, str], name: str) -> bool:
-    match environment.get(name, "on"):
-        case "on":
-            return True
-        case "off":
-            return False
-        case other:
-            raise ConfigurationError(f"{name} must be on or off, not {other!r}.")

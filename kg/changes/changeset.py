@@ -92,7 +92,7 @@ def _require_iri_graphs(quads: Iterable[Quad]) -> None:
 
 def _replace_graphs(engine: EmbeddedEngine, graphs: Iterable[GraphName], quads: Iterable[Quad]) -> Delta:
     """Replace the content of graphs; stored blank nodes with identical content keep their labels."""
-    content = {graph: frozenset(engine.quads_in_graph(graph)) for graph in graphs}
+    content = {graph: frozenset(engine.quads(graph)) for graph in graphs}
     before = frozenset[Quad]().union(*content.values())
     after = reuse_blank_node_labels(engine.normalize_quads(quads), before)
     delta = delete_and_insert(engine, before - after, after)
@@ -102,10 +102,10 @@ def _replace_graphs(engine: EmbeddedEngine, graphs: Iterable[GraphName], quads: 
 
 def _remove_graph(engine: EmbeddedEngine, graph: GraphName) -> Delta:
     if not isinstance(graph, NamedNode):
-        return Delta(removed=frozenset(engine.quads_in_graph(graph)))
+        return Delta(removed=frozenset(engine.quads(graph)))
     if not engine.has_graph(graph):
         raise NotFoundError(f"There is no graph {graph} here.")
-    return Delta(removed=frozenset(engine.quads_in_graph(graph)), dropped=frozenset({graph}))
+    return Delta(removed=frozenset(engine.quads(graph)), dropped=frozenset({graph}))
 
 
 def _effective_part(engine: EmbeddedEngine, delta: Delta) -> Delta:
@@ -118,6 +118,6 @@ def _effective_part(engine: EmbeddedEngine, delta: Delta) -> Delta:
         for graph in delta.dropped
         if graph not in filled
         and engine.has_graph(graph)
-        and all(quad in change.removed for quad in engine.quads_in_graph(graph))
+        and all(quad in change.removed for quad in engine.quads(graph))
     )
     return Delta(change.added, change.removed, change.created.union(created), frozenset(dropped))

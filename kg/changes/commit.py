@@ -7,7 +7,7 @@ the journal holds the commit; every process that serves the dataset follows the 
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 from kg.changes.changeset import (
     ChangeSet,
@@ -18,7 +18,9 @@ from kg.changes.changeset import (
     compute_delta,
     require_iri_graph,
 )
-from kg.changes.journal import Commit, CommitDraft, IdempotencyKey, Journal, replay
+from kg.changes.commit_rows import Commit, CommitDraft, IdempotencyKey
+from kg.changes.journal import Journal, replay
+from kg.changes.quad_changes import move_from_default_graph
 from kg.changes.rules import expand_delta
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.query import check_nesting
@@ -105,11 +107,8 @@ class WriteOutcome:
     repeated: bool = False
 
 
-class Proposer(Protocol):
-    """Computes what a change would do, without doing it."""
-
-    def propose(self, change: ChangeSet) -> Proposal:
-        """Return the proposal for a change to the current generation; raise what `compute_delta` raises."""
+Proposer = Callable[[ChangeSet], Proposal]
+"""Returns what a change to the current generation would do, without doing it; raises what `compute_delta` raises."""
 
 
 def propose(engine: EmbeddedEngine, gate: IncrementalValidator, change: ChangeSet) -> Proposal:
@@ -157,17 +156,6 @@ def _affected_graphs(delta: Delta) -> frozenset[str]:
     return frozenset((*names, *(graph.value for graph in delta.created | delta.dropped)))
 
 
-class LocalProposer:
-    """Proposes in this process, on an engine that nothing else reads at the same time."""
-
-    def __init__(self, engine: EmbeddedEngine, gate: IncrementalValidator) -> None:
-        self._engine = engine
-        self._gate = gate
-
-    def propose(self, change: ChangeSet) -> Proposal:
-        return propose(self._engine, self._gate, change)
-
-
 class ReplicaProposer:
     """Proposes in this process while others read the engine: on a copy of the dataset that follows the journal."""
 
@@ -178,7 +166,8 @@ class ReplicaProposer:
         self._copy: EmbeddedEngine | None = None
         self._lock = threading.Lock()
 
-    def propose(self, change: ChangeSet) -> Proposal:
+    def __call__(self, change: ChangeSet) -> Proposal:
+        """Return the proposal for a change."""
         with self._lock:
             if self._copy is None:
                 self._copy = EmbeddedEngine(self._engine.quads(), self._engine.digest)
@@ -192,7 +181,7 @@ class CommitPipeline:
 
     def __init__(self, proposer: Proposer, journal: Journal, follow: Callable[[], None]) -> None:
         """Write to a journal; `follow` returns once reads see its newest commit."""
-        self._proposer = proposer
+        self._propose = proposer
         self._follow = follow
         self.journal = journal
 
@@ -217,7 +206,7 @@ class CommitPipeline:
 
     def _attempt(self, change: ChangeSet, signature: Signature, terms: WriteOptions) -> WriteOutcome | None:
         """Try once; return None if another commit came first."""
-        proposal = self._proposer.propose(change)
+        proposal = self._propose(change)
         _require_generation(proposal, terms)
         _require_scope(proposal, signature)
         if any(proposal.report.with_severity(severity) for severity in _REFUSED_SEVERITIES[terms.strictness]):
@@ -308,6 +297,4 @@ def protected_graphs_in(quads: Iterable[Quad]) -> list[str]:
 
 def in_submission_graph(quad: Quad, graph: NamedNode = SUBMISSION_GRAPH) -> Quad:
     """Return a quad of the default graph moved to `graph`; other quads unchanged."""
-    if isinstance(quad.graph_name, DefaultGraph):
-        return Quad(quad.subject, quad.predicate, quad.object, graph)
-    return quad
+    return move_from_default_graph(quad, graph)

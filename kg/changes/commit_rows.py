@@ -126,18 +126,8 @@ def decode_commit(row: SqlRow) -> Commit:
 
 def decode_summary(row: SqlRow) -> CommitSummary:
     """Return the summary of a row that has at least the columns of a summary."""
-    return CommitSummary(
-        number=row["number"],
-        time=datetime.fromisoformat(row["time"]),
-        agent=row["agent"],
-        message=row["message"],
-        reason=row["reason"],
-        added=row["added_count"],
-        removed=row["removed_count"],
-        reverts=row["reverts"],
-        previous=row["previous"],
-        hash=row["hash"],
-    )
+    values = {name.removesuffix("_count"): row[name] for name in SUMMARY_COLUMNS}
+    return CommitSummary(**{**values, "time": datetime.fromisoformat(row["time"])})
 
 
 def verify_commit(row: SqlRow) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, get_args
 
 from kg.changes.atomic_files import write_atomically
 from kg.errors import ConfigurationError, InputError, NotFoundError
-from kg.rdf.terms import NamedNode
+from kg.rdf.terms import parse_iri
 
 TOKENS_FILE: Final = "tokens.json"
 TOKEN_PREFIX: Final = "hpkg_"  # noqa: S105 - a prefix is no secret
@@ -71,7 +71,7 @@ class CredentialStore:
         if not name.strip() or not name.isprintable():
             raise InputError("A token needs a printable name, which the log shows.")
         text = TOKEN_PREFIX + secrets.token_urlsafe(32)
-        allowed = None if graphs is None else tuple(sorted(set(map(_require_iri, graphs))))
+        allowed = None if graphs is None else tuple(sorted({parse_iri(graph).value for graph in graphs}))
         now = datetime.now(UTC).replace(microsecond=0).isoformat()
         with self._exclusive_lock():
             stored = self._read_stored()
@@ -153,13 +153,6 @@ def _decode_credential(item: dict[str, Any]) -> Credential:
     if not isinstance(name, str) or scope not in get_args(TokenScope) or not isinstance(graphs, list | None):
         raise ValueError(f"the entry {name!r} has an unknown form")
     return Credential(name, scope, None if graphs is None else tuple(graphs), item["created"])
-
-
-def _require_iri(text: str) -> str:
-    try:
-        return NamedNode(text).value
-    except ValueError:
-        raise InputError(f"<{text}> is not an IRI.") from None
 
 
 def _token_digest(text: str) -> str:

@@ -36,12 +36,12 @@ class EngineFactValidator:
     def __init__(self, engine: Engine, shapes: Shapes, proposer: Proposer) -> None:
         self._engine = engine
         self._shapes = shapes
-        self._proposer = proposer
+        self._propose = proposer
         self._terms: tuple[int, ValidationReport] | None = None
 
     def validate_in_context(self, payload: Iterable[Quad]) -> ValidationReport:
         """Validate facts together with the dataset; report only the findings that they add."""
-        return self._proposer.propose(QuadAddition(tuple(map(in_submission_graph, payload)))).report
+        return self._propose(QuadAddition(tuple(map(in_submission_graph, payload)))).report
 
     def validate_alone(self, payload: Iterable[Quad]) -> ValidationReport:
         """Validate facts with only the ontology and the vocabularies as context."""

@@ -45,20 +45,6 @@ from kg.changes.locks import lock_with_timeout
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import ConflictError, IntegrityError, JournalError, NotFoundError
 
-__all__ = [
-    "BASE_HASH",
-    "BASE_MANIFEST",
-    "JOURNAL_FILE",
-    "Commit",
-    "CommitDraft",
-    "CommitSummary",
-    "IdempotencyKey",
-    "Journal",
-    "Release",
-    "read_base_digest",
-    "replay",
-]
-
 JOURNAL_FILE: Final = "journal.db"
 BASE_MANIFEST: Final = "build.json"
 """The file beside the journal that holds the digest of the dataset before the first commit."""
@@ -95,12 +81,6 @@ class Journal:
         """The number of the newest commit, 0 if there is none."""
         with self._connection.read() as connection:
             return _newest_commit(connection, self._base)[0]
-
-    @property
-    def head_hash(self) -> str:
-        """The hash of the newest commit; before the first, the digest of the dataset."""
-        with self._connection.read() as connection:
-            return _newest_commit(connection, self._base)[1]
 
     @contextlib.contextmanager
     def write_lock(self) -> Iterator[None]:
@@ -164,6 +144,10 @@ class Journal:
                 (before, before, limit),
             ).fetchall()
         return tuple(decode_summary(dict(zip(SUMMARY_COLUMNS, row, strict=True))) for row in rows)
+
+    def commit_hash(self, number: int) -> str:
+        """Return the hash of a commit, "" if there is none with this number."""
+        return next((item.hash for item in self.list_summaries(number + 1, 1) if item.number == number), "")
 
     def reverted_by(self, number: int) -> int | None:
         """Return the number of the commit that reverted a commit, or None."""

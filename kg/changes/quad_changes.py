@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.delta import Delta
+from kg.rdf.io import place_in_graph
 from kg.rdf.terms import DefaultGraph, NamedNode, Quad
 
 GraphName = NamedNode | DefaultGraph
@@ -17,6 +18,11 @@ def delete_and_insert(engine: EmbeddedEngine, deleted: Iterable[Quad], inserted:
     graphs = {quad.graph_name for quad in added}
     created = frozenset(graph for graph in graphs if isinstance(graph, NamedNode) and not engine.has_graph(graph))
     return Delta(added, removed, created)
+
+
+def move_from_default_graph(quad: Quad, graph: NamedNode) -> Quad:
+    """Return a quad of the default graph moved to another one; other quads unchanged."""
+    return place_in_graph([quad], graph)[0] if isinstance(quad.graph_name, DefaultGraph) else quad
 
 
 def create_graph(engine: EmbeddedEngine, graph: GraphName) -> Delta:

@@ -14,10 +14,10 @@ from typing import Final
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.delta import Delta
 from kg.rdf.io import place_in_graph
-from kg.rdf.namespaces import OWL, SKOS, SPARQL_PREFIXES, graph_iri
+from kg.rdf.namespaces import OWL, SKOS, graph_iri
 from kg.rdf.terms import BlankNode, NamedNode, Quad, Resource, Triple
 from kg.resources import TextFile, rule_files
-from kg.sparql.templates import Fragment, Template
+from kg.sparql.templates import Fragment, Template, prefixed_template
 
 RULE_GRAPHS: Final = ("asserted", "derived", "issues")
 """The graphs that rules fill; the rules of a graph read the graphs before it."""
@@ -29,9 +29,8 @@ _ASK_FIRST_COMMENT: Final = "# ask first"
 _ANY_INDICATOR: Final = re.compile(r"variableMeasured \?")
 _INDICATOR: Final = re.compile(r"variableMeasured indicator:([\w-]+)")
 _VALUES_CLAUSE: Final = Template("VALUES ($variables) { $rows }")
-_AFFECTED_CLAIMS_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_AFFECTED_CLAIMS_QUERY: Final = prefixed_template(
+    """
 SELECT DISTINCT ?claim ?about ?indicator {
   { VALUES ?claim { $nodes } }
   UNION { VALUES ?node { $nodes } ?claim hpez:evidence ?node }
@@ -43,9 +42,8 @@ SELECT DISTINCT ?claim ?about ?indicator {
   OPTIONAL { ?claim schema:variableMeasured ?indicator }
 }"""
 )
-_LABEL_DEPENDENTS_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_LABEL_DEPENDENTS_QUERY: Final = prefixed_template(
+    """
 SELECT DISTINCT ?claim ?about ?indicator {
   VALUES ?node { $nodes }
   ?claim dcterms:temporal|schema:variableMeasured|qudt:hasUnit ?node ; schema:observationAbout ?about .
@@ -61,17 +59,20 @@ def target_graph(rule: TextFile) -> str:
     return rule.stem.partition("-")[0]
 
 
-def materialise(engine: EmbeddedEngine, using: Iterable[TextFile] | None = None) -> None:
-    """Run all rules over the union of the graphs and add what they construct."""
-    rules = tuple(rule_files() if using is None else using)
-    for name in RULE_GRAPHS:
-        engine.extend(construct_quads(engine, (rule.text for rule in rules if target_graph(rule) == name), name))
+def derive_graph(engine: EmbeddedEngine, name: str) -> frozenset[Quad]:
+    """Run the rules of a graph over the union of the graphs and return what they construct."""
+    return construct_quads(engine, (rule.text for rule in _rules_of(name)), name)
+
+
+def _rules_of(name: str) -> list[TextFile]:
+    return [rule for rule in rule_files() if target_graph(rule) == name]
 
 
 def materialised_engine(quads: Iterable[Quad]) -> EmbeddedEngine:
     """Return a new engine that holds quads and everything that the rules derive from them."""
     engine = EmbeddedEngine(quads)
-    materialise(engine)
+    for name in RULE_GRAPHS:
+        engine.extend(derive_graph(engine, name))
     return engine
 
 
@@ -122,12 +123,10 @@ class _AffectedClaims:
         raise ValueError(f"a rule is restricted by {' '.join(variables)}, which is not supported")
 
 
-def expand_delta(engine: EmbeddedEngine, delta: Delta, using: Iterable[TextFile] | None = None) -> Delta:
+def expand_delta(engine: EmbeddedEngine, delta: Delta) -> Delta:
     """Return a delta together with everything that follows from it by the rules; the engine is unchanged afterwards."""
-    rules = tuple(rule_files() if using is None else using)
     for name in RULE_GRAPHS:
-        derived = _derive_graph_delta(engine, delta, [rule for rule in rules if target_graph(rule) == name], name)
-        delta = delta.followed_by(derived)
+        delta = delta.followed_by(_derive_graph_delta(engine, delta, _rules_of(name), name))
     return delta
 
 

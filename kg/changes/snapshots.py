@@ -46,7 +46,7 @@ def write_snapshot(engine: EmbeddedEngine, journal: Journal, folder: Path) -> bo
     number = engine.generation
     if number == 0:
         return False
-    commit_hash = journal.list_summaries(number + 1, 1)[0].hash
+    commit_hash = journal.commit_hash(number)
     with translate_write_errors(folder), try_lock(folder / _LOCK_FILE) as acquired:
         if acquired:
             _remove_files(folder.glob(".snapshot-*"))  # temporary files of processes that were killed
@@ -111,6 +111,6 @@ def load_newest_snapshot(folder: Path, journal: Journal, base_digest: str) -> Em
 
 def _matches_journal(manifest: Manifest, journal: Journal, number: int) -> bool:
     """Whether a manifest belongs to commit `number` of this journal."""
-    summaries = journal.list_summaries(number + 1, 1)
-    expected = [(summary.number, summary.number, summary.hash) for summary in summaries]
-    return expected == [(number, manifest.get("generation"), manifest.get("hash"))] and "empty" in manifest
+    commit_hash = journal.commit_hash(number)
+    is_same_commit = (manifest.get("generation"), manifest.get("hash")) == (number, commit_hash)
+    return bool(commit_hash) and is_same_commit and "empty" in manifest

@@ -9,13 +9,14 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
-from kg.changes.quad_changes import GraphName, create_graph, delete_and_insert
+from kg.changes.quad_changes import GraphName, create_graph, delete_and_insert, move_from_default_graph
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import QueryDataset
 from kg.errors import InputError
 from kg.rdf.delta import Delta
+from kg.rdf.io import place_in_graph
 from kg.rdf.terms import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Term, Triple
-from kg.sparql.tokens import line_and_column
+from kg.sparql.tokens import Token, line_and_column
 from kg.sparql.update_parser import UpdateOperation, parse_operations, replace_variables
 
 T = TypeVar("T")
@@ -112,7 +113,7 @@ class _QuadTemplate:
     def __init__(self, operation: UpdateOperation, block: str, default: NamedNode | None) -> None:
         text, self._variables = replace_variables(block)
         quads = EmbeddedEngine.evaluate_ground_update(f"{operation.prologue}\nINSERT {{{text}\n}} WHERE {{}}")
-        self._quads = [_with_default_graph(quad, default) for quad in quads]
+        self._quads = [quad if default is None else move_from_default_graph(quad, default) for quad in quads]
         self.has_blank_nodes = any(_is_blank(term) for quad in quads for term in (quad.subject, quad.object))
 
     @property
@@ -143,12 +144,6 @@ class _QuadTemplate:
                 parts = [self._term(part, row, fresh) for part in (term.subject, term.predicate, term.object)]
                 return Triple(*parts) if _is_triple(parts) else None
         return term
-
-
-def _with_default_graph(quad: Quad, default: NamedNode | None) -> Quad:
-    if default is None or not isinstance(quad.graph_name, DefaultGraph):
-        return quad
-    return Quad(quad.subject, quad.predicate, quad.object, default)
 
 
 def _is_triple(parts: Iterable[Any]) -> bool:
@@ -215,7 +210,7 @@ def _pattern_dataset(
 # Graphs
 
 
-def _resolve_graph(operation: UpdateOperation, tokens: tuple[Any, ...]) -> NamedNode | None:
+def _resolve_graph(operation: UpdateOperation, tokens: tuple[Token, ...]) -> NamedNode | None:
     """Return the graph that the first of some tokens names, with prefix and base resolved; None without a token."""
     if not tokens:
         return None
@@ -225,10 +220,15 @@ def _resolve_graph(operation: UpdateOperation, tokens: tuple[Any, ...]) -> Named
     return quad.graph_name if isinstance(quad.graph_name, NamedNode) else None
 
 
+def _split_silent(operation: UpdateOperation) -> tuple[bool, tuple[Token, ...]]:
+    """Return whether SILENT follows the first keyword, and the tokens after both."""
+    silent = operation.tokens[1].is_word("SILENT")
+    return silent, operation.tokens[2 if silent else 1 :]
+
+
 def _target_graphs(engine: EmbeddedEngine, operation: UpdateOperation) -> list[GraphName]:
     """Return the graphs of CLEAR and DROP. Raises InputError for one that does not exist, unless SILENT."""
-    silent = operation.tokens[1].is_word("SILENT")
-    tokens = operation.tokens[2 if silent else 1 :]
+    silent, tokens = _split_silent(operation)
     match tokens[0].text.upper():
         case "DEFAULT":
             return [DefaultGraph()]
@@ -261,8 +261,8 @@ def _drop(engine: EmbeddedEngine, operation: UpdateOperation) -> Delta:
 
 
 def _create(engine: EmbeddedEngine, operation: UpdateOperation) -> Delta:
-    silent = operation.tokens[1].is_word("SILENT")
-    graph = _resolve_graph(operation, operation.tokens[3 if silent else 2 :][:1])
+    silent, tokens = _split_silent(operation)
+    graph = _resolve_graph(operation, tokens[1:2])
     if graph is None:
         return Delta()
     if engine.has_graph(graph) and not silent:
@@ -271,7 +271,7 @@ def _create(engine: EmbeddedEngine, operation: UpdateOperation) -> Delta:
 
 
 def _quads_of_graphs(engine: EmbeddedEngine, graphs: Iterable[GraphName]) -> frozenset[Quad]:
-    return frozenset(quad for graph in graphs for quad in engine.quads_in_graph(graph))
+    return frozenset(quad for graph in graphs for quad in engine.quads(graph))
 
 
 def _transfer(engine: EmbeddedEngine, operation: UpdateOperation) -> Delta:
@@ -279,13 +279,12 @@ def _transfer(engine: EmbeddedEngine, operation: UpdateOperation) -> Delta:
 
     A source that does not exist counts as empty; MOVE refuses it, unless SILENT.
     """
-    silent = operation.tokens[1].is_word("SILENT")
-    tokens = operation.tokens[2 if silent else 1 :]
+    silent, tokens = _split_silent(operation)
     to = next(index for index, token in enumerate(tokens) if token.is_word("TO"))
     source, target = _transfer_endpoint(operation, tokens[:to]), _transfer_endpoint(operation, tokens[to + 1 :])
     if source == target:
         return Delta()
-    copied = {Quad(quad.subject, quad.predicate, quad.object, target) for quad in engine.quads_in_graph(source)}
+    copied = set(place_in_graph(engine.quads(source), target))
     if operation.first_keyword == "ADD":
         return delete_and_insert(engine, (), copied)
     deleted, dropped = _quads_of_graphs(engine, [target]) - copied, set[NamedNode]()
@@ -301,7 +300,7 @@ def _transfer(engine: EmbeddedEngine, operation: UpdateOperation) -> Delta:
     return Delta(delta.added, delta.removed, delta.created, frozenset(dropped))
 
 
-def _transfer_endpoint(operation: UpdateOperation, tokens: tuple[Any, ...]) -> GraphName:
+def _transfer_endpoint(operation: UpdateOperation, tokens: tuple[Token, ...]) -> GraphName:
     """Return the source or target of ADD, COPY or MOVE: DEFAULT, or an IRI with or without GRAPH."""
     if tokens[0].is_word("DEFAULT"):
         return DefaultGraph()

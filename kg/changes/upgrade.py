@@ -10,17 +10,18 @@ from typing import Final
 
 from kg import resources
 from kg.changes.changeset import DeltaPatch, compute_delta
+from kg.changes.commit_rows import CommitDraft, Release
 from kg.changes.dataset_files import DATASET_FILE, MANIFEST_FILE, load_dataset, read_manifest
-from kg.changes.journal import CommitDraft, Journal, Release, replay
-from kg.changes.rules import RULE_GRAPHS, construct_quads, target_graph
+from kg.changes.journal import Journal, replay
+from kg.changes.rules import RULE_GRAPHS, derive_graph
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import ConfigurationError, ConflictError
 from kg.rdf.blank_nodes import blank_node_components, canonical_form
 from kg.rdf.delta import Delta
 from kg.rdf.io import label_blank_nodes_by_content
 from kg.rdf.namespaces import graph_iri
-from kg.rdf.terms import NamedNode, Quad, term_text
-from kg.validation.report import VIOLATION, Finding, ValidationReport
+from kg.rdf.terms import NamedNode, Quad
+from kg.validation.report import VIOLATION, ValidationReport
 
 RELEASE_AGENT: Final = "haiphong-kg"
 """The agent of a release's commit."""
@@ -89,15 +90,10 @@ def _read_current_release(folder: Path, journal: Journal) -> frozenset[Quad]:
 
 def _refusal_message(report: ValidationReport) -> str:
     violations = report.with_severity(VIOLATION)
-    lines = [f"  {_finding_line(finding)}" for finding in violations[:_MAX_LISTED_FINDINGS]]
+    lines = [f"  {finding.summary('en')}" for finding in violations[:_MAX_LISTED_FINDINGS]]
     if len(violations) > _MAX_LISTED_FINDINGS:
         lines.append(f"  and {len(violations) - _MAX_LISTED_FINDINGS} more")
     return "\n".join(("The new release contradicts local changes:", *lines, "Nothing was changed."))
-
-
-def _finding_line(finding: Finding) -> str:
-    place = " ".join(filter(None, (term_text(finding.focus), finding.path_text)))
-    return f"{place}: {finding.message('en')} ({term_text(finding.shape)})"
 
 
 def align_release_blank_nodes(quads: Iterable[Quad], known: Iterable[Quad]) -> frozenset[Quad]:
@@ -121,7 +117,7 @@ def upgrade_delta(engine: EmbeddedEngine, old: frozenset[Quad], new: frozenset[Q
     today's rules from the upgraded state. An issue that a rule of the old release derived from local facts and that no
     rule derives any more stays: the graph of issues also holds curated issues, which cannot be told from derived ones.
     """
-    before = {name: _construct_rule_graph(engine, name) for name in RULE_GRAPHS}
+    before = {name: derive_graph(engine, name) for name in RULE_GRAPHS}
     dropped = _named_graphs(old) - _named_graphs(new)
     done = Delta()
     try:
@@ -141,13 +137,9 @@ def _apply_step(engine: EmbeddedEngine, before: Delta, step: Delta) -> Delta:
 
 def _rule_graph_delta(engine: EmbeddedEngine, name: str, stale: frozenset[Quad]) -> Delta:
     """Return the delta that makes a graph hold what its rules derive now; `stale` is what they derived before."""
-    graph, derived = NamedNode(graph_iri(name)), _construct_rule_graph(engine, name)
-    former = stale if name == _PARTLY_CURATED_GRAPH else frozenset(engine.quads_in_graph(graph))
+    graph, derived = NamedNode(graph_iri(name)), derive_graph(engine, name)
+    former = stale if name == _PARTLY_CURATED_GRAPH else frozenset(engine.quads(graph))
     return compute_delta(engine, DeltaPatch(Delta(derived, former - derived)))
-
-
-def _construct_rule_graph(engine: EmbeddedEngine, name: str) -> frozenset[Quad]:
-    return construct_quads(engine, (rule.text for rule in resources.rule_files() if target_graph(rule) == name), name)
 
 
 def _named_graphs(quads: Iterable[Quad]) -> frozenset[NamedNode]:

@@ -22,7 +22,8 @@ from kg.cli.printing import format_commit, format_summary, require_success
 def log(*, limit: int, verify: bool, audit: bool, endpoint: str | None, token: str, data: Path) -> None:
     """List the commits, the newest first."""
     if audit:
-        lines = _local_events(data) if endpoint is None else _remote_events(HttpClient(endpoint, token))
+        events = Journal(data).events() if endpoint is None else _remote_events(HttpClient(endpoint, token))
+        lines: Iterator[str] = (f"{time:%Y-%m-%d %H:%M:%S}  {text}" for time, text in events)
     elif endpoint:
         lines = map(format_commit, require_success(HttpClient(endpoint).commits(limit)).content["commits"])
     elif verify:
@@ -33,11 +34,6 @@ def log(*, limit: int, verify: bool, audit: bool, endpoint: str | None, token: s
         click.echo(line)
 
 
-def _local_events(data: Path) -> Iterator[str]:
-    for time, text in Journal(data).events():
-        yield f"{time:%Y-%m-%d %H:%M:%S}  {text}"
-
-
-def _remote_events(client: HttpClient) -> Iterator[str]:
+def _remote_events(client: HttpClient) -> Iterator[tuple[datetime, str]]:
     for event in require_success(client.events()).content["events"]:
-        yield f"{datetime.fromisoformat(event['time']):%Y-%m-%d %H:%M:%S}  {event['text']}"
+        yield datetime.fromisoformat(event["time"]), event["text"]

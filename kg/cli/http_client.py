@@ -67,7 +67,7 @@ class HttpClient:
         """Validate RDF against the shapes of the service; raises InputError with the problem that it answers."""
         path = _path_with_query("/validate", {"context": "none" if alone else ""})
         headers = {"Accept": NTRIPLES.media_type, "Accept-Language": language, "Content-Type": NQUADS.media_type}
-        report = self._request("POST", path, serialize(quads, NQUADS), headers)
+        report = self._require_success(*self._send("POST", path, serialize(quads, NQUADS), headers))
         return report_from_triples(quad.triple for quad in parse(report, NTRIPLES))
 
     def quads(self, graph: NamedNode | None) -> list[Quad]:
@@ -100,12 +100,8 @@ class HttpClient:
         status, content = self._send(method, path, data, headers)
         return ServiceResponse(status, _parse_json(content))
 
-    def _request(self, method: str, path: str, data: bytes, headers: Mapping[str, str]) -> bytes:
-        return self._require_success(*self._send(method, path, data, headers))
-
     def _require_success(self, status: int, data: bytes) -> bytes:
-        response = ServiceResponse(status, {})
-        if response.is_success:
+        if ServiceResponse(status, {}).is_success:
             return data
         raise InputError(f"{self.url} answered {status}: {ServiceResponse(status, _parse_json(data)).problem}")
 

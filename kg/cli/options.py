@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,6 +44,13 @@ severity_option: Final = click.option(
 graph_option: Final = click.option(
     "--graph", metavar="GRAPH", help="The graph of statements that name none: an IRI, or a name such as entities."
 )
+
+
+def write_target_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a command that writes: those of a WriteTarget, and the language."""
+    for option in (language_option, data_option, token_option, endpoint_option, agent_option, message_option):
+        command = option(command)
+    return command
 
 
 @dataclass(frozen=True)

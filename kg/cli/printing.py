@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from kg.changes.commit import WriteOutcome
-from kg.changes.journal import CommitSummary
+from kg.changes.commit_rows import CommitSummary
 from kg.cli.http_client import ServiceResponse
 from kg.rdf.terms import term_text
 from kg.validation import report as findings
@@ -30,10 +30,8 @@ def print_findings(report: ValidationReport, language: str) -> None:
     """Print every finding with its message in a language, and the verdict, to standard output."""
     console, words = Console(), _SEVERITY_NAMES[language]
     for item in report.findings:
-        where = " ".join(filter(None, (term_text(item.focus), item.path_text)))
-        shape = term_text(item.shape)
-        severity = words.get(item.severity, item.severity.value)
-        console.print(f"[bold]{severity}[/] {escape(where)}", soft_wrap=True, highlight=False)
+        shape, severity = term_text(item.shape), words.get(item.severity, item.severity.value)
+        console.print(f"[bold]{severity}[/] {escape(item.place)}", soft_wrap=True, highlight=False)
         console.print(f"  {escape(item.message(language))} [dim]({escape(shape)})[/]", soft_wrap=True, highlight=False)
         for suggestion in item.suggestions:
             console.print(f"  → {escape(suggestion.message(language))}", soft_wrap=True, highlight=False)

@@ -10,17 +10,14 @@ from kg.errors import InputError, RdfSyntaxError
 from kg.rdf.formats import RdfFormat, rdf_format_of_file
 from kg.rdf.io import parse
 from kg.rdf.namespaces import graph_iri
-from kg.rdf.terms import NamedNode, Quad
+from kg.rdf.terms import NamedNode, Quad, parse_iri
 
 _GZIP_SUFFIX: Final = ".gz"
 
 
 def parse_graph_option(text: str) -> NamedNode:
     """Return the graph that an option names: by its IRI, or by a name of the project such as `entities`."""
-    try:
-        return NamedNode(text if ":" in text else graph_iri(text))
-    except ValueError:
-        raise InputError(f"<{text}> is not an IRI.") from None
+    return parse_iri(text if ":" in text else graph_iri(text))
 
 
 def parse_file(file: Path) -> list[Quad]:

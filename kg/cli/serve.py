@@ -6,9 +6,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 from granian import Granian
@@ -24,67 +24,56 @@ from kg.workers.supervisor import running_dispatcher
 
 _STOP_GRACE: Final = 5
 """Seconds past the longest deadline that a process of the web server may take to end."""
+_Command = Callable[..., None]
+_ON_OR_OFF: Final[dict[str, Any]] = {"type": click.Choice(["on", "off"]), "default": "on"}
+
+
+def _setting(
+    name: str,
+    variable: str,
+    explanation: str,
+    **attributes: Any,  # noqa: ANN401 - those of click.option
+) -> Callable[[_Command], _Command]:
+    """Return an option that an environment variable sets too."""
+    return click.option(name, envvar=variable, help=explanation, **{"show_default": True, **attributes})
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, envvar="HPKG_HOST", help="The address to listen on.")
-@click.option("--port", default=8000, show_default=True, envvar="HPKG_PORT", help="The port to listen on.")
-@click.option(
+@_setting("--host", "HPKG_HOST", "The address to listen on.", default="127.0.0.1")
+@_setting("--port", "HPKG_PORT", "The port to listen on.", default=8000)
+@_setting(
     "--default-graph",
+    "HPKG_DEFAULT_GRAPH",
+    "What a query without a dataset sees: the union of all graphs, or only the unnamed graph.",
     type=click.Choice(["union", "strict"]),
     default="union",
-    show_default=True,
-    envvar="HPKG_DEFAULT_GRAPH",
-    help="What a query without a dataset sees: the union of all graphs, or only the unnamed graph.",
 )
-@click.option(
-    "--timeout", default=10.0, show_default=True, envvar="HPKG_TIMEOUT", help="Seconds that a query may wait and run."
-)
-@click.option(
-    "--write-timeout",
-    default=60.0,
-    show_default=True,
-    envvar="HPKG_WRITE_TIMEOUT",
-    help="Seconds that the validation of a change may take.",
-)
-@click.option(
-    "--memory-limit", default=1024, show_default=True, envvar="HPKG_MEMORY_LIMIT", help="MiB of memory of a query."
-)
-@click.option("--result-limit", default=1024, show_default=True, envvar="HPKG_RESULT_LIMIT", help="MiB of one result.")
-@click.option(
-    "--spool-limit", default=4096, show_default=True, envvar="HPKG_SPOOL_LIMIT", help="MiB of all unread results."
-)
-@click.option(
+@_setting("--timeout", "HPKG_TIMEOUT", "Seconds that a query may wait and run.", default=10.0)
+@_setting("--write-timeout", "HPKG_WRITE_TIMEOUT", "Seconds that the validation of a change may take.", default=60.0)
+@_setting("--memory-limit", "HPKG_MEMORY_LIMIT", "MiB of memory of a query.", default=1024)
+@_setting("--result-limit", "HPKG_RESULT_LIMIT", "MiB of one result.", default=1024)
+@_setting("--spool-limit", "HPKG_SPOOL_LIMIT", "MiB of all unread results.", default=4096)
+@_setting(
     "--cells",
+    "HPKG_CELLS",
+    "Query workers (cells); 0 evaluates queries in the web server, without limits.",
     default=max(3, (os.cpu_count() or 1) + 1),
     show_default="processors + 1, at least 3",
-    envvar="HPKG_CELLS",
-    help="Query workers (cells); 0 evaluates queries in the web server, without limits.",
 )
-@click.option(
-    "--queue", default=64, show_default=True, envvar="HPKG_QUEUE", help="Queries that may wait; more are refused."
-)
-@click.option(
+@_setting("--queue", "HPKG_QUEUE", "Queries that may wait; more are refused.", default=64)
+@_setting(
     "--services",
+    "HPKG_SERVICES",
+    "Hosts that SERVICE may call, as host or host:port, separated by commas.",
     default="",
-    envvar="HPKG_SERVICES",
-    help="Hosts that SERVICE may call, as host or host:port, separated by commas.",
+    show_default=False,
 )
-@click.option(
-    "--plan",
-    type=click.Choice(["on", "off"]),
-    default="on",
-    show_default=True,
-    envvar="HPKG_PLAN",
-    help="Rewrite queries to equal ones that are answered faster.",
-)
-@click.option(
+@_setting("--plan", "HPKG_PLAN", "Rewrite queries to equal ones that are answered faster.", **_ON_OR_OFF)
+@_setting(
     "--columns",
-    type=click.Choice(["on", "off"]),
-    default="on",
-    show_default=True,
-    envvar="HPKG_COLUMNS",
-    help="Count the groups of aggregations from columns in memory; needs `--plan on`.",
+    "HPKG_COLUMNS",
+    "Count the groups of aggregations from columns in memory; needs `--plan on`.",
+    **_ON_OR_OFF,
 )
 @click.option(
     "--text",
@@ -94,7 +83,7 @@ _STOP_GRACE: Final = 5
     envvar="HPKG_TEXT",
     help="The text of a source, identified by its digest; pages show evidence in its sentence. Repeatable.",
 )
-@click.option("--workers", default=2, show_default=True, envvar="HPKG_WORKERS", help="Processes of the web server.")
+@_setting("--workers", "HPKG_WORKERS", "Processes of the web server.", default=2)
 @data_option
 def serve(
     *,

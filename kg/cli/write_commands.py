@@ -15,18 +15,7 @@ from kg.changes.commit import (
     replacement_of_graphs,
 )
 from kg.cli.local_graph import open_commit_pipeline
-from kg.cli.options import (
-    READABLE_FILE,
-    WriteTarget,
-    agent_option,
-    data_option,
-    endpoint_option,
-    graph_option,
-    language_option,
-    message_option,
-    severity_option,
-    token_option,
-)
+from kg.cli.options import READABLE_FILE, WriteTarget, graph_option, severity_option, write_target_options
 from kg.cli.printing import print_outcome, print_response
 from kg.cli.rdf_files import parse_file, parse_graph_option, parse_into_graph, read_file
 from kg.rdf.namespaces import graph_name
@@ -36,12 +25,7 @@ from kg.rdf.namespaces import graph_name
 @click.argument("files", nargs=-1, required=True, type=READABLE_FILE)
 @graph_option
 @severity_option
-@message_option
-@agent_option
-@endpoint_option
-@token_option
-@data_option
-@language_option
+@write_target_options
 def add(*, files: tuple[Path, ...], graph: str | None, severity: str, lang: str, **target: str) -> None:
     """Add the statements of RDF FILES through the gate: all of them, or nothing."""
     to = _target(target)
@@ -61,12 +45,7 @@ def add(*, files: tuple[Path, ...], graph: str | None, severity: str, lang: str,
 @click.argument("files", nargs=-1, required=True, type=READABLE_FILE)
 @graph_option
 @severity_option
-@message_option
-@agent_option
-@endpoint_option
-@token_option
-@data_option
-@language_option
+@write_target_options
 def load(*, files: tuple[Path, ...], graph: str | None, severity: str, lang: str, **target: str) -> None:
     """Replace the graphs that RDF FILES name by what they say, through the gate: all of them, or nothing."""
     to = _target(target)
@@ -86,12 +65,7 @@ def load(*, files: tuple[Path, ...], graph: str | None, severity: str, lang: str
 
 @click.command()
 @click.argument("number", type=int)
-@message_option
-@agent_option
-@endpoint_option
-@token_option
-@data_option
-@language_option
+@write_target_options
 def revert(*, number: int, lang: str, **target: str) -> None:
     """Undo commit NUMBER by a new commit, through the gate."""
     to = _target(target)

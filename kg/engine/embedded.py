@@ -87,8 +87,7 @@ class EmbeddedEngine(GraphStore):
     def dump(self, graph: NamedNode | DefaultGraph | None, fmt: RdfFormat) -> QueryResult:
         if isinstance(graph, NamedNode) and not self.has_graph(graph):
             raise NotFoundError(f"There is no graph {graph} here.")
-        quads = self.quads() if graph is None else self.quads_in_graph(graph)
-        return spool_quads(quads, fmt, with_graphs=graph is None)
+        return spool_quads(self.quads(graph), fmt, with_graphs=graph is None)
 
     def evaluate(self, request: QueryRequest) -> QueryResult:
         return spool_result(self._evaluator.evaluate_request(request), request)
@@ -124,7 +123,6 @@ class EmbeddedEngine(GraphStore):
         text: str,
         default: Sequence[NamedNode | DefaultGraph] | None,
         named: Sequence[NamedNode] | None,
-        bindings: Mapping[str, Term] | None = None,
     ) -> list[Mapping[str, Term | Triple]]:
         """As `select_in_graphs`, with triple terms among the values."""
-        return rows_with_triple_terms(self._evaluator.evaluate_over(text, default, named, bindings))
+        return rows_with_triple_terms(self._evaluator.evaluate_over(text, default, named))

@@ -8,7 +8,7 @@ from itertools import chain
 
 import pyoxigraph as ox
 
-from kg.engine.statistics import DatasetStatistics, statistics_after_adding, statistics_after_removing
+from kg.engine.statistics import DatasetStatistics, update_statistics
 from kg.errors import EngineError
 from kg.rdf.delta import Delta
 from kg.rdf.namespaces import BASE
@@ -55,7 +55,7 @@ class GraphStore:
             statistics, added = self._statistics, list(quads)
             if statistics is not None:
                 added = self._missing_quads(added)
-                statistics = statistics_after_adding(statistics, added, self._has_triple)
+                statistics = update_statistics(statistics, added, self._has_triple, 1)
             with self._observe_change(added):
                 self._store.extend(added)
                 self._statistics = statistics
@@ -72,13 +72,8 @@ class GraphStore:
             self._rollback_on_error(delta),
         ):
             self._remove_delta(delta)
-            if self._statistics is not None:
-                self._statistics = statistics_after_removing(self._statistics, delta.removed, self._has_triple)
-            statistics = (
-                None
-                if self._statistics is None
-                else statistics_after_adding(self._statistics, delta.added, self._has_triple)
-            )
+            self._statistics = update_statistics(self._statistics, delta.removed, self._has_triple, -1)
+            statistics = update_statistics(self._statistics, delta.added, self._has_triple, 1)
             self._add_delta(delta)
             self._statistics = statistics
 
@@ -114,7 +109,8 @@ class GraphStore:
         try:
             yield
         except BaseException:
-            self._undo_delta(delta)
+            self._remove_delta(delta.inverse())
+            self._add_delta(delta.inverse())
             self._statistics = before
             raise
 
@@ -129,15 +125,6 @@ class GraphStore:
             self._store.add_graph(graph)
         self._store.extend(delta.added)
 
-    def _undo_delta(self, delta: Delta) -> None:
-        for quad in delta.added:
-            self._store.remove(quad)
-        for graph in delta.created:
-            self._store.remove_graph(graph)
-        for graph in delta.dropped:
-            self._store.add_graph(graph)
-        self._store.extend(delta.removed)
-
     def holds(self, quad: Quad) -> bool:
         """Whether the quad is in the store."""
         return quad in self._store
@@ -150,12 +137,8 @@ class GraphStore:
         """Return the named graphs, including empty ones."""
         return frozenset(graph for graph in self._store.named_graphs() if isinstance(graph, NamedNode))
 
-    def quads(self, graph: NamedNode | None = None) -> Iterator[Quad]:
-        """Iterate over one named graph, or over all graphs."""
-        return self._store.quads_for_pattern(None, None, None, graph)
-
-    def quads_in_graph(self, graph: NamedNode | DefaultGraph) -> Iterator[Quad]:
-        """Iterate over one graph, named or unnamed."""
+    def quads(self, graph: NamedNode | DefaultGraph | None = None) -> Iterator[Quad]:
+        """Iterate over one graph, named or unnamed, or over all graphs."""
         return self._store.quads_for_pattern(None, None, None, graph)
 
     def quads_with_triple(self, triple: Triple) -> Iterator[Quad]:

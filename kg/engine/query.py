@@ -1,10 +1,10 @@
 """The read path: check the limits of a query text, have an engine evaluate or explain it, compress the result."""
 
-import tempfile
 from dataclasses import replace
-from typing import IO, Final
+from typing import Final
 
 from kg.engine.protocol import Engine, Optimizer, PlanNote, QueryPlan, QueryRequest, QueryResult
+from kg.engine.result_writer import spooled_body
 from kg.engine.statistics import DatasetStatistics
 from kg.engine.syntax_check import check_query_syntax
 from kg.errors import InputError
@@ -16,8 +16,6 @@ MAX_QUERY_LENGTH: Final = 1_000_000
 """The longest query text, in code points."""
 MAX_NESTING: Final = 128
 """The deepest nesting of brackets, or of signs such as `!`: the parser recurses without a limit."""
-
-_MAX_GZIP_MEMORY: Final = 1024 * 1024
 
 
 def evaluate_query(engine: Engine, request: QueryRequest) -> QueryResult:
@@ -54,13 +52,8 @@ def check_nesting(text: str) -> None:
 
 def gzip_result(result: QueryResult) -> QueryResult:
     """Compress a result with gzip, in memory if it is short, else in an anonymous file; closes the given result."""
-    compressed: IO[bytes] = tempfile.SpooledTemporaryFile(_MAX_GZIP_MEMORY)  # noqa: SIM115 - the caller closes it
-    with result.body as plain:
-        try:
-            compress_into(plain, compressed)
-        except BaseException:
-            compressed.close()
-            raise
+    with result.body as plain, spooled_body() as compressed:
+        compress_into(plain, compressed)
     length = compressed.tell()
     compressed.seek(0)
     return replace(result, media_type=GZIP, body=compressed, length=length)

@@ -9,18 +9,20 @@ from kg.errors import EngineError, InputError
 from kg.rdf.formats import CSV, JSON, JSONLD, RDFXML, TSV, TURTLE, XML, RdfFormat, ResultFormat
 from kg.rdf.io import parse, serialize
 
+_TIMEOUT: Final = 60
+"""Seconds to wait for an answer."""
 _RESULT_FORMAT_NAMES: Final = {JSON: "json", XML: "xml", CSV: "csv", TSV: "tsv"}
 _GRAPH_FORMAT_NAMES: Final = {TURTLE: "turtle", JSONLD: "json-ld", RDFXML: "rdf+xml"}
 
 
-def query_endpoint(endpoint: str, text: str, solutions: ResultFormat, graph: RdfFormat, timeout: int = 60) -> bytes:
+def query_endpoint(endpoint: str, text: str, solutions: ResultFormat, graph: RdfFormat) -> bytes:
     """Send a query to an endpoint and return the serialised result.
 
-    A graph is parsed and serialised again if SPARQLWrapper cannot request its format. `timeout` is in seconds. Raises
+    A graph is parsed and serialised again if SPARQLWrapper cannot request its format. Raises
     InputError if the endpoint rejects the query, EngineError if it cannot be reached or fails.
     """
     wrapper = SPARQLWrapper(endpoint)
-    wrapper.setTimeout(timeout)
+    wrapper.setTimeout(_TIMEOUT)
     wrapper.setMethod("POST")
     wrapper.setQuery(text)
     makes_graph = wrapper.queryType in {"CONSTRUCT", "DESCRIBE"}

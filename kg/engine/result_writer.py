@@ -3,7 +3,8 @@
 import errno
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import IO, Final
 
 import pyoxigraph as ox
@@ -30,31 +31,39 @@ _OX_RESULT_FORMATS: Final = {
 
 def spool_result(result: OxResult, request: QueryRequest) -> QueryResult:
     """Serialise a result in the format requested for its kind; raises NotAcceptableError if there is none."""
-    return _spooled(lambda body: _write_result(result, request, body))
+    with _translated_errors(), spooled_body() as body:
+        return _write_result(result, request, body)
 
 
 def spool_quads(quads: Iterator[Quad], fmt: RdfFormat, *, with_graphs: bool) -> QueryResult:
     """Serialise quads, or only their triples unless `with_graphs`."""
-
-    def write(body: IO[bytes]) -> QueryResult:
+    with _translated_errors(), spooled_body() as body:
         serialize_into(quads if with_graphs else (quad.triple for quad in quads), body, fmt)
         return _finish_result("graph", fmt.media_type, body)
 
-    return _spooled(write)
 
+@contextmanager
+def spooled_body() -> Iterator[IO[bytes]]:
+    """Yield a file to write a result into before any of it is sent, so that the status of a response is always true.
 
-def _spooled(write: Callable[[IO[bytes]], QueryResult]) -> QueryResult:
-    """Write a result to the end before any of it is sent, so that the status of a response is always true."""
+    The caller closes the file, unless the block raises. Raises ResultTooLargeError past the limit of a file's size.
+    """
     body: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOL_MEMORY)  # noqa: SIM115 - the caller closes it
     try:
-        return write(body)
+        yield body
     except BaseException as error:
         body.close()
         if isinstance(error, OSError) and error.errno == errno.EFBIG:
             raise ResultTooLargeError from error
-        if isinstance(error, ValueError | OSError | RuntimeError):
-            raise EngineError(f"The query stopped: {error}") from error
         raise
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OSError, RuntimeError) as error:
+        raise EngineError(f"The query stopped: {error}") from error
 
 
 def _write_result(result: OxResult, request: QueryRequest, body: IO[bytes]) -> QueryResult:

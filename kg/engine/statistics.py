@@ -4,7 +4,7 @@ An update costs a few look-ups for each quad.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -90,28 +90,18 @@ def statistics_from_json(data: dict[str, Any]) -> DatasetStatistics:
     return DatasetStatistics(**{**data, "properties": properties})
 
 
-def statistics_after_adding(
-    statistics: DatasetStatistics, added: Iterable[Quad], has_triple: TripleLookup
-) -> DatasetStatistics:
-    """Return the statistics after adding quads that are new to their graphs; `has_triple` sees the state before."""
-    return _update_statistics(statistics, list(added), has_triple, 1)
+def update_statistics(
+    statistics: DatasetStatistics | None, quads: Collection[Quad], has_triple: TripleLookup, sign: int
+) -> DatasetStatistics | None:
+    """Return the statistics with quads added (`sign` 1) or removed (-1); None if there were none.
 
-
-def statistics_after_removing(
-    statistics: DatasetStatistics, removed: Iterable[Quad], has_triple: TripleLookup
-) -> DatasetStatistics:
-    """Return the statistics after removing quads from their graphs; `has_triple` sees the state after."""
-    return _update_statistics(statistics, list(removed), has_triple, -1)
-
-
-def _update_statistics(
-    statistics: DatasetStatistics, quads: list[Quad], has_triple: TripleLookup, sign: int
-) -> DatasetStatistics:
-    """Return the statistics with quads added or removed; `has_triple` sees the dataset without these quads.
+    The quads are new to their graphs, or were in them. `has_triple` sees the dataset without these quads.
 
     Partitions that were not counted stay empty. Each node is looked up once: the store steps over all triples
     about it that were removed.
     """
+    if statistics is None:
+        return None
     fresh = {quad.triple for quad in quads if not has_triple(quad.subject, quad.predicate, quad.object)}
     subjects = {node for node in {triple.subject for triple in fresh} if not has_triple(node, None, None)}
     objects = {term for term in {triple.object for triple in fresh} if not has_triple(None, None, term)}

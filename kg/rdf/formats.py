@@ -11,14 +11,20 @@ _FORMAT_NAMESPACE: Final = "http://www.w3.org/ns/formats/"
 
 
 @dataclass(frozen=True)
-class RdfFormat:
-    """A serialisation of RDF; `supports_datasets` is true if it keeps graph names."""
+class _Format:
+    """A serialisation by its name, media type and file suffixes; `aliases` are other media types."""
 
     name: str
     media_type: str
     suffixes: tuple[str, ...]
-    supports_datasets: bool = False
     aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RdfFormat(_Format):
+    """A serialisation of RDF; `supports_datasets` is true if it keeps graph names."""
+
+    supports_datasets: bool = False
 
     @property
     def iri(self) -> str:
@@ -27,14 +33,10 @@ class RdfFormat:
 
 
 @dataclass(frozen=True)
-class ResultFormat:
+class ResultFormat(_Format):
     """A serialisation of SPARQL query results; `supports_boolean` is true if it can hold the result of ASK."""
 
-    name: str
-    media_type: str
-    suffixes: tuple[str, ...]
     supports_boolean: bool = True
-    aliases: tuple[str, ...] = ()
 
     @property
     def iri(self) -> str:

@@ -6,6 +6,7 @@ owl:imports.
 
 import gzip
 import hashlib
+import io
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -14,10 +15,10 @@ from xml.parsers import expat
 
 import pyoxigraph as ox
 
-from kg.errors import EngineError, RdfSyntaxError
+from kg.errors import RdfSyntaxError
 from kg.rdf.formats import JSONLD, NQUADS, NTRIPLES, RDFXML, TRIG, TURTLE, RdfFormat
 from kg.rdf.namespaces import PREFIXES
-from kg.rdf.terms import BlankNode, NamedNode, Quad, Triple
+from kg.rdf.terms import BlankNode, DefaultGraph, NamedNode, Quad, Triple
 
 _OX_RDF_FORMATS: Final = {
     TURTLE: ox.RdfFormat.TURTLE,
@@ -94,12 +95,9 @@ def _require_shallow_json(data: bytes) -> None:
 
 def serialize(statements: Iterable[Quad] | Iterable[Triple], fmt: RdfFormat) -> bytes:
     """Serialise triples or quads, with the project's prefixes if the format has prefixes."""
-    if not fmt.supports_datasets:
-        statements = _without_graph_names(statements)
-    data = ox.serialize(statements, format=_OX_RDF_FORMATS[fmt], prefixes=_SERIALIZER_PREFIXES)
-    if data is None:
-        raise EngineError(f"The engine gave no {fmt.name}.")
-    return data
+    output = io.BytesIO()
+    serialize_into(statements, output, fmt)
+    return output.getvalue()
 
 
 def serialize_into(statements: Iterable[Quad] | Iterable[Triple], output: IO[bytes], fmt: RdfFormat) -> None:
@@ -125,8 +123,8 @@ def compress_into(source: IO[bytes], target: IO[bytes]) -> None:
         shutil.copyfileobj(source, packed)
 
 
-def place_in_graph(statements: Iterable[Quad] | Iterable[Triple], graph: NamedNode) -> list[Quad]:
-    """Place statements in a named graph, whatever graph they are in."""
+def place_in_graph(statements: Iterable[Quad] | Iterable[Triple], graph: NamedNode | DefaultGraph) -> list[Quad]:
+    """Place statements in a graph, whatever graph they are in."""
     return [Quad(item.subject, item.predicate, item.object, graph) for item in statements]
 
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from pyoxigraph import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
 
-from kg.errors import EngineError
+from kg.errors import EngineError, InputError
 from kg.rdf.namespaces import RDF, XSD, compact
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Term",
     "Triple",
     "iri_candidates",
+    "parse_iri",
     "term_from_json",
     "term_text",
     "term_to_json",
@@ -46,6 +47,14 @@ def iri_candidates(iri: str) -> list[NamedNode]:
         with contextlib.suppress(ValueError):
             candidates.append(NamedNode(text))
     return candidates
+
+
+def parse_iri(text: str) -> NamedNode:
+    """Return an absolute IRI; raises InputError for any other text."""
+    try:
+        return NamedNode(text)
+    except ValueError:
+        raise InputError(f"<{text}> is not an IRI.") from None
 
 
 def term_text(term: Term) -> str:

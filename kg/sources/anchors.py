@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from kg.engine.protocol import Engine
-from kg.rdf.namespaces import OA, SPARQL_PREFIXES
+from kg.rdf.namespaces import OA
 from kg.rdf.terms import RDF_TYPE, BlankNode, Literal, NamedNode, Triple
-from kg.sparql.templates import Fragment, Template
+from kg.sparql.templates import Fragment, Template, prefixed_template
 
-_ANCHORS_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_ANCHORS_QUERY: Final = prefixed_template(
+    """
 SELECT DISTINCT ?claim ?evidence ?source ?start ?end ?exact {
   $selection
   ?evidence oa:hasSource ?source ; oa:hasSelector ?position , ?quote .

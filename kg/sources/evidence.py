@@ -8,16 +8,15 @@ from typing import Final
 
 from kg.engine.protocol import Engine, Row
 from kg.errors import EvidenceTextError
-from kg.rdf.namespaces import ID, SPARQL_PREFIXES
+from kg.rdf.namespaces import ID
 from kg.rdf.terms import NamedNode
 from kg.sources.anchors import Anchor, load_anchors_of_source
 from kg.sources.figures import read_figures
 from kg.sources.source_texts import decode_text, read_source_digests
-from kg.sparql.templates import Template
+from kg.sparql.templates import prefixed_template
 
-_FIGURES_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_FIGURES_QUERY: Final = prefixed_template(
+    """
 SELECT ?claim ?exact ?unit ?value ?min ?max {
   ?claim a hpez:Observation ; hpez:evidence ?evidence ; qudt:hasUnit ?unit .
   ?evidence oa:hasSource $source ; oa:hasSelector/oa:exact ?exact .

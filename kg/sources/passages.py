@@ -28,14 +28,14 @@ class Passage:
     after: str
 
 
-def extract_passage(text: str, start: int, end: int, max_length: int = MAX_PASSAGE_LENGTH) -> Passage:
+def extract_passage(text: str, start: int, end: int) -> Passage:
     """Return the sentence around the code points from `start` to `end`.
 
-    Longer passages are cut to about `max_length` characters, marked by `…`; the quotation itself is never cut.
+    Longer passages are cut to about MAX_PASSAGE_LENGTH characters, marked by `…`; the quotation itself is never cut.
     """
     start, end = max(0, min(start, len(text))), max(0, min(end, len(text)))
     before, after = text[_sentence_start(text, start) : start], text[end : _sentence_end(text, end)]
-    room = max(0, max_length - (end - start))
+    room = max(0, MAX_PASSAGE_LENGTH - (end - start))
     room_before = max(room // 2, room - len(after))
     room_after = max(room // 2, room - len(before))
     return Passage(

@@ -10,14 +10,13 @@ from kg.engine.protocol import Engine, Row
 from kg.errors import EvidenceTextError
 from kg.rdf.namespaces import SPARQL_PREFIXES
 from kg.rdf.terms import NamedNode
-from kg.sparql.templates import Template
+from kg.sparql.templates import prefixed_template
 
 _SOURCES_QUERY: Final = SPARQL_PREFIXES + (
     "SELECT ?source ?sha256 { ?source a schema:NewsArticle ; schema:sha256 ?sha256 } ORDER BY ?source"
 )
-_CITED_SOURCES_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_CITED_SOURCES_QUERY: Final = prefixed_template(
+    """
 SELECT ?source ?sha256 ?language { VALUES ?source { $sources }
   OPTIONAL { ?source schema:sha256 ?sha256 } OPTIONAL { ?source schema:inLanguage ?language } }"""
 )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import NewType
 
+from kg.rdf.namespaces import SPARQL_PREFIXES
 from kg.rdf.terms import Term
 from kg.sparql.tokens import interleave, iter_tokens, split_at_tokens
 
@@ -36,6 +37,11 @@ class Template:
             raise KeyError(f"the template has no place for {', '.join(sorted(unknown))}")
         written = {name: _written(values[name]) for name in self._names}
         return interleave(self._pieces, (written[name] for name in self._names))
+
+
+def prefixed_template(text: str) -> Template:
+    """Return a template that declares the prefixes of the project."""
+    return Template(SPARQL_PREFIXES + text)
 
 
 def _written(value: Value) -> str:

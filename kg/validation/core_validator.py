@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, Final
 
 import rdflib
 
@@ -19,6 +19,8 @@ from kg.validation.pyshacl_patches import (
 )
 from kg.validation.report import Finding
 from kg.validation.report_rdf import findings_from_rdflib
+
+_to_rdflib_cached: Final = lru_cache(maxsize=4096)(term_to_rdflib)
 
 
 def validate_core(data: rdflib.Graph, shapes: rdflib.Graph) -> list[Finding]:
@@ -118,8 +120,3 @@ class CoreValidator:
             return {shape.node: shape for shape in loaded.shapes}
         except Exception as error:
             raise ShapesError(f"The shapes cannot be evaluated: {error}") from error
-
-
-@lru_cache(maxsize=4096)
-def _to_rdflib_cached(term: object) -> rdflib.term.Node:
-    return term_to_rdflib(term)

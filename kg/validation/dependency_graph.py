@@ -155,10 +155,9 @@ class DependencyGraph:
 
     def _states_reading(self, triple: Triple, when: ChangeTrigger) -> Iterator[NodeState]:
         """Return the node states whose transitions follow a triple, for one kind of change."""
-        subject, object_ = _as_node(triple.subject), _as_node(triple.object)
         for predicate in (triple.predicate, None):
             for step in self._by_trigger.get((when, predicate), ()):
-                node, other = (subject, object_) if step.direction is Direction.FORWARD else (object_, subject)
+                node, other = _endpoints(step.direction, triple)
                 if step.required_end is None or step.required_end == other:
                     yield node, step.start
 

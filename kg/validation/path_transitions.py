@@ -1,6 +1,7 @@
 """Translate property paths into transitions of the dependency graph."""
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import rdflib
@@ -27,6 +28,8 @@ class PathTransitions:
         end: State,
         when: ChangeTrigger = ChangeTrigger.ALWAYS,
         other: Term | None = None,
+        *,
+        direction: Direction = Direction.FORWARD,
     ) -> None:
         """Add transitions for a path from `start` to `end`; `other` is the required end of a path of one step.
 
@@ -35,68 +38,47 @@ class PathTransitions:
         step = functools.partial(self.dependency_graph.add_transition, when=when, other=other)
         match path:
             case rdflib.URIRef():
-                step(start, Direction.FORWARD, require_predicate(path), end)
+                step(start, direction, require_predicate(path), end)
             case NegatedPath() if path is ANY_FORWARD_STEP:
-                step(start, Direction.FORWARD, None, end)
-            case InvPath():
-                self._add_inverse_path(path.arg, start, end, when, other)
-            case SequencePath():
-                for part in path.args[:-1]:
-                    following = self.dependency_graph.add_state()
-                    self.add_path(part, start, following, when)
-                    start = following
-                self.add_path(path.args[-1], start, end, when)
-            case AlternativePath():
-                for part in path.args:
-                    self.add_path(part, start, end, when, other)
-            case MulPath():
-                self._add_repeated_path(path, start, end, when)
+                step(start, direction, None, end)
             case NegatedPath():
                 step(start, Direction.FORWARD, None, end)
                 step(start, Direction.INVERSE, None, end)
+            case InvPath():
+                self.add_path(path.arg, start, end, when, other, direction=direction.opposite)
+            case AlternativePath():
+                for part in path.args:
+                    self.add_path(part, start, end, when, other, direction=direction)
+            case SequencePath():
+                self._add_sequence(path.args, start, end, when, direction)
+                # pySHACL walks the parts of an inverse sequence in their original order, SPARQL in reverse order.
+                if direction is Direction.INVERSE:
+                    self._add_sequence(path.args[::-1], start, end, when, direction)
+            case MulPath():
+                self._add_repeated_path(path, start, end, when, direction)
             case _:
                 raise UnsupportedConstraintError("a path is not a property path of SHACL")
 
-    def _add_inverse_path(
-        self, path: RdflibPath, start: State, end: State, when: ChangeTrigger, other: Term | None
+    def _add_sequence(
+        self, parts: Sequence[RdflibPath], start: State, end: State, when: ChangeTrigger, direction: Direction
     ) -> None:
-        """Add transitions for an inverse path.
+        for part in parts[:-1]:
+            following = self.dependency_graph.add_state()
+            self.add_path(part, start, following, when, direction=direction)
+            start = following
+        self.add_path(parts[-1], start, end, when, direction=direction)
 
-        pySHACL walks the parts of an inverse sequence in their original order, SPARQL in reverse order: both are added.
-        """
-        match path:
-            case rdflib.URIRef():
-                self.dependency_graph.add_transition(
-                    start, Direction.INVERSE, require_predicate(path), end, when=when, other=other
-                )
-            case NegatedPath() if path is ANY_FORWARD_STEP:
-                self.dependency_graph.add_transition(start, Direction.INVERSE, None, end, when=when, other=other)
-            case InvPath():
-                self.add_path(path.arg, start, end, when, other)
-            case SequencePath():
-                parts = [InvPath(part) for part in path.args]
-                self.add_path(SequencePath(*reversed(parts)), start, end, when)
-                self.add_path(SequencePath(*parts), start, end, when)
-            case AlternativePath():
-                self.add_path(AlternativePath(*(InvPath(part) for part in path.args)), start, end, when, other)
-            case MulPath():
-                self._add_repeated_path(MulPath(InvPath(path.path), _path_modifier(path)), start, end, when)  # type: ignore[arg-type]
-            case _:
-                self.add_path(path, start, end, when, other)
-
-    def _add_repeated_path(self, path: MulPath, start: State, end: State, when: ChangeTrigger) -> None:
+    def _add_repeated_path(
+        self, path: MulPath, start: State, end: State, when: ChangeTrigger, direction: Direction
+    ) -> None:
         """Add transitions for a path with a modifier `*`, `+` or `?`."""
         middle = self.dependency_graph.add_state()
-        self.add_path(path.path, start, middle, when)
+        self.add_path(path.path, start, middle, when, direction=direction)
         if path.zero:
             self.dependency_graph.add_epsilon(start, middle)
         if path.more:
-            self.add_path(path.path, middle, middle, when)
+            self.add_path(path.path, middle, middle, when, direction=direction)
         self.dependency_graph.add_epsilon(middle, end)
-
-
-def _path_modifier(path: MulPath) -> str:
-    return ("*" if path.zero else "+") if path.more else "?"
 
 
 def parse_path(graph: rdflib.Graph, node: rdflib.term.Node) -> RdflibPath:

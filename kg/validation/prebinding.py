@@ -15,6 +15,8 @@ from kg.sparql import tokens
 _FORBIDDEN_KEYWORDS: Final = frozenset({"MINUS", "VALUES", "SERVICE"})
 """Keywords that SHACL forbids beside pre-bound variables (appendix A)."""
 _CORRELATED_GROUP_KEYWORDS: Final = frozenset({"EXISTS", "OPTIONAL"})
+_VARIABLE_KEYWORDS: Final = frozenset({"BOUND", "GROUP", "ORDER"})
+"""Keywords that need a variable where $this stands."""
 _BOUND_CHECK: Final = re.compile(r"\bbound\s*\(\s*[?$](shapesGraph|currentShape)\s*\)", re.IGNORECASE)
 
 
@@ -38,7 +40,7 @@ def prebinding_equals_join(select: str) -> bool:
             calls.append(before)
         elif token.text == ")" and calls:
             calls.pop()
-        elif groups and token.kind == "variable" and token.text[1:] == "this":
+        elif groups and token.is_variable("this"):
             if before == "AS" or "BIND" in calls:
                 return False
             groups[-1].record_this(parentheses=len(calls))
@@ -81,24 +83,18 @@ def _split_at_this(select: str) -> tuple[tuple[str, ...], tuple[str, ...]] | Non
     The first tuple holds the pieces around each $this of the projection, up to the first $this of the pattern. The
     second tuple holds the pieces after each $this of the pattern.
     """
-    selected, pieces, end, projecting = list[str](), list[str](), 0, True
-    for token in tokens.iter_tokens(select):
-        projecting = projecting and token.text != "{"
-        if token.is_word("BOUND") or token.is_word("GROUP") or token.is_word("ORDER"):
-            return None
-        if token.kind == "variable" and token.text[1:] == "this":
-            (selected if projecting else pieces).append(select[end : token.start])
-            end = token.start + len(token.text)
-    pieces.append(select[end:])
-    return (*selected, pieces[0]), tuple(pieces[1:])
+    stream = list(tokens.iter_tokens(select))
+    if any(token.kind == "word" and token.text.upper() in _VARIABLE_KEYWORDS for token in stream):
+        return None
+    pattern_start = next((token.start for token in stream if token.text == "{"), len(select))
+    occurrences = [token for token in stream if token.is_variable("this")]
+    pieces = tokens.split_at_tokens(select, occurrences)
+    projected = sum(token.start < pattern_start for token in occurrences) + 1
+    return tuple(pieces[:projected]), tuple(pieces[projected:])
 
 
 def bind_shape_variables(select: str, values: Mapping[str, str]) -> str:
     """Replace $shapesGraph and $currentShape by terms; a query need not project them."""
     select = _BOUND_CHECK.sub("(true)", select)
-    pieces, end = list[str](), 0
-    for token in tokens.iter_tokens(select):
-        if token.kind == "variable" and token.text[1:] in values:
-            pieces += [select[end : token.start], values[token.text[1:]]]
-            end = token.start + len(token.text)
-    return "".join(pieces) + select[end:]
+    bound = [token for token in tokens.iter_tokens(select) if token.kind == "variable" and token.text[1:] in values]
+    return tokens.interleave(tokens.split_at_tokens(select, bound), (values[token.text[1:]] for token in bound))

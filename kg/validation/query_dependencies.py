@@ -145,11 +145,11 @@ def analyse_query(text: str, reader: PathTransitions, index: ShapesGraphQueries)
         for part in group.walk()
     ):
         raise UnsupportedConstraintError("a query computes a variable that a pattern uses")
-    inlined = _inline_static_groups(text, group, index)
-    select = next(token.start for token in iter_tokens(text) if token.is_word("SELECT"))
+    prologue = text[: next(token.start for token in iter_tokens(text) if token.is_word("SELECT"))]
+    inlined = _inline_static_groups(text, prologue, group, index)
     return QueryDependencies(
         text=inlined,
-        prologue=text[:select],
+        prologue=prologue,
         body=inlined[group.start :],
         variables=linker.row_states,
         focus_paths=dict(_focus_paths(group, reader)),
@@ -339,9 +339,8 @@ def _path_predicates(path: RdflibPath) -> Iterator[str | None]:
             yield None
 
 
-def _inline_static_groups(text: str, group: ConstraintGroup, index: ShapesGraphQueries) -> str:
+def _inline_static_groups(text: str, prologue: str, group: ConstraintGroup, index: ShapesGraphQueries) -> str:
     """Replace the patterns over the shapes graph by their solutions: the shapes do not change."""
-    prologue = text[: next(token.start for token in iter_tokens(text) if token.is_word("SELECT"))]
     for part in sorted((part for part in group.walk() if part.kind == "static"), key=lambda part: -part.start):
         before, after = text[: part.start], text[part.end :]
         around = {token.text[1:] for token in iter_tokens(before + after) if token.kind == "variable"}

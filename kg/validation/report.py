@@ -7,7 +7,8 @@ from typing import Final
 from kg.errors import EngineError
 from kg.rdf.namespaces import RDF, SH, compact
 from kg.rdf.rdflib_terms import term_from_rdflib, term_to_rdflib
-from kg.rdf.terms import BlankNode, Literal, NamedNode, Resource, Term, Triple
+from kg.rdf.terms import BlankNode, Literal, NamedNode, Resource, Term, Triple, term_text
+from kg.rdf.texts_by_language import TextsByLanguage
 
 VIOLATION: Final = NamedNode(SH + "Violation")
 WARNING: Final = NamedNode(SH + "Warning")
@@ -62,6 +63,15 @@ class Finding:
         """The path in SPARQL syntax with prefixed names; empty without a path."""
         return "" if self.path is None else _path_text(self.path, self.path_triples)
 
+    @property
+    def place(self) -> str:
+        """The focus node and the path, for people."""
+        return f"{term_text(self.focus)} {self.path_text}".rstrip()
+
+    def summary(self, language: str) -> str:
+        """Return its place, message and shape as one line."""
+        return f"{self.place}: {self.message(language)} ({term_text(self.shape)})"
+
 
 @dataclass(frozen=True)
 class ValidationReport:
@@ -90,8 +100,7 @@ class ValidationReport:
 
 
 def _message_in_language(messages: Iterable[Literal], language: str) -> str:
-    texts = {item.language or "": item.value for item in messages}
-    return texts.get(language) or next(iter(texts.values()), "")
+    return TextsByLanguage({item.language or "": item.value for item in messages}).best(language) or ""
 
 
 def _path_text(path: object, triples: tuple[Triple, ...]) -> str:

@@ -12,7 +12,6 @@ from kg.rdf.rdflib_terms import rdflib_graph
 from kg.rdf.terms import Literal, NamedNode, Quad, Term
 from kg.validation.core_validator import validate_core
 from kg.validation.prebinding import substitute_this
-from kg.validation.pyshacl_patches import load_pyshacl
 from kg.validation.report import Finding, ValidationReport, sort_findings
 from kg.validation.shapes import SHAPES_GRAPH, Shapes, SparqlConstraint
 
@@ -22,11 +21,6 @@ _MESSAGE_PLACEHOLDER: Final = re.compile(r"\{[?$](\w+)\}")
 
 SelectFunction = Callable[[str, Mapping[str, Term]], Iterable[Row]]
 """Evaluates a SELECT query over the data, with some variables pre-bound."""
-
-
-def preload_pyshacl() -> None:
-    """Load pySHACL now, so that processes forked later share it."""
-    load_pyshacl()
 
 
 def validate(data: Iterable[Quad], shapes: Shapes) -> ValidationReport:

@@ -68,7 +68,7 @@ class SourceLines:
         return None
 
 
-def read_source_lines(data: bytes, fmt: RdfFormat, base_iri: str = "") -> SourceLines:
+def read_source_lines(data: bytes, fmt: RdfFormat) -> SourceLines:
     """Scan a document for the lines of its statements; never raises.
 
     Formats other than Turtle, TriG, N-Triples and N-Quads are only searched for IRIs. A document of more than
@@ -79,7 +79,7 @@ def read_source_lines(data: bytes, fmt: RdfFormat, base_iri: str = "") -> Source
         return SourceLines()
     lines = SourceLines(text=tuple(text.splitlines()))
     if fmt in {TURTLE, TRIG, NTRIPLES, NQUADS}:
-        _StatementScanner(lines, base_iri).read(text)
+        _StatementScanner(lines).read(text)
     return lines
 
 
@@ -102,9 +102,9 @@ class _StatementScanner:
     It accepts any text: the RDF parser reports syntax errors.
     """
 
-    def __init__(self, lines: SourceLines, base_iri: str) -> None:
+    def __init__(self, lines: SourceLines) -> None:
         self._lines = lines.lines_by_statement
-        self._base = base_iri
+        self._base = ""
         self._prefixes = dict[str, str]()
         self._frames = [_Frame()]
         self._pending_declaration = list[tuple[str, str]]()

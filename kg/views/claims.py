@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from kg.engine.protocol import Engine
-from kg.rdf.namespaces import HPEZ, PROV, RDF, SPARQL_PREFIXES
+from kg.rdf.namespaces import HPEZ, PROV, RDF
 from kg.rdf.terms import NamedNode
 from kg.sources.anchors import Anchor, load_anchors_of_claims
-from kg.sparql.templates import Template
+from kg.sparql.templates import prefixed_template
 from kg.views.observations import Observation, observations_of_claims
 from kg.views.query_results import select_iris
 
-_CLAIM_VALUES_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_CLAIM_VALUES_QUERY: Final = prefixed_template(
+    """
 SELECT DISTINCT ?claim ?key ?value {
   VALUES ?claim { $claims }
   ?claim ?key ?value
@@ -23,16 +22,14 @@ SELECT DISTINCT ?claim ?key ?value {
     hpez:conflictsWith, prov:wasDerivedFrom))
 } ORDER BY ?claim ?key ?value LIMIT 20000"""
 )
-_CLAIMS_OF_RELATIONS_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_CLAIMS_OF_RELATIONS_QUERY: Final = prefixed_template(
+    """
 SELECT DISTINCT ?claim { VALUES (?s ?p ?o) { $relations }
   ?claim rdf:subject ?s ; rdf:predicate ?p ; rdf:object ?o
 } ORDER BY ?claim LIMIT 1000"""
 )
-_CLAIMS_WITHOUT_FIGURE_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_CLAIMS_WITHOUT_FIGURE_QUERY: Final = prefixed_template(
+    """
 SELECT DISTINCT ?claim { ?claim schema:observationAbout $about FILTER NOT EXISTS { ?claim a hpez:Observation } }
 LIMIT $limit"""
 )

@@ -7,13 +7,13 @@ from typing import Final
 from kg.engine.protocol import Engine
 from kg.engine.statistics import DatasetStatistics, PropertyStatistics
 from kg.rdf.formats import GZIP, RDF_FORMATS, RdfFormat
-from kg.rdf.namespaces import DCAT, DCTERMS, FOAF, ID, PREFIXES, SPARQL_PREFIXES, VOID, graph_name
+from kg.rdf.namespaces import DCAT, DCTERMS, FOAF, ID, PREFIXES, VOID, graph_name
 from kg.rdf.terms import RDF_TYPE, BlankNode, Literal, NamedNode, Resource, Term, Triple
 from kg.rdf.texts_by_language import TextsByLanguage
 from kg.resources import project_version
-from kg.sparql.templates import Template
+from kg.sparql.templates import prefixed_template
 
-_VERSION_QUERY: Final = Template(SPARQL_PREFIXES + "SELECT ?version { $iri owl:versionIRI ?version }")
+_VERSION_QUERY: Final = prefixed_template("SELECT ?version { $iri owl:versionIRI ?version }")
 
 _LICENCE: Final = "https://creativecommons.org/licenses/by/4.0/"
 _MEDIA_TYPE_BASE: Final = "https://www.iana.org/assignments/media-types/"
@@ -158,19 +158,16 @@ def _named_graph_triples(dataset: NamedNode, iri: str, size: int, site: Site) ->
     yield from _dataset_type_triples(graph)
     yield from _text_triples(graph, "title", graph_title(iri) or TextsByLanguage({"": iri}))
     yield Triple(graph, _term(VOID, "triples"), Literal(size))
-    yield from _distribution_triples(graph, site.graph_dumps.get(iri, ()), site)
+    yield from _dump_triples(graph, site.graph_dumps.get(iri, ()), site)
 
 
 def _access_triples(dataset: NamedNode, site: Site) -> Iterator[Triple]:
     """Yield the dumps, and the SPARQL endpoint as a dcat:DataService."""
     endpoint = NamedNode(site.endpoint_url)
     service, distribution = NamedNode(site.description_url + "#service"), NamedNode(site.description_url + "#sparql")
-    yield from _distribution_triples(dataset, site.dumps, site)
+    yield from _dump_triples(dataset, site.dumps, site)
     yield Triple(dataset, _term(VOID, "sparqlEndpoint"), endpoint)
-    yield Triple(dataset, _term(DCAT, "distribution"), distribution)
-    yield Triple(distribution, RDF_TYPE, _term(DCAT, "Distribution"))
-    yield Triple(distribution, _term(DCTERMS, "license"), NamedNode(_LICENCE))
-    yield Triple(distribution, _term(DCAT, "accessURL"), endpoint)
+    yield from _distribution_triples(dataset, distribution, endpoint)
     yield Triple(distribution, _term(DCAT, "accessService"), service)
     yield Triple(service, RDF_TYPE, _term(DCAT, "DataService"))
     yield from _text_triples(service, "title", TextsByLanguage(en="SPARQL endpoint", vi="Điểm truy vấn SPARQL"))
@@ -180,15 +177,19 @@ def _access_triples(dataset: NamedNode, site: Site) -> Iterator[Triple]:
     yield Triple(service, _term(DCTERMS, "conformsTo"), NamedNode(_SPARQL_PROTOCOL))
 
 
-def _distribution_triples(dataset: Resource, dumps: tuple[Dump, ...], site: Site) -> Iterator[Triple]:
+def _distribution_triples(dataset: Resource, distribution: NamedNode, access_url: NamedNode) -> Iterator[Triple]:
+    yield Triple(dataset, _term(DCAT, "distribution"), distribution)
+    yield Triple(distribution, RDF_TYPE, _term(DCAT, "Distribution"))
+    yield Triple(distribution, _term(DCTERMS, "license"), NamedNode(_LICENCE))
+    yield Triple(distribution, _term(DCAT, "accessURL"), access_url)
+
+
+def _dump_triples(dataset: Resource, dumps: tuple[Dump, ...], site: Site) -> Iterator[Triple]:
     for dump in dumps:
         file = NamedNode(dump.url)
         distribution = NamedNode(f"{site.description_url}#{dump.url.removeprefix(site.home_url)}")
         yield Triple(dataset, _term(VOID, "dataDump"), file)
-        yield Triple(dataset, _term(DCAT, "distribution"), distribution)
-        yield Triple(distribution, RDF_TYPE, _term(DCAT, "Distribution"))
-        yield Triple(distribution, _term(DCTERMS, "license"), NamedNode(_LICENCE))
-        yield Triple(distribution, _term(DCAT, "accessURL"), file)
+        yield from _distribution_triples(dataset, distribution, file)
         yield Triple(distribution, _term(DCAT, "downloadURL"), file)
         yield Triple(distribution, _term(DCAT, "mediaType"), NamedNode(_MEDIA_TYPE_BASE + dump.fmt.media_type))
         yield Triple(distribution, _term(DCTERMS, "format"), NamedNode(dump.fmt.iri))

@@ -7,11 +7,11 @@ from typing import Final
 
 from kg.engine.protocol import Engine
 from kg.errors import NotFoundError
-from kg.rdf.namespaces import HPEZ, RDFS, SPARQL_PREFIXES
+from kg.rdf.namespaces import HPEZ, RDFS
 from kg.rdf.terms import RDF_TYPE, BlankNode, Literal, NamedNode, Triple, iri_candidates
 from kg.rdf.texts_by_language import TextsByLanguage
 from kg.sources.anchors import Anchor, load_anchors_of_claims
-from kg.sparql.templates import Template
+from kg.sparql.templates import Template, prefixed_template
 from kg.views.query_results import only_iris, select_iris
 
 MAX_INVERSE_STATEMENTS: Final = 500
@@ -34,16 +34,14 @@ _INVERSE_QUERY: Final = Template("CONSTRUCT { ?s ?p $iri } WHERE { ?s ?p $iri FI
 _INVERSE_SAMPLE_QUERY: Final = Template(
     "CONSTRUCT { ?s $predicate $iri } WHERE { ?s $predicate $iri FILTER (!ISBLANK(?s)) } LIMIT $limit"
 )
-_CLAIMS_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_CLAIMS_QUERY: Final = prefixed_template(
+    """
 SELECT DISTINCT ?claim { { ?claim schema:observationAbout $iri } UNION { ?claim rdf:subject $iri }
   UNION { ?claim rdf:object $iri } UNION { BIND ($iri AS ?claim) ?claim hpez:evidence ?any }
 } ORDER BY ?claim LIMIT $limit"""
 )
-_LABELS_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_LABELS_QUERY: Final = prefixed_template(
+    """
 SELECT ?node ?label ?quoted { VALUES ?node { $nodes } { ?node rdfs:label ?label }
   UNION { ?node oa:hasSelector ?quote . ?quote oa:exact ?label BIND (true AS ?quoted) }
 } ORDER BY ?node ?label"""

@@ -8,9 +8,11 @@ from kg.engine.protocol import Engine
 from kg.rdf.namespaces import SPARQL_PREFIXES
 from kg.rdf.terms import Literal, NamedNode
 from kg.rdf.texts_by_language import TextsByLanguage
-from kg.sparql.templates import Fragment, Template
+from kg.sparql.templates import Fragment, Template, prefixed_template
 from kg.views.query_results import select_iris
 
+_MAX_ISSUES_OF_TARGETS: Final = 50
+"""The number of issues about the nodes of one page."""
 MAX_LOADED_TARGETS: Final = 2000
 """The number of targets that are loaded for the issues of one page."""
 
@@ -20,22 +22,19 @@ _KIND_COUNTS_QUERY: Final = (
 SELECT ?kind (COUNT(DISTINCT ?issue) AS ?n) { ?issue a hpez:Issue ; dcterms:type ?kind }
 GROUP BY ?kind ORDER BY ?kind"""
 )
-_LIST_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_LIST_QUERY: Final = prefixed_template(
+    """
 SELECT DISTINCT ?issue ?kind { $restriction ?issue a hpez:Issue ; dcterms:type ?kind
 } ORDER BY ?kind ?issue OFFSET $offset LIMIT $limit"""
 )
 _KIND_RESTRICTION: Final = Template("VALUES ?kind { $kind }")
-_ISSUES_OF_TARGETS_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_ISSUES_OF_TARGETS_QUERY: Final = prefixed_template(
+    """
 SELECT DISTINCT ?issue { VALUES ?target { $targets } ?issue oa:hasTarget ?target ; a hpez:Issue
 } ORDER BY ?issue LIMIT $limit"""
 )
-_DETAILS_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_DETAILS_QUERY: Final = prefixed_template(
+    """
 SELECT DISTINCT ?issue ?kind ?text ?target {
   VALUES ?issue { $issues }
   { ?issue dcterms:type ?kind } UNION { ?issue oa:hasBody/rdf:value ?text } UNION { ?issue oa:hasTarget ?target }
@@ -70,12 +69,13 @@ def list_issues(engine: Engine, kind: NamedNode | None, offset: int, limit: int)
     return load_issues(engine, select_iris(engine, query, "issue"))
 
 
-def find_issues_about(engine: Engine, targets: Iterable[NamedNode], limit: int = 50) -> list[Issue]:
+def find_issues_about(engine: Engine, targets: Iterable[NamedNode]) -> list[Issue]:
     """Return the issues that have any of the nodes as target."""
     nodes = set(targets)
     if not nodes:
         return []
-    return load_issues(engine, select_iris(engine, _ISSUES_OF_TARGETS_QUERY.fill(targets=nodes, limit=limit), "issue"))
+    query = _ISSUES_OF_TARGETS_QUERY.fill(targets=nodes, limit=_MAX_ISSUES_OF_TARGETS)
+    return load_issues(engine, select_iris(engine, query, "issue"))
 
 
 def load_issues(engine: Engine, issues: Iterable[NamedNode]) -> list[Issue]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from kg.changes.atomic_files import replace_atomically
-from kg.changes.journal import Commit, Journal
+from kg.changes.commit_rows import Commit
+from kg.changes.journal import Journal
 from kg.changes.locks import try_lock
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.terms import Literal, NamedNode, Quad
@@ -74,7 +75,8 @@ def build_index(engine: EmbeddedEngine, folder: Path) -> Path | None:
             return None
         path = folder / f"search-{engine.digest}-{time.time_ns():020}.db"
         with replace_atomically(path) as temporary:
-            _write_index(temporary, engine, _hash_of_generation(folder, engine.generation))
+            commit_hash = Journal(folder).commit_hash(engine.generation) if engine.generation else ""
+            _write_index(temporary, engine, commit_hash)
         _remove_other_indexes(folder, path)
     return path
 
@@ -104,7 +106,7 @@ def apply_journal(connection: sqlite3.Connection, journal: Journal, generation: 
     connection.execute("BEGIN IMMEDIATE")
     try:
         number, commit_hash = read_state(connection)
-        if number and _commit_hash(journal, number) != commit_hash:
+        if number and journal.commit_hash(number) != commit_hash:
             return False
         for commit in journal.commits_since(number):
             if commit.number > generation:
@@ -208,15 +210,6 @@ def _weight_and_row(quad: Quad) -> tuple[int, tuple[bytes, str, str, str, str, i
 
 def _quad_digest(quad: Quad) -> bytes:
     return hashlib.blake2b(str(quad).encode(), digest_size=16).digest()
-
-
-def _hash_of_generation(folder: Path, number: int) -> str:
-    return _commit_hash(Journal(folder), number) if number else ""
-
-
-def _commit_hash(journal: Journal, number: int) -> str:
-    summaries = journal.list_summaries(number + 1, 1)
-    return summaries[0].hash if summaries and summaries[0].number == number else ""
 
 
 def _remove_other_indexes(folder: Path, current: Path) -> None:

@@ -45,10 +45,6 @@ class NameSearch:
             self._handle_error(error)
             raise IndexingError from error
 
-    def find_by_kind(self, kind: str, limit: int, version: str) -> SearchResult:
-        """Return things of a kind; raises IndexingError like `find`."""
-        return self.find(SearchQuery("", kind, 0, limit), version)
-
     def _up_to_date_connection(self, digest: str, generation: int) -> sqlite3.Connection:
         """Return a connection to an index that contains the generation.
 

@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Final
 
 from kg.engine.protocol import Engine, Row
-from kg.rdf.namespaces import ID, SPARQL_PREFIXES
+from kg.rdf.namespaces import ID
 from kg.rdf.terms import Literal, NamedNode, Term
-from kg.sparql.templates import Fragment, Template
+from kg.sparql.templates import Fragment, Template, prefixed_template
 from kg.views.query_results import select_iris
 
 MAX_SORTED_OBSERVATIONS: Final = 2000
@@ -18,18 +18,16 @@ MAX_SORTED_FOR_PAGES: Final = 300
 MAX_OFFSET: Final = 30_000
 """The largest offset of a page; observations behind it are reached by filters only."""
 
-_CLAIMS_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_CLAIMS_QUERY: Final = prefixed_template(
+    """
 SELECT DISTINCT ?claim {
   $restrictions
   ?claim a hpez:Observation .
   $patterns
 } OFFSET $offset LIMIT $limit"""
 )
-_DETAILS_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_DETAILS_QUERY: Final = prefixed_template(
+    """
 SELECT ?claim ?about ?indicator ?unit ?period ?starts ?status ?qualifier ?value ?min ?max ?emended ?rule ?of ?to {
   VALUES ?claim { $claims }
   ?claim schema:observationAbout ?about ; schema:variableMeasured ?indicator .
@@ -46,8 +44,8 @@ SELECT ?claim ?about ?indicator ?unit ?period ?starts ?status ?qualifier ?value 
   OPTIONAL { ?claim hpez:ratioTo ?to }
 }"""
 )
-_SPEAKERS_QUERY: Final = Template(
-    SPARQL_PREFIXES + "SELECT DISTINCT ?claim ?agent { VALUES ?claim { $claims } ?claim prov:wasAttributedTo ?agent }"
+_SPEAKERS_QUERY: Final = prefixed_template(
+    "SELECT DISTINCT ?claim ?agent { VALUES ?claim { $claims } ?claim prov:wasAttributedTo ?agent }"
 )
 _FILTER_PATTERNS: Final[Mapping[str, tuple[Template, str]]] = {
     "about": (Template("VALUES ?about { $node }"), "?claim schema:observationAbout ?about ."),
@@ -73,7 +71,7 @@ _CHOICE_PATTERNS: Final[Mapping[str, Fragment]] = {
         "FILTER EXISTS { ?any hpez:status ?choice FILTER EXISTS { ?any a hpez:Observation } }"
     ),
 }
-_CHOICES_QUERY: Final = Template(SPARQL_PREFIXES + "SELECT DISTINCT ?choice { $pattern } LIMIT $limit")
+_CHOICES_QUERY: Final = prefixed_template("SELECT DISTINCT ?choice { $pattern } LIMIT $limit")
 FILTER_NAMES: Final = tuple(_FILTER_PATTERNS)
 """The names of the filters; the value of each is the IRI of an entity, indicator, period or status."""
 

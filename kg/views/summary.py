@@ -6,9 +6,9 @@ from typing import Final, Literal
 
 from kg.engine.protocol import Engine
 from kg.errors import NotFoundError
-from kg.rdf.namespaces import OA, RDF, SCHEMA, SPARQL_PREFIXES
+from kg.rdf.namespaces import OA, RDF, SCHEMA
 from kg.rdf.terms import RDF_TYPE, BlankNode, NamedNode, Term, iri_candidates
-from kg.sparql.templates import Fragment, Template
+from kg.sparql.templates import Fragment, Template, prefixed_template
 from kg.views.query_results import only_iris, select_iris
 
 SAMPLE_SIZE: Final = 20
@@ -32,17 +32,15 @@ _VALUES_SUBQUERIES: Final[Mapping[str, Template]] = {
         "OFFSET $offset LIMIT $limit }"
     ),
 }
-_TEXT_ORDER_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + """
+_TEXT_ORDER_QUERY: Final = prefixed_template(
+    """
 SELECT ?claim (MIN(?start) AS ?first) {
   ?evidence oa:hasSource $source ; oa:hasSelector ?position . ?position oa:start ?start .
   ?claim hpez:evidence ?evidence
 } GROUP BY ?claim ORDER BY ?first ?claim OFFSET $offset LIMIT $limit"""
 )
-_TEXT_COUNT_QUERY: Final = Template(
-    SPARQL_PREFIXES
-    + "SELECT (COUNT(DISTINCT ?claim) AS ?n) { ?evidence oa:hasSource $source . ?claim hpez:evidence ?evidence }"
+_TEXT_COUNT_QUERY: Final = prefixed_template(
+    "SELECT (COUNT(DISTINCT ?claim) AS ?n) { ?evidence oa:hasSource $source . ?claim hpez:evidence ?evidence }"
 )
 
 PropertyDirection = Literal["out", "in"]
@@ -81,11 +79,10 @@ class ResourceSummary:
         """Return the sampled values of some properties."""
         return tuple(value for group in self.outgoing if group.predicate in predicates for value in group.values)
 
-    def value_count(self, predicate: str, way: PropertyDirection = "in") -> int:
-        """Return the total of a property, 0 if the node does not have it."""
-        return next(
-            (group.total for group in self.properties if (group.direction, group.predicate) == (way, predicate)), 0
-        )
+    def inverse_count(self, predicate: str) -> int:
+        """Return how many subjects have the node as a value of a property."""
+        key = ("in", predicate)
+        return next((group.total for group in self.properties if (group.direction, group.predicate) == key), 0)
 
     @property
     def outgoing(self) -> tuple[PropertySummary, ...]:

@@ -12,10 +12,11 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from kg.changes.commit import LocalProposer
+from kg.changes.commit import propose
 from kg.changes.data_folder import open_or_build, read_project_shapes
 from kg.changes.fact_validation import EngineFactValidator
 from kg.changes.journal import Journal
@@ -23,8 +24,8 @@ from kg.changes.snapshots import is_snapshot_due, write_snapshot
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.optimizer import default_optimizer
 from kg.errors import IntegrityError, JournalError, KgError
-from kg.validation import shacl
 from kg.validation.incremental import IncrementalValidator
+from kg.validation.pyshacl_patches import load_pyshacl
 from kg.views import name_index_builder
 from kg.workers import change_codec
 from kg.workers.dispatcher import Dispatcher, Hooks
@@ -72,7 +73,7 @@ def run_dispatcher(folder: Path, settings: DispatcherSettings) -> None:
     prepare_engine()
     shapes = read_project_shapes()
     project_gate = IncrementalValidator(shapes)
-    fact_validator = EngineFactValidator(engine, shapes, LocalProposer(engine, project_gate))
+    fact_validator = EngineFactValidator(engine, shapes, partial(propose, engine, project_gate))
     journal, version = Journal(data), VersionFile(folder)
     version.write(engine.generation, engine.digest)
     # The garbage collector of a worker would write to every object that the worker inherits, and so copy its page.
@@ -97,7 +98,7 @@ def run_dispatcher(folder: Path, settings: DispatcherSettings) -> None:
 
 def _warm_up_steps(project_gate: IncrementalValidator) -> Iterator[None]:
     """Load pySHACL and analyse the shapes, one step per item."""
-    shacl.preload_pyshacl()
+    load_pyshacl()
     yield
     yield from project_gate.prepare()
 

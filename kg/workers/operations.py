@@ -1,17 +1,13 @@
 """The operations that a worker performs on its copy of the dataset, by the name that a job's header gives."""
 
-import errno
 import json
-import tempfile
-from collections.abc import Iterator, Mapping
-from typing import IO
 
 from kg.changes.commit import propose
 from kg.changes.fact_validation import EngineFactValidator
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.protocol import QueryDataset, QueryRequest, QueryResult
+from kg.engine.result_writer import spooled_body
 from kg.engine.statistics import statistics_to_json
-from kg.errors import ResultTooLargeError
 from kg.rdf.formats import NQUADS, RDF_FORMATS, RESULT_FORMATS, RdfFormat, ResultFormat
 from kg.rdf.io import parse
 from kg.rdf.terms import DefaultGraph, NamedNode
@@ -21,10 +17,10 @@ from kg.validation.report_json import report_to_json
 from kg.workers import change_codec
 from kg.workers.framing import Header
 from kg.workers.pool_engine import DEFAULT_GRAPH_NAME
-from kg.workers.worker import MAX_INLINE_BYTES, JobResult, Operation
+from kg.workers.worker import JobResult, Operation
 
 
-class WorkerOperations(Mapping[str, Operation]):
+class WorkerOperations(dict[str, Operation]):
     """The operations by name. Each takes the header and the payload of a job and raises KgError for the client."""
 
     def __init__(
@@ -33,25 +29,18 @@ class WorkerOperations(Mapping[str, Operation]):
         self._engine = engine
         self._project_gate = project_gate
         self._fact_validator = fact_validator
-        self._by_name: dict[str, Operation] = {
-            "query": self.query,
-            "dump": self.dump,
-            "sizes": self.graph_sizes,
-            "counts": self.statistics,
-            "judge": self.validate_alone,
-            "judge-by": self.validate_with_shapes,
-            "propose": self.propose,
-            "follow": self.apply_commit,
-        }
-
-    def __getitem__(self, name: str) -> Operation:
-        return self._by_name[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._by_name)
-
-    def __len__(self) -> int:
-        return len(self._by_name)
+        super().__init__(
+            {
+                "query": self.query,
+                "dump": self.dump,
+                "sizes": self.graph_sizes,
+                "counts": self.statistics,
+                "judge": self.validate_alone,
+                "judge-by": self.validate_with_shapes,
+                "propose": self.propose,
+                "follow": self.apply_commit,
+            }
+        )
 
     def query(self, header: Header, payload: bytes) -> JobResult:
         """Evaluate the query in the payload."""
@@ -112,15 +101,9 @@ def _report_job_result(report: ValidationReport) -> JobResult:
 def _json_job_result(data: object) -> JobResult:
     """Encode plain data as JSON; beyond MAX_INLINE_BYTES it goes to a temporary file."""
     encoded = json.dumps(data, ensure_ascii=False).encode()
-    body: IO[bytes] = tempfile.SpooledTemporaryFile(MAX_INLINE_BYTES)  # noqa: SIM115 - the worker closes it
-    try:
+    with spooled_body() as body:
         body.write(encoded)
         body.seek(0)
-    except OSError as error:
-        body.close()
-        if error.errno == errno.EFBIG:
-            raise ResultTooLargeError from error
-        raise
     return JobResult({}, body, len(encoded))
 
 

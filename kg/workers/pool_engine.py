@@ -112,24 +112,23 @@ class PoolEngine:
         yield from quads if graph is None else place_in_graph(quads, graph)
 
     def graph_sizes(self) -> dict[str, int]:
-        header, body = self.call({"op": "sizes"})
-        body.close()
-        return dict(header["sizes"])
+        return dict(self._call_for_header("sizes")["sizes"])
 
     def statistics(self) -> DatasetStatistics | None:
-        header, body = self.call({"op": "counts"})
-        body.close()
-        return None if header["counts"] is None else statistics_from_json(header["counts"])
+        counts = self._call_for_header("counts")["counts"]
+        return None if counts is None else statistics_from_json(counts)
 
     def status(self) -> Mapping[str, object]:
-        header, body = self.call({"op": "status"})
-        body.close()
-        return {**header, "generation": self.generation}
+        return {**self._call_for_header("status"), "generation": self.generation}
 
     def catch_up(self) -> None:
         """Return once every later job sees all commits that the journal has now."""
-        _, body = self.call({"op": "follow"})
+        self._call_for_header("follow")
+
+    def _call_for_header(self, operation: str) -> Header:
+        header, body = self.call({"op": operation})
         body.close()
+        return header
 
     def call(
         self, header: Header, payload: bytes = b"", request: QueryRequest | None = None, timeout: float | None = None

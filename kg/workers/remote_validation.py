@@ -24,7 +24,7 @@ class PoolProposer:
         self._engine = engine
         self._timeout = timeout
 
-    def propose(self, change: ChangeSet) -> Proposal:
+    def __call__(self, change: ChangeSet) -> Proposal:
         """Evaluate and validate a change against the current generation."""
         header, payload = change_codec.encode_change(change)
         return change_codec.decode_proposal(
@@ -38,11 +38,11 @@ class PoolFactValidator:
     def __init__(self, engine: PoolEngine, timeout: float) -> None:
         """Validate with an engine; `timeout` is the longest time in seconds that facts in context may take."""
         self._engine = engine
-        self._proposer = PoolProposer(engine, timeout)
+        self._propose = PoolProposer(engine, timeout)
 
     def validate_in_context(self, payload: Iterable[Quad]) -> ValidationReport:
         """Validate new facts together with the whole dataset."""
-        return self._proposer.propose(QuadAddition(tuple(map(in_submission_graph, payload)))).report
+        return self._propose(QuadAddition(tuple(map(in_submission_graph, payload)))).report
 
     def validate_alone(self, payload: Iterable[Quad]) -> ValidationReport:
         """Validate new facts with only the ontology and the vocabularies as context."""

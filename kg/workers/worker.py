@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from kg.engine.result_writer import SPOOL_MEMORY
 from kg.errors import EngineError, KgError, MemoryLimitError
 from kg.workers.framing import Header, Message, MessageReader, error_to_header, send_message
 from kg.workers.sandbox import deny_connections
 from kg.workers.shared_status import SharedStatus
 
-MAX_INLINE_BYTES: Final = 1024 * 1024
+MAX_INLINE_BYTES: Final = SPOOL_MEMORY
 """Bytes of the largest result that is sent within the message; a larger result is sent as an open file."""
 
 LONG_JOB_SECONDS: Final = 0.02

@@ -5,7 +5,6 @@ read as sources (.po) when first needed, without a compilation step.
 """
 
 import io
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -67,11 +66,6 @@ def page_language() -> str:
 def other_language(language: str) -> str:
     """Return the second language that a bilingual page shows."""
     return next(name for name in LANGUAGES if name != language)
-
-
-def text_in_language(texts: Mapping[str, str], language: str) -> str | None:
-    """Return the text in a language, or else in any other."""
-    return texts.get(language) or next(iter(texts.values()), None)
 
 
 def translate(language: str, message: str) -> str:

@@ -40,6 +40,7 @@ class MediaType:
 
 
 HTML: Final = MediaType("text/html")
+JSON: Final = MediaType("application/json")
 
 Representation = MediaType | RdfFormat
 """A representation of a resource: a page or another document, or RDF."""

@@ -104,7 +104,7 @@ def _load_figures(summary: ResourceSummary) -> _Figures:
     """Load the figures about an entity, or the figures of an indicator, a period or a status."""
     engine, kind = current_graph_state().engine, summary.iri.value.removeprefix(ID).partition("/")[0]
     name = kind if kind in FILTER_NAMES else "about"
-    total = summary.value_count(_FIGURE_PROPERTIES[name])
+    total = summary.inverse_count(_FIGURE_PROPERTIES[name])
     observations = find_observations(engine, {name: summary.iri}, 0, MAX_FIGURES) if total else []
     has_others = total > len(observations)
     without_number = find_claims_without_figure(engine, summary.iri, MAX_FIGURES) if has_others else []

@@ -7,9 +7,10 @@ from flask import Flask, request, url_for
 from flask_babel import gettext
 
 from kg.rdf.namespaces import BASE, HPEZ, HPSH, ID, SH, compact
-from kg.rdf.terms import Literal, NamedNode, Term
+from kg.rdf.terms import Literal, NamedNode, term_text
+from kg.rdf.texts_by_language import TextsByLanguage
 from service.http import i18n
-from service.http.i18n import other_language, page_language, text_in_language
+from service.http.i18n import other_language, page_language
 from service.http.urls import keep_language, url_in_language, url_name
 
 _LANGUAGE_NAMES: Final = {"en": "English", "vi": "Tiếng Việt"}
@@ -20,7 +21,9 @@ def register(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     i18n.register(app)
     app.context_processor(_template_context)
-    app.jinja_env.tests.update(iri_term=_is_iri, literal_term=_is_literal)
+    app.jinja_env.tests.update(
+        iri_term=lambda term: isinstance(term, NamedNode), literal_term=lambda term: isinstance(term, Literal)
+    )
     app.url_defaults(keep_language)
 
 
@@ -47,19 +50,6 @@ def severity_name(iri: str) -> str:
     return names.get(local, local)
 
 
-def short_term(term: Term) -> str:
-    """Return a term as text, an IRI with the project's prefixes."""
-    return compact(term.value) if isinstance(term, NamedNode) else str(term)
-
-
-def _is_iri(term: Term) -> bool:
-    return isinstance(term, NamedNode)
-
-
-def _is_literal(term: Term) -> bool:
-    return isinstance(term, Literal)
-
-
 def _template_context() -> dict[str, Any]:
     language = page_language()
     other = other_language(language)
@@ -68,13 +58,13 @@ def _template_context() -> dict[str, Any]:
         "other": other,
         "language_names": _LANGUAGE_NAMES,
         "severity": severity_name,
-        "short_term": short_term,
+        "short_term": term_text,
         "sections": _sections,
         "this_page": url_in_language,
         "in_other": partial(i18n.translate, other),
         "link": link_url,
         "compact": compact,
-        "in_language": text_in_language,
+        "in_language": TextsByLanguage.best,
     }
 
 

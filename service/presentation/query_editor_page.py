@@ -9,11 +9,21 @@ from werkzeug.exceptions import NotFound
 
 from kg.rdf.namespaces import BASE
 from kg.views.example_queries import all_examples, find_example
+from service.http.i18n import gettext_noop as _
 from service.http.responses import page_response
 
 _BUNDLE: Final = Path(__file__).parents[1] / "static" / "editor" / "yasgui.min.js"
 _DEFAULT_EXAMPLE: Final = "who-invests-where"
 """The slug of the example that the editor shows first."""
+_EDITOR_TEXTS: Final = (
+    _("Query"), _("Query text"), _("Queries"), _("Run query"), _("Share query"), _("Link to this query"),
+    _("Add tab"), _("Add a new tab"), _("Close tab"), _("Name of the tab"), _("New Tab"), _("Copy Tab"),
+    _("Rename Tab"), _("Close Tab"), _("Close other tabs"), _("Undo close Tab"),
+    _("Table"), _("Response"), _("Chart"), _("Shows Table view"), _("Shows Response view"), _("Shows Chart view"),
+    _("Download Results"), _("Download result"), _("Simple view"), _("Filter query results"), _("Page size: "),
+    _("Rows per page"), _("All"), _("Number"), _("No data available in table"), _("Results"),
+    _("Response in {seconds} seconds"), _("{rows} results in {seconds} seconds"),
+)  # fmt: skip
 
 
 def query_editor_page() -> Response:
@@ -33,40 +43,7 @@ def query_editor_page() -> Response:
 def _editor_messages() -> dict[str, str]:
     """Return the translations of the editor's English texts into the page's language."""
     return {
-        "Query": gettext("Query"),
-        "Query text": gettext("Query text"),
-        "Queries": gettext("Queries"),
-        "Run query": gettext("Run query"),
-        "Share query": gettext("Share query"),
-        "Link to this query": gettext("Link to this query"),
-        "Add tab": gettext("Add tab"),
-        "Add a new tab": gettext("Add a new tab"),
-        "Close tab": gettext("Close tab"),
-        "Name of the tab": gettext("Name of the tab"),
-        "Table": gettext("Table"),
-        "Response": gettext("Response"),
-        "Chart": gettext("Chart"),
-        "Shows Table view": gettext("Shows Table view"),
-        "Shows Response view": gettext("Shows Response view"),
-        "Shows Chart view": gettext("Shows Chart view"),
-        "Download Results": gettext("Download Results"),
-        "Download result": gettext("Download result"),
-        "Simple view": gettext("Simple view"),
+        **{text: gettext(text) for text in _EDITOR_TEXTS},
         "Ellipse": gettext("Shorten long cells"),
-        "Filter query results": gettext("Filter query results"),
-        "Page size: ": gettext("Page size: "),
-        "Rows per page": gettext("Rows per page"),
-        "All": gettext("All"),
-        "Number": gettext("Number"),
-        "No data available in table": gettext("No data available in table"),
-        "Results": gettext("Results"),
         "Press CTRL - <spacebar> to autocomplete": gettext("Press Ctrl+Space to complete"),
-        "New Tab": gettext("New Tab"),
-        "Copy Tab": gettext("Copy Tab"),
-        "Rename Tab": gettext("Rename Tab"),
-        "Close Tab": gettext("Close Tab"),
-        "Close other tabs": gettext("Close other tabs"),
-        "Undo close Tab": gettext("Undo close Tab"),
-        "Response in {seconds} seconds": gettext("Response in {seconds} seconds"),
-        "{rows} results in {seconds} seconds": gettext("{rows} results in {seconds} seconds"),
     }

@@ -7,12 +7,11 @@ from typing import Final
 
 from kg.rdf.namespaces import DCTERMS, RDFS, SH, SKOS
 from kg.rdf.terms import RDF_TYPE, Literal, NamedNode, Quad, Resource, Term
+from kg.rdf.texts_by_language import TextsByLanguage
 
 _LABEL_PROPERTIES: Final = (RDFS + "label", SKOS + "prefLabel", SH + "name")
 _DEFINITION_PROPERTIES: Final = (SKOS + "definition", RDFS + "comment", DCTERMS + "description", SH + "description")
 
-TermTexts = dict[str, str]
-"""Texts by language tag; the tag is "" for a text without a language."""
 
 _Properties = dict[str, list[Term]]
 
@@ -27,10 +26,10 @@ class TermEntry:
     iri: str
     name: str
     kinds: tuple[str, ...]
-    labels: TermTexts
-    definitions: TermTexts
+    labels: TextsByLanguage
+    definitions: TextsByLanguage
     severity: str | None
-    messages: TermTexts
+    messages: TextsByLanguage
     targets: tuple[str, ...] = ()
 
 
@@ -61,9 +60,9 @@ def _term_entry(iri: str, namespace: str, subjects: dict[Term, _Properties]) -> 
     )
 
 
-def _first_texts(properties: _Properties, predicates: tuple[str, ...]) -> TermTexts:
-    return next((_texts_by_language(properties[name]) for name in predicates if name in properties), {})
+def _first_texts(properties: _Properties, predicates: tuple[str, ...]) -> TextsByLanguage:
+    return next((_texts_by_language(properties[name]) for name in predicates if name in properties), TextsByLanguage())
 
 
-def _texts_by_language(terms: Iterable[Term]) -> TermTexts:
-    return {term.language or "": term.value for term in terms if isinstance(term, Literal)}
+def _texts_by_language(terms: Iterable[Term]) -> TextsByLanguage:
+    return TextsByLanguage({term.language or "": term.value for term in terms if isinstance(term, Literal)})

@@ -6,14 +6,14 @@ from typing import Final
 
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
 
-from kg.changes.journal import Commit
+from kg.changes.commit_rows import Commit
 from kg.changes.rdf_patch import RDF_PATCH_MEDIA_TYPE, serialize_rdf_patch
 from kg.errors import InsufficientScopeError, NotFoundError
 from kg.rdf.terms import NamedNode
 from kg.views.description import load_labels
 from service.graph_state import current_graph_state
 from service.http.i18n import page_language
-from service.http.negotiation import HTML, MediaType, require_offer
+from service.http.negotiation import HTML, JSON, MediaType, require_offer
 from service.http.parameters import positive_parameter
 from service.http.responses import Link, add_links, page_response
 from service.http.urls import absolute_url
@@ -29,7 +29,6 @@ DEFAULT_PAGE_SIZE: Final = 50
 """Commits on a page without `?limit=`."""
 MAX_PAGE_SIZE: Final = 500
 """The most commits on a page."""
-_JSON: Final = MediaType("application/json")
 _PATCH: Final = MediaType(RDF_PATCH_MEDIA_TYPE)
 
 
@@ -37,7 +36,7 @@ _PATCH: Final = MediaType(RDF_PATCH_MEDIA_TYPE)
 def index() -> Response:
     """The newest commits, or those before `?before=N`: application/json or text/html, with a link to the next page."""
     before, limit = positive_parameter("before"), min(positive_parameter("limit") or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
-    offer = require_offer(request.accept_mimetypes, (_JSON, HTML))
+    offer = require_offer(request.accept_mimetypes, (JSON, HTML))
     commits = current_graph_state().commit_pipeline.journal.list_summaries(before, limit)
     following = commits[-1].number if len(commits) == limit and commits[-1].number > 1 else None
     if offer is HTML:
@@ -52,7 +51,7 @@ def index() -> Response:
 @blueprint.get("/commits/<int:number>")
 def one(number: int) -> Response:
     """One commit: application/json, application/rdf-patch, or text/html; 404 if it does not exist."""
-    offer = require_offer(request.accept_mimetypes, (_JSON, _PATCH, HTML))
+    offer = require_offer(request.accept_mimetypes, (JSON, _PATCH, HTML))
     journal = current_graph_state().commit_pipeline.journal
     commit = journal.read_commit(number)
     if offer is _PATCH:
@@ -88,7 +87,7 @@ def revert(number: int) -> Response:
 @blueprint.get("/audit")
 def audit() -> Response:
     """The recorded events about tokens, in order: application/json; 403 unless the token's scope is admin."""
-    require_offer(request.accept_mimetypes, (_JSON,))
+    require_offer(request.accept_mimetypes, (JSON,))
     if authenticate_request().scope != "admin":
         raise InsufficientScopeError("Only a token with the scope admin may read the events about tokens.")
     events = current_graph_state().commit_pipeline.journal.events()

@@ -18,7 +18,7 @@ from service.graph_state import current_graph_state
 from service.http.conditional import evaluate_preconditions
 from service.http.exchange import measure_engine_time
 from service.http.i18n import page_language
-from service.http.negotiation import HTML, MediaType, require_offer, split_suffix
+from service.http.negotiation import HTML, JSON, MediaType, require_offer, split_suffix
 from service.http.parameters import Paging, page_number, parse_iri
 from service.http.responses import add_links, alternate_links, page_response, set_content_location
 from service.presentation import number_format
@@ -36,8 +36,7 @@ MAX_CHOICES: Final = 200
 """The most choices of a filter; if there are more values, readers can type one."""
 
 _CSV: Final = MediaType("text/csv")
-_JSON: Final = MediaType("application/json")
-_REPRESENTATIONS: Final[dict[str, MediaType]] = {"html": HTML, "csv": _CSV, "json": _JSON}
+_REPRESENTATIONS: Final[dict[str, MediaType]] = {"html": HTML, "csv": _CSV, "json": JSON}
 _FILE_REPRESENTATIONS: Final = {suffix: offer for suffix, offer in _REPRESENTATIONS.items() if offer is not HTML}
 _ID_PATHS: Final = {"about": "", "indicator": "indicator/", "period": "period/", "status": "status/"}
 """The path below /id/ that completes the short value of a filter to an IRI."""
@@ -81,7 +80,7 @@ def index(suffix: str = "") -> Response:
     if offer is HTML:
         response = _figures_page(engine, page, filters, paging)
     else:
-        labels = _load_labels(engine, (iri for item in page.items for iri in item.mentioned_iris))
+        labels, _ = load_labels(engine, (NamedNode(iri) for item in page.items for iri in item.mentioned_iris))
         response = _csv_response(page.items, labels) if offer is _CSV else jsonify(figures_json(page, labels))
     return _add_page_links(response, paging, offer)
 
@@ -133,11 +132,6 @@ def _add_page_links(response: Response, paging: Paging, offer: MediaType) -> Res
     others = alternate_links(_REPRESENTATIONS, offer, lambda other: _figures_url(other, **filters))
     add_links(response, *pages, *others)
     return response
-
-
-def _load_labels(engine: Engine, iris: Iterable[str]) -> Labels:
-    nodes = {NamedNode(iri) for iri in iris}
-    return load_labels(engine, nodes)[0] if nodes else {}
 
 
 def _csv_response(items: Iterable[Observation], labels: Labels) -> Response:

@@ -15,6 +15,7 @@ from kg.engine.protocol import QueryResult
 from kg.engine.query import gzip_result
 from kg.errors import NotFoundError
 from kg.rdf.formats import DATASET_FORMATS, GZIP, RDF_FORMATS, RdfFormat
+from kg.rdf.io import place_in_graph
 from kg.rdf.iris import resolve
 from kg.rdf.namespaces import graph_iri, graph_name, slugify
 from kg.rdf.terms import DefaultGraph, NamedNode, Quad, iri_candidates
@@ -68,9 +69,7 @@ def data() -> Response:
 def replace() -> Response:
     """Replace a graph's content by RDF (section 5.3): 201 if the graph is new, else 204."""
     graph = _target_graph()
-    return _change_graph(
-        lambda: GraphReplacement((graph,), tuple(_with_graph(graph, quad) for quad in _read_payload())), graph
-    )
+    return _change_graph(lambda: GraphReplacement((graph,), tuple(place_in_graph(_read_payload(), graph))), graph)
 
 
 @blueprint.post("/data")
@@ -84,7 +83,7 @@ def merge() -> Response:
     graph = _target_graph() if is_named else NamedNode(graph_iri(f"posted/{uuid.uuid4()}"))
 
     def merged() -> ChangeSet:
-        quads = tuple(_with_graph(graph, quad) for quad in _read_payload())
+        quads = tuple(place_in_graph(_read_payload(), graph))
         return QuadAddition(quads) if quads or isinstance(graph, DefaultGraph) else GraphReplacement((graph,), ())
 
     return _change_graph(merged, graph, located=not is_named)
@@ -110,10 +109,6 @@ def _read_payload() -> list[Quad]:
     if request.mimetype == "multipart/form-data":
         return [quad for part in body.read_form_parts(request) for quad in body.read_part_rdf(part)]
     return body.read_rdf(request)
-
-
-def _with_graph(graph: NamedNode | DefaultGraph, quad: Quad) -> Quad:
-    return Quad(quad.subject, quad.predicate, quad.object, graph)
 
 
 def _change_graph(read: Callable[[], ChangeSet], graph: NamedNode | DefaultGraph, *, located: bool = False) -> Response:

@@ -10,7 +10,7 @@ from kg.errors import IndexingError
 from kg.rdf.formats import RDF_FORMATS, RdfFormat
 from kg.rdf.namespaces import ID
 from kg.rdf.terms import NamedNode
-from kg.sources.search_query import SearchResult
+from kg.sources.search_query import SearchQuery, SearchResult
 from kg.views.description import load_labels
 from kg.views.example_queries import ExampleQuery, all_examples
 from kg.views.issues import count_issues_by_kind
@@ -97,7 +97,8 @@ def _kind_groups() -> list[KindGroup]:
     graph = current_graph_state()
     try:
         results = {
-            kind: graph.name_search.find_by_kind(kind, NAMES_PER_KIND, graph.engine.version) for kind in SHOWN_KINDS
+            kind: graph.name_search.find(SearchQuery("", kind, limit=NAMES_PER_KIND), graph.engine.version)
+            for kind in SHOWN_KINDS
         }
     except IndexingError:
         return []

@@ -11,7 +11,7 @@ from service.graph_state import current_graph_state
 from service.http.conditional import evaluate_preconditions
 from service.http.exchange import measure_engine_time
 from service.http.i18n import page_language
-from service.http.negotiation import HTML, MediaType, require_offer
+from service.http.negotiation import HTML, JSON, require_offer
 from service.http.parameters import Paging, page_number
 from service.http.responses import add_links, page_response
 from service.presentation.claim_context import ClaimContext, load_claim_context
@@ -22,13 +22,12 @@ PAGE_SIZE: Final = 10
 """Issues on a page."""
 MAX_TARGETS: Final = 6
 """The most claims shown for an issue in the list; the issue's own page shows all."""
-_JSON: Final = MediaType("application/json")
 
 
 @blueprint.get("/issues")
 def index() -> Response:
     """The issues, 10 on a `?page=`, all or those of one `?kind=` (an IRI): text/html or application/json."""
-    offer = require_offer(request.accept_mimetypes, (HTML, _JSON))
+    offer = require_offer(request.accept_mimetypes, (HTML, JSON))
     graph = current_graph_state()
     evaluate_preconditions(offer.media_type, page_language(), *graph.source_texts.digests)
     kind, number = _requested_kind(), page_number()

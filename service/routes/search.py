@@ -13,7 +13,7 @@ from service.graph_state import current_graph_state
 from service.http.conditional import evaluate_preconditions
 from service.http.exchange import measure_engine_time
 from service.http.i18n import other_language, page_language
-from service.http.negotiation import HTML, MediaType, require_offer
+from service.http.negotiation import HTML, JSON, require_offer
 from service.http.parameters import Paging, page_number
 from service.http.responses import add_links, page_response
 from service.presentation.kind_names import kind_name
@@ -26,7 +26,6 @@ PAGE_SIZE: Final = 20
 MAX_SUGGESTIONS: Final = 10
 MAX_KINDS: Final = 24
 """The most kinds that a page offers as filters."""
-_JSON: Final = MediaType("application/json")
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def index() -> Response:
 
     503 with Retry-After while the index of names is being built.
     """
-    offer = require_offer(request.accept_mimetypes, (_JSON, HTML))
+    offer = require_offer(request.accept_mimetypes, (JSON, HTML))
     number, kind = page_number(), request.args.get("kind") or None
     evaluate_preconditions(offer.media_type, page_language())
     query = SearchQuery(request.args.get("q", ""), kind, (number - 1) * PAGE_SIZE, PAGE_SIZE)
@@ -69,8 +68,8 @@ def index() -> Response:
 @blueprint.get("/suggest")
 def suggest() -> Response:
     """At most ten entities whose names start with the words of `?q=`, the best match first: application/json."""
-    require_offer(request.accept_mimetypes, (_JSON,))
-    evaluate_preconditions(_JSON.media_type, page_language())
+    require_offer(request.accept_mimetypes, (JSON,))
+    evaluate_preconditions(JSON.media_type, page_language())
     query = SearchQuery(request.args.get("q", ""), limit=MAX_SUGGESTIONS)
     matches = _find(query).matches
     return jsonify({"query": query.truncated_text, "suggestions": [_match_json(match) for match in matches]})

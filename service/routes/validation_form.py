@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException
 
 from kg.changes.changeset import QuadAddition
 from kg.changes.commit import in_submission_graph
-from kg.changes.journal import Commit
+from kg.changes.commit_rows import Commit
 from kg.errors import KgError, PositionedError
 from kg.rdf.formats import RDF_FORMATS, TURTLE, RdfFormat, format_by_name, rdf_format_of_file
 from kg.rdf.terms import Quad

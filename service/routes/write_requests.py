@@ -9,8 +9,8 @@ from werkzeug.exceptions import BadRequest, PreconditionFailed
 
 from kg.changes.changeset import ChangeSet
 from kg.changes.commit import Signature, Strictness, WriteOptions, WriteOutcome
+from kg.changes.commit_rows import IdempotencyKey
 from kg.changes.credentials import Credential
-from kg.changes.journal import IdempotencyKey
 from kg.rdf.formats import RDF_FORMATS
 from service.graph_state import current_graph_state
 from service.http.conditional import make_validator

@@ -1,14 +1,14 @@
 """Responses to changes: the commit, or the report that refused it."""
 
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
 from flask import Response, jsonify, request, url_for
 
 from kg.changes.commit import WriteOutcome
-from kg.changes.journal import Commit, CommitSummary
+from kg.changes.commit_rows import Commit, CommitSummary
 from kg.rdf.formats import RDF_FORMATS
-from kg.rdf.terms import term_text
 from kg.validation.report import ValidationReport
 from kg.validation.report_rdf import report_triples
 from service.graph_state import current_graph_state
@@ -32,13 +32,12 @@ def write_response(
     if not outcome.admitted:
         return _refusal_response(outcome)
     preferred = _preferred_return()
+    created = outcome.commit is not None and done == HTTPStatus.CREATED
     if (preferred or default_return) == "representation":
         response = jsonify(_outcome_json(outcome))
-        created = outcome.commit is not None and done == HTTPStatus.CREATED
         response.status_code = HTTPStatus.CREATED if created else HTTPStatus.OK
     else:
-        response = Response(status=done if outcome.commit is not None else HTTPStatus.NO_CONTENT)
-        response.status_code = HTTPStatus.NO_CONTENT if response.status_code == HTTPStatus.OK else response.status_code
+        response = Response(status=HTTPStatus.CREATED if created else HTTPStatus.NO_CONTENT)
     if preferred:
         response.headers["Preference-Applied"] = f"return={preferred}"
     if outcome.commit is not None:
@@ -66,19 +65,7 @@ def _outcome_json(outcome: WriteOutcome) -> dict[str, Any]:
 
 def summary_json(summary: CommitSummary) -> dict[str, Any]:
     """Return a commit as JSON without its content."""
-    return {
-        "number": summary.number,
-        "url": _commit_url(summary.number),
-        "time": summary.time.isoformat(),
-        "agent": summary.agent,
-        "message": summary.message,
-        "reason": summary.reason,
-        "added": summary.added,
-        "removed": summary.removed,
-        "reverts": summary.reverts,
-        "previous": summary.previous,
-        "hash": summary.hash,
-    }
+    return {**asdict(summary), "time": summary.time.isoformat(), "url": _commit_url(summary.number)}
 
 
 def commit_json(commit: Commit) -> dict[str, Any]:
@@ -107,7 +94,5 @@ def _refusal_response(outcome: WriteOutcome) -> Response:
 
 def _worst_finding(report: ValidationReport, language: str) -> str:
     """Return the first, worst finding as text: its place, its message, and the number of others."""
-    item = report.findings[0]
-    where = " ".join(filter(None, (term_text(item.focus), item.path_text)))
-    others = len(report.findings) - 1
-    return f"{where}: {item.message(language)} ({term_text(item.shape)})" + (f" +{others}" if others else "")
+    worst, others = report.findings[0], len(report.findings) - 1
+    return worst.summary(language) + (f" +{others}" if others else "")

@@ -300,7 +300,7 @@ def test_what_is_written_in_another_way_is_no_change() -> None:
 
 def test_a_graph_that_is_read_anew_takes_its_own_place() -> None:
     engine = engine_of()
-    held = serialize(engine.quads_in_graph(GRAPHS[1]), NTRIPLES)
+    held = serialize(engine.quads(GRAPHS[1]), NTRIPLES)
     again = tuple(place_in_graph(parse(held, NTRIPLES), GRAPHS[1]))
     assert not compute_delta(engine, GraphReplacement((GRAPHS[1],), again))
     more = compute_delta(engine, GraphReplacement((GRAPHS[1],), (*again, quad(5, GRAPHS[1]))))

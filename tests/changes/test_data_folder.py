@@ -464,7 +464,7 @@ def test_releases_follow_each_other(releases: Releases) -> None:
 
 def test_what_was_taken_away_locally_does_not_come_back_with_a_release(releases: Releases) -> None:
     engine = data_folder.open_or_build(releases.folder)
-    taken = min(engine.quads_in_graph(ENTITIES), key=str)
+    taken = min(engine.quads(ENTITIES), key=str)
     commit(releases.folder, engine, (), [taken])
     releases.package(NEW_LABEL)
     opened = data_folder.open_or_build(releases.folder)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from kg.changes import data_folder, snapshots
+from kg.changes.commit_rows import CommitDraft
 from kg.changes.data_folder import BuiltGraph
-from kg.changes.journal import CommitDraft, Journal, replay
+from kg.changes.journal import Journal, replay
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import ConfigurationError, JournalError
 from kg.rdf.delta import Delta

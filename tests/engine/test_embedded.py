@@ -264,7 +264,7 @@ class FailingStore:
 def test_a_change_that_breaks_off_is_undone(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = EmbeddedEngine(parse(DATA, TRIG))
     one, new = NamedNode("http://e.org/one"), NamedNode("http://e.org/new")
-    (old,) = engine.quads_in_graph(one)
+    (old,) = engine.quads(one)
     delta = Delta(
         added=frozenset({Quad(old.subject, old.predicate, old.object, new)}),
         removed=frozenset({old}),

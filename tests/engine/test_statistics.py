@@ -8,10 +8,9 @@ from kg.changes.data_folder import BuiltGraph
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.statistics import (
     DatasetStatistics,
-    statistics_after_adding,
-    statistics_after_removing,
     statistics_from_json,
     statistics_to_json,
+    update_statistics,
 )
 from kg.engine.statistics_queries import compute_statistics
 from kg.rdf.delta import Delta
@@ -100,6 +99,6 @@ def test_each_node_is_looked_up_once() -> None:
 
     node, said = NamedNode("urn:a"), NamedNode("urn:said")
     quads = [Quad(node, said, Literal(str(number))) for number in range(10)]
-    statistics_after_removing(statistics_after_adding(EMPTY, quads, held), quads, held)
+    update_statistics(update_statistics(EMPTY, quads, held, 1), quads, held, -1)
     assert asked.count((node, None, None)) == 2
     assert len(asked) == len(set(asked)) * 2

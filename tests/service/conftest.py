@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import requests
@@ -54,6 +55,18 @@ def page() -> Callable[[requests.Response], Page]:
         return Page(response.text)
 
     return read
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a server that only one module's tests write to."""
+    return tmp_path_factory.mktemp("module")
+
+
+@pytest.fixture(scope="module")
+def home(serve: Callable[..., Iterator[str]], folder: Path) -> Iterator[str]:
+    """The base URL of that server."""
+    yield from serve(folder)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from kg.errors import ConfigurationError
-from service.settings import DEFAULT_CACHE_BYTES, DEFAULT_MAX_BODY, Settings
+from service.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -16,8 +16,8 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_defaults() -> None:
     settings = Settings.from_environment()
     assert settings.data.name == "haiphong-kg"
-    assert (settings.default_graph, settings.max_body) == ("union", DEFAULT_MAX_BODY)
-    assert (settings.cache_bytes, settings.max_age, settings.access_log) == (DEFAULT_CACHE_BYTES, 0, True)
+    assert (settings.default_graph, settings.max_body) == ("union", 10 * 1024 * 1024)
+    assert (settings.cache_bytes, settings.max_age, settings.access_log) == (64 * 1024 * 1024, 0, True)
     assert settings.planning
     assert settings.columns
 

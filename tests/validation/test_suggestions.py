@@ -1,6 +1,7 @@
 """Suggestions: fixes for findings, each tried by validation before it is made."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 
 from kg.changes import data_folder
 from kg.changes.changeset import QuadAddition
-from kg.changes.commit import LocalProposer, Proposal, in_submission_graph
+from kg.changes.commit import Proposal, in_submission_graph
+from kg.changes.commit import propose as propose_change
 from kg.changes.data_folder import BuiltGraph
 from kg.engine.embedded import EmbeddedEngine
 from kg.rdf.formats import TURTLE
@@ -52,10 +54,10 @@ Propose = Callable[..., Proposal]
 
 @pytest.fixture(scope="module")
 def propose(built: BuiltGraph) -> Propose:
-    proposer = LocalProposer(built.engine, IncrementalValidator(data_folder.read_project_shapes()))
+    proposer = partial(propose_change, built.engine, IncrementalValidator(data_folder.read_project_shapes()))
 
     def propose_quads(*quads: Quad) -> Proposal:
-        return proposer.propose(QuadAddition(tuple(in_submission_graph(quad) for quad in quads)))
+        return proposer(QuadAddition(tuple(in_submission_graph(quad) for quad in quads)))
 
     return propose_quads
 

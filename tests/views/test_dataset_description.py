@@ -3,11 +3,12 @@
 import io
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import IO
 
 import pytest
 
-from kg.changes.commit import LocalProposer
+from kg.changes.commit import propose
 from kg.changes.commit_rows import SqlRow
 from kg.changes.data_folder import BuiltGraph, read_project_shapes
 from kg.changes.fact_validation import EngineFactValidator
@@ -101,7 +102,7 @@ class AnsweringEngine(PoolEngine):
         self.engine = engine
         gate = IncrementalValidator(read_project_shapes())
         self.operations = WorkerOperations(
-            engine, gate, EngineFactValidator(engine, read_project_shapes(), LocalProposer(engine, gate))
+            engine, gate, EngineFactValidator(engine, read_project_shapes(), partial(propose, engine, gate))
         )
         self.asked = list[str]()
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from kg.changes.commit_rows import CommitDraft
 from kg.changes.data_folder import BuiltGraph
-from kg.changes.journal import CommitDraft, Journal
+from kg.changes.journal import Journal
 from kg.engine.embedded import EmbeddedEngine
 from kg.errors import IndexingError, JournalError
 from kg.rdf.delta import Delta

@@ -91,7 +91,7 @@ class _AggregationParser:
         top = self._top_groups(order, clauses, aliases)
         sorting = [self._replace_aggregates(order)] if order else ["ORDER BY"] * bool(ties)
         limits = [self._replace_aggregates(clauses[name]) for name in ("LIMIT", "OFFSET") if name in clauses]
-        aggregates = tuple(self._collected_aggregates())
+        aggregates = tuple(self._aggregates.values())
         self._check_variables(keys, required, optional)
         if not {*keys, *aliases}.issuperset(_variable_names(_without_aggregates(order))):
             raise UnsupportedAggregationError("it sorts by a variable that it does not group by")
@@ -114,7 +114,7 @@ class _AggregationParser:
             raise UnsupportedAggregationError("it has no aggregates")
         if not known.issuperset(keys):
             raise UnsupportedAggregationError("it groups by a variable that its patterns need not bind")
-        if not counted.issuperset(item.variable for item in self._collected_aggregates() if item.variable):
+        if not counted.issuperset(item.variable for item in self._aggregates.values() if item.variable):
             raise UnsupportedAggregationError("it aggregates a variable that no pattern has")
 
     def _tie_breaker(self, clauses: dict[str, list[Token]], ties: Sequence[str]) -> tuple[int, str]:
@@ -156,7 +156,7 @@ class _AggregationParser:
                     raise UnsupportedAggregationError("it selects a variable that it does not group by")
                 text = self._replace_aggregates(inner)
                 aliases[alias.text[1:]] = (
-                    text[1:] if text in {f"?{item.name}" for item in self._collected_aggregates()} else ""
+                    text[1:] if text in {f"?{item.name}" for item in self._aggregates.values()} else ""
                 )
                 parts.append(f"({text} AS {alias.text})")
                 at = end + 1
@@ -170,9 +170,6 @@ class _AggregationParser:
         if set(aliases) & (self._query.main.names | set(keys)):
             raise UnsupportedAggregationError("it names an expression like a variable of a pattern")
         return " ".join(parts), aliases
-
-    def _collected_aggregates(self) -> Iterator[Aggregate]:
-        yield from self._aggregates.values()
 
     def _having_filters(self, clause: Sequence[Token], keys: Sequence[str]) -> str:
         parts, at = list[str](), 1
@@ -204,7 +201,7 @@ class _AggregationParser:
         piece = key[:1] if key[0].text != "(" else key[1 : _closing_bracket(key, 0)]
         text = self._replace_aggregates(piece)
         name = aliases.get(text[1:], "") or text[1:]
-        if not text.startswith(("?", "$")) or name not in {item.name for item in self._collected_aggregates()}:
+        if not text.startswith(("?", "$")) or name not in {item.name for item in self._aggregates.values()}:
             return None
         return TopGroups(name, descending, rows)
 

@@ -19,16 +19,6 @@ SELECT ?zone {{
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("explaining")
-
-
-@pytest.fixture(scope="module")
-def home(serve: Callable[..., Iterator[str]], folder: Path) -> Iterator[str]:
-    yield from serve(folder)
-
-
-@pytest.fixture(scope="module")
 def folder_of_unplanned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("unplanned")
 

@@ -2,7 +2,7 @@
 
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -29,16 +29,6 @@ def search(
 ) -> requests.Response:
     headers = {"Accept": accept, "Accept-Language": more.pop("language", "en")}
     return requests.get(f"{home}/{path}", params={"q": text, **more}, headers=headers, timeout=30)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("searched")
-
-
-@pytest.fixture(scope="module")
-def home(serve: Callable[..., Iterator[str]], folder: Path) -> Iterator[str]:
-    yield from serve(folder)
 
 
 def add(home: str, folder: Path, name: str, iri: str) -> None:

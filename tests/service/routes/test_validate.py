@@ -9,6 +9,8 @@ import rdflib
 import requests
 from rdflib.namespace import RDF, SH
 
+from tests.service.routes.rdf_formats import FORMATS
+
 Problem = Callable[[requests.Response, int, str], dict[str, object]]
 File = tuple[str | None, str | bytes] | tuple[str | None, str | bytes, str]
 
@@ -17,14 +19,6 @@ VALID = next((CASES / "Bounds" / "valid").glob("*.ttl")).read_bytes()
 INVALID = next((CASES / "Bounds" / "invalid").glob("*.ttl")).read_bytes()
 BOUNDS = "https://w3id.org/hpez/shapes#Bounds"
 CLAIM = "https://w3id.org/hpez/id/claim/example/example-fdi"
-FORMATS = [
-    ("text/turtle", "turtle"),
-    ("application/n-triples", "nt"),
-    ("application/ld+json", "json-ld"),
-    ("application/rdf+xml", "xml"),
-    ("application/trig", "trig"),
-    ("application/n-quads", "nquads"),
-]
 DATA = "<urn:ada> a <urn:Person> ; <urn:age> -3 ."
 SHAPES = """
 PREFIX sh: <http://www.w3.org/ns/shacl#>

@@ -1,6 +1,5 @@
 """The form at `/validate` for validating and adding facts."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,16 +16,6 @@ PLACE = """@prefix schema: <https://schema.org/> .
   skos:prefLabel "Bãi {name}"@vi{more} .
 """
 ENGLISH = ' , "Beach {name}"@en'
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("submitted")
-
-
-@pytest.fixture(scope="module")
-def home(serve: Callable[..., Iterator[str]], folder: Path) -> Iterator[str]:
-    yield from serve(folder)
 
 
 @pytest.fixture(scope="module")

@@ -7,17 +7,11 @@ import rdflib
 import requests
 from rdflib.namespace import DCAT, DCTERMS, RDF, VOID
 
+from tests.service.routes.rdf_formats import FORMATS
+
 Problem = Callable[[requests.Response, int, str], dict[str, object]]
 
 BASE = "https://w3id.org/hpez/"
-FORMATS = [
-    ("text/turtle", "turtle"),
-    ("application/n-triples", "nt"),
-    ("application/ld+json", "json-ld"),
-    ("application/rdf+xml", "xml"),
-    ("application/trig", "trig"),
-    ("application/n-quads", "nquads"),
-]
 
 
 def described(server: str, accept: str = "text/turtle", parser: str = "turtle") -> rdflib.Dataset:

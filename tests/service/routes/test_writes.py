@@ -27,16 +27,6 @@ PLACE = """
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("written")
-
-
-@pytest.fixture(scope="module")
-def home(serve: Callable[..., Iterator[str]], folder: Path) -> Iterator[str]:
-    yield from serve(folder)
-
-
-@pytest.fixture(scope="module")
 def writer(folder: Path) -> Iterator[requests.Session]:
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {CredentialStore(folder / 'data').create('writer')}"
