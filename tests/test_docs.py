@@ -125,7 +125,7 @@ def test_sparql(block: Block, server: str) -> None:
         assert_shows(answer.content.decode("utf-8").replace("\r\n", "\n"), block.output)
 
 
-def test_the_commands_are_documented_as_they_are() -> None:
+def test_the_documented_commands_equal_the_help_texts() -> None:
     assert documented("docs/cli.md") == cli_reference.reference(), "run `make docs`"
 
 

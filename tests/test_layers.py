@@ -103,7 +103,7 @@ def test_every_module_stands_in_a_room() -> None:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_rooms_import_only_what_lies_below(room: str) -> None:
+def test_rooms_import_only_lower_rooms(room: str) -> None:
     allowed = set(ROOMS[: ROOMS.index(room) + 1])
     upward = {
         (name, item)
@@ -116,7 +116,7 @@ def test_rooms_import_only_what_lies_below(room: str) -> None:
 
 
 @pytest.mark.parametrize(("room", "forbidden"), FORBIDDEN.items())
-def test_rooms_keep_apart(room: str, forbidden: set[str]) -> None:
+def test_separate_rooms_do_not_import_each_other(room: str, forbidden: set[str]) -> None:
     found = {
         (name, item)
         for name in modules()

@@ -31,7 +31,7 @@ def ask(server: str, query: str, way: str, accept: str = "application/sparql-res
 
 @pytest.mark.parametrize("accept", ACCEPTS)
 @pytest.mark.parametrize("query", QUERIES)
-def test_both_ways_give_the_same_answer(server: str, query: str, accept: str) -> None:
+def test_both_paths_give_the_same_answer(server: str, query: str, accept: str) -> None:
     short, long = (ask(server, query, way, accept) for way in ("short", "long"))
     assert short.status_code == long.status_code
     assert set(short.headers) == set(long.headers)
@@ -44,7 +44,7 @@ def test_both_ways_give_the_same_answer(server: str, query: str, accept: str) ->
         assert short.json()["type"] == long.json()["type"]
 
 
-def test_an_answer_is_kept_for_both_ways(server: str) -> None:
+def test_both_paths_share_the_cache(server: str) -> None:
     query = f"SELECT ?n WHERE {{ BIND({next(fresh)} AS ?n) }} # kept"
     first, again, posted = (
         requests.get(f"{server}/sparql", {"query": query}, timeout=20),
@@ -88,7 +88,7 @@ def test_a_long_result(server: str) -> None:
     assert int(result.headers["Content-Length"]) == len(result.content)
 
 
-def test_what_goes_the_short_way_is_counted(server: str) -> None:
+def test_requests_on_the_fast_path_are_counted(server: str) -> None:
     ask(server, QUERIES[2], "short")
     lines = requests.get(f"{server}/metrics", timeout=20).text.splitlines()
     assert any(line.startswith("hpkg_engine_leases") for line in lines)

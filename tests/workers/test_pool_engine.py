@@ -82,14 +82,16 @@ def echoes(engine: PoolEngine) -> bool:
         ("fail", EngineError),
     ],
 )
-def test_each_end_has_its_error_and_the_next_job_works(engine: PoolEngine, op: str, error: type[Exception]) -> None:
+def test_each_failure_has_its_error_and_the_next_job_succeeds(
+    engine: PoolEngine, op: str, error: type[Exception]
+) -> None:
     for _ in range(3):
         with pytest.raises(error):
             call(engine, op)
         assert echoes(engine)
 
 
-def test_deadline(engine: PoolEngine) -> None:
+def test_a_job_beyond_its_deadline_is_killed(engine: PoolEngine) -> None:
     with pytest.raises(DeadlineError):
         call(engine, "sleep", seconds=60, timeout=0.6)
     assert engine.status()["killed"] == {"deadline": 1}
@@ -101,11 +103,11 @@ def test_a_client_can_only_shorten_the_deadline(engine: PoolEngine) -> None:
         call(engine, "sleep", seconds=60, timeout=1000)
 
 
-def test_jobs_survive_becoming_slow(engine: PoolEngine) -> None:
+def test_slow_jobs_still_return_their_results(engine: PoolEngine) -> None:
     assert call(engine, "sleep", seconds=0.6)[0]["pid"]
 
 
-def test_a_cheap_job_passes_expensive_ones() -> None:
+def test_a_cheap_job_overtakes_expensive_ones() -> None:
     with (
         forked_dispatcher(timeout=60) as (engine, _),
         ThreadPoolExecutor(8) as pool,
@@ -193,7 +195,7 @@ def test_an_abandoned_job_is_killed(engine: PoolEngine) -> None:
     assert engine.status()["killed"] == {"abandoned": 1}
 
 
-def test_many_threads(engine: PoolEngine) -> None:
+def test_many_threads_get_their_own_answers(engine: PoolEngine) -> None:
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda number: call(engine, "echo", b"%d" % number)[1], range(400)))
     assert answers == [b"%d" % number for number in range(400)]
@@ -266,7 +268,7 @@ def test_running_jobs_end_before_the_dispatcher_exits() -> None:
     assert job.result()[0]["pid"]
 
 
-def test_the_version_needs_no_message() -> None:
+def test_the_version_is_read_without_a_message() -> None:
     with forked_dispatcher() as (engine, dispatcher):
         os.kill(dispatcher, signal.SIGSTOP)
         assert (engine.version, engine.generation) == ("abc-7", 7)

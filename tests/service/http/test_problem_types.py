@@ -112,7 +112,7 @@ def test_every_refusal_leads_to_its_type(
     assert followed(client, problem)["status"] == answer.status_code
 
 
-def test_an_unforeseen_failure_leads_to_its_type(app: Flask, client: FlaskClient) -> None:
+def test_an_unexpected_failure_leads_to_its_type(app: Flask, client: FlaskClient) -> None:
     app.extensions["kg"].engine = None
     problem = client.get("/sparql", query_string={"query": "ASK {}"}).get_json(force=True)
     assert followed(client, problem)["status"] == 500

@@ -64,7 +64,7 @@ def test_suffix_goes_before_accept(server: str, media_type: str, suffix: str, pa
     assert len(rdflib.Graph().parse(data=answer.content, format=parser)) > 5
 
 
-def test_all_formats_say_the_same(server: str) -> None:
+def test_all_formats_have_the_same_statements(server: str) -> None:
     name = "evidence/dnhn-94474/1884-1895"
     first, *others = (
         rdflib.Graph().parse(data=get(f"{server}/doc/{name}.{suffix}").content, format=parser)
@@ -74,7 +74,7 @@ def test_all_formats_say_the_same(server: str) -> None:
 
 
 @pytest.mark.parametrize("condition", ["*", '"x"', 'W/"x", "y"'])
-def test_a_redirect_is_made_under_any_condition(server: str, condition: str) -> None:
+def test_a_redirect_ignores_preconditions(server: str, condition: str) -> None:
     for method in ("GET", "HEAD"):
         answer = requests.request(
             method, f"{server}/id/org/heza", headers={"If-None-Match": condition}, timeout=30, allow_redirects=False
@@ -98,7 +98,9 @@ def test_head_and_options_of_an_identifier(server: str) -> None:
 @pytest.mark.parametrize(
     ("language", "words"), [("en", "The document about this is at"), ("vi", "Tài liệu về đối tượng này ở")]
 )
-def test_a_redirect_says_where_to(server: str, page: ReadPage, language: str, words: str) -> None:
+def test_a_redirect_has_a_body_that_links_to_the_document(
+    server: str, page: ReadPage, language: str, words: str
+) -> None:
     answer = get(f"{server}/id/org/heza", FIREFOX, language)
     assert answer.links["describedby"]["url"] == "/doc/org/heza"
     assert answer.headers["Content-Language"] == language
@@ -110,9 +112,7 @@ def test_a_redirect_says_where_to(server: str, page: ReadPage, language: str, wo
 
 @pytest.mark.parametrize(("accept", "suffix", "_parser"), FORMATS)
 @pytest.mark.parametrize("path", ["/doc/org/heza", "/ontology", "/ontology/0.1.0", "/shapes"])
-def test_what_was_negotiated_has_a_url_of_its_own(
-    server: str, path: str, accept: str, suffix: str, _parser: str
-) -> None:
+def test_each_negotiated_format_has_its_own_url(server: str, path: str, accept: str, suffix: str, _parser: str) -> None:
     answer = get(server + path, accept)
     assert answer.headers["Content-Location"] == f"{path}.{suffix}"
     alone = get(f"{server}{path}.{suffix}", "image/png")
@@ -199,7 +199,7 @@ def test_page_of_a_figure(server: str, page: ReadPage) -> None:
     assert "/doc/indicator/fdi-attracted" in found.links
 
 
-def test_page_opens_what_has_no_name(server: str, page: ReadPage) -> None:
+def test_a_page_shows_the_content_of_blank_nodes(server: str, page: ReadPage) -> None:
     found = page(get(f"{server}/doc/evidence/dnhn-94474/1884-1895?view=statements", FIREFOX))
     assert "4,35 tỷ USD" in found.text("span")
 
@@ -319,7 +319,7 @@ def test_vocabulary_refusals(server: str, problem: Problem, path: str) -> None:
     problem(get(f"{server}/{path}", "image/png"), 406, "not-acceptable")
 
 
-def test_nothing_there(server: str, problem: Problem) -> None:
+def test_an_unknown_path_is_not_found(server: str, problem: Problem) -> None:
     problem(get(f"{server}/nowhere"), 404, "not-found")
 
 
