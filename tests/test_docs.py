@@ -1,7 +1,7 @@
-"""The examples of the README and of docs/ run, against a real server, and give what they say.
+"""The examples of the README and of docs/ are run against a real server, and their output is compared.
 
-`console` blocks: each `$ ` line is run by bash, and what follows must be its output. `python` blocks are run; `sparql`
-blocks are asked of the graph. What they give must be the `text` or `csv` block after them, if there is one.
+`console` blocks: bash runs each `$ ` line, and the lines after it must be its output. `python` blocks are run; `sparql`
+blocks are queries of the graph. Their result must equal the `text` or `csv` block after them, if there is one.
 A line `…` stands for any lines.
 """
 

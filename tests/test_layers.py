@@ -1,4 +1,4 @@
-"""The architecture as rules: which room may import which, and who alone imports a library."""
+"""The architecture as rules: which packages (rooms) each package may import, and which may import a library."""
 
 import ast
 from collections.abc import Iterator
@@ -91,7 +91,7 @@ def own_imports(name: str) -> set[str]:
 
 
 def _packages_of(name: str) -> set[str]:
-    """The packages that a module stands in, whose names every import of its neighbours mentions."""
+    """The packages that contain a module, whose names every import of its neighbours mentions."""
     parts = name.split(".")
     return {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
 

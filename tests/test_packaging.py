@@ -1,4 +1,4 @@
-"""The wheel works by itself: installed into a fresh environment, outside the checkout, it builds the graph."""
+"""The wheel is complete: installed into a new environment, outside the checkout, it builds the graph."""
 
 import json
 import os

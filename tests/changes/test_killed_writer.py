@@ -1,4 +1,4 @@
-"""A writing process is killed at any instant: every answered commit is there, and no commit is there in part."""
+"""A writing process is killed at random instants: every answered commit is stored, and no partial one."""
 
 import os
 import random

@@ -59,7 +59,7 @@ def assert_not_stored(served: RunningService, name: str, before: int) -> None:
 
 
 def large(name: str, megabytes: int) -> bytes:
-    """Facts about a place that the journal cannot compress much."""
+    """Facts about a place with random content, which the journal cannot compress much."""
     statements = "".join(
         f'<https://w3id.org/hpez/id/place/{name}> <urn:said> "{os.urandom(MIB).hex()}" .' for _ in range(megabytes)
     )

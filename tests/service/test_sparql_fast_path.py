@@ -20,7 +20,7 @@ fresh = itertools.count()
 
 
 def ask(server: str, query: str, way: str, accept: str = "application/sparql-results+json") -> requests.Response:
-    """Ask something that no cache has seen; a conditional request always goes the long way."""
+    """Send a query that is in no cache; a conditional request always goes through Flask."""
     headers = {"Accept": accept, "Accept-Encoding": "identity"}
     if way == "long":
         headers["If-None-Match"] = '"something else"'
@@ -62,7 +62,7 @@ def test_both_paths_share_the_cache(server: str) -> None:
 
 
 def test_a_long_query_beside_short_ones(server: str) -> None:
-    """What does not end in a moment is watched by the keeper, and the others get their answers meanwhile."""
+    """The dispatcher takes over long queries, and short ones are answered meanwhile."""
     wild = "SELECT (COUNT(*) AS ?n) WHERE { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }"
     with ThreadPoolExecutor(12) as pool:
         runs = [

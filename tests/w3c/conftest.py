@@ -1,4 +1,4 @@
-"""One server in strict mode for all suites, with the data of all of them."""
+"""One server in strict mode with the data of all suites."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ def http() -> Iterator[requests.Session]:
 
 @pytest.fixture(scope="session")
 def w3c_server(serve: Callable[..., Iterator[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The base URL of a server that holds each data file of the suites as a graph named by the file's IRI."""
+    """The base URL of a server with each data file of the suites as a graph named by the file's IRI."""
     folder = tmp_path_factory.mktemp("w3c")
     engine = EmbeddedEngine(_server_quads())
     save(BuiltGraph(engine, ValidationReport(()), compute_statistics(engine)), folder / "data")
@@ -35,7 +35,7 @@ def w3c_server(serve: Callable[..., Iterator[str]], tmp_path_factory: pytest.Tem
 
 @pytest.fixture(scope="session")
 def w3c_store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a server that holds nothing and has no rules to keep but the project's shapes."""
+    """The folder of a server with an empty dataset, which only the project's shapes constrain."""
     folder = tmp_path_factory.mktemp("w3c-store")
     engine = EmbeddedEngine()
     save(BuiltGraph(engine, ValidationReport(()), compute_statistics(engine)), folder / "data")
@@ -44,13 +44,13 @@ def w3c_store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def w3c_store(serve: Callable[..., Iterator[str]], w3c_store_folder: Path) -> Iterator[str]:
-    """The base URL of a server to write to."""
+    """The base URL of the server with the empty dataset."""
     yield from serve(w3c_store_folder, HPKG_DEFAULT_GRAPH="strict")
 
 
 @pytest.fixture(scope="session")
 def writer(w3c_store_folder: Path) -> Iterator[requests.Session]:
-    """A client that may write to it."""
+    """A client with a token for that server."""
     token = CredentialStore(w3c_store_folder / "data").create("w3c")
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {token}"

@@ -1,4 +1,4 @@
-"""What is known to deviate from the W3C's suites, by the id of the test, with the reason; README.md says more."""
+"""The known deviations from the W3C's suites, by the id of the test, with the reason; README.md explains them."""
 
 from typing import Final
 
@@ -31,7 +31,7 @@ REFUSED: Final[dict[str, str]] = {
     "sparql/component/validator-001": "refused on purpose: the shapes have owl:imports (422)",
     "sparql/node/prefixes-001": "refused on purpose: prefixes come by owl:imports, if from within the file (422)",
 }
-"""Tests whose shapes `/validate` does not take."""
+"""Tests whose shapes `/validate` refuses."""
 
 _LOAD: Final = "refused on purpose: LOAD would fetch from the web (400), SILENT or not"
 

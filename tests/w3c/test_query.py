@@ -30,7 +30,7 @@ here."""
 def dataset(test: QueryTest) -> list[tuple[str, str]]:
     """The dataset of a test as parameters of the protocol.
 
-    Naming just a graph at which no query looks leaves the default graph empty; an empty file is no graph here.
+    Naming only a graph that no query reads leaves the default graph empty; an empty file is not a graph here.
     """
     if test.chooses_graphs:
         return []
@@ -78,7 +78,7 @@ def test_bad_syntax(http: requests.Session, w3c_server: str, test: QueryTest) ->
 
 
 def store_of(test: QueryTest) -> ox.Store:
-    """Just the data of a test, with the files where the suite wants them."""
+    """Return a store with only the data of a test, in the graphs that the suite names."""
     store = ox.Store()
     for iri in test.data:
         store.extend(quads(iri))
@@ -98,14 +98,14 @@ def evaluate(store: ox.Store, text: str, test: QueryTest, media_type: str, *, un
 
 @pytest.mark.parametrize("test", params([test for test in EVALUATION if test.id in ENGINE], {}))
 def test_pyoxigraph_alone_deviates_too(test: QueryTest) -> None:
-    """Without HTTP, without a union, with the files where the suite wants them, pyoxigraph deviates all the same."""
+    """pyoxigraph deviates too without HTTP, without a union, and with only the data of the test."""
     found = evaluate(store_of(test), test.text, test, accept_for(test.result or "").partition(",")[0])
     assert not same(found, expected(test))
 
 
 @pytest.mark.parametrize("union", [True, False])
 def test_planned_queries_have_the_same_answers(*, union: bool) -> None:
-    """Straight on the engine: what it says to each query of the suite does not change by planning."""
+    """Planning changes no answer of pyoxigraph to a query of the suite."""
     changed = 0
     for test in TESTS:
         text = plan_query(test.text, None).text
@@ -124,7 +124,7 @@ def test_planned_queries_have_the_same_answers(*, union: bool) -> None:
 
 
 def test_groups_from_columns_have_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As above, for the queries of the suite whose groups columns can count."""
+    """Columns change no answer to those queries of the suite whose groups they can compute."""
     monkeypatch.setattr(parser, "MIN_MATCHES", 0)
     monkeypatch.setattr(parser, "MIN_TRIPLES", 0)
     grouped = list[str]()

@@ -1,4 +1,4 @@
-"""Leases of workers, and jobs that are handed over to the dispatcher because they are not short."""
+"""Leases of workers, and longer jobs that the dispatcher adopts."""
 
 import asyncio
 import os

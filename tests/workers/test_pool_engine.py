@@ -1,4 +1,4 @@
-"""The dispatcher and its workers: limits, fairness, and every way in which a process can die."""
+"""The dispatcher and its workers: limits, fairness, and processes that die."""
 
 import os
 import signal
@@ -120,7 +120,7 @@ def test_a_cheap_job_overtakes_expensive_ones() -> None:
 
 
 def test_queries_with_a_slow_fingerprint_wait_for_slow_places() -> None:
-    """Queries with the fingerprint of a slow query wait for the slow places, and never occupy the other worker."""
+    """Queries with the fingerprint of a slow query wait for the slow places and leave the other worker free."""
     with (
         forked_dispatcher(replace(POOL_CONFIG, max_queued=64), timeout=60) as (engine, _),
         ThreadPoolExecutor(32) as pool,
@@ -203,7 +203,7 @@ def test_many_threads_get_their_own_answers(engine: PoolEngine) -> None:
 
 
 def test_a_result_at_the_end_of_a_time_slice_is_sent_once() -> None:
-    """A job that ends just when it would be stopped is answered once, to its own client."""
+    """A job that ends at the end of its time slice is answered once, to its own client."""
     lengths = [end + step / 1000 for end in (SHORT_TIME_SLICE, TIME_SLICE) for step in range(-4, 5)]
 
     def one(number: int) -> bool:

@@ -116,7 +116,7 @@ def _tally(cases: Iterable[AggregateCase]) -> tuple[Counter[str], list[Found]]:
 
 
 def test_columns_return_the_same_groups_in_a_fixed_sample() -> None:
-    """And the sample is meaningful: columns answer a third of the queries, most of them with rows."""
+    """The sample is also meaningful: columns answer a third of the queries, most of them with rows."""
     counts, differing = _tally(sample_cases(NUMBER, 0))
     assert not differing, min(differing, key=lambda found: len(found.case.text) + 40 * len(found.case.data))
     assert counts["by columns"] > NUMBER / 3, counts
@@ -302,7 +302,7 @@ _DATES = [Literal(text, datatype=NamedNode(XSD + "date")) for text in _DAYS]
 @pytest.mark.parametrize("values", [_LONG, _TINY, _DATES], ids=["long", "tiny", "dates"])
 @pytest.mark.parametrize("order", ["?v", "DESC(?v)", "DESC(?n) ?v LIMIT 2"])
 def test_keys_that_the_engine_cannot_sort(values: list[Literal], order: str) -> None:
-    """They come in the same order whether the engine or columns group them."""
+    """The keys have the same order whether the engine or columns group them."""
     text = f"{PREFIX}SELECT ?v (COUNT(*) AS ?n) {{ ?s e:v ?v }} GROUP BY ?v ORDER BY {order}"
     for places in permutations(range(len(values))):
         engine = _watched([_quad(str(place), "v", values[place]) for place in places])
@@ -439,7 +439,7 @@ def test_columns_are_evicted_when_the_limit_is_reached() -> None:
 @pytest.mark.parametrize("limit", ["_MAX_REMEMBERED_PATTERNS", "MAX_MATCHES"])
 @pytest.mark.parametrize("most", range(3, 12))
 def test_the_cache_of_patterns_is_bounded(limit: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many different queries, so that columns are dropped between any two."""
+    """There are more queries than the cache can hold, so that it evicts between them."""
     monkeypatch.setattr(cache, limit, most)
     engine = _watched(_figures(9))
     engine.columns.max_matches = 1000
@@ -456,7 +456,7 @@ def test_a_filter_that_columns_cannot_evaluate_goes_to_the_engine() -> None:
 
 
 def test_concurrent_readers_see_consistent_states() -> None:
-    """A figure moves between two zones; each answer counts it once."""
+    """Commits move a figure between two zones; each answer counts it once."""
     engine = _watched(_figures(9))
     zones = [
         Quad(NamedNode(f"{E}f0"), NamedNode(f"{E}about"), NamedNode(f"{E}z{n}"), NamedNode(f"{E}g")) for n in (0, 1)

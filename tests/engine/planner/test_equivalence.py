@@ -1,4 +1,4 @@
-"""Planned queries have the same solutions: on many generated queries; and planted mistakes of a planner are noticed.
+"""Planned queries have the same solutions, for many generated queries; the comparison detects planted mistakes.
 
 `python -m tests.engine.planner.test_equivalence 20000 [seed]` compares that many queries and prints what it counted.
 """
@@ -99,7 +99,7 @@ def test_a_shared_plan_equals_the_plan_of_each_query() -> None:
     assert shared > NUMBER / 50
 
 
-# Mistakes that a planner could make, which the comparison must notice
+# Mistakes that a planner could make, which the comparison must detect
 
 
 def closing(stream: list[tokens.Token], opened: int) -> int:
@@ -293,7 +293,7 @@ LARGE = {
 
 @pytest.mark.parametrize("name", LARGE)
 def test_large_texts(name: str) -> None:
-    """They are left alone after a few steps; some are nested so deep that the engine's parser would crash."""
+    """Planning stops after a few steps; some texts are nested so deeply that the engine's parser would crash."""
     text = LARGE[name]
     assert planned(text, None) == text
     assert steps(text) < len(text) / 100

@@ -183,7 +183,7 @@ def test_documents_are_conditional(server: str, path: str) -> None:
     assert (vietnamese.headers["ETag"] == first.headers["ETag"]) == turtle
 
 
-# --- kept answers and results
+# --- cached answers and results
 
 
 def test_a_cached_answer_is_sent_again(client: FlaskClient, engine: CountingEngine) -> None:

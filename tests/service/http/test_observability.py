@@ -242,7 +242,7 @@ def test_the_log_can_be_switched_off(client: FlaskClient, capsys: pytest.Capture
 def test_the_real_server_logs(server: str, served_folder: Path) -> None:
     sent = f"test-{uuid.uuid4()}"
     requests.get(f"{server}/health", headers={"X-Request-ID": sent}, timeout=30)
-    requests.get(f"{server}/health", timeout=30)  # so that the line is written
+    requests.get(f"{server}/health", timeout=30)  # when it is answered, the first line is written
     line = next(text for text in (served_folder / "log").read_text().splitlines() if sent in text)
     assert json.loads(line)["id"] == sent
 
