@@ -86,7 +86,7 @@ def test_there_are_examples_of_each_kind() -> None:
     assert len(of("sparql")) >= 5
 
 
-def test_every_block_says_what_it_is() -> None:
+def test_every_block_has_a_known_language() -> None:
     known = {"console", "python", "sparql", "turtle", "json", "http", "mermaid", "sh", "ini", "nginx"} | OUTPUTS
     assert [str(block) for block in BLOCKS if block.language not in known] == []
 
@@ -185,7 +185,7 @@ def test_every_room_is_described() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_between_documents_lead_somewhere(document: Path) -> None:
+def test_links_between_documents_resolve(document: Path) -> None:
     text = FENCE.sub("", document.read_text(encoding="utf-8"))
     targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
     broken = []

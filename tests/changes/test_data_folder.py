@@ -52,7 +52,7 @@ def test_counts_of_the_model(built: BuiltGraph) -> None:
     assert (counts["F"], counts["R"], counts["T"], counts["I"]) == (19, 41, 3, 20)
 
 
-def test_every_rule_has_its_activity_and_fills_a_known_graph(built: BuiltGraph) -> None:
+def test_every_rule_has_its_activity_and_writes_to_a_known_graph(built: BuiltGraph) -> None:
     activities = set(ask(built, "?activity a prov:Activity ; dcterms:identifier ?x"))
     for rule in resources.rule_files():
         assert target_graph(rule) in {"asserted", "derived", "issues"}

@@ -70,7 +70,7 @@ def test_failures_are_logged_but_not_sent(
     assert SECRET in caplog.text
 
 
-def test_pages_escape_what_they_show(client: FlaskClient) -> None:
+def test_pages_escape_their_content(client: FlaskClient) -> None:
     page = client.get("/doc/zone/x.html?view=statements").text
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)" in page

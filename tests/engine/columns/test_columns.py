@@ -377,7 +377,7 @@ def test_counts_of_statistics_load_no_columns(pattern: str) -> None:
     assert not engine.loads
 
 
-def test_small_queries_stay_with_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_queries_are_answered_by_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parser, "MIN_MATCHES", 19)
     engine = _watched(_figures(9))
     for _ in range(9):

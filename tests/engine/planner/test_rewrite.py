@@ -81,7 +81,7 @@ LATERAL_PART = "?f :about ?z LATERAL { ?f :year 2024 }"
         ("{ ?z :kind :a FILTER EXISTS { ?f :year 2024 . ?f :about* ?z } }", None),
     ],
 )
-def test_exists_starts_at_what_is_bound(pattern: str, expected: str | None) -> None:
+def test_exists_starts_at_bound_variables(pattern: str, expected: str | None) -> None:
     assert planned(pattern) == expected
 
 
@@ -398,7 +398,7 @@ def test_errors_quote_the_clients_text() -> None:
         engine.select("SELECT * {\n ?a ?b ?c FILTER EXISTS { ?c ?d ?e . ?e ?f ?g } OPTIONAL ?x }")
 
 
-def test_what_the_engine_rejects_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rewrite_that_the_engine_rejects_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = small(":a :p :b .", optimized=True)
     monkeypatch.setattr(PlanCache, "plan_for", lambda *_: QueryPlan("SELECT {"))
     assert len(engine.select("SELECT * { ?a ?b ?c }")) == 1

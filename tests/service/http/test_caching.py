@@ -326,7 +326,7 @@ def test_each_coding_has_its_tag(server: str) -> None:
     assert raw(server, query, "br", If_None_Match=tags["gzip"])[0].status_code == 200
 
 
-def test_short_bodies_stay_as_they_are(server: str) -> None:
+def test_short_bodies_are_not_compressed(server: str) -> None:
     answer, body = raw(server, "ASK {}", "gzip")
     assert "Content-Encoding" not in answer.headers
     assert body == b'{"head":{},"boolean":true}'

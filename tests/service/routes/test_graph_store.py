@@ -171,7 +171,7 @@ def test_head_of_a_graph(server: str) -> None:
     assert requests.head(f"{server}/graph/nowhere", timeout=30).status_code == 404
 
 
-def test_the_list_of_graphs_leads_to_everything(server: str) -> None:
+def test_the_list_of_graphs_links_to_the_dump_of_everything(server: str) -> None:
     links = requests.utils.parse_header_links(get(f"{server}/graph", FIREFOX).headers["Link"])
     files = {link["url"].rpartition("/")[2]: link["type"] for link in links if link["rel"] == "alternate"}
     assert files["graph.trig"] == "application/trig"

@@ -46,7 +46,7 @@ def test_303(server: str, name: str, accept: str | None) -> None:
 
 
 @pytest.mark.parametrize(("accept", "_suffix", "parser"), FORMATS)
-def test_identifier_leads_to_its_rdf(server: str, accept: str, _suffix: str, parser: str) -> None:
+def test_an_identifier_redirects_to_its_rdf(server: str, accept: str, _suffix: str, parser: str) -> None:
     headers = {"Accept": accept, "Accept-Encoding": "identity"}
     answer = requests.get(f"{server}/id/org/heza", headers=headers, timeout=30)
     assert answer.url == f"{server}/doc/org/heza"
@@ -58,7 +58,7 @@ def test_identifier_leads_to_its_rdf(server: str, accept: str, _suffix: str, par
 
 
 @pytest.mark.parametrize(("media_type", "suffix", "parser"), FORMATS)
-def test_suffix_goes_before_accept(server: str, media_type: str, suffix: str, parser: str) -> None:
+def test_a_suffix_overrides_accept(server: str, media_type: str, suffix: str, parser: str) -> None:
     answer = get(f"{server}/doc/zone/dinh-vu-cat-hai.{suffix}", "image/png")
     assert answer.headers["Content-Type"].partition(";")[0] == media_type
     assert len(rdflib.Graph().parse(data=answer.content, format=parser)) > 5
@@ -210,7 +210,7 @@ def test_html_suffix(server: str, page: ReadPage) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/sparql", "/ontology", "/shapes", "/doc/org/heza", "/doc/person/le-trung-kien"])
 @pytest.mark.parametrize("language", ["en", "vi"])
-def test_no_link_is_dead(server: str, page: ReadPage, path: str, language: str) -> None:
+def test_local_links_resolve(server: str, page: ReadPage, path: str, language: str) -> None:
     found = page(get(server + path, FIREFOX, language))
     assert found.language == language
     links = local_links(found.links)
@@ -220,7 +220,7 @@ def test_no_link_is_dead(server: str, page: ReadPage, path: str, language: str) 
     assert failing == set()
 
 
-def test_chosen_language_stays(server: str, page: ReadPage) -> None:
+def test_a_chosen_language_is_kept_in_links(server: str, page: ReadPage) -> None:
     found = page(get(f"{server}/doc/org/heza?lang=vi", FIREFOX, "en"))
     assert "/doc/zone-group/hai-phong-ips-and-ezs?lang=vi" in found.links
     statements = page(get(f"{server}/doc/org/heza?view=statements&lang=vi", FIREFOX, "en"))
@@ -245,7 +245,7 @@ def test_start_page(server: str, page: ReadPage, language: str, title: str) -> N
 
 
 @pytest.mark.parametrize("accept", [None, "*/*", FIREFOX, "text/html, text/turtle"])
-def test_the_start_page_goes_before_rdf(server: str, accept: str | None) -> None:
+def test_the_start_page_prefers_html_to_rdf(server: str, accept: str | None) -> None:
     answer = get(f"{server}/", accept)
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "Content-Location" not in answer.headers

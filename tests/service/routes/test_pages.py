@@ -157,7 +157,7 @@ def test_many_links_are_counted_and_paged(show: Show, home: str) -> None:
 # --- claims, evidence, sources
 
 
-def test_a_corrected_figure_says_why(show: Show) -> None:
+def test_an_emended_figure_has_its_explanation(show: Show) -> None:
     found = show(f"{CLAIM}/fdi-term-forecast")
     assert found.text("h1") == ["FDI over the 2020–2025 term is forecast at 17 billion USD."]
     assert {"US$17 billion", "forecast", "corrected"} <= set(found.text("span"))

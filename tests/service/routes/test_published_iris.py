@@ -86,7 +86,7 @@ def test_links_of_a_document(server: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/doc/org/heza", "/ontology", "/shapes", "/graph", "/graph/entities", "/sparql"])
-def test_every_page_leads_to_the_dataset(server: str, path: str) -> None:
+def test_every_page_links_to_the_dataset(server: str, path: str) -> None:
     answer = get(server + path, FIREFOX)
     assert answer.links[IN_DATASET]["url"] == "/.well-known/void#dataset"
     assert f'<link rel="{IN_DATASET}" href="/.well-known/void#dataset">' in answer.text

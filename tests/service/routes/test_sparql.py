@@ -219,7 +219,7 @@ def test_many_graphs_and_named_graphs(server: str) -> None:
     assert count(get(server, COUNT_NAMED, **{"default-graph-uri": ENTITIES})) == 0
 
 
-def test_protocol_dataset_goes_before_from(server: str) -> None:
+def test_the_protocol_dataset_overrides_from(server: str) -> None:
     query = "SELECT (COUNT(*) AS ?n) FROM <https://w3id.org/hpez/graph/ontology> { ?s ?p ?o }"
     assert count(get(server, query, **{"default-graph-uri": ENTITIES})) == count(
         get(server, COUNT, **{"default-graph-uri": ENTITIES})

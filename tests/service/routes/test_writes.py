@@ -213,7 +213,7 @@ def test_a_syntax_error_in_a_large_body_changes_nothing(home: str, writer: reque
 
 
 @pytest.mark.usefixtures("writer")
-def test_who_may_write(home: str, folder: Path, problem: Problem) -> None:
+def test_writing_needs_a_valid_token_for_the_graph(home: str, folder: Path, problem: Problem) -> None:
     nobody = requests.post(f"{home}/facts", data="<urn:a> <urn:b> 1 .", headers=TURTLE, timeout=30)
     problem(nobody, 401, "unauthorized")
     assert nobody.headers["WWW-Authenticate"].lower().startswith("bearer")
