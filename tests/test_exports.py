@@ -1,4 +1,4 @@
-"""What `import kg` offers, and that it loads nothing before it is used."""
+"""The exports of `import kg`, which loads nothing before it is used."""
 
 import subprocess
 import sys

@@ -70,12 +70,12 @@ def modules() -> dict[str, Path]:
 
 
 def room_of(module: str) -> str:
-    """The longest room name that contains the module."""
+    """The longest package name in ROOMS that contains the module."""
     return max((room for room in ROOMS if f"{module}.".startswith(f"{room}.")), key=len)
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Every module that a file imports, wherever the import stands; `from a import b` gives a and a.b."""
+    """Every module that a file imports, at the top or in a function; `from a import b` gives a and a.b."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -300,8 +300,8 @@ def test_another_lexical_form_is_no_change() -> None:
 
 def test_replacing_a_graph_by_its_dump_changes_nothing() -> None:
     engine = engine_of()
-    held = serialize(engine.quads_in_graph(GRAPHS[1]), NTRIPLES)
-    again = tuple(place_in_graph(parse(held, NTRIPLES), GRAPHS[1]))
+    dump = serialize(engine.quads_in_graph(GRAPHS[1]), NTRIPLES)
+    again = tuple(place_in_graph(parse(dump, NTRIPLES), GRAPHS[1]))
     assert not compute_delta(engine, GraphReplacement((GRAPHS[1],), again))
     more = compute_delta(engine, GraphReplacement((GRAPHS[1],), (*again, quad(5, GRAPHS[1]))))
     assert (len(more.added), len(more.removed)) == (1, 0)

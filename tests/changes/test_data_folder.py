@@ -348,7 +348,7 @@ def test_a_damaged_base_loses_no_commit(
     assert state(data_folder.open_or_build(tmp_path)) == state(changed)
     for path in tmp_path.glob("snapshot-*"):
         path.unlink()
-    assert state(data_folder.open_or_build(tmp_path)) == state(changed), "the base is made again, as it was"
+    assert state(data_folder.open_or_build(tmp_path)) == state(changed), "the base is rebuilt with the same content"
     assert Journal(tmp_path).verify() == 3
 
 
@@ -441,11 +441,11 @@ def test_a_release_is_a_commit_that_keeps_local_facts(releases: Releases, caplog
     journal = Journal(releases.folder)
     assert state(opened)[1] == old[1] | NEW_LABEL
     assert journal.read_commit(2).delta == Delta(added=NEW_LABEL), (
-        "nothing but what differs, whatever blank nodes are called"
+        "only the differences, up to the labels of blank nodes"
     )
     assert journal.read_commit(2).summary.message == f"Release {resources.project_version()}"
     assert (journal.release_fingerprint, journal.verify(), opened.generation) == ("release 1", 2, 2)
-    assert state(data_folder.open_or_build(releases.folder)) == state(opened), "it comes once"
+    assert state(data_folder.open_or_build(releases.folder)) == state(opened), "the release is applied once"
     assert state(data_folder.load(releases.folder)) == state(opened)
     assert not caplog.records
 
@@ -459,7 +459,7 @@ def test_successive_releases_are_applied_in_order(releases: Releases) -> None:
     opened = data_folder.open_or_build(releases.folder)
     assert state(opened)[:2] == (3, before | second)
     releases.package()
-    assert state(data_folder.open_or_build(releases.folder))[:2] == (4, before), "an older release comes back likewise"
+    assert state(data_folder.open_or_build(releases.folder))[:2] == (4, before), "an older release can be applied too"
 
 
 def test_a_release_does_not_restore_what_was_removed_locally(releases: Releases) -> None:
@@ -495,7 +495,7 @@ def test_a_refused_release_changes_nothing_and_names_the_reason(
     assert "No relation claim says hpez:investsIn" in caplog.text
     assert "served as it was" in caplog.text
     commit(releases.folder, opened, [fact(1)])
-    assert state(data_folder.load(releases.folder)) == state(opened), "writing goes on"
+    assert state(data_folder.load(releases.folder)) == state(opened), "writes still succeed"
     assert Journal(releases.folder).release_fingerprint is None, "the next start tries again"
 
 

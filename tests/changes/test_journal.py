@@ -116,8 +116,8 @@ quads = st.builds(
 
 
 @given(st.frozensets(quads, max_size=8))
-def test_quads_keep_every_term(held: frozenset[Quad]) -> None:
-    spelt = EmbeddedEngine.normalize_quads(held)
+def test_quads_keep_every_term(stored: frozenset[Quad]) -> None:
+    spelt = EmbeddedEngine.normalize_quads(stored)
     assert unpack_quads(pack_quads(spelt)) == spelt
 
 
@@ -127,8 +127,10 @@ def test_replaying_commits_gives_the_same_state(changes: list[frozenset[Quad]]) 
     with tempfile.TemporaryDirectory() as name:
         journal, direct = Journal(Path(name)), EmbeddedEngine()
         for number, wanted in enumerate(changes):
-            held = frozenset(direct.quads())
-            delta = Delta(EmbeddedEngine.normalize_quads(wanted) - held, held - EmbeddedEngine.normalize_quads(wanted))
+            stored = frozenset(direct.quads())
+            delta = Delta(
+                EmbeddedEngine.normalize_quads(wanted) - stored, stored - EmbeddedEngine.normalize_quads(wanted)
+            )
             direct.apply(delta)
             journal.append(CommitDraft("a", "", "", delta, ValidationReport(())), number)
         following = EmbeddedEngine()

@@ -138,7 +138,7 @@ def test_a_writer_killed_during_a_snapshot_leaves_the_graph_intact(built: BuiltG
         assert _state(engine) == base | _quads(last)
     engine = data_folder.open_or_build(tmp_path)
     assert snapshots.write_snapshot(engine, Journal(tmp_path), tmp_path)
-    assert len(list(tmp_path.glob("*snapshot-*"))) == 2 * snapshots.SNAPSHOTS_KEPT, "what was left behind is removed"
+    assert len(list(tmp_path.glob("*snapshot-*"))) == 2 * snapshots.SNAPSHOTS_KEPT, "remains of killed writers are removed"
 
 
 def test_a_full_disk_during_a_snapshot_is_reported_and_leaves_no_file(

@@ -63,7 +63,7 @@ def test_an_upgrade_without_local_changes_equals_the_package(old: frozenset[Quad
     before = frozenset(engine.quads()), engine.named_graphs()
     coming = align_release_blank_nodes(packaged.quads(), before[0])
     delta = upgrade_delta(engine, before[0], coming)
-    assert (frozenset(engine.quads()), engine.named_graphs()) == before, "the engine is as it was"
+    assert (frozenset(engine.quads()), engine.named_graphs()) == before, "the engine is unchanged"
     assert not any(map(engine.holds, delta.added))
     assert all(map(engine.holds, delta.removed))
     engine.apply(delta)

@@ -78,7 +78,7 @@ def test_pages_escape_their_content(client: FlaskClient) -> None:
     assert 'href="/graph/entities"' in page
     assert 'href="urn:' not in page
     assert 'href="http://example.org/?a=b&amp;c=d"' in page
-    assert "deep" not in page, "a page follows blank nodes three deep, and no further than the description"
+    assert "deep" not in page, "a page follows blank nodes to the same depth as the description"
     assert '<span lang="vi">ba</span>' in page
     assert "&lt;script&gt;" in client.get("/").text
 

@@ -117,8 +117,8 @@ def assert_served(served: RunningService, known: dict[int, str]) -> None:
     assert counts == {f"{ID}place/{name}": "5" for name in known.values()}
     replayed = data_folder.load(served.data)
     assert replayed is not None
-    held = requests.get(f"{served.url}/graph.nq", timeout=60)
-    assert frozenset(parse_stream(io.BytesIO(held.content), NQUADS)) == frozenset(replayed.quads())
+    dump = requests.get(f"{served.url}/graph.nq", timeout=60)
+    assert frozenset(parse_stream(io.BytesIO(dump.content), NQUADS)) == frozenset(replayed.quads())
 
 
 def test_a_killed_service_keeps_every_answered_commit_and_no_partial_one(tmp_path: Path) -> None:

@@ -117,10 +117,10 @@ def test_csv_has_the_values_of_the_graph(server: str, built: BuiltGraph) -> None
     answer = get(server, "text/csv")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="figures.csv"'
     assert answer.content.count(b"\r\n") == answer.content.count(b"\n") == len(rows(answer)) + 1
-    held = {item.claim: item for item in find_observations(built.engine, {})}
+    stored = {item.claim: item for item in find_observations(built.engine, {})}
     found = {row["claim"]: row for row in rows(answer)}
-    assert found.keys() == held.keys()
-    for claim, item in held.items():
+    assert found.keys() == stored.keys()
+    for claim, item in stored.items():
         row = found[claim]
         assert [row["low"] and Decimal(row["low"]), row["high"] and Decimal(row["high"])] == [
             "" if bound is None else bound for bound in (item.low, item.high)

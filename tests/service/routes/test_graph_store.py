@@ -211,7 +211,7 @@ def test_gzip_file(server: str, path: str, name: str) -> None:
     assert answer.headers["Content-Disposition"] == f"attachment; filename={name}"
     assert int(answer.headers["Content-Length"]) == len(answer.content)
     assert gzip.decompress(answer.content) == get(f"{server}/{path}").content
-    assert get(f"{server}/{path}.gz").content == answer.content, "no clock in it"
+    assert get(f"{server}/{path}.gz").content == answer.content, "the gzip file has no timestamp"
 
 
 def test_page_of_all_graphs(server: str, page: ReadPage) -> None:

@@ -103,7 +103,7 @@ def test_figures_in_short_and_exactly(show: Show, language: str, short: str, exa
     found = show("/doc/zone-group/hai-phong-ips-and-ezs", language)
     assert f"{short} {exact}" in found.text("td")
     assert exact in found.text("small")
-    assert "85,07%" in found.text("td") or "85.07%" in found.text("td"), "a computed figure is not told to 18 digits"
+    assert "85,07%" in found.text("td") or "85.07%" in found.text("td"), "a computed figure is rounded"
     assert {"words", "figures"} <= set(found.ids)
 
 
@@ -299,12 +299,12 @@ def test_the_page_of_a_commit_uses_words(show: Show) -> None:
 def test_odd_data(home: str, show: Show, query: str) -> None:
     found = show(f"/doc/thing/odd{query}")
     assert found.text("h1") == ["<script>alert('tên')</script>"]
-    assert "vi" in found.languages, "a name in the other language says so"
+    assert "vi" in found.languages, "a label in the other language has its language tag"
     answer = requests.get(f"{home}/doc/thing/odd{query}", headers={"Accept": "text/html"}, timeout=30)
     assert "<script>" not in answer.text
     assert 'href="javascript:' not in answer.text
     assert 'href="https://example.org/?a=b&amp;c=d"' in answer.text
-    assert len(answer.text) < 20_000, "what is huge is shortened"
+    assert len(answer.text) < 20_000, "long values are shortened"
     assert "/doc/thing/odd.ttl" in found.links
     assert "no date" in answer.text
 

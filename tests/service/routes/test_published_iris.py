@@ -57,7 +57,7 @@ def test_every_minted_iri_dereferences(server: str, minted: set[str]) -> None:
             graph = graphs[url]
             assert (node, None, None) in graph or (None, None, node) in graph, iri
         else:
-            assert documents[url].links["describes"]["url"] == iri, "the dump of a graph does not hold its own name"
+            assert documents[url].links["describes"]["url"] == iri, "the dump of a graph does not contain its IRI"
 
 
 @pytest.mark.parametrize("path", ["ontology/0.1.0", "shapes/0.1.0"])

@@ -88,8 +88,8 @@ def test_facts_are_validated_with_the_graph(server: str) -> None:
 
 
 def state(server: str) -> dict[str, object]:
-    told = requests.get(f"{server}/health", timeout=30).json()
-    return {name: told[name] for name in ("generation", "triples", "version")}
+    status = requests.get(f"{server}/health", timeout=30).json()
+    return {name: status[name] for name in ("generation", "triples", "version")}
 
 
 def test_validating_changes_nothing(server: str) -> None:

@@ -122,8 +122,8 @@ def test_a_suggested_correction_is_accepted(home: str, writer: requests.Session)
     assert suggestion["message"] == 'Name it "Do bai"@en.'
     assert suggestion["remove"] == []
     assert add(writer, home, faulty + "".join(suggestion["add"])).status_code == 201
-    told = add(writer, home, PLACE.format(name="cat").replace(', "Do cat"@en .', " ."), Accept="text/turtle")
-    assert "dash:GraphUpdate" in told.text
+    turtle = add(writer, home, PLACE.format(name="cat").replace(', "Do cat"@en .', " ."), Accept="text/turtle")
+    assert "dash:GraphUpdate" in turtle.text
 
 
 def test_warnings_refuse_a_change_on_request(home: str, writer: requests.Session) -> None:
@@ -214,9 +214,9 @@ def test_a_syntax_error_in_a_large_body_changes_nothing(home: str, writer: reque
 
 @pytest.mark.usefixtures("writer")
 def test_writing_needs_a_valid_token_for_the_graph(home: str, folder: Path, problem: Problem) -> None:
-    nobody = requests.post(f"{home}/facts", data="<urn:a> <urn:b> 1 .", headers=TURTLE, timeout=30)
-    problem(nobody, 401, "unauthorized")
-    assert nobody.headers["WWW-Authenticate"].lower().startswith("bearer")
+    anonymous = requests.post(f"{home}/facts", data="<urn:a> <urn:b> 1 .", headers=TURTLE, timeout=30)
+    problem(anonymous, 401, "unauthorized")
+    assert anonymous.headers["WWW-Authenticate"].lower().startswith("bearer")
     text = CredentialStore(folder / "data").create("narrow", graphs=[NEW])
     with requests.Session() as narrow:
         narrow.headers["Authorization"] = f"Bearer {text}"
@@ -269,8 +269,8 @@ def test_only_an_admin_reads_the_audit(home: str, folder: Path, problem: Problem
         assert listed == hpkg("log", "--audit", "--data", str(folder / "data")).stdout
         session.headers["Authorization"] = f"Bearer {CredentialStore(folder / 'data').create('curious')}"
         problem(session.get(f"{home}/audit", timeout=30), 403, "scope")
-    nobody = requests.get(f"{home}/audit", timeout=30)
-    problem(nobody, 401, "unauthorized")
+    anonymous = requests.get(f"{home}/audit", timeout=30)
+    problem(anonymous, 401, "unauthorized")
     assert hpkg("log", "--audit", "--endpoint", home).returncode == 1
 
 
@@ -288,10 +288,10 @@ def test_if_match(home: str, writer: requests.Session) -> None:
     assert (first.status_code, second.status_code) == (201, 412)
     url = f"{home}/data?graph=urn:graph:etag"
     assert writer.put(url, data="<urn:a> <urn:b> 1 .", headers=TURTLE, timeout=30).status_code == 201
-    held = requests.get(url, headers={"Accept": "text/turtle", "Accept-Encoding": "identity"}, timeout=30).headers[
+    etag = requests.get(url, headers={"Accept": "text/turtle", "Accept-Encoding": "identity"}, timeout=30).headers[
         "ETag"
     ]
-    put = {**TURTLE, "If-Match": held}
+    put = {**TURTLE, "If-Match": etag}
     assert writer.put(url, data="<urn:a> <urn:b> 2 .", headers=put, timeout=30).status_code == 204
     assert writer.put(url, data="<urn:a> <urn:b> 3 .", headers=put, timeout=30).status_code == 412
 
