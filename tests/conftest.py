@@ -1,4 +1,4 @@
-"""What all tests share: the built graph, the real server as a process, and the article's text where it is at hand."""
+"""Shared fixtures: the built graph, the real server as a process, and the article's text if it is available."""
 
 import os
 import socket
@@ -55,7 +55,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> N
 
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Iterator[str]]:
-    """Start `hpkg serve` on a free port with a data folder of its own and the given HPKG_ variables."""
+    """Start `hpkg serve` on a free port with its own data folder and the given HPKG_ variables."""
 
     def started(folder: Path | None = None, **variables: str) -> Iterator[str]:
         folder = folder or tmp_path_factory.mktemp("served")

@@ -22,7 +22,7 @@ def test_there_are_enough_questions_and_each_folder_is_one() -> None:
 @pytest.mark.parametrize("folder", QUESTIONS, ids=lambda folder: folder.name)
 def test_question(built: BuiltGraph, folder: Path) -> None:
     text = (folder / "query.rq").read_text(encoding="utf-8")
-    assert text.startswith("# vi: "), "the question stands first, in Vietnamese"
+    assert text.startswith("# vi: "), "the question comes first, in Vietnamese"
     assert "\n# en: " in text, "and in English"
     with evaluate_query(built.engine, QueryRequest(SPARQL_PREFIXES + text, solutions=TSV)).body as body:
         rows = body.read().decode()

@@ -1,7 +1,7 @@
-"""The examples of the README and of docs/ run, against a real server, and give what they say.
+"""The examples of the README and of docs/ are run against a real server, and their output is compared.
 
-`console` blocks: each `$ ` line is run by bash, and what follows must be its output. `python` blocks are run; `sparql`
-blocks are asked of the graph. What they give must be the `text` or `csv` block after them, if there is one.
+`console` blocks: bash runs each `$ ` line, and the lines after it must be its output. `python` blocks are run; `sparql`
+blocks are queries of the graph. Their result must equal the `text` or `csv` block after them, if there is one.
 A line `…` stands for any lines.
 """
 
@@ -86,7 +86,7 @@ def test_there_are_examples_of_each_kind() -> None:
     assert len(of("sparql")) >= 5
 
 
-def test_every_block_says_what_it_is() -> None:
+def test_every_block_has_a_known_language() -> None:
     known = {"console", "python", "sparql", "turtle", "json", "http", "mermaid", "sh", "ini", "nginx"} | OUTPUTS
     assert [str(block) for block in BLOCKS if block.language not in known] == []
 
@@ -125,7 +125,7 @@ def test_sparql(block: Block, server: str) -> None:
         assert_shows(answer.content.decode("utf-8").replace("\r\n", "\n"), block.output)
 
 
-def test_the_commands_are_documented_as_they_are() -> None:
+def test_the_documented_commands_equal_the_help_texts() -> None:
     assert documented("docs/cli.md") == cli_reference.reference(), "run `make docs`"
 
 
@@ -185,7 +185,7 @@ def test_every_room_is_described() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_between_documents_lead_somewhere(document: Path) -> None:
+def test_links_between_documents_resolve(document: Path) -> None:
     text = FENCE.sub("", document.read_text(encoding="utf-8"))
     targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
     broken = []

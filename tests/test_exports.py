@@ -1,4 +1,4 @@
-"""What `import kg` offers, and that it loads nothing before it is used."""
+"""The exports of `import kg`, which loads nothing before it is used."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 import kg
 
 
-def test_every_export_is_there() -> None:
+def test_every_export_exists() -> None:
     assert all(getattr(kg, name) for name in kg.__all__)
 
 

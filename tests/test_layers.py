@@ -1,4 +1,4 @@
-"""The architecture as rules: which room may import which, and who alone imports a library."""
+"""The architecture as rules: which packages (rooms) each package may import, and which may import a library."""
 
 import ast
 from collections.abc import Iterator
@@ -70,12 +70,12 @@ def modules() -> dict[str, Path]:
 
 
 def room_of(module: str) -> str:
-    """The longest room name that contains the module."""
+    """The longest package name in ROOMS that contains the module."""
     return max((room for room in ROOMS if f"{module}.".startswith(f"{room}.")), key=len)
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Every module that a file imports, wherever the import stands; `from a import b` gives a and a.b."""
+    """Every module that a file imports, at the top or in a function; `from a import b` gives a and a.b."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -91,19 +91,19 @@ def own_imports(name: str) -> set[str]:
 
 
 def _packages_of(name: str) -> set[str]:
-    """The packages that a module stands in, whose names every import of its neighbours mentions."""
+    """The packages that contain a module, whose names every import of its neighbours mentions."""
     parts = name.split(".")
     return {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
 
 
-def test_every_module_stands_in_a_room() -> None:
+def test_every_module_is_in_a_room() -> None:
     assert {name for name in modules() if name != "kg"} == {
         name for name in modules() if name != "kg" and room_of(name)
     }
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_rooms_import_only_what_lies_below(room: str) -> None:
+def test_rooms_import_only_lower_rooms(room: str) -> None:
     allowed = set(ROOMS[: ROOMS.index(room) + 1])
     upward = {
         (name, item)
@@ -116,7 +116,7 @@ def test_rooms_import_only_what_lies_below(room: str) -> None:
 
 
 @pytest.mark.parametrize(("room", "forbidden"), FORBIDDEN.items())
-def test_rooms_keep_apart(room: str, forbidden: set[str]) -> None:
+def test_separate_rooms_do_not_import_each_other(room: str, forbidden: set[str]) -> None:
     found = {
         (name, item)
         for name in modules()

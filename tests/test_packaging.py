@@ -1,4 +1,4 @@
-"""The wheel works by itself: installed into a fresh environment, outside the checkout, it builds the graph."""
+"""The wheel is complete: installed into a new environment, outside the checkout, it builds the graph."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def test_a_build_without_the_editor_needs_no_npm(tmp_path: Path) -> None:
             hook.initialize("standard", {})
 
 
-def test_a_registry_that_is_not_reached_is_told(tmp_path: Path) -> None:
+def test_an_unreachable_registry_is_reported(tmp_path: Path) -> None:
     npm = tmp_path / "npm"
     npm.write_text("#!/bin/sh\necho 'network request failed' >&2\nexit 1\n")
     npm.chmod(0o755)
@@ -94,7 +94,7 @@ def test_the_lock_file_names_no_host() -> None:
     assert [package for package in packages if "resolved" in package or "integrity" not in package] == []
 
 
-def test_the_wheel_builds_the_graph_from_elsewhere(wheel: Path, tmp_path: Path) -> None:
+def test_the_wheel_builds_the_graph_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
     run(python, "-m", "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt", wheel, cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""Atomic file replacement: durable, with the right permissions, and without remains after an error."""
+"""Atomic file replacement: durable, with the right permissions, and without temporary files after an error."""
 
 import os
 import stat

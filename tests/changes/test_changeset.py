@@ -50,7 +50,7 @@ def state(store: ox.Store) -> tuple[bytes, list[str]]:
     return canonical_nquads(store), sorted(map(str, store.named_graphs()))
 
 
-def assert_alike(engine: EmbeddedEngine, text: str) -> bool:
+def assert_same_effect(engine: EmbeddedEngine, text: str) -> bool:
     """Return whether both refuse an update; otherwise assert that their effects are equal and can be undone."""
     twin, before = twin_of(engine), (set(engine.quads()), engine.named_graphs())
     try:
@@ -124,7 +124,7 @@ UPDATES = (
 
 @pytest.mark.parametrize("update", UPDATES)
 def test_each_operation(update: str) -> None:
-    assert_alike(engine_of(), PREFIX + update)
+    assert_same_effect(engine_of(), PREFIX + update)
 
 
 nodes = st.sampled_from(["e:a", "e:b", "e:c"])
@@ -188,15 +188,15 @@ requests = st.lists(operation, min_size=1, max_size=3).map(lambda parts: PREFIX 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(with_blanks, max_size=3), st.lists(graphs, max_size=2, unique=True), requests)
-def test_any_request(data: list[str], empty: list[str], request: str) -> None:
+def test_random_requests(data: list[str], empty: list[str], request: str) -> None:
     text = PREFIX + " ; ".join(
         [f"CREATE SILENT GRAPH {graph}" for graph in empty]
         + [f"INSERT DATA {{ {block.replace('_:', f'_:b{number}')} }}" for number, block in enumerate(data)]
     )
-    assert_alike(engine_of(text), request)
+    assert_same_effect(engine_of(text), request)
 
 
-def test_declarations_may_stand_before_every_operation() -> None:
+def test_each_operation_may_have_its_own_prologue() -> None:
     text = "PREFIX e: <http://e/> INSERT DATA { e:a e:b 1 } ; PREFIX e: <http://f/> INSERT DATA { e:a e:b 2 }"
     added = compute_delta(EmbeddedEngine(), SparqlUpdate(text)).added
     assert {quad.subject.value for quad in added if isinstance(quad.subject, NamedNode)} == {"http://e/a", "http://f/a"}
@@ -210,14 +210,14 @@ def test_declarations_may_stand_before_every_operation() -> None:
         ("SELECT * { ?s ?p ?o }", 1, 1),
     ],
 )
-def test_what_is_no_update(text: str, line: int, column: int) -> None:
+def test_text_that_is_not_an_update_is_a_syntax_error(text: str, line: int, column: int) -> None:
     with pytest.raises(QuerySyntaxError) as caught:
         compute_delta(engine_of(), SparqlUpdate(text))
     assert (caught.value.line, caught.value.column) == (line, column)
 
 
 @pytest.mark.parametrize("silent", ["", "SILENT "])
-def test_nothing_is_loaded(silent: str) -> None:
+def test_load_is_refused(silent: str) -> None:
     with pytest.raises(InputError, match=r"line 2, column 1: LOAD"):
         compute_delta(engine_of(), SparqlUpdate(f"CLEAR ALL ;\nLOAD {silent}<http://127.0.0.1:9/x>"))
 
@@ -230,12 +230,12 @@ def test_nothing_is_loaded(silent: str) -> None:
         "CLEAR ALL ; PREFIX e: <http://127.0.0.1:9/> INSERT { ?s ?p ?o } WHERE { SERVICEe:x { ?s ?p ?o } }",
     ],
 )
-def test_nobody_is_called(text: str) -> None:
+def test_service_in_updates_is_refused(text: str) -> None:
     with pytest.raises(ServiceDeniedError):
         compute_delta(engine_of(), SparqlUpdate(text))
 
 
-def test_the_graphs_of_the_protocol() -> None:
+def test_graphs_chosen_by_protocol_parameters() -> None:
     text = PREFIX + "INSERT { ?s e:seen ?o } WHERE { ?s ?p ?o }"
     delta = compute_delta(engine_of(), SparqlUpdate(text, QueryDataset((E + "g",), (), union=False)))
     assert [quad.subject for quad in delta.added] == [NamedNode(E + "a")]
@@ -268,19 +268,19 @@ def quad(value: int, graph: NamedNode | DefaultGraph) -> Quad:
         (DeltaPatch(Delta(frozenset({quad(1, GRAPHS[0])}), frozenset({quad(9, GRAPHS[0])}))), 0, 0, 0, 0),
     ],
 )
-def test_other_changes(change: ChangeSet, added: int, removed: int, created: int, dropped: int) -> None:
+def test_deltas_of_graph_store_changes(change: ChangeSet, added: int, removed: int, created: int, dropped: int) -> None:
     delta = compute_delta(engine_of(), change)
     assert [len(part) for part in (delta.added, delta.removed, delta.created, delta.dropped)] == [
         added, removed, created, dropped,
     ]  # fmt: skip
 
 
-def test_a_graph_that_is_not_there_cannot_be_removed() -> None:
+def test_removing_a_missing_graph_is_an_error() -> None:
     with pytest.raises(NotFoundError):
         compute_delta(engine_of(), GraphRemoval(GRAPHS[2]))
 
 
-def test_a_graph_is_named_by_an_iri() -> None:
+def test_a_graph_must_be_named_by_an_iri() -> None:
     with pytest.raises(InputError, match="blank node"):
         compute_delta(
             engine_of(), QuadAddition((Quad(NamedNode(E + "a"), NamedNode(E + "p"), Literal(1), BlankNode("g")),))
@@ -291,17 +291,17 @@ def test_a_graph_is_named_by_an_iri() -> None:
     assert not compute_delta(engine_of(), SparqlUpdate(text))
 
 
-def test_what_is_written_in_another_way_is_no_change() -> None:
+def test_another_lexical_form_is_no_change() -> None:
     integer = NamedNode("http://www.w3.org/2001/XMLSchema#integer")
     known = Quad(NamedNode(E + "a"), NamedNode(E + "p"), Literal("01", datatype=integer), GRAPHS[0])
     assert not compute_delta(engine_of(), QuadAddition((known,)))
     assert not compute_delta(engine_of(), GraphReplacement((GRAPHS[0],), (known,)))
 
 
-def test_a_graph_that_is_read_anew_takes_its_own_place() -> None:
+def test_replacing_a_graph_by_its_dump_changes_nothing() -> None:
     engine = engine_of()
-    held = serialize(engine.quads(GRAPHS[1]), NTRIPLES)
-    again = tuple(place_in_graph(parse(held, NTRIPLES), GRAPHS[1]))
+    dump = serialize(engine.quads(GRAPHS[1]), NTRIPLES)
+    again = tuple(place_in_graph(parse(dump, NTRIPLES), GRAPHS[1]))
     assert not compute_delta(engine, GraphReplacement((GRAPHS[1],), again))
     more = compute_delta(engine, GraphReplacement((GRAPHS[1],), (*again, quad(5, GRAPHS[1]))))
     assert (len(more.added), len(more.removed)) == (1, 0)
@@ -326,12 +326,12 @@ def test_blank_nodes_of_the_data_can_be_removed_by_a_pattern() -> None:
         "CLEARALL",
     ],
 )
-def test_keywords_are_words_of_their_own(text: str) -> None:
+def test_keywords_within_other_tokens_are_ignored(text: str) -> None:
     with pytest.raises(QuerySyntaxError):
         compute_delta(engine_of(), SparqlUpdate(PREFIX + text))
 
 
-def test_load_cannot_hide() -> None:
+def test_load_is_found_in_any_spelling() -> None:
     text = r"INSERT DATA { <http://e/\u0041#x> <http://e/b> 1 };LOAD <http://127.0.0.1:9/>"
     with pytest.raises(InputError, match="line 1, column 52: LOAD"):
         compute_delta(engine_of(), SparqlUpdate(text))
@@ -354,18 +354,18 @@ def test_syntax_is_checked_first(request_: str) -> None:
         "INSERT { e:x e:b ?o } WHERE { ?s ?p ?o FILTER(?o<5&&?o>=0) } ; DROP DEFAULT",
     ],
 )
-def test_spellings_that_are_hard_to_cut(text: str) -> None:
-    assert assert_alike(engine_of(), PREFIX + text)
+def test_unusual_spellings_are_split_into_operations(text: str) -> None:
+    assert assert_same_effect(engine_of(), PREFIX + text)
 
 
-def test_a_graph_into_which_something_else_came_is_not_dropped() -> None:
+def test_a_graph_with_other_statements_is_not_dropped() -> None:
     engine = engine_of(PREFIX + "INSERT DATA { GRAPH e:g { e:a e:p 1 , 2 } }")
     made = Delta(removed=frozenset({quad(1, GRAPHS[0])}), dropped=frozenset({GRAPHS[0]}))
     delta = compute_delta(engine, DeltaPatch(made))
     assert (delta.removed, delta.dropped) == (made.removed, frozenset())
 
 
-def test_a_failing_operation_undoes_those_before() -> None:
+def test_a_failing_operation_undoes_the_previous_ones() -> None:
     engine = engine_of()
     before = set(engine.quads()), engine.named_graphs()
     with pytest.raises(InputError):

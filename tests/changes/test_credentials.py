@@ -13,7 +13,7 @@ from kg.errors import ConfigurationError, InputError, NotFoundError
 GRAPHS = ("https://w3id.org/hpez/graph/submission", "urn:mine")
 
 
-def test_a_token_opens_what_it_was_made_for(tmp_path: Path) -> None:
+def test_a_token_grants_its_scope_and_graphs(tmp_path: Path) -> None:
     credentials = CredentialStore(tmp_path)
     text = credentials.create("Lê", "write", reversed(GRAPHS))
     found = credentials.authenticate(text)
@@ -32,7 +32,7 @@ def test_there_are_no_tokens_in_an_empty_folder(tmp_path: Path) -> None:
         credentials.revoke("nobody")
 
 
-def test_a_token_is_kept_nowhere(tmp_path: Path) -> None:
+def test_a_token_is_not_stored_in_plain_text(tmp_path: Path) -> None:
     text = CredentialStore(tmp_path).create("a")
     for path in tmp_path.iterdir():
         assert text.removeprefix(TOKEN_PREFIX) not in path.read_text()
@@ -42,7 +42,7 @@ def test_a_token_is_kept_nowhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change", [str.upper, lambda text: text[:-1], lambda text: text + "=", lambda _: "", lambda _: "\ud800"]
 )
-def test_another_text_opens_nothing(tmp_path: Path, change: object) -> None:
+def test_an_invalid_token_grants_nothing(tmp_path: Path, change: object) -> None:
     credentials = CredentialStore(tmp_path)
     text = credentials.create("a")
     assert credentials.authenticate(change(text)) is None  # type: ignore[operator]
@@ -62,7 +62,7 @@ def test_other_processes_see_changes_at_once(tmp_path: Path) -> None:
     assert serving.authenticate(second) is None
 
 
-def test_a_name_that_is_free_again_gets_another_token(tmp_path: Path) -> None:
+def test_a_revoked_name_can_be_used_for_a_new_token(tmp_path: Path) -> None:
     credentials = CredentialStore(tmp_path)
     first = credentials.create("a")
     with pytest.raises(InputError, match="already"):
@@ -74,7 +74,7 @@ def test_a_name_that_is_free_again_gets_another_token(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\x1b[31m"])
-def test_a_name_must_be_fit_for_a_log(tmp_path: Path, name: str) -> None:
+def test_a_name_must_be_printable_in_a_log(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="name"):
         CredentialStore(tmp_path).create(name)
 
@@ -99,7 +99,7 @@ KEPT = {"name": "a", "scope": "write", "graphs": None, "created": "2026-01-01T00
         json.dumps([{name: value for name, value in KEPT.items() if name != "graphs"}]),
     ],
 )
-def test_a_file_that_is_not_understood_opens_nothing(tmp_path: Path, content: str) -> None:
+def test_a_malformed_credentials_file_is_an_error(tmp_path: Path, content: str) -> None:
     credentials = CredentialStore(tmp_path)
     text = credentials.create("a")
     (tmp_path / TOKENS_FILE).write_text(content)
@@ -113,13 +113,13 @@ def test_a_file_that_is_not_understood_opens_nothing(tmp_path: Path, content: st
     assert (tmp_path / TOKENS_FILE).read_text() == content
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_an_error_names_the_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="file"):
         CredentialStore(tmp_path / "file" / "data").create("a")
 
 
-def test_a_full_disk_leaves_the_tokens_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_tokens_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     credentials = CredentialStore(tmp_path)
     text = credentials.create("a")
 
@@ -139,7 +139,7 @@ def _create(job: tuple[str, int]) -> str:
     return CredentialStore(Path(job[0])).create(f"token {job[1]}")
 
 
-def test_tokens_that_are_made_at_once_are_all_kept() -> None:
+def test_tokens_created_concurrently_are_all_stored() -> None:
     with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("fork").Pool(6) as pool:
         texts = pool.map(_create, [(folder, number) for number in range(24)], chunksize=1)
         credentials = CredentialStore(Path(folder))

@@ -11,9 +11,10 @@ import pytest
 
 from kg import resources
 from kg.changes import data_folder, snapshots
+from kg.changes.commit_rows import CommitDraft
 from kg.changes.data_folder import BuiltGraph
 from kg.changes.journal import JOURNAL_FILE as JOURNAL
-from kg.changes.journal import CommitDraft, Journal, replay
+from kg.changes.journal import Journal, replay
 from kg.changes.rules import materialised_engine, target_graph
 from kg.engine.embedded import EmbeddedEngine
 from kg.engine.statistics import statistics_from_json
@@ -52,7 +53,7 @@ def test_counts_of_the_model(built: BuiltGraph) -> None:
     assert (counts["F"], counts["R"], counts["T"], counts["I"]) == (19, 41, 3, 20)
 
 
-def test_every_rule_has_its_activity_and_fills_a_known_graph(built: BuiltGraph) -> None:
+def test_every_rule_has_its_activity_and_writes_to_a_known_graph(built: BuiltGraph) -> None:
     activities = set(ask(built, "?activity a prov:Activity ; dcterms:identifier ?x"))
     for rule in resources.rule_files():
         assert target_graph(rule) in {"asserted", "derived", "issues"}
@@ -100,7 +101,7 @@ def test_loading_leaves_no_thread_behind(built: BuiltGraph, tmp_path: Path) -> N
     )
 
 
-def test_a_loaded_graph_knows_its_counts(built: BuiltGraph, tmp_path: Path) -> None:
+def test_a_loaded_graph_has_its_statistics(built: BuiltGraph, tmp_path: Path) -> None:
     data_folder.save(built, tmp_path)
     loaded = data_folder.load(tmp_path)
     assert loaded is not None
@@ -108,7 +109,7 @@ def test_a_loaded_graph_knows_its_counts(built: BuiltGraph, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kept", [None, [], {"properties": 1}, {"properties": {}}])
-def test_a_graph_without_counts_is_loaded_all_the_same(built: BuiltGraph, tmp_path: Path, kept: object) -> None:
+def test_a_graph_without_statistics_is_loaded(built: BuiltGraph, tmp_path: Path, kept: object) -> None:
     data_folder.save(built, tmp_path)
     manifest = json.loads((tmp_path / data_folder.MANIFEST_FILE).read_text())
     (tmp_path / data_folder.MANIFEST_FILE).write_text(json.dumps({**manifest, "counts": kept}))
@@ -118,7 +119,7 @@ def test_a_graph_without_counts_is_loaded_all_the_same(built: BuiltGraph, tmp_pa
     assert loaded.graph_sizes() == built.sizes
 
 
-def test_a_dataset_that_was_kept_broken_is_said_to_be(built: BuiltGraph, tmp_path: Path) -> None:
+def test_a_dataset_saved_with_a_syntax_error_is_reported(built: BuiltGraph, tmp_path: Path) -> None:
     dataset = data_folder.save(built, tmp_path)
     broken = dataset.read_bytes() + b"<urn:a> <urn:b> .\n"
     dataset.write_bytes(broken)
@@ -131,7 +132,7 @@ def test_a_dataset_that_was_kept_broken_is_said_to_be(built: BuiltGraph, tmp_pat
 
 
 @pytest.mark.parametrize("damage", ["truncate", "manifest", "stale"])
-def test_a_damaged_or_stale_build_is_built_again(built: BuiltGraph, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_or_stale_build_is_rebuilt(built: BuiltGraph, tmp_path: Path, damage: str) -> None:
     dataset, manifest = data_folder.save(built, tmp_path), tmp_path / data_folder.MANIFEST_FILE
     match damage:
         case "truncate":
@@ -145,7 +146,7 @@ def test_a_damaged_or_stale_build_is_built_again(built: BuiltGraph, tmp_path: Pa
     assert data_folder.load(tmp_path) is not None
 
 
-def test_a_folder_that_cannot_be_written_is_named(built: BuiltGraph, tmp_path: Path) -> None:
+def test_an_error_names_the_folder_that_cannot_be_written(built: BuiltGraph, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(ConfigurationError, match="file"):
@@ -169,7 +170,7 @@ PREFIX st: <https://w3id.org/hpez/id/status/> PREFIX place: <https://w3id.org/hp
 }"""
 
 
-def test_a_second_source_gets_the_same_treatment() -> None:
+def test_a_second_source_is_validated_and_expanded_too() -> None:
     engine = materialised_engine((*resources.curated_quads(), *parse((SPARQL_PREFIXES + SECOND_SOURCE).encode(), TRIG)))
     rows = engine.select(SPARQL_PREFIXES + "SELECT DISTINCT ?a ?b { ?a hpez:conflictsWith ?b } ORDER BY ?a ?b")
     pairs = [(row["a"].value.rpartition("claim/")[2], row["b"].value.rpartition("claim/")[2]) for row in rows]
@@ -251,7 +252,7 @@ def changed(changed_folder: Path, tmp_path: Path) -> EmbeddedEngine:
     return engine
 
 
-def test_a_folder_opens_as_its_journal_leaves_it(changed: EmbeddedEngine, tmp_path: Path) -> None:
+def test_an_opened_folder_has_the_state_of_its_journal(changed: EmbeddedEngine, tmp_path: Path) -> None:
     opened = data_folder.load(tmp_path)
     assert state(opened) == state(changed)
     assert opened is not None
@@ -283,7 +284,7 @@ def test_no_snapshot_before_the_first_commit(built: BuiltGraph, tmp_path: Path) 
     assert not snapshots.is_snapshot_due(engine, tmp_path)
 
 
-def test_a_snapshot_is_due_after_so_many_commits(
+def test_a_snapshot_is_due_after_a_number_of_commits(
     changed: EmbeddedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not snapshots.is_snapshot_due(changed, tmp_path)
@@ -300,7 +301,7 @@ def test_one_snapshot_is_written_at_a_time(changed: EmbeddedEngine, tmp_path: Pa
     assert snapshots.write_snapshot(changed, Journal(tmp_path), tmp_path)
 
 
-def _cut(path: Path) -> None:
+def _truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-50])
 
 
@@ -310,7 +311,7 @@ def _forge(path: Path) -> None:
     path.write_text(json.dumps({**manifest, "hash": "0" * 64}))
 
 
-def _break(path: Path) -> None:
+def _replace_by_invalid(path: Path) -> None:
     """Replace a snapshot by a file that is not N-Quads, with a matching digest."""
     path.write_text("no N-Quads")
     manifest = json.loads(path.with_suffix(".json").read_text())
@@ -321,17 +322,17 @@ def _break(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
-        ("snapshot-{}.nq", _cut),
+        ("snapshot-{}.nq", _truncate),
         ("snapshot-{}.nq", Path.unlink),
-        ("snapshot-{}.nq", _break),
-        ("snapshot-{}.json", _cut),
+        ("snapshot-{}.nq", _replace_by_invalid),
+        ("snapshot-{}.json", _truncate),
         ("snapshot-{}.json", _forge),
         ("snapshot-{}.json", lambda path: path.write_text("[]")),
         ("snapshot-{}.json", lambda path: path.write_text('{"sha256": 1}')),
     ],
 )
 @pytest.mark.parametrize("numbers", [(2,), (1, 2)])
-def test_damaged_snapshots_are_passed_over(
+def test_damaged_snapshots_are_skipped(
     changed: EmbeddedEngine, tmp_path: Path, name: str, damage: Callable[[Path], object], numbers: tuple[int, ...]
 ) -> None:
     for number in numbers:
@@ -339,7 +340,7 @@ def test_damaged_snapshots_are_passed_over(
     assert state(data_folder.load(tmp_path)) == state(changed)
 
 
-@pytest.mark.parametrize("damage", [_cut, Path.unlink])
+@pytest.mark.parametrize("damage", [_truncate, Path.unlink])
 @pytest.mark.parametrize("name", [data_folder.DATASET_FILE, data_folder.MANIFEST_FILE])
 def test_a_damaged_base_loses_no_commit(
     changed: EmbeddedEngine, tmp_path: Path, name: str, damage: Callable[[Path], object]
@@ -348,12 +349,12 @@ def test_a_damaged_base_loses_no_commit(
     assert state(data_folder.open_or_build(tmp_path)) == state(changed)
     for path in tmp_path.glob("snapshot-*"):
         path.unlink()
-    assert state(data_folder.open_or_build(tmp_path)) == state(changed), "the base is made again, as it was"
+    assert state(data_folder.open_or_build(tmp_path)) == state(changed), "the base is rebuilt with the same content"
     assert Journal(tmp_path).verify() == 3
 
 
 @pytest.mark.parametrize("name", [data_folder.DATASET_FILE, data_folder.MANIFEST_FILE])
-def test_a_base_that_cannot_be_made_again_is_asked_for(
+def test_a_base_that_cannot_be_rebuilt_must_be_restored_from_a_backup(
     built: BuiltGraph, changed: EmbeddedEngine, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert changed.generation == 3
@@ -434,23 +435,23 @@ def releases(labelled_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return Releases(tmp_path, monkeypatch)
 
 
-def test_a_release_comes_as_a_commit_beside_local_facts(releases: Releases, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_release_is_a_commit_that_keeps_local_facts(releases: Releases, caplog: pytest.LogCaptureFixture) -> None:
     old = state(data_folder.load(releases.folder))
     releases.package(NEW_LABEL)
     opened = data_folder.open_or_build(releases.folder)
     journal = Journal(releases.folder)
     assert state(opened)[1] == old[1] | NEW_LABEL
     assert journal.read_commit(2).delta == Delta(added=NEW_LABEL), (
-        "nothing but what differs, whatever blank nodes are called"
+        "only the differences, up to the labels of blank nodes"
     )
     assert journal.read_commit(2).summary.message == f"Release {resources.project_version()}"
     assert (journal.release_fingerprint, journal.verify(), opened.generation) == ("release 1", 2, 2)
-    assert state(data_folder.open_or_build(releases.folder)) == state(opened), "it comes once"
+    assert state(data_folder.open_or_build(releases.folder)) == state(opened), "the release is applied once"
     assert state(data_folder.load(releases.folder)) == state(opened)
     assert not caplog.records
 
 
-def test_releases_follow_each_other(releases: Releases) -> None:
+def test_successive_releases_are_applied_in_order(releases: Releases) -> None:
     before = state(data_folder.load(releases.folder))[1]
     second = quads(f'{ENTITIES} {{ {LG} rdfs:label "LG Group"@fr }}')
     releases.package(NEW_LABEL)
@@ -459,10 +460,10 @@ def test_releases_follow_each_other(releases: Releases) -> None:
     opened = data_folder.open_or_build(releases.folder)
     assert state(opened)[:2] == (3, before | second)
     releases.package()
-    assert state(data_folder.open_or_build(releases.folder))[:2] == (4, before), "an older release comes back likewise"
+    assert state(data_folder.open_or_build(releases.folder))[:2] == (4, before), "an older release can be applied too"
 
 
-def test_what_was_taken_away_locally_does_not_come_back_with_a_release(releases: Releases) -> None:
+def test_a_release_does_not_restore_what_was_removed_locally(releases: Releases) -> None:
     engine = data_folder.open_or_build(releases.folder)
     taken = min(engine.quads(ENTITIES), key=str)
     commit(releases.folder, engine, (), [taken])
@@ -485,7 +486,7 @@ UNTYPED = quads(
 )
 
 
-def test_a_refused_release_leaves_the_graph_as_it_was_and_says_why(
+def test_a_refused_release_changes_nothing_and_names_the_reason(
     releases: Releases, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = state(data_folder.load(releases.folder))
@@ -495,11 +496,11 @@ def test_a_refused_release_leaves_the_graph_as_it_was_and_says_why(
     assert "No relation claim says hpez:investsIn" in caplog.text
     assert "served as it was" in caplog.text
     commit(releases.folder, opened, [fact(1)])
-    assert state(data_folder.load(releases.folder)) == state(opened), "writing goes on"
+    assert state(data_folder.load(releases.folder)) == state(opened), "writes still succeed"
     assert Journal(releases.folder).release_fingerprint is None, "the next start tries again"
 
 
-def test_the_command_that_builds_shows_what_refuses_a_release(built: BuiltGraph, releases: Releases) -> None:
+def test_hpkg_build_reports_why_a_release_is_refused(built: BuiltGraph, releases: Releases) -> None:
     before = state(data_folder.load(releases.folder))
     releases.package(UNTYPED)
     result = BuiltGraph(data_folder.assemble_graph(), built.report, built.counts)
@@ -511,7 +512,7 @@ def test_the_command_that_builds_shows_what_refuses_a_release(built: BuiltGraph,
     assert state(data_folder.load(releases.folder))[1] == before[1] | NEW_LABEL
 
 
-def test_a_release_is_judged_by_whom_the_caller_names(releases: Releases) -> None:
+def test_a_release_is_validated_by_the_given_validator(releases: Releases) -> None:
     releases.package(UNTYPED)
     seen = list[Delta]()
 
@@ -524,7 +525,7 @@ def test_a_release_is_judged_by_whom_the_caller_names(releases: Releases) -> Non
     assert [delta.added >= UNTYPED for delta in seen] == [True]
 
 
-def test_a_release_that_meets_another_change_is_judged_anew(releases: Releases) -> None:
+def test_a_release_that_conflicts_with_another_commit_is_validated_again(releases: Releases) -> None:
     releases.package(NEW_LABEL)
     calls = list[int]()
 
@@ -543,7 +544,7 @@ def test_a_release_that_meets_another_change_is_judged_anew(releases: Releases) 
     assert state(data_folder.load(releases.folder)) == state(opened)
 
 
-def test_a_release_that_another_process_brings_comes_once(releases: Releases) -> None:
+def test_a_release_applied_by_another_process_is_applied_once(releases: Releases) -> None:
     releases.package(NEW_LABEL)
 
     def judge(_: EmbeddedEngine, __: Delta) -> ValidationReport:

@@ -24,7 +24,7 @@ from kg.rdf.delta import Delta
 from kg.rdf.terms import BlankNode, DefaultGraph, Literal, NamedNode, Quad, Triple
 from kg.validation.report import VIOLATION, Finding, ValidationReport
 
-NOBODY = 65534
+UNPRIVILEGED_ID = 65534
 REPORT = ValidationReport(
     (
         Finding(
@@ -60,14 +60,14 @@ def filled(folder: Path, count: int = 3) -> Journal:
 
 
 @contextlib.contextmanager
-def altering(folder: Path) -> Iterator[sqlite3.Connection]:
+def open_to_alter(folder: Path) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(folder / JOURNAL_FILE)
     yield connection
     connection.commit()
     connection.close()
 
 
-def test_a_commit_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+def test_a_stored_commit_equals_the_appended_one(tmp_path: Path) -> None:
     whole = CommitDraft(
         "Lê Trung Kiên",
         "thêm\nsố liệu",
@@ -108,19 +108,21 @@ quads = st.builds(
 
 
 @given(st.frozensets(quads, max_size=8))
-def test_quads_keep_every_term(held: frozenset[Quad]) -> None:
-    spelt = EmbeddedEngine.normalize_quads(held)
+def test_quads_keep_every_term(stored: frozenset[Quad]) -> None:
+    spelt = EmbeddedEngine.normalize_quads(stored)
     assert unpack_quads(pack_quads(spelt)) == spelt
 
 
 @settings(max_examples=25)
 @given(st.lists(st.frozensets(quads, max_size=5), min_size=1, max_size=5))
-def test_an_engine_that_follows_ends_in_the_same_state(changes: list[frozenset[Quad]]) -> None:
+def test_replaying_commits_gives_the_same_state(changes: list[frozenset[Quad]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         journal, direct = Journal(Path(name)), EmbeddedEngine()
         for number, wanted in enumerate(changes):
-            held = frozenset(direct.quads())
-            delta = Delta(EmbeddedEngine.normalize_quads(wanted) - held, held - EmbeddedEngine.normalize_quads(wanted))
+            stored = frozenset(direct.quads())
+            delta = Delta(
+                EmbeddedEngine.normalize_quads(wanted) - stored, stored - EmbeddedEngine.normalize_quads(wanted)
+            )
             direct.apply(delta)
             journal.append(CommitDraft("a", "", "", delta, ValidationReport(())), number)
         following = EmbeddedEngine()
@@ -130,7 +132,7 @@ def test_an_engine_that_follows_ends_in_the_same_state(changes: list[frozenset[Q
         assert journal.verify() == len(changes)
 
 
-def test_numbers_follow_each_other_and_so_do_hashes(tmp_path: Path) -> None:
+def test_commits_have_consecutive_numbers_and_chained_hashes(tmp_path: Path) -> None:
     journal = filled(tmp_path)
     commits = list(journal.commits_since(0))
     assert [item.number for item in commits] == [1, 2, 3]
@@ -139,7 +141,7 @@ def test_numbers_follow_each_other_and_so_do_hashes(tmp_path: Path) -> None:
     assert (journal.last_number, journal.verify()) == (3, 3)
 
 
-def test_what_commits_arrive_while_others_are_read_is_read_too(tmp_path: Path) -> None:
+def test_commits_appended_during_iteration_are_read_too(tmp_path: Path) -> None:
     journal = filled(tmp_path, 1)
     reading = journal.commits_since(0)
     assert next(reading).number == 1
@@ -147,7 +149,7 @@ def test_what_commits_arrive_while_others_are_read_is_read_too(tmp_path: Path) -
     assert [item.number for item in reading] == [2]
 
 
-def test_pages_come_newest_first(tmp_path: Path) -> None:
+def test_summaries_are_listed_newest_first(tmp_path: Path) -> None:
     journal = filled(tmp_path, 5)
     assert [item.number for item in journal.list_summaries(None, 2)] == [5, 4]
     assert [item.number for item in journal.list_summaries(4, 10)] == [3, 2, 1]
@@ -167,14 +169,14 @@ def test_an_empty_journal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("expected", [0, 2, 4])
-def test_a_commit_on_another_generation_is_refused(tmp_path: Path, expected: int) -> None:
+def test_a_commit_with_a_wrong_expected_generation_is_refused(tmp_path: Path, expected: int) -> None:
     journal = filled(tmp_path)
     with pytest.raises(ConflictError, match="generation 3"):
         journal.append(entry(4), expected)
     assert journal.last_number == 3
 
 
-def test_a_commit_is_undone_once(tmp_path: Path) -> None:
+def test_a_commit_is_reverted_at_most_once(tmp_path: Path) -> None:
     journal = filled(tmp_path)
     journal.append(entry(4, reverts=2), 3)
     assert (journal.reverted_by(2), journal.reverted_by(1)) == (4, None)
@@ -197,12 +199,12 @@ def test_a_repeated_request_finds_its_commit(tmp_path: Path) -> None:
     assert journal.last_number == 1
 
 
-def test_keys_are_forgotten_in_the_end_and_not_before(tmp_path: Path) -> None:
+def test_idempotency_keys_expire_after_two_days(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.append(entry(1, key="old"), 0)
     journal.append(entry(2, key="day"), 1)
     now = datetime.now(UTC)
-    with altering(tmp_path) as connection:
+    with open_to_alter(tmp_path) as connection:
         for key, age in (("old", timedelta(hours=49)), ("day", timedelta(hours=24))):
             connection.execute("UPDATE keys SET time = ? WHERE key = ?", ((now - age).isoformat(), key))
     journal.append(entry(3, key="new"), 2)
@@ -219,9 +221,9 @@ ALTERED = {
 
 
 @pytest.mark.parametrize("column", ALTERED)
-def test_whatever_is_altered_is_noticed(tmp_path: Path, column: str) -> None:
+def test_an_altered_column_is_detected(tmp_path: Path, column: str) -> None:
     journal = filled(tmp_path)
-    with altering(tmp_path) as connection:
+    with open_to_alter(tmp_path) as connection:
         connection.execute(f"UPDATE commits SET {column} = ? WHERE number = 2", (ALTERED[column],))  # noqa: S608
     with pytest.raises(IntegrityError, match="Commit 2"):
         journal.verify()
@@ -231,9 +233,9 @@ def test_whatever_is_altered_is_noticed(tmp_path: Path, column: str) -> None:
 
 @pytest.mark.parametrize("column", ["added", "removed", "report"])
 @pytest.mark.parametrize("content", [b"", b"\0", pack_quads(())[:-3]])
-def test_content_that_cannot_be_unpacked_is_noticed(tmp_path: Path, column: str, content: bytes) -> None:
+def test_content_that_cannot_be_unpacked_is_detected(tmp_path: Path, column: str, content: bytes) -> None:
     journal = filled(tmp_path)
-    with altering(tmp_path) as connection:
+    with open_to_alter(tmp_path) as connection:
         connection.execute(f"UPDATE commits SET {column} = ? WHERE number = 3", (content,))  # noqa: S608
     for reading in (journal.verify, lambda: journal.read_commit(3), lambda: list(journal.commits_since(2))):
         with pytest.raises(IntegrityError, match="Commit 3"):
@@ -249,9 +251,9 @@ def test_content_that_cannot_be_unpacked_is_noticed(tmp_path: Path, column: str,
         ("UPDATE commits SET number = 9 WHERE number = 3", 3),
     ],
 )
-def test_commits_that_are_left_out_are_noticed(tmp_path: Path, statement: str, first: int) -> None:
+def test_missing_commits_are_detected(tmp_path: Path, statement: str, first: int) -> None:
     journal = filled(tmp_path)
-    with altering(tmp_path) as connection:
+    with open_to_alter(tmp_path) as connection:
         connection.execute(statement)
     with pytest.raises(IntegrityError, match=f"Commit {first}"):
         journal.verify()
@@ -259,18 +261,18 @@ def test_commits_that_are_left_out_are_noticed(tmp_path: Path, statement: str, f
         list(journal.commits_since(0))
 
 
-def test_a_forged_commit_with_a_hash_of_its_own_is_noticed(tmp_path: Path) -> None:
+def test_a_forged_commit_with_a_valid_hash_is_detected(tmp_path: Path) -> None:
     journal, other = filled(tmp_path / "a"), filled(tmp_path / "b", 1)
     other.append(CommitDraft("mallory", "", "", Delta(), ValidationReport(())), 1)
-    with altering(tmp_path / "b") as connection:
+    with open_to_alter(tmp_path / "b") as connection:
         forged = connection.execute("SELECT * FROM commits WHERE number = 2").fetchone()
-    with altering(tmp_path / "a") as connection:
+    with open_to_alter(tmp_path / "a") as connection:
         connection.execute(f"REPLACE INTO commits VALUES ({', '.join('?' * len(forged))})", forged)  # noqa: S608
     with pytest.raises(IntegrityError, match="Commit 3"):
         journal.verify()
 
 
-def test_a_journal_is_that_of_one_dataset(tmp_path: Path) -> None:
+def test_a_journal_of_another_dataset_is_refused(tmp_path: Path) -> None:
     manifest = tmp_path / BASE_MANIFEST
     manifest.write_text(json.dumps({"sha256": "a" * 64}))
     journal = filled(tmp_path)
@@ -281,7 +283,7 @@ def test_a_journal_is_that_of_one_dataset(tmp_path: Path) -> None:
         journal.verify()
 
 
-def test_the_first_commit_is_not_made_to_a_dataset_that_was_not_seen(tmp_path: Path) -> None:
+def test_the_first_commit_is_refused_if_the_base_was_rebuilt(tmp_path: Path) -> None:
     manifest = tmp_path / BASE_MANIFEST
     manifest.write_text(json.dumps({"sha256": "a" * 64}))
     journal = Journal(tmp_path)
@@ -291,7 +293,7 @@ def test_the_first_commit_is_not_made_to_a_dataset_that_was_not_seen(tmp_path: P
     assert (journal.last_number, Journal(tmp_path).append(entry(1), 0).summary.previous) == (0, "b" * 64)
 
 
-def test_what_is_noted_is_chained(tmp_path: Path) -> None:
+def test_audit_events_are_chained(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     for event in ("token 'a' was created", "token 'Lê' was created", "token 'a' was revoked"):
         journal.record_event(event)
@@ -301,13 +303,13 @@ def test_what_is_noted_is_chained(tmp_path: Path) -> None:
         "token 'a' was revoked",
     ]
     assert journal.verify() == 0
-    with altering(tmp_path) as connection:
+    with open_to_alter(tmp_path) as connection:
         connection.execute("DELETE FROM audit WHERE number = 2")
     with pytest.raises(IntegrityError, match="Event 2"):
         journal.verify()
 
 
-def test_the_newest_release_is_kept_with_its_commit(tmp_path: Path) -> None:
+def test_the_newest_release_is_stored_with_its_commit(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     first, second = Release("one", frozenset({quad(1)})), Release("two", frozenset({quad(2)}))
     journal.append(CommitDraft("a", "", "", Delta(), ValidationReport(()), release=first), 0)
@@ -317,18 +319,18 @@ def test_the_newest_release_is_kept_with_its_commit(tmp_path: Path) -> None:
     assert journal.read_release() == first
     journal.adopt_release(second)
     assert (journal.release_fingerprint, journal.read_release(), journal.last_number) == ("two", second, 1)
-    with altering(tmp_path) as connection:
+    with open_to_alter(tmp_path) as connection:
         connection.execute("UPDATE releases SET dataset = x'00'")
     with pytest.raises(IntegrityError, match="release"):
         journal.read_release()
 
 
-def test_a_file_that_was_made_and_not_filled_is_taken_up(tmp_path: Path) -> None:
+def test_an_empty_file_becomes_a_journal(tmp_path: Path) -> None:
     (tmp_path / JOURNAL_FILE).write_bytes(b"")
     assert filled(tmp_path).verify() == 3
 
 
-def test_a_file_that_is_no_journal_is_said_to_be(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_journal_is_reported_as_damaged(tmp_path: Path) -> None:
     (tmp_path / JOURNAL_FILE).write_bytes(b"no database" * 100)
     with pytest.raises(JournalError, match="damaged"):
         Journal(tmp_path)
@@ -350,7 +352,7 @@ def _write(job: tuple[str, int]) -> int:
     return conflicts
 
 
-def test_many_processes_begin_one_journal(tmp_path: Path) -> None:
+def test_many_processes_create_one_journal(tmp_path: Path) -> None:
     with multiprocessing.get_context("fork").Pool(6) as pool:
         for number in range(8):
             assert pool.map(_open, [str(tmp_path / str(number))] * 6, chunksize=1) == [0] * 6
@@ -408,7 +410,7 @@ def test_a_fork_does_not_share_the_connection(tmp_path: Path) -> None:
     assert journal.verify() == 3
 
 
-def test_a_full_disk_changes_nothing_and_reading_goes_on(tmp_path: Path) -> None:
+def test_a_full_disk_changes_nothing_and_reading_continues(tmp_path: Path) -> None:
     journal = filled(tmp_path)
     many = (NamedNode(f"urn:{os.urandom(16).hex()}") for _ in range(20_000))
     big = Delta(frozenset(Quad(node, NamedNode("urn:p"), Literal(""), NamedNode("urn:g")) for node in many))
@@ -428,7 +430,7 @@ def test_a_full_disk_changes_nothing_and_reading_goes_on(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("closed", [True, False])
-def test_a_folder_that_may_not_be_written_is_read_all_the_same(closed: bool) -> None:
+def test_a_read_only_folder_can_be_read(closed: bool) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "data"
         journal = filled(folder)
@@ -440,8 +442,8 @@ def test_a_folder_that_may_not_be_written_is_read_all_the_same(closed: bool) -> 
 
         def work() -> None:
             if os.getuid() == 0:
-                os.setgid(NOBODY)
-                os.setuid(NOBODY)
+                os.setgid(UNPRIVILEGED_ID)
+                os.setuid(UNPRIVILEGED_ID)
             seen = Journal(folder)
             assert (seen.verify(), len(list(seen.commits_since(0)))) == (3, 3)
             with pytest.raises(JournalError, match="read-only"):
@@ -458,24 +460,26 @@ def test_a_folder_that_may_not_be_written_is_read_all_the_same(closed: bool) -> 
         assert Journal(folder).append(entry(4), 3).number == 4
 
 
-def test_a_folder_where_no_journal_can_be_begun() -> None:
+def test_a_folder_where_no_journal_can_be_created() -> None:
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o555)
 
         def work() -> None:
             if os.getuid() == 0:
-                os.setgid(NOBODY)
-                os.setuid(NOBODY)
+                os.setgid(UNPRIVILEGED_ID)
+                os.setuid(UNPRIVILEGED_ID)
             with pytest.raises(JournalError, match="read-only"):
                 Journal(Path(name))
 
         in_a_fork(work)
 
 
-def test_a_lock_that_another_holds_is_told_and_reading_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_by_another_process_is_reported_and_reading_continues(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(journal_connection, "_BUSY_TIMEOUT", 0.05)
     journal = filled(tmp_path)
-    with altering(tmp_path) as other:
+    with open_to_alter(tmp_path) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(JournalError, match="locked"):
             Journal(tmp_path).append(entry(4), 3)
@@ -484,7 +488,7 @@ def test_a_lock_that_another_holds_is_told_and_reading_goes_on(tmp_path: Path, m
     assert journal.append(entry(4), 3).number == 4
 
 
-def test_an_interrupted_commit_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_commit_is_rolled_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = filled(tmp_path)
 
     def interrupt(*_: object) -> None:

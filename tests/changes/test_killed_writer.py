@@ -1,4 +1,4 @@
-"""A writing process is killed at any instant: every answered commit is there, and no commit is there in part."""
+"""A writing process is killed at random instants: every answered commit is stored, and no partial one."""
 
 import os
 import random
@@ -51,12 +51,12 @@ def killed(work: Callable[[Callable[[int], None]], None], seconds: float) -> lis
     reading, writing = os.pipe()
     pid = os.fork()
 
-    def tell(number: int) -> None:
+    def report_number(number: int) -> None:
         os.write(writing, f"{number}\n".encode())
 
     if pid == 0:
         try:
-            work(tell)
+            work(report_number)
         finally:
             os._exit(1)
     os.close(writing)
@@ -72,7 +72,7 @@ def killed(work: Callable[[Callable[[int], None]], None], seconds: float) -> lis
     return [int(line) for line in said.split()]
 
 
-def assert_whole(folder: Path, answered: list[int], before: int) -> int:
+def assert_complete(folder: Path, answered: list[int], before: int) -> int:
     """Assert that the journal has every answered commit, at most one other, and that each is intact."""
     journal = Journal(folder)
     last = journal.verify()
@@ -84,27 +84,27 @@ def assert_whole(folder: Path, answered: list[int], before: int) -> int:
     return last
 
 
-def test_a_killed_writer_leaves_every_answered_commit_and_none_half(tmp_path: Path) -> None:
+def test_a_killed_writer_leaves_every_answered_commit_and_no_partial_one(tmp_path: Path) -> None:
     instants, last = seeded(94474), 0
 
-    def write(tell: Callable[[int], None]) -> None:
+    def write(report_number: Callable[[int], None]) -> None:
         journal = Journal(tmp_path)
         while True:
             number = journal.last_number + 1
             journal.append(entry(number), number - 1)
-            tell(number)
+            report_number(number)
 
     for _ in range(ROUNDS):
-        last = assert_whole(tmp_path, killed(write, instants.uniform(0, LONGEST)), last)
+        last = assert_complete(tmp_path, killed(write, instants.uniform(0, LONGEST)), last)
     assert last > ROUNDS
     assert _state(_replayed(EmbeddedEngine(), tmp_path)) == _quads(last)
 
 
-def test_a_writer_that_is_killed_as_it_begins_leaves_a_folder_that_can_be_used(tmp_path: Path) -> None:
+def test_a_writer_killed_at_its_start_leaves_a_usable_folder(tmp_path: Path) -> None:
     instants = seeded(94474)
 
-    def begin(tell: Callable[[int], None]) -> None:
-        tell(0)
+    def begin(report_number: Callable[[int], None]) -> None:
+        report_number(0)
         while True:
             Journal(tmp_path / "data").close()
             for path in (tmp_path / "data").iterdir():
@@ -118,31 +118,33 @@ def test_a_writer_that_is_killed_as_it_begins_leaves_a_folder_that_can_be_used(t
         journal.close()
 
 
-def test_a_writer_that_is_killed_at_a_snapshot_leaves_the_graph(built: BuiltGraph, tmp_path: Path) -> None:
+def test_a_writer_killed_during_a_snapshot_leaves_the_graph_intact(built: BuiltGraph, tmp_path: Path) -> None:
     base = _state(_saved(built, tmp_path))
     instants, last = seeded(94474), 0
 
-    def write(tell: Callable[[int], None]) -> None:
+    def write(report_number: Callable[[int], None]) -> None:
         engine, journal = data_folder.open_or_build(tmp_path), Journal(tmp_path)
         while True:
             number = engine.generation + 1
             journal.append(entry(number), number - 1)
             engine.apply_commit(delta(number), number)
-            tell(number)
+            report_number(number)
             snapshots.write_snapshot(engine, journal, tmp_path)
 
     for _ in range(SNAPSHOT_ROUNDS):
-        last = assert_whole(tmp_path, killed(write, instants.uniform(0, LONGEST)), last)
+        last = assert_complete(tmp_path, killed(write, instants.uniform(0, LONGEST)), last)
         engine = data_folder.load(tmp_path)
         assert engine is not None
         assert engine.generation == last
         assert _state(engine) == base | _quads(last)
     engine = data_folder.open_or_build(tmp_path)
     assert snapshots.write_snapshot(engine, Journal(tmp_path), tmp_path)
-    assert len(list(tmp_path.glob("*snapshot-*"))) == 2 * snapshots.SNAPSHOTS_KEPT, "what was left behind is removed"
+    assert len(list(tmp_path.glob("*snapshot-*"))) == 2 * snapshots.SNAPSHOTS_KEPT, (
+        "remains of killed writers are removed"
+    )
 
 
-def test_a_full_disk_at_a_snapshot_is_told_and_leaves_nothing(
+def test_a_full_disk_during_a_snapshot_is_reported_and_leaves_no_file(
     built: BuiltGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, journal = _saved(built, tmp_path), Journal(tmp_path)
@@ -175,7 +177,7 @@ def _state(engine: EmbeddedEngine) -> frozenset[Quad]:
     return frozenset(engine.quads())
 
 
-def test_reading_goes_on_where_writing_fails(
+def test_reading_continues_while_writing_fails(
     built: BuiltGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kg.changes.journal_connection._BUSY_TIMEOUT", 0.05)

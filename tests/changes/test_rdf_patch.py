@@ -40,7 +40,7 @@ def test_a_patch_in_full() -> None:
     ]
 
 
-def test_the_first_patch_has_none_before_it() -> None:
+def test_the_first_patch_has_no_previous_one() -> None:
     assert serialize_rdf_patch(Delta(), "urn:id", None) == "H id <urn:id> .\nTX .\nTC .\n"
 
 
@@ -70,7 +70,7 @@ readable = quads.filter(lambda quad: not BLANK.search(str(quad.object)))
 
 
 @given(st.frozensets(readable, max_size=6), st.frozensets(readable, max_size=6))
-def test_a_patch_says_all_of_a_delta_with_the_same_blank_nodes(
+def test_a_patch_has_the_whole_delta_with_the_same_blank_nodes(
     added: frozenset[Quad], removed: frozenset[Quad]
 ) -> None:
     delta = Delta(EmbeddedEngine.normalize_quads(added), EmbeddedEngine.normalize_quads(removed))

@@ -50,38 +50,38 @@ def deltas(draw: st.DrawFn) -> Delta:
     return Delta(frozenset(added - state), frozenset(set(removed) - added))
 
 
-def held(engine: EmbeddedEngine) -> set[Quad]:
+def quads_of(engine: EmbeddedEngine) -> set[Quad]:
     return set(engine.quads())
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(deltas())
-def test_an_expanded_change_is_what_all_rules_make_of_the_new_state(delta: Delta) -> None:
-    assert_as_anew(delta)
+def test_an_expanded_delta_equals_a_full_run_of_the_rules(delta: Delta) -> None:
+    assert_equals_full_run(delta)
 
 
-def assert_as_anew(delta: Delta) -> None:
+def assert_equals_full_run(delta: Delta) -> None:
     engine = article()
-    before = held(engine)
+    before = quads_of(engine)
     whole = expand_delta(engine, delta)
-    assert held(engine) == before, "the engine was changed"
+    assert quads_of(engine) == before, "the engine was changed"
     engine.apply(whole)
     try:
-        assert held(engine) == held(materialised_engine((set(curated()) - delta.removed) | delta.added))
+        assert quads_of(engine) == quads_of(materialised_engine((set(curated()) - delta.removed) | delta.added))
     finally:
         engine.apply(whole.inverse())
-    assert held(engine) == before
+    assert quads_of(engine) == before
 
 
 @pytest.mark.parametrize("name", ["fdi-attracted", "percent-of-plan", "exports"])
-def test_the_names_of_indicators_are_in_the_labels_of_what_is_derived(name: str) -> None:
+def test_labels_of_derived_figures_follow_the_names_of_indicators(name: str) -> None:
     named = {
         quad
         for quad in mutable()
         if quad.subject == NamedNode(f"https://w3id.org/hpez/id/indicator/{name}") and "@en" in str(quad.object)
     }
     assert named
-    assert_as_anew(Delta(removed=frozenset(named)))
+    assert_equals_full_run(Delta(removed=frozenset(named)))
 
 
 RENAMED_KINDS = ("period", "zone", "org", "place", "claim")
@@ -100,7 +100,7 @@ def renamed(quad: Quad, word: str) -> Quad:
 
 
 @pytest.mark.parametrize("word", ["ALMOST", "NODES", "CLAIMS", "LIMITED", "$nodes", "$limit"])
-def test_iris_that_contain_the_name_of_a_place_are_not_replaced(word: str) -> None:
+def test_iris_that_contain_a_placeholder_are_not_replaced(word: str) -> None:
     state = {renamed(quad, word) for quad in curated()}
     labels = {quad for quad in state if "/id/period/" in str(quad.subject) and quad.predicate.value.endswith("Label")}
     assert all(quad.subject.value.endswith(word) for quad in labels if isinstance(quad.subject, NamedNode))
@@ -108,8 +108,8 @@ def test_iris_that_contain_the_name_of_a_place_are_not_replaced(word: str) -> No
     whole = expand_delta(engine, Delta(removed=frozenset(labels)))
     assert whole.removed > labels, "derived labels that show a period follow it"
     engine.apply(whole)
-    assert held(engine) == held(materialised_engine(state - labels))
+    assert quads_of(engine) == quads_of(materialised_engine(state - labels))
 
 
-def test_nothing_follows_from_nothing() -> None:
+def test_an_empty_delta_expands_to_an_empty_delta() -> None:
     assert expand_delta(article(), Delta()) == Delta()

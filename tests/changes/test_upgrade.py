@@ -27,63 +27,63 @@ quads = st.builds(
 datasets = st.frozensets(quads, max_size=10)
 
 
-def renamed(held: Iterable[Quad], prefix: str) -> frozenset[Quad]:
+def renamed(stored: Iterable[Quad], prefix: str) -> frozenset[Quad]:
     def other(term: object) -> object:
         return BlankNode(prefix + term.value) if isinstance(term, BlankNode) else term
 
-    return frozenset(Quad(other(item.subject), item.predicate, other(item.object), item.graph_name) for item in held)  # type: ignore[arg-type]
+    return frozenset(Quad(other(item.subject), item.predicate, other(item.object), item.graph_name) for item in stored)  # type: ignore[arg-type]
 
 
-def lean(held: Iterable[Quad]) -> bytes:
+def without_redundancy(stored: Iterable[Quad]) -> bytes:
     """Return a dataset without components that are equal up to the labels of their blank nodes."""
-    return canonical_nquads(align_release_blank_nodes(held, ()))
+    return canonical_nquads(align_release_blank_nodes(stored, ()))
 
 
 @given(datasets, st.randoms(use_true_random=False))
-def test_the_same_said_with_other_names_has_the_same_names(held: frozenset[Quad], numbers: random.Random) -> None:
-    known = align_release_blank_nodes(held, ())
-    shuffled = list(renamed(held, "other"))
+def test_equal_content_gets_the_stored_blank_node_labels(stored: frozenset[Quad], numbers: random.Random) -> None:
+    known = align_release_blank_nodes(stored, ())
+    shuffled = list(renamed(stored, "other"))
     numbers.shuffle(shuffled)
     assert align_release_blank_nodes(shuffled, known) == known
     assert align_release_blank_nodes(shuffled, ()) == known
 
 
 @given(datasets, datasets)
-def test_only_what_is_said_differently_gets_other_names(held: frozenset[Quad], new: frozenset[Quad]) -> None:
-    alike = align_release_blank_nodes(renamed(new, "other"), held)
-    assert lean(alike) == lean(new)
+def test_aligning_labels_preserves_the_content(stored: frozenset[Quad], new: frozenset[Quad]) -> None:
+    alike = align_release_blank_nodes(renamed(new, "other"), stored)
+    assert without_redundancy(alike) == without_redundancy(new)
     ground = {quad for quad in new if not {type(quad.subject), type(quad.object)} & {BlankNode}}
     assert ground <= alike
 
 
 @settings(max_examples=60, deadline=None)
 @given(datasets, datasets)
-def test_a_release_without_local_changes_is_what_was_packaged(old: frozenset[Quad], new: frozenset[Quad]) -> None:
+def test_an_upgrade_without_local_changes_equals_the_package(old: frozenset[Quad], new: frozenset[Quad]) -> None:
     engine, packaged = materialised_engine(old), materialised_engine(renamed(new, "n"))
     before = frozenset(engine.quads()), engine.named_graphs()
     coming = align_release_blank_nodes(packaged.quads(), before[0])
     delta = upgrade_delta(engine, before[0], coming)
-    assert (frozenset(engine.quads()), engine.named_graphs()) == before, "the engine is as it was"
+    assert (frozenset(engine.quads()), engine.named_graphs()) == before, "the engine is unchanged"
     assert not any(map(engine.holds, delta.added))
     assert all(map(engine.holds, delta.removed))
     engine.apply(delta)
-    assert lean(engine.quads()) == lean(packaged.quads())
+    assert without_redundancy(engine.quads()) == without_redundancy(packaged.quads())
     assert engine.named_graphs() == packaged.named_graphs()
 
 
 @settings(max_examples=60, deadline=None)
 @given(datasets, datasets, datasets, datasets)
-def test_what_was_changed_locally_stays_so(
+def test_an_upgrade_keeps_local_changes(
     old: frozenset[Quad], new: frozenset[Quad], more: frozenset[Quad], less: frozenset[Quad]
 ) -> None:
     engine, coming = EmbeddedEngine(old), align_release_blank_nodes(new, old)
     local = Delta(EmbeddedEngine.normalize_quads(more) - old, (less & old) - more)
     engine.apply(local)
     engine.apply(upgrade_delta(engine, old, coming))
-    held = frozenset(engine.quads())
-    assert held >= local.added
-    assert not held & (local.removed & coming)
-    assert held == ((old - local.removed) | local.added) - (old - coming) | (coming - old)
+    stored = frozenset(engine.quads())
+    assert stored >= local.added
+    assert not stored & (local.removed & coming)
+    assert stored == ((old - local.removed) | local.added) - (old - coming) | (coming - old)
 
 
 LOCAL = """
@@ -100,7 +100,7 @@ ASSERTED = parse(
 
 
 @pytest.mark.parametrize("packaged_too", [True, False])
-def test_what_follows_from_local_claims_follows_still(packaged_too: bool) -> None:
+def test_an_upgrade_keeps_what_rules_derive_from_local_claims(packaged_too: bool) -> None:
     claim = frozenset(parse((SPARQL_PREFIXES + LOCAL).encode(), TRIG))
     other = frozenset({Quad(NamedNode("urn:s"), NamedNode("urn:p"), NamedNode("urn:o"), NamedNode("urn:g"))})
     engine = materialised_engine(other | claim)

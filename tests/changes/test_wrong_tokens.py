@@ -13,7 +13,7 @@ def events(folder: Path) -> list[str]:
     return [text for _, text in Journal(folder).events()]
 
 
-def test_the_first_is_recorded_at_once_and_the_next_ones_together(tmp_path: Path) -> None:
+def test_the_first_is_recorded_at_once_and_later_ones_as_a_sum(tmp_path: Path) -> None:
     now = 0.0
     audit = WrongTokenAudit(tmp_path, lambda: now)
     audit.record()

@@ -130,7 +130,7 @@ def test_format_must_fit_the_kind(engine: EmbeddedEngine) -> None:
     assert "text/turtle" in caught.value.offered
 
 
-def test_long_results_leave_memory(engine: EmbeddedEngine) -> None:
+def test_long_results_are_spooled_to_a_file(engine: EmbeddedEngine) -> None:
     # Spooling is seen from outside: a result beyond the limit has a file behind it.
     rows = " ".join(f"{number:06}" for number in range(400))
     text = f"SELECT ?a ?b ?c {{ VALUES ?a {{ {rows} }} VALUES ?b {{ {rows} }} BIND('x' AS ?c) }}"
@@ -168,13 +168,13 @@ def test_generation_grows_with_each_change() -> None:
         "ASK { ?s ?p ?a, ?b FILTER(?a<?b&&(?a>?b))FILTER(?a<?b)SERVICE<http://127.0.0.1:9/>#>\n{ ?s ?p ?o } }",
     ],
 )
-def test_service_cannot_hide(engine: EmbeddedEngine, text: str) -> None:
+def test_service_is_found_in_any_spelling(engine: EmbeddedEngine, text: str) -> None:
     with pytest.raises(ServiceDeniedError):
         engine.evaluate(QueryRequest(text, QueryDataset(), JSON, JSON))
 
 
 @pytest.mark.parametrize("way", ["select", "solutions"])
-def test_no_way_of_asking_calls_a_server(engine: EmbeddedEngine, way: str) -> None:
+def test_selects_call_no_server_either(engine: EmbeddedEngine, way: str) -> None:
     text = "PREFIX e: <http://127.0.0.1:9/> SELECT * { SERVICEe:x { ?s ?p ?o } }"
     with pytest.raises(ServiceDeniedError):
         _ = engine.select(text) if way == "select" else engine.select_in_graphs(text, None, None)
@@ -193,7 +193,7 @@ def test_no_way_of_asking_calls_a_server(engine: EmbeddedEngine, way: str) -> No
         "ASK { SERVICE SILENT <http://℀/> { ?s ?p ?o } }",
     ],
 )
-def test_service_is_called_where_it_seems_to_be(text: str) -> None:
+def test_a_disguised_host_is_not_called(text: str) -> None:
     engine = EmbeddedEngine()
     engine.configure(services={"allowed.example"})
     with pytest.raises(ServiceDeniedError):
@@ -208,7 +208,7 @@ def test_service_is_called_where_it_seems_to_be(text: str) -> None:
         "PREFIX service: <http://e.org/> ASK { GRAPH service:one { ?s service:p ?o } service:a service:p service:b }",
     ],
 )
-def test_what_only_looks_like_service_is_answered(engine: EmbeddedEngine, text: str) -> None:
+def test_text_that_resembles_service_is_answered(engine: EmbeddedEngine, text: str) -> None:
     engine.evaluate(QueryRequest(text, QueryDataset(), JSON, JSON)).body.close()
 
 
@@ -222,7 +222,7 @@ def test_what_only_looks_like_service_is_answered(engine: EmbeddedEngine, text: 
         ("ASK FROM <http://e.org/none> { ?s ?p }", 38),
     ],
 )
-def test_what_is_no_query_is_told_before_what_is_not_here(engine: EmbeddedEngine, text: str, column: int) -> None:
+def test_syntax_errors_come_before_unknown_graphs(engine: EmbeddedEngine, text: str, column: int) -> None:
     with pytest.raises(QuerySyntaxError) as caught:
         engine.evaluate(QueryRequest(text, QueryDataset(), JSON, JSON))
     assert (caught.value.line, caught.value.column) == (1, column)
@@ -233,7 +233,7 @@ def test_a_host_that_python_refuses_is_an_unknown_graph(engine: EmbeddedEngine) 
         engine.evaluate(QueryRequest("BASE <http://b.example/> ASK FROM <http://℀/> {}", QueryDataset(), JSON, JSON))
 
 
-def test_a_query_that_is_explained_is_not_run() -> None:
+def test_an_explained_query_is_not_run() -> None:
     text = "ASK { SERVICE <http://127.0.0.1:9/> { ?s ?p ?o } }"
     assert EmbeddedEngine().explain(text).text == text
     with pytest.raises(QuerySyntaxError):
@@ -249,19 +249,19 @@ class FailingStore:
     def __getattr__(self, name: str) -> object:
         if name == self._call and self.fails:
             self.fails = False
-            return self._break
+            return self._fail_once
         return getattr(self._store, name)
 
     def __contains__(self, quad: Quad) -> bool:
         return quad in self._store  # type: ignore[operator]
 
     @staticmethod
-    def _break(*_: object) -> None:
+    def _fail_once(*_: object) -> None:
         raise OSError("no more room")
 
 
 @pytest.mark.parametrize("call", ["remove", "remove_graph", "add_graph", "extend"])
-def test_a_change_that_breaks_off_is_undone(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_change_is_undone(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = EmbeddedEngine(parse(DATA, TRIG))
     one, new = NamedNode("http://e.org/one"), NamedNode("http://e.org/new")
     (old,) = engine.quads(one)

@@ -92,8 +92,8 @@ class RecordingOptimizer:
 
 
 @pytest.mark.parametrize("with_statistics", [True, False])
-def test_the_optimizer_learns_of_every_change(*, with_statistics: bool) -> None:
-    """Of a change that is undone, it learns that it happens, and that no quads differ afterwards."""
+def test_the_optimizer_is_notified_of_every_change(*, with_statistics: bool) -> None:
+    """For a change that is undone, it is notified of the change, and of no changed quads at the end."""
     optimizer, (old, new, *_) = RecordingOptimizer(), figures(1)
     statistics = compute_statistics(EmbeddedEngine([old])) if with_statistics else None
     engine = EmbeddedEngine([old], "", statistics, optimizer=optimizer)
@@ -104,7 +104,7 @@ def test_the_optimizer_learns_of_every_change(*, with_statistics: bool) -> None:
     assert optimizer.changes == [{new}, {old, new}, frozenset()]
 
 
-def test_a_replaced_optimizer_learns_nothing_more() -> None:
+def test_a_replaced_optimizer_is_no_longer_notified() -> None:
     optimizer = RecordingOptimizer()
     engine = EmbeddedEngine(optimizer=optimizer)
     engine.configure()

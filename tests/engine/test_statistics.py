@@ -30,7 +30,7 @@ QUADS = st.builds(
 
 
 @given(st.lists(st.lists(QUADS, max_size=12), max_size=4))
-def test_statistics_after_additions_are_those_of_queries(additions: list[list[Quad]]) -> None:
+def test_statistics_after_additions_equal_those_of_queries(additions: list[list[Quad]]) -> None:
     grown, asked = EmbeddedEngine(statistics=EMPTY), EmbeddedEngine()
     for quads in additions:
         grown.extend(quads)
@@ -64,7 +64,7 @@ def test_uncounted_partitions_stay_empty() -> None:
     assert engine.statistics() == DatasetStatistics(None, None, None, None, {}, {}, {"urn:g": 2}, 0)
 
 
-def test_an_engine_without_statistics_stays_without() -> None:
+def test_an_engine_without_statistics_gets_none_from_changes() -> None:
     engine = EmbeddedEngine()
     engine.extend([Quad(NODES[0], RDF_TYPE, NODES[1])])
     assert engine.statistics() is None
@@ -80,7 +80,7 @@ def test_partitions_keep_the_order_of_iris() -> None:
     assert list(counts.properties) == sorted(counts.properties)
 
 
-def test_json_keeps_all(built: BuiltGraph) -> None:
+def test_json_preserves_all_statistics(built: BuiltGraph) -> None:
     assert statistics_from_json(statistics_to_json(built.counts)) == built.counts
 
 
@@ -93,12 +93,12 @@ def test_other_json_is_refused(data: dict[str, object]) -> None:
 def test_each_node_is_looked_up_once() -> None:
     asked = list[tuple[object, ...]]()
 
-    def held(*pattern: object) -> bool:
+    def has_match(*pattern: object) -> bool:
         asked.append(pattern)
         return False
 
     node, said = NamedNode("urn:a"), NamedNode("urn:said")
     quads = [Quad(node, said, Literal(str(number))) for number in range(10)]
-    update_statistics(update_statistics(EMPTY, quads, held, 1), quads, held, -1)
+    update_statistics(update_statistics(EMPTY, quads, has_match, 1), quads, has_match, -1)
     assert asked.count((node, None, None)) == 2
     assert len(asked) == len(set(asked)) * 2

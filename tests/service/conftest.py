@@ -1,4 +1,4 @@
-"""Readers for what the server answers."""
+"""Readers of the server's responses."""
 
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
@@ -11,7 +11,7 @@ VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
 class Page(HTMLParser):
-    """What the tests look at in a page; unclosed or misplaced tags fail."""
+    """The parts of a page that tests check; unclosed or misplaced tags are errors."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Run the service in a session of its own, so that a test can find and kill all of its processes."""
+"""Run the service in its own session, so that a test can find and kill all of its processes."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ class RunningService:
     def process_groups(self) -> dict[int, int]:
         """The process groups of the service's live processes, by process id.
 
-        The dispatcher has a session of its own, and a process that writes a snapshot has no parent in the service.
+        The dispatcher has its own session, and a process that writes a snapshot has no parent in the service.
         """
         table = live_processes()
         found = {pid for pid, (parent, _) in table.items() if self.process.pid in {pid, parent}}

@@ -70,7 +70,7 @@ def test_failures_are_logged_but_not_sent(
     assert SECRET in caplog.text
 
 
-def test_pages_escape_what_they_show(client: FlaskClient) -> None:
+def test_pages_escape_their_content(client: FlaskClient) -> None:
     page = client.get("/doc/zone/x.html?view=statements").text
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)" in page
@@ -78,7 +78,7 @@ def test_pages_escape_what_they_show(client: FlaskClient) -> None:
     assert 'href="/graph/entities"' in page
     assert 'href="urn:' not in page
     assert 'href="http://example.org/?a=b&amp;c=d"' in page
-    assert "deep" not in page, "a page follows blank nodes three deep, and no further than the description"
+    assert "deep" not in page, "a page follows blank nodes to the same depth as the description"
     assert '<span lang="vi">ba</span>' in page
     assert "&lt;script&gt;" in client.get("/").text
 
@@ -92,7 +92,7 @@ def test_the_fact_validator_is_created_once(app: Flask) -> None:
     assert served.fact_validator is served.fact_validator
 
 
-def test_an_extension_of_another_kind(app: Flask) -> None:
+def test_an_invalid_extension_is_a_type_error(app: Flask) -> None:
     app.extensions["kg"] = object()
     with app.app_context(), pytest.raises(TypeError):
         graph_state.current_graph_state()
@@ -110,7 +110,7 @@ def test_application_refuses_bad_settings(monkeypatch: pytest.MonkeyPatch) -> No
         rsgi.application()
 
 
-def test_the_body_must_be_whole(client: FlaskClient) -> None:
+def test_an_incomplete_body_is_refused(client: FlaskClient) -> None:
     answer = client.post(
         "/sparql",
         data=b"ASK {}",
@@ -140,7 +140,7 @@ def test_pages_load_only_files_of_the_service(client: FlaskClient) -> None:
     assert "http" not in policy
 
 
-def test_a_chosen_language_is_remembered(client: FlaskClient) -> None:
+def test_a_chosen_language_is_kept_in_a_cookie(client: FlaskClient) -> None:
     html = {"Accept": "text/html", "Accept-Language": "en"}
     chosen = client.get("/?lang=vi", headers=html)
     assert "lang=vi" in chosen.headers["Set-Cookie"]

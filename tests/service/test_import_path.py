@@ -1,4 +1,4 @@
-"""The service imports its own modules, whatever lies in the folder in which it is started."""
+"""The service imports its own modules, even if the current folder has modules with the same names."""
 
 import sys
 import tomllib

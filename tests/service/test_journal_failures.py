@@ -53,13 +53,13 @@ def locked(data: Path) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
-def assert_nothing_of(served: RunningService, name: str, before: int) -> None:
+def assert_not_stored(served: RunningService, name: str, before: int) -> None:
     assert served.generation == before
     assert not served.has_place(name)
 
 
 def large(name: str, megabytes: int) -> bytes:
-    """Facts about a place that the journal cannot compress much."""
+    """Facts about a place with random content, which the journal cannot compress much."""
     statements = "".join(
         f'<https://w3id.org/hpez/id/place/{name}> <urn:said> "{os.urandom(MIB).hex()}" .' for _ in range(megabytes)
     )
@@ -71,7 +71,7 @@ def add_large(served: RunningService, session: requests.Session, name: str) -> r
     return session.post(f"{served.url}/facts", large(name, 2), headers=headers, timeout=60)
 
 
-def test_a_write_to_a_locked_journal_fails_after_a_while_and_reads_go_on(
+def test_a_write_to_a_locked_journal_times_out_and_reads_continue(
     served: RunningService, writer: requests.Session, problem: Problem
 ) -> None:
     before, key = served.generation, {"Idempotency-Key": '"locked"'}
@@ -85,12 +85,12 @@ def test_a_write_to_a_locked_journal_fails_after_a_while_and_reads_go_on(
         found = problem(waiting.result(), 503, "journal")
         assert "locked" in str(found["detail"])
     assert reads > 0
-    assert_nothing_of(served, "locked", before)
+    assert_not_stored(served, "locked", before)
     assert served.add_place(writer, "locked", **key).status_code == 201
     assert (served.generation, served.has_place("locked")) == (before + 1, True)
 
 
-def test_a_write_waits_for_a_lock_that_is_held_for_a_moment(served: RunningService, writer: requests.Session) -> None:
+def test_a_write_waits_for_a_short_lock(served: RunningService, writer: requests.Session) -> None:
     with ThreadPoolExecutor(1) as pool:
         with locked(served.data):
             waiting = pool.submit(served.add_place, writer, "patient")
@@ -130,7 +130,7 @@ def test_a_read_only_folder_is_served_and_writes_fail(tmp_path: Path, problem: P
             for name in ("first", "second"):
                 found = problem(served.add_place(writer, name), 503, "journal")
                 assert "read-only" in str(found["detail"])
-                assert_nothing_of(served, name, 1)
+                assert_not_stored(served, name, 1)
             assert served.has_place("before")
         with run_service(tmp_path, *prefix) as served:
             assert served.add_place(writer, "after").status_code == 201
@@ -165,7 +165,7 @@ def test_writes_fail_while_the_journal_may_not_grow(
     for name in ("too-large", "too-large-again"):
         found = problem(add_large(served, writer, name), 503, "journal")
         assert "full" in str(found["detail"])
-        assert_nothing_of(served, name, before)
+        assert_not_stored(served, name, before)
     limit_files(served, resource.RLIM_INFINITY)
     assert add_large(served, writer, "too-large").status_code == 201
     assert (served.generation, served.has_place("too-large")) == (before + 1, True)
@@ -193,7 +193,7 @@ def test_writes_fail_while_the_disk_is_full(small_disk: Path, problem: Problem) 
         fill(ballast)
         found = problem(add_large(served, writer, "large"), 503, "journal")
         assert "full" in str(found["detail"])
-        assert_nothing_of(served, "large", 1)
+        assert_not_stored(served, "large", 1)
         assert served.has_place("before")
         ballast.unlink()
         assert add_large(served, writer, "large").status_code == 201

@@ -99,7 +99,7 @@ def recorded(data: Path, after: int) -> dict[int, str]:
     return found
 
 
-def assert_kept(stream: Stream, found: dict[int, str], before: int) -> None:
+def assert_durable(stream: Stream, found: dict[int, str], before: int) -> None:
     """Require every answered commit, and at most one unanswered commit of each writer."""
     assert stream.answered.items() <= found.items()
     assert set(found.values()) <= stream.sent
@@ -117,11 +117,11 @@ def assert_served(served: RunningService, known: dict[int, str]) -> None:
     assert counts == {f"{ID}place/{name}": "5" for name in known.values()}
     replayed = data_folder.load(served.data)
     assert replayed is not None
-    held = requests.get(f"{served.url}/graph.nq", timeout=60)
-    assert frozenset(parse_stream(io.BytesIO(held.content), NQUADS)) == frozenset(replayed.quads())
+    dump = requests.get(f"{served.url}/graph.nq", timeout=60)
+    assert frozenset(parse_stream(io.BytesIO(dump.content), NQUADS)) == frozenset(replayed.quads())
 
 
-def test_a_killed_service_keeps_every_answered_commit_and_none_half(tmp_path: Path) -> None:
+def test_a_killed_service_keeps_every_answered_commit_and_no_partial_one(tmp_path: Path) -> None:
     instants, known, answered = random.Random(94474), dict[int, str](), 0  # noqa: S311 - the same instants in every run
     token = CredentialStore(tmp_path / "data").create("writer")
     for turn in range(ROUNDS):
@@ -130,7 +130,7 @@ def test_a_killed_service_keeps_every_answered_commit_and_none_half(tmp_path: Pa
             stream = killed(served, token, turn, instants.uniform(0, LONGEST))
         before = len(known)
         found = recorded(tmp_path / "data", before)
-        assert_kept(stream, found, before)
+        assert_durable(stream, found, before)
         known, answered = known | found, answered + len(stream.answered)
     with run_service(tmp_path) as served:
         assert_served(served, known)

@@ -40,7 +40,7 @@ def test_two_starts_give_the_same_bytes(serve: Callable[..., Iterator[str]], tmp
     assert second == first
 
 
-def test_a_service_that_has_just_started_can_be_ended(tmp_path: Path) -> None:
+def test_a_service_can_be_terminated_just_after_its_start(tmp_path: Path) -> None:
     """One web process may answer before the other handles signals; SIGTERM must end that one too."""
     for _ in range(3):
         with run_service(tmp_path) as served:

@@ -20,7 +20,7 @@ fresh = itertools.count()
 
 
 def ask(server: str, query: str, way: str, accept: str = "application/sparql-results+json") -> requests.Response:
-    """Ask something that no cache has seen; a conditional request always goes the long way."""
+    """Send a query that is in no cache; a conditional request always goes through Flask."""
     headers = {"Accept": accept, "Accept-Encoding": "identity"}
     if way == "long":
         headers["If-None-Match"] = '"something else"'
@@ -31,7 +31,7 @@ def ask(server: str, query: str, way: str, accept: str = "application/sparql-res
 
 @pytest.mark.parametrize("accept", ACCEPTS)
 @pytest.mark.parametrize("query", QUERIES)
-def test_both_ways_give_the_same_answer(server: str, query: str, accept: str) -> None:
+def test_both_paths_give_the_same_answer(server: str, query: str, accept: str) -> None:
     short, long = (ask(server, query, way, accept) for way in ("short", "long"))
     assert short.status_code == long.status_code
     assert set(short.headers) == set(long.headers)
@@ -44,7 +44,7 @@ def test_both_ways_give_the_same_answer(server: str, query: str, accept: str) ->
         assert short.json()["type"] == long.json()["type"]
 
 
-def test_an_answer_is_kept_for_both_ways(server: str) -> None:
+def test_both_paths_share_the_cache(server: str) -> None:
     query = f"SELECT ?n WHERE {{ BIND({next(fresh)} AS ?n) }} # kept"
     first, again, posted = (
         requests.get(f"{server}/sparql", {"query": query}, timeout=20),
@@ -62,7 +62,7 @@ def test_an_answer_is_kept_for_both_ways(server: str) -> None:
 
 
 def test_a_long_query_beside_short_ones(server: str) -> None:
-    """What does not end in a moment is watched by the keeper, and the others get their answers meanwhile."""
+    """The dispatcher takes over long queries, and short ones are answered meanwhile."""
     wild = "SELECT (COUNT(*) AS ?n) WHERE { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }"
     with ThreadPoolExecutor(12) as pool:
         runs = [
@@ -88,7 +88,7 @@ def test_a_long_result(server: str) -> None:
     assert int(result.headers["Content-Length"]) == len(result.content)
 
 
-def test_what_goes_the_short_way_is_counted(server: str) -> None:
+def test_requests_on_the_fast_path_are_counted(server: str) -> None:
     ask(server, QUERIES[2], "short")
     lines = requests.get(f"{server}/metrics", timeout=20).text.splitlines()
     assert any(line.startswith("hpkg_engine_leases") for line in lines)

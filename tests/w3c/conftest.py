@@ -1,4 +1,4 @@
-"""One server in strict mode for all suites, with the data of all of them."""
+"""One server in strict mode with the data of all suites."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -26,16 +26,16 @@ def http() -> Iterator[requests.Session]:
 
 @pytest.fixture(scope="session")
 def w3c_server(serve: Callable[..., Iterator[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The base URL of a server that holds each data file of the suites as a graph named by the file's IRI."""
+    """The base URL of a server with each data file of the suites as a graph named by the file's IRI."""
     folder = tmp_path_factory.mktemp("w3c")
-    engine = EmbeddedEngine(_held())
+    engine = EmbeddedEngine(_server_quads())
     save(BuiltGraph(engine, ValidationReport(()), compute_statistics(engine)), folder / "data")
     yield from serve(folder, HPKG_DEFAULT_GRAPH="strict")
 
 
 @pytest.fixture(scope="session")
 def w3c_store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a server that holds nothing and has no rules to keep but the project's shapes."""
+    """The folder of a server with an empty dataset, which only the project's shapes constrain."""
     folder = tmp_path_factory.mktemp("w3c-store")
     engine = EmbeddedEngine()
     save(BuiltGraph(engine, ValidationReport(()), compute_statistics(engine)), folder / "data")
@@ -44,30 +44,30 @@ def w3c_store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def w3c_store(serve: Callable[..., Iterator[str]], w3c_store_folder: Path) -> Iterator[str]:
-    """The base URL of a server to write to."""
+    """The base URL of the server with the empty dataset."""
     yield from serve(w3c_store_folder, HPKG_DEFAULT_GRAPH="strict")
 
 
 @pytest.fixture(scope="session")
 def writer(w3c_store_folder: Path) -> Iterator[requests.Session]:
-    """A client that may write to it."""
+    """A client with a token for that server."""
     token = CredentialStore(w3c_store_folder / "data").create("w3c")
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {token}"
         yield session
 
 
-def _held() -> Iterator[Quad]:
+def _server_quads() -> Iterator[Quad]:
     for iri in {iri for test in query_tests() for iri in (*test.data, *test.graph_data)}:
-        yield from _placed(quads(iri), NamedNode(iri))
+        yield from _in_graph(quads(iri), NamedNode(iri))
     for graph, iri in {pair for test in protocol_tests() for pair in test.data}:
-        yield from _placed(quads(iri), NamedNode(graph))
+        yield from _in_graph(quads(iri), NamedNode(graph))
     yield Quad(NamedNode(DATA0), NamedNode("urn:w3c:is"), NamedNode("urn:w3c:held"), NamedNode(DATA0))
     for read in graph_store_reads():
         if read.content is not None and read.reason_to_skip is None:
             graph = read.exchange.graph
-            yield from _placed(parse(read.content.encode(), TURTLE), NamedNode(graph) if graph else DefaultGraph())
+            yield from _in_graph(parse(read.content.encode(), TURTLE), NamedNode(graph) if graph else DefaultGraph())
 
 
-def _placed(statements: Iterable[Quad], graph: NamedNode | DefaultGraph) -> Iterator[Quad]:
+def _in_graph(statements: Iterable[Quad], graph: NamedNode | DefaultGraph) -> Iterator[Quad]:
     return (Quad(item.subject, item.predicate, item.object, graph) for item in statements)

@@ -1,4 +1,4 @@
-"""What is known to deviate from the W3C's suites, by the id of the test, with the reason; README.md says more."""
+"""The known deviations from the W3C's suites, by the id of the test, with the reason; README.md explains them."""
 
 from typing import Final
 
@@ -19,19 +19,19 @@ ENGINE: Final[dict[str, str]] = {
     "property-path/zero_or_one_set_start": _ZERO,
     "property-path/zero_or_one_set_end": _ZERO,
 }
-"""Tests of the query suite that pyoxigraph itself fails; `test_deviation_is_the_engines` calls it directly."""
+"""Tests of the query suite that pyoxigraph itself fails; `test_pyoxigraph_alone_deviates_too` calls it directly."""
 
 PYSHACL: Final[dict[str, str]] = {
     "core/property/uniqueLang-002": 'pySHACL takes sh:uniqueLang "1"^^xsd:boolean for true; SHACL means just `true`',
 }
-"""Tests of the SHACL suite that pySHACL itself fails; `test_deviation_is_pyshacls` calls it directly."""
+"""Tests of the SHACL suite that pySHACL itself fails; `test_pyshacl_alone_deviates_too` calls it directly."""
 
 REFUSED: Final[dict[str, str]] = {
     "core/property/qualifiedValueShape-001": "refused on purpose: sh:nodeShape is no term of SHACL (422)",
     "sparql/component/validator-001": "refused on purpose: the shapes have owl:imports (422)",
     "sparql/node/prefixes-001": "refused on purpose: prefixes come by owl:imports, if from within the file (422)",
 }
-"""Tests whose shapes `/validate` does not take."""
+"""Tests whose shapes `/validate` refuses."""
 
 _LOAD: Final = "refused on purpose: LOAD would fetch from the web (400), SILENT or not"
 

@@ -1,4 +1,4 @@
-"""Read the HTTP exchanges that the protocol suites write out in their manifests, and repeat them."""
+"""Read the HTTP exchanges in the manifests of the protocol suites, and repeat them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -32,7 +32,7 @@ _STATUSES = {
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request with what is expected of its response."""
+    """A request with its expected response."""
 
     method: str
     path: str
@@ -51,7 +51,7 @@ class Exchange:
         return named[0] if named else None
 
     def send(self, session: requests.Session, url: str) -> requests.Response:
-        """Send the request to a URL exactly as it is spelled, with nothing added to its headers but the usual."""
+        """Send the request to a URL exactly as it is spelled, adding only the usual headers."""
         prepared = session.prepare_request(requests.Request(self.method, url, self.headers, data=self.body))
         prepared.url = url
         return session.send(prepared, timeout=30)
@@ -74,7 +74,7 @@ def protocol_tests() -> list[ProtocolTest]:
 
 @dataclass(frozen=True)
 class Read:
-    """A GET or HEAD request of the Graph Store suite; its graph holds `content` beforehand, where it is to exist."""
+    """A GET or HEAD request of the Graph Store suite; if `content` is given, its graph has that content beforehand."""
 
     id: str
     exchange: Exchange
@@ -91,16 +91,17 @@ class Read:
 
 
 def graph_store_reads() -> list[Read]:
-    """The reading requests of the Graph Store suite, each on a graph of its own.
+    """The reading requests of the Graph Store suite, each for its own graph.
 
-    What they read, tests of the suite write first; here it is what the response has to hold, or else what was written.
+    In the suite, each test writes the graph before it reads it. Here, the content is that of the expected response,
+    or else that of the request that writes it.
     """
     manifests = included(W3C / "sparql11" / "graph-store-protocol" / "manifest.ttl")
     return [read for graph, entry in entries(manifests) for read in _reads(_test(graph, entry))]
 
 
 def graph_store_tests() -> list[ProtocolTest]:
-    """The tests of the Graph Store suite, but for those of direct identification below the store's own path."""
+    """The tests of the Graph Store suite without those of direct identification below the store's path."""
     manifests = included(W3C / "sparql11" / "graph-store-protocol" / "manifest.ttl")
     found = [_test(graph, entry) for graph, entry in entries(manifests)]
     return [test for test in found if "DirectGraphIdentification" not in test.requires]

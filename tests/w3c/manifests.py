@@ -1,4 +1,4 @@
-"""Read the W3C's manifests in place: which tests there are, on which files, with which results."""
+"""Read the tests in the W3C's manifests, with their files and results."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -63,19 +63,19 @@ def manifest(file: Path) -> rdflib.Graph:
 
 @cache
 def quads(iri: str) -> tuple[Quad, ...]:
-    """What a file says, with blank nodes that no other file has."""
+    """The quads of a file, with blank nodes that no other file has."""
     file = file_of(iri)
     return tuple(parse(file.read_bytes(), rdf_format_of_file(file.name), iri))
 
 
 def items(graph: rdflib.Graph, subject: Node | None, predicate: rdflib.URIRef) -> Iterator[Node]:
-    """The members of the list that is the value of a property; none where there is no such property."""
+    """The members of the list that is the value of a property; none if the property is missing."""
     head = graph.value(subject, predicate)
     return iter(()) if head is None else graph.items(head)
 
 
 def included(file: Path) -> Iterator[Path]:
-    """A manifest and all that it includes."""
+    """A manifest and all manifests that it includes."""
     if not IS_THERE:
         return
     yield file
@@ -119,7 +119,7 @@ class QueryTest:
 
     @property
     def text(self) -> str:
-        """The query, with the IRI that it was read from as its base, as the suite wants."""
+        """The query, with the IRI of its file as its base, as the suite requires."""
         return f"BASE <{self.query}>\n{file_of(self.query).read_text('utf-8')}"
 
     @property
@@ -159,7 +159,7 @@ def query_tests() -> list[QueryTest]:
 
 
 def _id(entry: Node, action: str) -> str:
-    """Folder and name; what a manifest names lies in its own folder."""
+    """Folder and name; a manifest names files in its own folder."""
     return f"{file_of(action).parent.name}/{str(entry).rpartition('#')[2]}"
 
 

@@ -1,4 +1,4 @@
-"""Read query results in every format that the suites use, and compare them up to the names of blank nodes."""
+"""Read query results in every format that the suites use, and compare them up to the labels of blank nodes."""
 
 import csv
 import io
@@ -49,7 +49,7 @@ Answer = bool | Table | tuple[Triple, ...]
 
 
 def from_response(content_type: str, body: bytes, *, ordered: bool) -> Answer:
-    """Read what a server answered."""
+    """Read the response of a server."""
     media_type = content_type.partition(";")[0].strip()
     match media_type:
         case JSON.media_type:
@@ -85,7 +85,7 @@ def triples(found: Iterable[Quad]) -> tuple[Triple, ...]:
 
 
 def accept_for(name: str) -> str:
-    """The media type to ask for so that an answer compares with a result file."""
+    """The media type to request, so that a response can be compared with a result file."""
     formats = {"srj": JSON.media_type, "srx": XML.media_type, "csv": CSV.media_type, "tsv": TSV.media_type}
     return formats.get(name.rpartition(".")[2], f"{JSON.media_type}, {TURTLE.media_type}")
 
@@ -138,7 +138,7 @@ def _xml_term(element: ET.Element) -> Term:
 
 
 def _csv(body: bytes, *, ordered: bool) -> Table:
-    """CSV keeps no types, so that what looks like a number counts as one, and the rest as strings."""
+    """CSV has no types: values that look like numbers are read as numbers, others as strings."""
     header, *lines = csv.reader(io.StringIO(body.decode(), newline=""))
     rows = tuple(
         {name: _csv_term(cell) for name, cell in zip(header, line, strict=True) if cell != ""} for line in lines
@@ -160,7 +160,7 @@ def _tsv(body: bytes, *, ordered: bool) -> Table:
 
 
 def _tsv_term(cell: str) -> Term:
-    """A term as Turtle writes it; a label must keep its name, so that nodes stay the same across cells."""
+    """A term in Turtle syntax; blank node labels are kept, so that equal labels in a table are the same node."""
     if cell.startswith("_:"):
         return BlankNode(cell[2:])
     (quad,) = parse(f"<urn:s> <urn:p> {cell} .".encode(), TURTLE)
@@ -188,7 +188,7 @@ def _result_set(graph: rdflib.Graph, result_set: rdflib.term.Node) -> Answer:
 
 
 def same(found: Answer, expected: Answer) -> bool:
-    """Whether two answers are the same: equal, or graphs or tables that differ by the names of blank nodes only."""
+    """Whether two answers are equal; graphs and tables may differ in the labels of blank nodes."""
     match found, expected:
         case (bool(), bool()):
             return found == expected
@@ -218,7 +218,7 @@ def _same_rows(found: Table, expected: Table) -> bool:
 
 
 def _by_value(table: Table) -> Table:
-    """A table with numbers and booleans spelled alike: the engine keeps their values and spells them in its own way."""
+    """A table with numbers and booleans in canonical form: the engine stores values, not lexical forms."""
     rows = ({name: _term_by_value(term) for name, term in row.items()} for row in table.rows)
     return replace(table, rows=tuple(rows))
 
@@ -241,7 +241,7 @@ def _as_graph(table: Table, *, ordered: bool) -> list[Triple]:
 
 
 def differences(found: Answer, expected: Answer) -> str:
-    """What only one of two answers has, as the message of a failed test; blank nodes are shown alike."""
+    """The rows that only one of two answers has, as the message of a failed test, without blank node labels."""
     lines, wanted = _lines(found), _lines(expected)
     more, less = (lines - wanted).elements(), (wanted - lines).elements()
     return "\n".join(("", *(f"+ {line}" for line in more), *(f"- {line}" for line in less)))

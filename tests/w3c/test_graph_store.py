@@ -1,4 +1,4 @@
-"""Graph Store Protocol, the read side: what the suite's requests would have written before is there from the start."""
+"""Graph Store Protocol, reading requests: the graphs that the suite writes first are in the server from the start."""
 
 import pytest
 import requests

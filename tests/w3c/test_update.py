@@ -1,4 +1,4 @@
-"""SPARQL 1.1 Update over HTTP: the Graph Store Protocol writes what there is before, then the update is made."""
+"""SPARQL 1.1 Update over HTTP: the Graph Store Protocol writes the data, then the update is sent."""
 
 import pytest
 import requests
@@ -33,7 +33,7 @@ def put(writer: requests.Session, server: str, graph: str | None, content: list[
 
 
 def begin(writer: requests.Session, server: str, content: tuple[Quad, ...], graphs: tuple[str, ...]) -> None:
-    """Empty the store and fill it."""
+    """Replace the dataset of the server."""
     assert update(writer, server, "DROP ALL").status_code == 204
     put(writer, server, None, [quad for quad in content if isinstance(quad.graph_name, DefaultGraph)])
     for graph in graphs:
@@ -56,7 +56,7 @@ def test_evaluation(writer: requests.Session, w3c_store: str, test: UpdateTest) 
 
 @pytest.mark.parametrize("test", params(SYNTAX, {}))
 def test_syntax(writer: requests.Session, w3c_store: str, test: UpdateTest) -> None:
-    """LOAD is refused, and so is CREATE of a graph that there is: but not as faulty syntax."""
+    """LOAD, and CREATE of an existing graph, are refused, but not as syntax errors."""
     answer = update(writer, w3c_store, test.text)
     faulty = answer.status_code == 400 and answer.json()["type"].endswith("/query-syntax")
     assert faulty is not test.valid, answer.text
@@ -90,7 +90,7 @@ def test_graph_store(writer: requests.Session, w3c_store: str, test: Named) -> N
 
 
 def sent(writer: requests.Session, server: str, exchange: Exchange, location: str) -> requests.Response:
-    """Send an exchange; `$LOCATION$` is where a graph was made, which a server may put on another path."""
+    """Send an exchange; `$LOCATION$` stands for the path of a created graph, which the server chooses."""
     if "$LOCATION$" in exchange.path:
         return exchange.send(writer, location if location.startswith("http") else server + location)
     return exchange.send(writer, server + exchange.path.replace("/gsp", "/data", 1))

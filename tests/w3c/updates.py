@@ -1,4 +1,4 @@
-"""Read the update tests of the SPARQL 1.1 suite: what there is before, the request, and what there is to be after."""
+"""Read the update tests of the SPARQL 1.1 suite: the request, and the datasets before and after it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ UT = Namespace("http://www.w3.org/2009/sparql/tests/test-update#")
 
 @dataclass(frozen=True)
 class UpdateTest:
-    """An update; `before` and `after` are None for tests of the syntax, of which `valid` says whether it is."""
+    """An update; `before` and `after` are None for syntax tests; `valid` says whether its syntax is valid."""
 
     id: str
     text: str

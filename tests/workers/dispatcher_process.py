@@ -1,4 +1,4 @@
-"""A dispatcher in a separate process, with operations that end in every possible way."""
+"""A dispatcher in a separate process, with operations for every kind of failure."""
 
 import faulthandler
 import io
@@ -124,7 +124,7 @@ def forked_dispatcher(config: PoolConfig = POOL_CONFIG, timeout: float = 2.0) ->
 
 @contextmanager
 def closing_event() -> Iterator[threading.Event]:
-    """An event that is set at the end, for clients that wait until then and give up."""
+    """An event that is set at the end, so that waiting clients give up."""
     event = threading.Event()
     try:
         yield event

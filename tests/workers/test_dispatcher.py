@@ -1,4 +1,4 @@
-"""The dispatcher's own clock, without workers."""
+"""The dispatcher's select timeout, without workers."""
 
 import socket
 import time

@@ -16,7 +16,7 @@ messages = st.builds(Message, headers, st.binary(max_size=3000))
 
 
 @given(st.lists(messages, max_size=5), st.integers(1, 50))
-def test_messages_arrive_whole_in_whatever_pieces(sent: list[Message], size: int) -> None:
+def test_messages_are_reassembled_from_any_pieces(sent: list[Message], size: int) -> None:
     near, far = socket.socketpair()
     there, here = socket.socketpair()
     with near, far, there, here:
@@ -32,7 +32,7 @@ def test_messages_arrive_whole_in_whatever_pieces(sent: list[Message], size: int
         assert not reader.is_within_message
 
 
-def test_a_file_travels_along() -> None:
+def test_a_file_descriptor_is_sent_with_a_message() -> None:
     near, far = socket.socketpair()
     with near, far, tempfile.TemporaryFile() as file:
         file.write(b"content")
@@ -45,7 +45,7 @@ def test_a_file_travels_along() -> None:
         os.close(message.file)
 
 
-def test_the_end_within_a_message() -> None:
+def test_the_end_of_the_stream_within_a_message_is_an_error() -> None:
     near, far = socket.socketpair()
     with far:
         with near:
@@ -83,7 +83,7 @@ def test_a_message_that_is_too_large_is_an_error() -> None:
         if isinstance(cls, type) and issubclass(cls, KgError) and "code" in vars(cls)
     ],
 )
-def test_every_error_crosses_the_wire(cls: type[KgError]) -> None:
+def test_every_error_is_sent_with_its_type(cls: type[KgError]) -> None:
     match cls:
         case _ if issubclass(cls, PositionedError):
             error: KgError = cls("said", 3, 4)
@@ -96,5 +96,5 @@ def test_every_error_crosses_the_wire(cls: type[KgError]) -> None:
     assert vars(again) == vars(error)
 
 
-def test_codes_are_unique_where_they_matter() -> None:
+def test_error_codes_are_unique() -> None:
     assert type(error_from_header(error_to_header(QuerySyntaxError("x", 1, 2)))) is QuerySyntaxError

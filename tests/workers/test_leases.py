@@ -1,4 +1,4 @@
-"""Leases of workers, and jobs that are handed over to the dispatcher because they are not short."""
+"""Leases of workers, and longer jobs that the dispatcher adopts."""
 
 import asyncio
 import os
@@ -91,7 +91,7 @@ def test_the_result_of_a_leased_worker() -> None:
         )
 
 
-def test_a_longer_job_goes_on_without_the_lease() -> None:
+def test_a_longer_job_continues_without_the_lease() -> None:
     async def talk(engine: PoolEngine) -> PendingResult | None:
         client = await lease_client(engine)
         first, second = await asyncio.gather(submit(client, SLOW.text), submit(client, "echo 1"))
@@ -110,7 +110,7 @@ def test_a_longer_job_goes_on_without_the_lease() -> None:
         wait_until(lambda: number(engine, "cells", "busy") == 0)
 
 
-def test_a_job_may_be_done_before_it_is_adopted() -> None:
+def test_a_job_may_end_before_it_is_adopted() -> None:
     with forked_dispatcher() as (engine, _):
         found = submitted(engine, "sleep 0.1")
         wait_until(lambda: number(engine, "outcomes", "answered") == 2)
@@ -127,13 +127,13 @@ def test_the_deadline_of_an_adopted_job() -> None:
 
 
 @pytest.mark.parametrize(("text", "error"), [("refuse 1", InputError), ("fail 1", KgError)])
-def test_what_a_short_job_raises(text: str, error: type[Exception]) -> None:
+def test_the_error_of_a_short_job_is_raised(text: str, error: type[Exception]) -> None:
     with forked_dispatcher() as (engine, _), pytest.raises(error):
         finished(engine, text)
 
 
 @pytest.mark.parametrize(("text", "error"), [("abort 1", MemoryLimitError), ("crash 1", WorkerCrashError)])
-def test_a_job_that_ends_its_worker_is_tried_again_through_the_dispatcher(text: str, error: type[Exception]) -> None:
+def test_a_job_whose_worker_dies_is_retried_through_the_dispatcher(text: str, error: type[Exception]) -> None:
     async def talk(engine: PoolEngine) -> PendingResult | None:
         client = await lease_client(engine)
         found = await submit(client, text)
@@ -156,7 +156,7 @@ def test_a_leased_worker_is_killed_from_outside() -> None:
         assert len(worker_pids(dispatcher)) == POOL_CONFIG.workers
 
 
-def test_the_dispatcher_dies_with_an_adopted_job() -> None:
+def test_an_adopted_job_fails_if_the_dispatcher_dies() -> None:
     with forked_dispatcher() as (engine, dispatcher), ThreadPoolExecutor(1) as pool:
         found = submitted(engine, "sleep 60")
         job = pool.submit(found, QueryRequest("sleep 60"))
@@ -174,7 +174,7 @@ def test_an_adopted_job_without_a_slow_place_starts_again() -> None:
         assert number(engine, "killed", "requeued") != 0
 
 
-def test_a_lease_is_recalled_when_others_wait() -> None:
+def test_a_lease_is_recalled_when_other_jobs_wait() -> None:
     async def hold(engine: PoolEngine, meanwhile: Callable[[], object]) -> None:
         client = await lease_client(engine)
         await asyncio.to_thread(meanwhile)
@@ -198,14 +198,14 @@ def test_the_last_worker_is_not_leased() -> None:
         assert acquire_lease(engine) is None
 
 
-def test_a_pending_result_that_is_closed_ends_its_job() -> None:
+def test_closing_a_pending_result_ends_its_job() -> None:
     with forked_dispatcher() as (engine, _):
         submitted(engine, "sleep 60").close()
         wait_until(lambda: number(engine, "killed") == {"abandoned": 1})
         assert finished(engine, "echo 1").body.read() == b"1"
 
 
-def test_a_client_that_leaves_an_adopted_job_ends_it() -> None:
+def test_an_adopted_job_ends_when_its_client_disconnects() -> None:
     with forked_dispatcher() as (engine, _):
         with pytest.raises(KgError):
             submitted(engine, "sleep 60")(QueryRequest("sleep 60", is_abandoned=lambda: True))

@@ -1,4 +1,4 @@
-"""The dispatcher and its workers: limits, fairness, and every way in which a process can die."""
+"""The dispatcher and its workers: limits, fairness, and processes that die."""
 
 import os
 import signal
@@ -82,14 +82,16 @@ def echoes(engine: PoolEngine) -> bool:
         ("fail", EngineError),
     ],
 )
-def test_each_end_has_its_error_and_the_next_job_works(engine: PoolEngine, op: str, error: type[Exception]) -> None:
+def test_each_failure_has_its_error_and_the_next_job_succeeds(
+    engine: PoolEngine, op: str, error: type[Exception]
+) -> None:
     for _ in range(3):
         with pytest.raises(error):
             call(engine, op)
         assert echoes(engine)
 
 
-def test_deadline(engine: PoolEngine) -> None:
+def test_a_job_beyond_its_deadline_is_killed(engine: PoolEngine) -> None:
     with pytest.raises(DeadlineError):
         call(engine, "sleep", seconds=60, timeout=0.6)
     assert engine.status()["killed"] == {"deadline": 1}
@@ -101,11 +103,11 @@ def test_a_client_can_only_shorten_the_deadline(engine: PoolEngine) -> None:
         call(engine, "sleep", seconds=60, timeout=1000)
 
 
-def test_jobs_survive_becoming_slow(engine: PoolEngine) -> None:
+def test_slow_jobs_still_return_their_results(engine: PoolEngine) -> None:
     assert call(engine, "sleep", seconds=0.6)[0]["pid"]
 
 
-def test_a_cheap_job_passes_expensive_ones() -> None:
+def test_a_cheap_job_overtakes_expensive_ones() -> None:
     with (
         forked_dispatcher(timeout=60) as (engine, _),
         ThreadPoolExecutor(8) as pool,
@@ -118,7 +120,7 @@ def test_a_cheap_job_passes_expensive_ones() -> None:
 
 
 def test_queries_with_a_slow_fingerprint_wait_for_slow_places() -> None:
-    """Queries with the fingerprint of a slow query wait for the slow places, and never occupy the other worker."""
+    """Queries with the fingerprint of a slow query wait for the slow places and leave the other worker free."""
     with (
         forked_dispatcher(replace(POOL_CONFIG, max_queued=64), timeout=60) as (engine, _),
         ThreadPoolExecutor(32) as pool,
@@ -193,7 +195,7 @@ def test_an_abandoned_job_is_killed(engine: PoolEngine) -> None:
     assert engine.status()["killed"] == {"abandoned": 1}
 
 
-def test_many_threads(engine: PoolEngine) -> None:
+def test_many_threads_get_their_own_answers(engine: PoolEngine) -> None:
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda number: call(engine, "echo", b"%d" % number)[1], range(400)))
     assert answers == [b"%d" % number for number in range(400)]
@@ -201,7 +203,7 @@ def test_many_threads(engine: PoolEngine) -> None:
 
 
 def test_a_result_at_the_end_of_a_time_slice_is_sent_once() -> None:
-    """A job that ends just when it would be stopped is answered once, to its own client."""
+    """A job that ends at the end of its time slice is answered once, to its own client."""
     lengths = [end + step / 1000 for end in (SHORT_TIME_SLICE, TIME_SLICE) for step in range(-4, 5)]
 
     def one(number: int) -> bool:
@@ -266,7 +268,7 @@ def test_running_jobs_end_before_the_dispatcher_exits() -> None:
     assert job.result()[0]["pid"]
 
 
-def test_the_version_needs_no_message() -> None:
+def test_the_version_is_read_without_a_message() -> None:
     with forked_dispatcher() as (engine, dispatcher):
         os.kill(dispatcher, signal.SIGSTOP)
         assert (engine.version, engine.generation) == ("abc-7", 7)

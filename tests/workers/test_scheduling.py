@@ -20,7 +20,7 @@ def queues(max_queued: int = 4, workers: int = 3) -> JobQueues[QueuedJob]:
     return JobQueues(max_queued, workers)
 
 
-def drained(waiting: JobQueues[QueuedJob], slow_running: int = 0) -> list[QueuedJob]:
+def take_all(waiting: JobQueues[QueuedJob], slow_running: int = 0) -> list[QueuedJob]:
     found = []
     while (taken := waiting.take_next(slow_running)) is not None:
         found.append(taken)
@@ -30,7 +30,7 @@ def drained(waiting: JobQueues[QueuedJob], slow_running: int = 0) -> list[Queued
 def test_fresh_jobs_are_taken_newest_and_oldest_in_turn() -> None:
     waiting, jobs = queues(max_queued=5), [job() for _ in range(5)]
     assert [waiting.add(item) for item in jobs] == [None] * 5
-    assert drained(waiting) == [jobs[4], jobs[0], jobs[3], jobs[1], jobs[2]]
+    assert take_all(waiting) == [jobs[4], jobs[0], jobs[3], jobs[1], jobs[2]]
     assert waiting.is_empty
 
 
@@ -40,7 +40,7 @@ def test_a_full_queue_rejects_the_oldest_fresh_job() -> None:
     assert list(waiting) == jobs[2:]
 
 
-def test_a_queue_of_no_places_rejects_every_job() -> None:
+def test_a_queue_of_size_zero_rejects_every_job() -> None:
     waiting, fresh, slow = queues(max_queued=0), job(), job()
     assert waiting.add(fresh) is fresh
     assert waiting.add_slow(slow) is slow
@@ -63,18 +63,18 @@ def test_slow_jobs_leave_one_worker_to_fresh_ones(workers: int, places: int) -> 
     assert waiting.max_slow_running == places
     assert waiting.startable(places) == 1
     assert waiting.startable(places - 1) == 2
-    assert drained(waiting, slow_running=places) == [fresh]
-    assert drained(waiting, slow_running=places - 1) == [slow]
+    assert take_all(waiting, slow_running=places) == [fresh]
+    assert take_all(waiting, slow_running=places - 1) == [slow]
 
 
 def test_slow_jobs_are_taken_first_while_there_are_places() -> None:
     waiting, slow, fresh = queues(), job(), job()
     waiting.add(fresh)
     waiting.add_slow(slow)
-    assert drained(waiting) == [slow, fresh]
+    assert take_all(waiting) == [slow, fresh]
 
 
-def test_a_query_that_was_slow_is_queued_among_the_slow_until_it_was_fast() -> None:
+def test_a_slow_query_uses_the_slow_queue_until_it_runs_fast() -> None:
     waiting = queues()
     waiting.remember_speed(job("a"), slow=True)
     first, second = job("a"), job("a")
@@ -85,14 +85,14 @@ def test_a_query_that_was_slow_is_queued_among_the_slow_until_it_was_fast() -> N
     assert not second.is_slow
 
 
-def test_jobs_that_are_not_queries_are_not_remembered() -> None:
+def test_jobs_that_are_not_queries_have_no_fingerprint() -> None:
     waiting, other = queues(), job()
     waiting.remember_speed(job(), slow=True)
     waiting.add(other)
     assert not other.is_slow
 
 
-def test_the_fingerprints_that_were_slow_longest_ago_are_forgotten() -> None:
+def test_the_least_recent_slow_fingerprints_are_evicted() -> None:
     waiting = queues()
     for number in range(MAX_SLOW_FINGERPRINTS):
         waiting.remember_speed(job(str(number)), slow=True)
@@ -104,12 +104,12 @@ def test_the_fingerprints_that_were_slow_longest_ago_are_forgotten() -> None:
     assert (kept.is_slow, forgotten.is_slow, new.is_slow) == (True, False, True)
 
 
-def test_a_job_that_is_put_back_is_next_even_if_the_queue_is_full() -> None:
+def test_a_requeued_job_is_next_even_if_the_queue_is_full() -> None:
     waiting, jobs = queues(max_queued=1), [job(), job()]
     waiting.add_slow(jobs[0])
     jobs[1].is_slow = True
     waiting.put_back(jobs[1])
-    assert drained(waiting) == [jobs[1], jobs[0]]
+    assert take_all(waiting) == [jobs[1], jobs[0]]
 
 
 def test_expired_jobs_leave_both_queues_at_their_deadline() -> None:
@@ -123,7 +123,7 @@ def test_expired_jobs_leave_both_queues_at_their_deadline() -> None:
     assert list(waiting) == [jobs[1]]
 
 
-def test_equal_jobs_are_different_jobs() -> None:
+def test_jobs_are_compared_by_identity() -> None:
     waiting, first, second = queues(), job(), job()
     waiting.add(first)
     waiting.add(second)
@@ -145,7 +145,7 @@ def test_a_running_job_is_checked_after_its_time_slice_but_not_past_its_deadline
 @pytest.mark.parametrize(
     ("deadlines", "seconds"), [([], 1), ([10.0], 1), ([14.0], 2), ([9.0, 16.0], 3), ([1000.0], 30)]
 )
-def test_a_rejected_client_is_told_to_wait_for_the_slow_jobs(deadlines: list[float], seconds: int) -> None:
+def test_retry_after_is_the_time_until_a_slow_job_ends(deadlines: list[float], seconds: int) -> None:
     waiting = queues(workers=3)
     for deadline in deadlines:
         waiting.add_slow(job(deadline=deadline))

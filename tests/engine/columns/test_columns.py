@@ -96,7 +96,7 @@ def _rows(table: str | None) -> Counter[str] | None:
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(cases)
-def test_the_same_groups(case: AggregateCase) -> None:
+def test_columns_return_the_same_groups(case: AggregateCase) -> None:
     found = Found(case)
     assert not found.differs, found
 
@@ -115,8 +115,8 @@ def _tally(cases: Iterable[AggregateCase]) -> tuple[Counter[str], list[Found]]:
     return counts, differing
 
 
-def test_the_same_groups_for_a_fixed_sample() -> None:
-    """And the sample is meaningful: columns answer a third of the queries, most of them with rows."""
+def test_columns_return_the_same_groups_in_a_fixed_sample() -> None:
+    """The sample is also meaningful: columns answer a third of the queries, most of them with rows."""
     counts, differing = _tally(sample_cases(NUMBER, 0))
     assert not differing, min(differing, key=lambda found: len(found.case.text) + 40 * len(found.case.data))
     assert counts["by columns"] > NUMBER / 3, counts
@@ -157,7 +157,7 @@ _MISTAKES: dict[str, tuple[str, object]] = {
 
 
 @pytest.mark.parametrize("mistake", _MISTAKES)
-def test_mistakes_would_be_noticed(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_planted_mistakes_are_detected(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, *_MISTAKES[mistake])
     assert any(found.differs for found in map(Found, sample_cases(NUMBER, 1)))
 
@@ -204,7 +204,7 @@ def _ask(engine: EmbeddedEngine, text: str = SUMS, dataset: QueryDataset = UNION
         return body.read().decode()
 
 
-def test_patterns_are_read_when_asked_for_the_fourth_time() -> None:
+def test_columns_are_loaded_at_the_fourth_request() -> None:
     engine = _watched(_figures(9))
     answers, read = list[str](), list[int]()
     for _ in range(6):
@@ -216,7 +216,7 @@ def test_patterns_are_read_when_asked_for_the_fourth_time() -> None:
     assert len(engine.loads) == 2
 
 
-def test_a_change_is_seen_at_once_and_only_its_predicates_are_read_again() -> None:
+def test_a_change_reloads_only_the_columns_of_its_predicates() -> None:
     engine = _watched(_figures(9))
     for _ in range(4):
         _ask(engine)
@@ -277,7 +277,7 @@ def test_a_function_is_not_an_alias(function: str) -> None:
         "ORDER ?n", "BY ?z", "ORDER BY", "HAVING (COUNT(*) > 0) ORDER BY", "ORDER BY LIMIT 2",
     ],
 )  # fmt: skip
-def test_what_is_no_query_is_the_engines_to_refuse(end: str) -> None:
+def test_syntax_errors_come_from_the_engine(end: str) -> None:
     engine = _watched(_figures(9))
     text = f"{PREFIX}SELECT ?z (SUM(?v) AS ?n) {{ ?f e:about ?z ; e:v ?v }} GROUP BY ?z {end}"
     for _ in range(6):
@@ -287,7 +287,7 @@ def test_what_is_no_query_is_the_engines_to_refuse(end: str) -> None:
             _ask(engine, f"{PREFIX}SELECT {{ ?f e:about ?z ; e:v ?v }} ORDER BY (COUNT(?z)) LIMIT 1")
 
 
-def test_so_many_rows_that_their_number_is_long() -> None:
+def test_counts_with_many_digits() -> None:
     engine = _watched(_figures(9))
     for _ in range(6):
         assert _ask(engine, f"{SUMS.removesuffix('3')}{'0' * 5000}1").count("\n") == 2
@@ -302,14 +302,14 @@ _DATES = [Literal(text, datatype=NamedNode(XSD + "date")) for text in _DAYS]
 @pytest.mark.parametrize("values", [_LONG, _TINY, _DATES], ids=["long", "tiny", "dates"])
 @pytest.mark.parametrize("order", ["?v", "DESC(?v)", "DESC(?n) ?v LIMIT 2"])
 def test_keys_that_the_engine_cannot_sort(values: list[Literal], order: str) -> None:
-    """They come in the same order whether the engine or columns group them."""
+    """The keys have the same order whether the engine or columns group them."""
     text = f"{PREFIX}SELECT ?v (COUNT(*) AS ?n) {{ ?s e:v ?v }} GROUP BY ?v ORDER BY {order}"
     for places in permutations(range(len(values))):
         engine = _watched([_quad(str(place), "v", values[place]) for place in places])
         assert len({_ask(engine, text) for _ in range(6)}) == 1
 
 
-def test_what_is_read_while_a_change_begins_to_be_tried_is_not_held() -> None:
+def test_columns_loaded_when_a_trial_begins_are_not_kept() -> None:
     engine = _watched(_figures(9))
     extra = Quad(NamedNode(f"{E}f0"), NamedNode(f"{E}v"), Literal(100), NamedNode(f"{E}g"))
     for _ in range(3):
@@ -323,7 +323,7 @@ def test_what_is_read_while_a_change_begins_to_be_tried_is_not_held() -> None:
         assert _ask(engine).splitlines()[1] == f"<{E}z2>\t15"
 
 
-def test_while_a_change_is_tried_nothing_is_answered_from_before_it() -> None:
+def test_answers_during_a_trial_include_the_tried_change() -> None:
     engine = _watched(_figures(9))
     for _ in range(5):
         _ask(engine)
@@ -344,7 +344,7 @@ def test_while_a_change_is_tried_nothing_is_answered_from_before_it() -> None:
     assert _ask(engine, everything).split()[1] == "18"
 
 
-def test_other_datasets_are_not_answered_from_columns_of_everything() -> None:
+def test_columns_of_the_union_do_not_answer_other_datasets() -> None:
     graph = NamedNode(f"{E}h")
     moved = [Quad(quad.subject, quad.predicate, quad.object, graph) for quad in _figures(9)[12:]]
     data = [*_figures(6), *moved]
@@ -358,7 +358,7 @@ def test_other_datasets_are_not_answered_from_columns_of_everything() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["?s ?p ?v", "?s a ?v"])
-def test_what_is_counted_anyhow_is_not_counted_again(pattern: str) -> None:
+def test_counts_of_statistics_load_no_columns(pattern: str) -> None:
     """The counts follow every change, although the plan is cached."""
     graph, kind = NamedNode(f"{E}g"), NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
     data = [*_figures(9), *(Quad(NamedNode(f"{E}f{n}"), kind, NamedNode(f"{E}Figure"), graph) for n in range(9))]
@@ -377,7 +377,7 @@ def test_what_is_counted_anyhow_is_not_counted_again(pattern: str) -> None:
     assert not engine.loads
 
 
-def test_small_queries_stay_with_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_queries_are_answered_by_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parser, "MIN_MATCHES", 19)
     engine = _watched(_figures(9))
     for _ in range(9):
@@ -393,7 +393,7 @@ def test_small_queries_stay_with_the_engine(monkeypatch: pytest.MonkeyPatch) -> 
         SUMS.replace("SELECT ?z", "SELECT ?z " + " ".join(f"(COUNT(?z{n}) AS ?n{n})" for n in range(40))),
     ],
 )
-def test_long_queries_are_not_read_at_length(text: str) -> None:
+def test_very_long_queries_are_not_analysed(text: str) -> None:
     engine = _watched(_figures(9))
     notes = plan_query(text, engine.statistics(), engine.columns).notes
     assert any("it has more than 32" in note.message for note in notes)
@@ -406,7 +406,7 @@ def test_an_operator_is_not_taken_for_an_iri() -> None:
             _ask(engine, f"{PREFIX}SELECT (COUNT(?f)<?v&&?v>?z AS ?n) {{ ?f e:about ?z ; e:v ?v }}")
 
 
-def test_without_memory_the_engine_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_enough_memory_the_engine_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = _watched(_figures(9))
     engine.columns.prepare(10**9, engine.statistics())
     for _ in range(9):
@@ -422,7 +422,7 @@ def test_without_memory_the_engine_answers(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(engine.loads) == 2
 
 
-def test_without_room_for_all_what_is_held_makes_way() -> None:
+def test_columns_are_evicted_when_the_limit_is_reached() -> None:
     engine = _watched(_figures(9))
     engine.columns.max_matches = 20
     for _ in range(5):
@@ -438,8 +438,8 @@ def test_without_room_for_all_what_is_held_makes_way() -> None:
 
 @pytest.mark.parametrize("limit", ["_MAX_REMEMBERED_PATTERNS", "MAX_MATCHES"])
 @pytest.mark.parametrize("most", range(3, 12))
-def test_what_is_remembered_is_bounded(limit: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many different queries, so that columns are dropped between any two."""
+def test_the_cache_of_patterns_is_bounded(limit: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are more queries than the cache can hold, so that it evicts between them."""
     monkeypatch.setattr(cache, limit, most)
     engine = _watched(_figures(9))
     engine.columns.max_matches = 1000
@@ -448,15 +448,15 @@ def test_what_is_remembered_is_bounded(limit: str, most: int, monkeypatch: pytes
         assert _ask(engine, text) == _ask(EmbeddedEngine(_figures(9)), text)
 
 
-def test_a_filter_that_fails_in_columns_is_the_engines_to_refuse() -> None:
+def test_a_filter_that_columns_cannot_evaluate_goes_to_the_engine() -> None:
     engine = _watched(_figures(9))
     for _ in range(6):
         with pytest.raises(InputError, match="There is no function"):
             _ask(engine, SUMS.replace("?v }", f"?v FILTER (<{E}none>(?v)) }}"))
 
 
-def test_writers_and_readers_at_once_see_whole_states() -> None:
-    """A figure moves between two zones; each answer counts it once."""
+def test_concurrent_readers_see_consistent_states() -> None:
+    """Commits move a figure between two zones; each answer counts it once."""
     engine = _watched(_figures(9))
     zones = [
         Quad(NamedNode(f"{E}f0"), NamedNode(f"{E}about"), NamedNode(f"{E}z{n}"), NamedNode(f"{E}g")) for n in (0, 1)
@@ -483,7 +483,7 @@ def test_writers_and_readers_at_once_see_whole_states() -> None:
 if __name__ == "__main__":
     parser.MIN_MATCHES = parser.MIN_TRIPLES = 0
     number, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    told, different = _tally(sample_cases(number, seed))
-    sys.stdout.write(f"{dict(told)}, {len(different)} different\n")
+    tally, different = _tally(sample_cases(number, seed))
+    sys.stdout.write(f"{dict(tally)}, {len(different)} different\n")
     for item in sorted(different, key=lambda found: len(found.case.text) + 40 * len(found.case.data))[:3]:
         sys.stdout.write(f"{item}\n")

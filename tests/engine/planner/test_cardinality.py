@@ -50,7 +50,7 @@ def ordered(
 
 
 @given(units, names, st.sampled_from([COUNTS, None]))
-def test_the_fewest_matches_are_first(
+def test_patterns_with_the_fewest_matches_come_first(
     units: list[TriplePattern], names: VariableNames, counts: DatasetStatistics | None
 ) -> None:
     estimates = CardinalityEstimator(counts)
@@ -62,7 +62,7 @@ def test_the_fewest_matches_are_first(
     )
 
 
-def apart(units: Sequence[TriplePattern], names: VariableNames) -> list[list[TriplePattern]]:
+def independent(units: Sequence[TriplePattern], names: VariableNames) -> list[list[TriplePattern]]:
     found = list[list[TriplePattern]]()
     for unit in units:
         own = unit.names - names
@@ -73,5 +73,5 @@ def apart(units: Sequence[TriplePattern], names: VariableNames) -> list[list[Tri
 
 
 @given(units, names)
-def test_patterns_that_share_no_name_are_apart(units: list[TriplePattern], names: VariableNames) -> None:
-    assert connected_components(units, names) == apart(units, names)
+def test_patterns_without_common_variables_are_independent(units: list[TriplePattern], names: VariableNames) -> None:
+    assert connected_components(units, names) == independent(units, names)

@@ -1,4 +1,4 @@
-"""Planned queries have the same solutions: on many generated queries; and planted mistakes of a planner are noticed.
+"""Planned queries have the same solutions, for many generated queries; the comparison detects planted mistakes.
 
 `python -m tests.engine.planner.test_equivalence 20000 [seed]` compares that many queries and prints what it counted.
 """
@@ -42,7 +42,7 @@ def planned(text: str, counts: DatasetStatistics | None) -> str:
 
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(cases)
-def test_the_same_rows(case: QueryCase) -> None:
+def test_planned_queries_have_the_same_rows(case: QueryCase) -> None:
     found = compare(case, planned)
     assert not found.is_different, found
 
@@ -76,7 +76,7 @@ def tally() -> Tally:
     return Tally(sample_cases(NUMBER, 0))
 
 
-def test_the_same_rows_for_a_fixed_sample() -> None:
+def test_planned_queries_have_the_same_rows_in_a_fixed_sample() -> None:
     assert tally().differing == [], tally().smallest()
 
 
@@ -88,7 +88,7 @@ def test_the_sample_is_meaningful() -> None:
     assert counts["syntax error"] <= NUMBER / 50, counts
 
 
-def test_queries_that_share_a_plan_are_planned_as_if_alone() -> None:
+def test_a_shared_plan_equals_the_plan_of_each_query() -> None:
     """Plans do not depend on which of the project's entities a query names."""
     plans, shared = PlanCache(), 0
     for case in sample_cases(NUMBER, 5):
@@ -99,7 +99,7 @@ def test_queries_that_share_a_plan_are_planned_as_if_alone() -> None:
     assert shared > NUMBER / 50
 
 
-# Mistakes that a planner could make, which the comparison must notice
+# Mistakes that a planner could make, which the comparison must detect
 
 
 def closing(stream: list[tokens.Token], opened: int) -> int:
@@ -187,7 +187,7 @@ MISTAKES: dict[str, Planner] = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_noticed(mistake: str) -> None:
+def test_a_planted_mistake_is_detected(mistake: str) -> None:
     planner = MISTAKES[mistake]
     found = (compare(case, planner) for case in sample_cases(NUMBER, 0))
     assert any(
@@ -293,7 +293,7 @@ LARGE = {
 
 @pytest.mark.parametrize("name", LARGE)
 def test_large_texts(name: str) -> None:
-    """They are left alone after a few steps; some are nested so deep that the engine's parser would crash."""
+    """Planning stops after a few steps; some texts are nested so deeply that the engine's parser would crash."""
     text = LARGE[name]
     assert planned(text, None) == text
     assert steps(text) < len(text) / 100

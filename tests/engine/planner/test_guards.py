@@ -51,7 +51,7 @@ def test_safe(pattern: str) -> None:
     assert lateral_unsafe_reason(group(pattern), SEEN) is None
 
 
-def test_filters_of_an_optional_see_what_is_bound() -> None:
+def test_filters_of_an_optional_can_use_outer_bindings() -> None:
     assert lateral_unsafe_reason(group("{ ?a :p ?b FILTER(?x = 1) }"), SEEN, is_optional_body=True) is None
     assert (
         lateral_unsafe_reason(group("{ ?a :p ?b { ?a :q ?c FILTER(?x = 1) } }"), SEEN, is_optional_body=True)
@@ -68,7 +68,7 @@ def test_filters_of_an_optional_see_what_is_bound() -> None:
         ("{ ?x :p ?y OPTIONAL { ?x :p ?a } BIND(1 AS ?c) ?x :p 1 }", "triples optional bind triples"),
     ],
 )
-def test_a_pattern_stays_behind_an_optional_that_may_bind_it(pattern: str, kinds: str) -> None:
+def test_a_pattern_stays_after_an_optional_that_may_bind_its_variable(pattern: str, kinds: str) -> None:
     elements, _ = move_before_optionals(group(pattern).elements, frozenset({"a", "b"}), CardinalityEstimator(None))
     assert " ".join(element.kind for element in elements) == kinds
     assert move_before_optionals(group("{ ?x :p ?y }").elements, NO_NAMES, CardinalityEstimator(None))[1] == []

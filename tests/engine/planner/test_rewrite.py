@@ -54,7 +54,7 @@ def reasons(pattern: str, counts: DatasetStatistics | None = COUNTS) -> str:
     return " / ".join(change.message for change in plan_query(f"{PREFIX}SELECT * {pattern}", counts).notes)
 
 
-HELD = "?f :about ?z LATERAL { ?f :year 2024 }"
+LATERAL_PART = "?f :about ?z LATERAL { ?f :year 2024 }"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ HELD = "?f :about ?z LATERAL { ?f :year 2024 }"
         ),
         (
             "{ ?z :kind :a FILTER EXISTS { ?f :year 2024 ; :about ?z . ?g :rare 'x' ; :kind 1.5 } }",
-            f"{{ ?z :kind :a FILTER EXISTS {{ {{ {HELD} }} {{ ?g :rare 'x' LATERAL {{ ?g :kind 1.5 }} }} }} }}",
+            f"{{ ?z :kind :a FILTER EXISTS {{ {{ {LATERAL_PART} }} {{ ?g :rare 'x' LATERAL {{ ?g :kind 1.5 }} }} }} }}",
         ),
         (
             "{ ?z :kind :a FILTER EXISTS { ?f :about ?z GRAPH :g { ?f :year ?y } } }",
@@ -81,7 +81,7 @@ HELD = "?f :about ?z LATERAL { ?f :year 2024 }"
         ("{ ?z :kind :a FILTER EXISTS { ?f :year 2024 . ?f :about* ?z } }", None),
     ],
 )
-def test_exists_starts_at_what_is_bound(pattern: str, expected: str | None) -> None:
+def test_exists_starts_at_bound_variables(pattern: str, expected: str | None) -> None:
     assert planned(pattern) == expected
 
 
@@ -200,7 +200,7 @@ def test_not_sorted_before_optional(pattern: str, head: str, tail: str) -> None:
         "INSERT DATA { <a> <b> <c> } # OPTIONAL",
     ],
 )  # fmt: skip
-def test_left_byte_for_byte(text: str) -> None:
+def test_queries_without_a_rewrite_are_unchanged(text: str) -> None:
     assert plan_query(text, COUNTS).text == text
 
 
@@ -214,7 +214,7 @@ def test_left_byte_for_byte(text: str) -> None:
         "SELECT * { ?a ?b ?c OPTIONAL { ?c ?d ?e . ?e ?f ?g } }" + " " * 1_000_000,
     ],
 )
-def test_what_is_long_or_deep_is_not_read(text: str) -> None:
+def test_very_long_or_deep_queries_are_not_parsed(text: str) -> None:
     (change,) = plan_query(text, COUNTS).notes
     assert any(words in change.message for words in ("longer than", "deeper than", "more than"))
     assert plan_query(text, COUNTS).text == text
@@ -265,7 +265,7 @@ def filled(name: str, length: int = MAX_PARSED_LENGTH, number: int = MAX_PARSED_
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_what_is_almost_too_long_is_planned(name: str) -> None:
+def test_queries_just_below_the_limits_are_planned(name: str) -> None:
     text = filled(name)
     assert plan_query(text, COUNTS).text != text
 
@@ -275,7 +275,7 @@ def test_what_is_almost_too_long_is_planned(name: str) -> None:
     [(MAX_PARSED_LENGTH * 4, MAX_PARSED_TOKENS + 100), (MAX_PARSED_LENGTH + 100, MAX_PARSED_TOKENS * 4)],
 )
 @pytest.mark.parametrize("name", LARGE)
-def test_what_is_too_long_is_not(name: str, length: int, number: int) -> None:
+def test_queries_above_the_limits_are_not_planned(name: str, length: int, number: int) -> None:
     text = filled(name, length, number)
     (change,) = plan_query(text, COUNTS).notes
     assert "longer than" in change.message or "more than" in change.message
@@ -288,32 +288,32 @@ def test_few_filters_of_a_large_group_are_tried() -> None:
     assert 1 < (planned(f"{{ {text} }}") or "").count("VALUES") < 100
 
 
-def test_signs_are_no_depth() -> None:
+def test_minus_signs_between_numbers_do_not_count_as_nesting() -> None:
     text = f"{{ ?z :rare 1 OPTIONAL {{ ?f :value ?v ; :about ?z FILTER(?v != 1{' - 1' * 45}) }} }}"
     assert planned(text) is not None
     assert "deeper" in reasons(text.replace(" - 1", "", 45).replace("(", "(" + "-" * 45))
 
 
-def test_limits_are_those_of_the_reader() -> None:
+def test_the_nesting_limit_is_that_of_the_parser() -> None:
     body = "OPTIONAL { ?z :about ?f . ?f :value ?v "
     deep = f"{PREFIX}SELECT * {{ ?z :rare 1 " + body * MAX_PARSED_NESTING + "}" * MAX_PARSED_NESTING + "}"
     assert "deeper" in plan_query(deep, COUNTS).notes[0].message
     assert len(deep) < MAX_PARSED_LENGTH
 
 
-def test_reasons_are_told() -> None:
+def test_the_reason_for_not_rewriting_is_given() -> None:
     assert "not well designed" in reasons("{ ?z :rare ?k OPTIONAL { ?f :about ?z OPTIONAL { ?k :value ?v } } }")
     assert "starts at a bound variable" in reasons("{ ?z :rare 1 OPTIONAL { ?f :about ?y ; :value ?v } }")
     assert "MINUS" in reasons("{ ?z :rare 1 OPTIONAL { ?f :value ?v ; :about ?z MINUS { ?f :rare ?r } } }")
     assert "order" in reasons("{ ?z :kind :a FILTER EXISTS { ?f :year 2024 ; :about ?z } }", None)
 
 
-def test_changes_name_their_line() -> None:
+def test_each_change_has_its_line() -> None:
     text = f"{PREFIX}\nSELECT * {{ ?z :kind :a\nFILTER EXISTS {{\n ?f :year 2024 ; :about ?z }} }}"
     assert [change.line for change in plan_query(text, None).notes] == [4]
 
 
-def test_plans_are_kept_and_few() -> None:
+def test_plans_are_cached_up_to_a_limit() -> None:
     plans = PlanCache()
     text = f"{PREFIX}SELECT * {{ ?z :kind :a FILTER EXISTS {{ ?f :year 2024 ; :about ?z }} }}"
     assert plans.plan_for(text, COUNTS) is plans.plan_for(text, COUNTS)
@@ -323,7 +323,7 @@ def test_plans_are_kept_and_few() -> None:
     assert plans.plan_for(text, None).text == plan_query(text, None).text
 
 
-def test_queries_about_other_things_share_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_queries_that_differ_in_entities_share_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     planned = list[str]()
     monkeypatch.setattr(plan_cache, "plan_query", lambda text, *rest: planned.append(text) or plan_query(text, *rest))
     plans = PlanCache()
@@ -345,7 +345,7 @@ def test_queries_about_other_things_share_a_plan(monkeypatch: pytest.MonkeyPatch
     "declared",
     [f"PREFIX id: <{ID}>", f"PREFIX id:<{ID}>", f"PREFIX id: # here\n\t<{ID}>", f"BASE <{ID}> PREFIX id: <>"],
 )
-def test_a_prefix_of_the_projects_own_keeps_its_meaning(declared: str) -> None:
+def test_a_redeclared_project_prefix_is_respected(declared: str) -> None:
     for text in (
         f"{declared} SELECT * {{ ?x <http://e/p> ?y FILTER (?y = id:z1) }}",
         f"{declared} SELECT * {{ ?x <http://e/p> ?y , <{ID}z1> FILTER (?y IN (id:z1, id:z2)) }}",
@@ -361,7 +361,7 @@ def test_a_prefix_of_the_projects_own_keeps_its_meaning(declared: str) -> None:
     assert len(engine.select(f"{declared} SELECT ?x {{ ?x <http://e/p> ?y FILTER (?y IN (id:z1, id:z2)) }}")) == 1
 
 
-def test_few_plans_of_long_queries_are_kept() -> None:
+def test_few_plans_of_long_queries_are_cached() -> None:
     plans, text = PlanCache(), filled("deep", MAX_PARSED_LENGTH - 100)
     first = plans.plan_for(text, None)
     assert plans.plan_for(text, None) is first
@@ -398,13 +398,13 @@ def test_errors_quote_the_clients_text() -> None:
         engine.select("SELECT * {\n ?a ?b ?c FILTER EXISTS { ?c ?d ?e . ?e ?f ?g } OPTIONAL ?x }")
 
 
-def test_what_the_engine_rejects_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rewrite_that_the_engine_rejects_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = small(":a :p :b .", optimized=True)
     monkeypatch.setattr(PlanCache, "plan_for", lambda *_: QueryPlan("SELECT {"))
     assert len(engine.select("SELECT * { ?a ?b ?c }")) == 1
 
 
-def test_bound_beforehand() -> None:
+def test_prebound_variables_give_the_same_rows() -> None:
     text = f"{PREFIX}SELECT ?a ?c {{ ?a :p ?b OPTIONAL {{ ?b :p ?c . ?c :q ?d FILTER(?d = 1) }} }}"
     data = ":a :p :b . :b :p :c, :d . :c :q 1 . :d :q 1 ."
     for bound in (None, {"c": NamedNode(f"{E}d")}, {"a": NamedNode(f"{E}b")}):
@@ -459,7 +459,7 @@ def graph(random: Random) -> str:
 
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, 2**32), st.booleans())
-def test_planned_rows_are_the_rows(seed: int, counted: bool) -> None:
+def test_random_patterns_have_the_same_rows_when_planned(seed: int, counted: bool) -> None:
     random = Random(seed)  # noqa: S311 - nothing is secret
     engine, text = small(graph(random)), f"{PREFIX}SELECT * {Writer(random).group()}"
     found = plan_query(text, compute_statistics(engine) if counted else None)
@@ -476,7 +476,7 @@ def as_text(row: SqlRow) -> str:
     return str(sorted((name, str(term)) for name, term in row.items()))
 
 
-def test_an_iri_that_cannot_be_resolved_is_told_as_without_planning() -> None:
+def test_an_unresolvable_iri_gives_the_same_error_with_planning() -> None:
     text = "BASE <http://e/> SELECT * { ?z ?p <http://[> OPTIONAL { ?z ?q ?v } }"
     assert plan_query(text, None).text == text
     with pytest.raises(QuerySyntaxError) as planned:

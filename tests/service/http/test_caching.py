@@ -101,7 +101,7 @@ def test_an_unchanged_result_is_not_evaluated_again(client: FlaskClient, engine:
     assert "Content-Length" not in answer.headers
 
 
-def test_a_worker_that_has_kept_nothing_does_not_evaluate_either(
+def test_a_process_with_an_empty_cache_revalidates_without_evaluating(
     make: Callable[..., Flask], engine: CountingEngine
 ) -> None:
     tag = ask(make().test_client()).headers["ETag"]
@@ -113,7 +113,7 @@ def test_a_worker_that_has_kept_nothing_does_not_evaluate_either(
 
 @pytest.mark.parametrize("cache_bytes", [0, 10**6])
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', '"a",W/{} , "b"', "*"])
-def test_ways_to_have_it(make: Callable[..., Flask], cache_bytes: int, form: str) -> None:
+def test_if_none_match_with_the_current_tag(make: Callable[..., Flask], cache_bytes: int, form: str) -> None:
     client = make(cache_bytes=cache_bytes).test_client()
     tag = ask(client).headers["ETag"]
     for method in ("GET", "HEAD"):
@@ -122,12 +122,12 @@ def test_ways_to_have_it(make: Callable[..., Flask], cache_bytes: int, form: str
 
 
 @pytest.mark.parametrize("sent", ['"other"', "W/", "garbage", '"'])
-def test_ways_not_to_have_it(client: FlaskClient, sent: str) -> None:
+def test_if_none_match_without_the_current_tag(client: FlaskClient, sent: str) -> None:
     assert ask(client, If_None_Match=sent).status_code == 200
     assert ask(client, If_None_Match=sent).status_code == 200
 
 
-def test_anything_is_not_what_fails(client: FlaskClient) -> None:
+def test_an_asterisk_does_not_match_an_error(client: FlaskClient) -> None:
     assert ask(client, "ASK {", If_None_Match="*").status_code == 400
 
 
@@ -148,7 +148,7 @@ def test_a_change_changes_the_tag(client: FlaskClient, engine: CountingEngine) -
     assert engine.evaluated == 2
 
 
-def test_what_a_tag_depends_on(client: FlaskClient) -> None:
+def test_the_tag_depends_on_query_format_and_dataset(client: FlaskClient) -> None:
     entities = {"default-graph-uri": GRAPH.value}
     answers = [
         ask(client),
@@ -164,7 +164,7 @@ def test_what_a_tag_depends_on(client: FlaskClient) -> None:
     assert ask(client, Accept="*/*").headers["ETag"] == answers[0].headers["ETag"]
 
 
-def test_a_result_that_was_overtaken_has_no_tag(client: FlaskClient, engine: CountingEngine) -> None:
+def test_a_result_computed_during_a_change_has_no_tag(client: FlaskClient, engine: CountingEngine) -> None:
     engine.changes_meanwhile = True
     assert "ETag" not in ask(client).headers
     assert ask(client).headers["Cache-Status"] == "haiphong-kg; fwd=miss"
@@ -183,10 +183,10 @@ def test_documents_are_conditional(server: str, path: str) -> None:
     assert (vietnamese.headers["ETag"] == first.headers["ETag"]) == turtle
 
 
-# --- kept answers and results
+# --- cached answers and results
 
 
-def test_an_answer_is_sent_again(client: FlaskClient, engine: CountingEngine) -> None:
+def test_a_cached_answer_is_sent_again(client: FlaskClient, engine: CountingEngine) -> None:
     first, again = ask(client), ask(client)
     assert (again.data, again.content_type, again.headers["ETag"]) == (
         first.data,
@@ -198,7 +198,7 @@ def test_an_answer_is_sent_again(client: FlaskClient, engine: CountingEngine) ->
     assert engine.evaluated == 1
 
 
-def test_a_result_serves_every_way_of_asking(client: FlaskClient, engine: CountingEngine) -> None:
+def test_a_cached_result_is_shared_by_get_and_post(client: FlaskClient, engine: CountingEngine) -> None:
     direct = client.post("/sparql", data=ASK, content_type="application/sparql-query")
     form = client.post("/sparql", data={"query": ASK})
     get = ask(client)
@@ -219,14 +219,14 @@ def test_head(client: FlaskClient, engine: CountingEngine, first: str) -> None:
     assert engine.evaluated == 1
 
 
-def test_errors_are_not_kept(client: FlaskClient) -> None:
+def test_errors_are_not_cached(client: FlaskClient) -> None:
     answers = [ask(client, "ASK {"), ask(client, "ASK {"), ask(client, Accept="image/png"), client.get("/nowhere")]
     assert [answer.status_code for answer in answers] == [400, 400, 406, 404]
     assert {answer.headers["Cache-Control"] for answer in answers} == {"no-store"}
     assert not any("ETag" in answer.headers for answer in answers)
 
 
-def test_what_differs_each_time_is_not_kept(client: FlaskClient, engine: CountingEngine) -> None:
+def test_nondeterministic_queries_are_not_cached(client: FlaskClient, engine: CountingEngine) -> None:
     answers = [ask(client, "SELECT (RAND() AS ?x) {}", If_None_Match="*") for _ in range(2)]
     assert answers[0].data != answers[1].data
     assert {answer.headers["Cache-Control"] for answer in answers} == {"no-store"}
@@ -235,18 +235,18 @@ def test_what_differs_each_time_is_not_kept(client: FlaskClient, engine: Countin
     assert engine.evaluated == 2
 
 
-def test_the_cache_can_be_off(make: Callable[..., Flask], engine: CountingEngine) -> None:
+def test_the_cache_can_be_switched_off(make: Callable[..., Flask], engine: CountingEngine) -> None:
     client = make(cache_bytes=0).test_client()
     assert [ask(client).status_code for _ in range(2)] == [200, 200]
     assert engine.evaluated == 2
 
 
-def test_others_may_reuse_for_a_while(make: Callable[..., Flask]) -> None:
+def test_max_age_is_configurable(make: Callable[..., Flask]) -> None:
     client = make(max_age=60).test_client()
     assert ask(client).headers["Cache-Control"] == "public, max-age=60, must-revalidate"
 
 
-def test_a_long_result_is_told_unchanged_but_not_kept(client: FlaskClient, engine: CountingEngine) -> None:
+def test_a_long_result_is_revalidated_but_not_cached(client: FlaskClient, engine: CountingEngine) -> None:
     def post_like(**headers: str) -> TestResponse:
         return ask(
             client, 'SELECT (CONCAT(?x, ?x) AS ?y) { VALUES ?x { "' + "x" * (MAX_ENTRY_BYTES // 2) + '" } }', **headers
@@ -261,7 +261,7 @@ def test_a_long_result_is_told_unchanged_but_not_kept(client: FlaskClient, engin
     assert engine.evaluated == 2
 
 
-def test_an_engine_that_is_gone_is_told(client: FlaskClient, engine: CountingEngine) -> None:
+def test_an_unreachable_engine_is_a_503(client: FlaskClient, engine: CountingEngine) -> None:
     ask(client)
     engine.gone = True
     answer = ask(client)
@@ -274,13 +274,13 @@ def test_hosts_do_not_share_pages(client: FlaskClient) -> None:
     assert len(tags) == 2
 
 
-def test_an_extension_of_another_kind(make: Callable[..., Flask]) -> None:
+def test_a_foreign_extension_is_an_internal_error(make: Callable[..., Flask]) -> None:
     app = make()
     app.extensions["hpkg.conditional"] = object()
     assert ask(app.test_client()).status_code == 500
 
 
-def test_a_compressed_answer_is_kept_as_such(client: FlaskClient, engine: CountingEngine) -> None:
+def test_compressed_answers_are_cached_compressed(client: FlaskClient, engine: CountingEngine) -> None:
     query = 'SELECT * { VALUES ?x { "' + "x" * 1000 + '" } }'
     first, again = (ask(client, query, Accept_Encoding="br;q=0.5, gzip;q=0") for _ in range(2))
     assert first.headers["Content-Encoding"] == again.headers["Content-Encoding"] == "br"
@@ -326,7 +326,7 @@ def test_each_coding_has_its_tag(server: str) -> None:
     assert raw(server, query, "br", If_None_Match=tags["gzip"])[0].status_code == 200
 
 
-def test_short_bodies_stay_as_they_are(server: str) -> None:
+def test_short_bodies_are_not_compressed(server: str) -> None:
     answer, body = raw(server, "ASK {}", "gzip")
     assert "Content-Encoding" not in answer.headers
     assert body == b'{"head":{},"boolean":true}'
@@ -357,7 +357,7 @@ def test_if_match(server: str) -> None:
         assert problem.headers["Content-Type"] == "application/problem+json"
 
 
-def test_blank_nodes_that_are_made_anew_are_not_kept(server: str) -> None:
+def test_results_with_new_blank_nodes_are_not_cached(server: str) -> None:
     query = "CONSTRUCT { _:new <urn:example:p> 1 } WHERE {}"
     first, again = (requests.get(f"{server}/sparql", {"query": query}, timeout=20) for _ in range(2))
     assert first.status_code == again.status_code == 200

@@ -111,18 +111,18 @@ def test_each_kind_of_result(header: str | None, solutions: object, boolean: obj
         ("application/json, application/sparql-results+json", "application/sparql-results+json"),
     ],
 )
-def test_media_type_that_was_asked_for(header: str | None, expected: str) -> None:
+def test_the_requested_alias_is_returned(header: str | None, expected: str) -> None:
     assert requested_media_type(accepted(header), JSON) == expected
 
 
-def test_required_lists_what_there_is() -> None:
+def test_not_acceptable_lists_the_offers() -> None:
     with pytest.raises(NotAcceptableError) as caught:
         require_offer(accepted("image/png"), (HTML, TURTLE))
     assert caught.value.offered == ("text/html", "text/turtle")
     assert require_offer(accepted("text/turtle"), (HTML, TURTLE)) is TURTLE
 
 
-def test_nothing_offered() -> None:
+def test_no_offers_give_none() -> None:
     assert best_offer(accepted(None), ()) is None
     assert best_offer(accepted("*/*"), ()) is None
 

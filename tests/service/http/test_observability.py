@@ -91,13 +91,13 @@ def test_health(server: str) -> None:
     assert found["version"]
 
 
-def test_health_tells_all_that_the_engine_tells(client: FlaskClient, engine: StatusEngine) -> None:
+def test_health_has_the_whole_engine_status(client: FlaskClient, engine: StatusEngine) -> None:
     found = client.get("/health").json
     assert found
     assert dict(engine.reported or {}).items() <= found.items()
 
 
-def test_an_engine_out_of_reach(client: FlaskClient, engine: StatusEngine) -> None:
+def test_an_unreachable_engine(client: FlaskClient, engine: StatusEngine) -> None:
     engine.reported = None
     answer = client.get("/health")
     assert answer.status_code == 503
@@ -138,7 +138,7 @@ def test_requests_are_counted(client: FlaskClient) -> None:
     assert found["hpkg_cache_bytes", (("cache", "answers"),)] > 0
 
 
-def test_the_engine_is_shown_as_it_tells(client: FlaskClient) -> None:
+def test_metrics_have_the_engine_status(client: FlaskClient) -> None:
     text = client.get("/metrics").text
     found = samples(text)
     assert found["hpkg_engine_up", ()] == 1
@@ -158,13 +158,13 @@ def test_metrics_of_the_real_server(server: str) -> None:
     assert samples(answer.text)["hpkg_engine_triples", ()] > 1000
 
 
-def test_each_app_counts_for_itself(app: Flask, tmp_path: Path) -> None:
+def test_each_app_has_its_own_counters(app: Flask, tmp_path: Path) -> None:
     app.test_client().get("/")
     other = create_app(Settings(tmp_path, access_log=False)).test_client()
     assert not any(name == "hpkg_requests_total" for name, _ in samples(other.get("/metrics").text))
 
 
-def test_an_extension_of_another_kind(app: Flask) -> None:
+def test_a_foreign_extension_is_an_internal_error(app: Flask) -> None:
     app.extensions["hpkg.metrics"] = object()
     assert app.test_client().get("/metrics").status_code == 500
 
@@ -181,7 +181,7 @@ def test_a_usable_id_is_echoed(client: FlaskClient, sent: str) -> None:
 
 
 @pytest.mark.parametrize("sent", ["", "x" * 65, "a b", 'a"', "é", "a/b"])
-def test_another_id_is_replaced(client: FlaskClient, sent: str) -> None:
+def test_an_invalid_id_is_replaced(client: FlaskClient, sent: str) -> None:
     answer = client.get("/sparql?query=ASK", headers={"X-Request-ID": sent.encode("utf-8").decode("latin-1")})
     given = answer.headers["X-Request-ID"]
     assert uuid.UUID(given).version == 4
@@ -193,7 +193,7 @@ def test_times(client: FlaskClient) -> None:
     answers = [client.get("/sparql", query_string={"query": "ASK {}"}) for _ in range(2)]
     times = [answer.headers["Server-Timing"] for answer in answers]
     assert re.fullmatch(r"engine;dur=\d+\.\d\d, total;dur=\d+\.\d\d", times[0])
-    assert re.fullmatch(r"total;dur=\d+\.\d\d", times[1]), "a kept answer asks the engine nothing"
+    assert re.fullmatch(r"total;dur=\d+\.\d\d", times[1]), "a cached answer does not use the engine"
 
 
 def test_other_origins_may_read_them(client: FlaskClient) -> None:
@@ -213,7 +213,7 @@ def logged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: StatusEngine
         yield client
 
 
-def test_a_line_for_each_request(logged: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_log_has_a_line_for_each_request(logged: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
     query = {"query": "ASK {}"}
     logged.get("/sparql", query_string=query, headers={"X-Request-ID": "first"})
     logged.get("/sparql", query_string=query)
@@ -234,7 +234,7 @@ def test_a_line_for_each_request(logged: FlaskClient, capsys: pytest.CaptureFixt
     assert "ASK" not in json.dumps(lines), "the log has no query text"
 
 
-def test_the_log_can_be_off(client: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_log_can_be_switched_off(client: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
     client.get("/sparql", query_string={"query": "ASK {}"})
     assert capsys.readouterr().err == ""
 
@@ -242,12 +242,12 @@ def test_the_log_can_be_off(client: FlaskClient, capsys: pytest.CaptureFixture[s
 def test_the_real_server_logs(server: str, served_folder: Path) -> None:
     sent = f"test-{uuid.uuid4()}"
     requests.get(f"{server}/health", headers={"X-Request-ID": sent}, timeout=30)
-    requests.get(f"{server}/health", timeout=30)  # so that the line is written
+    requests.get(f"{server}/health", timeout=30)  # when it is answered, the first line is written
     line = next(text for text in (served_folder / "log").read_text().splitlines() if sent in text)
     assert json.loads(line)["id"] == sent
 
 
-def test_a_log_that_cannot_be_written_stops_nothing(logged: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_succeed_if_the_log_cannot_be_written(logged: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     class Closed:
         def write(self, _: str) -> None:
             raise BrokenPipeError
@@ -257,14 +257,14 @@ def test_a_log_that_cannot_be_written_stops_nothing(logged: FlaskClient, monkeyp
     assert logged.get("/health").status_code == 200
 
 
-def test_somebody_else_may_take_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_existing_log_handler_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     handler = logging.NullHandler()
     logger = logging.getLogger(ACCESS_LOG)
     monkeypatch.setattr(logger, "handlers", [handler])
     assert access_logger().handlers == [handler]
 
 
-def test_a_failure_of_the_app_itself_is_counted() -> None:
+def test_an_exception_of_the_app_is_counted() -> None:
     def broken(*_: object) -> list[bytes]:
         raise RuntimeError("broken")
 

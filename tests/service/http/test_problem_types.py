@@ -72,12 +72,12 @@ def followed(client: FlaskClient, problem: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_the_tree_is_walked() -> None:
+def test_the_error_tree_is_complete() -> None:
     assert len(ERRORS) > 15
 
 
 @pytest.mark.parametrize("cls", ERRORS)
-def test_every_error_leads_to_its_type(app: Flask, client: FlaskClient, cls: type[KgError]) -> None:
+def test_every_error_links_to_its_type(app: Flask, client: FlaskClient, cls: type[KgError]) -> None:
     app.extensions["kg"].engine = FailingEngine(instance_of(cls))
     answer = client.get("/sparql", query_string={"query": "ASK {}"})
     problem = answer.get_json(force=True)
@@ -103,7 +103,7 @@ def test_every_error_leads_to_its_type(app: Flask, client: FlaskClient, cls: typ
         ("GET", "/ontology", {"headers": {"Accept": "image/png"}}, "not-acceptable"),
     ],
 )
-def test_every_refusal_leads_to_its_type(
+def test_every_refusal_links_to_its_type(
     client: FlaskClient, method: str, path: str, sent: dict[str, Any], code: str
 ) -> None:
     answer = client.open(path, method=method, **sent)
@@ -112,13 +112,13 @@ def test_every_refusal_leads_to_its_type(
     assert followed(client, problem)["status"] == answer.status_code
 
 
-def test_an_unforeseen_failure_leads_to_its_type(app: Flask, client: FlaskClient) -> None:
+def test_an_unexpected_failure_links_to_its_type(app: Flask, client: FlaskClient) -> None:
     app.extensions["kg"].engine = None
     problem = client.get("/sparql", query_string={"query": "ASK {}"}).get_json(force=True)
     assert followed(client, problem)["status"] == 500
 
 
-def test_a_status_without_a_type_of_its_own(app: Flask) -> None:
+def test_a_status_without_a_specific_type(app: Flask) -> None:
     app.add_url_rule("/tea", view_func=lambda: abort(418))
     found = app.test_client().get("/tea").get_json(force=True)
     assert (found["type"], found["status"]) == ("about:blank", 418)

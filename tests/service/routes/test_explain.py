@@ -19,14 +19,14 @@ SELECT ?zone {{
 
 
 @pytest.fixture(scope="module")
-def folder_of_unplanned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unplanned_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("unplanned")
 
 
 @pytest.fixture(scope="module")
-def unplanned(serve: Callable[..., Iterator[str]], folder_of_unplanned: Path) -> Iterator[str]:
+def unplanned(serve: Callable[..., Iterator[str]], unplanned_folder: Path) -> Iterator[str]:
     """A server without query planning and without tokens."""
-    yield from serve(folder_of_unplanned, HPKG_PLAN="off")
+    yield from serve(unplanned_folder, HPKG_PLAN="off")
 
 
 @pytest.fixture(scope="module")
@@ -42,26 +42,26 @@ def explain(session: requests.Session, home: str, query: str, **parameters: str)
     return session.get(f"{home}/sparql", params={"query": query, "explain": "true", **parameters}, timeout=30)
 
 
-def test_what_is_done_to_a_query(home: str, holder: requests.Session) -> None:
+def test_the_plan_of_a_query(home: str, holder: requests.Session) -> None:
     answer = explain(holder, home, QUERY)
     assert answer.status_code == 200, answer.text
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.headers["Cache-Control"] == "no-store"
-    told = answer.json()
-    assert told.keys() == {"query", "planned", "changes"}
-    assert told["query"] == QUERY
+    explained = answer.json()
+    assert explained.keys() == {"query", "planned", "changes"}
+    assert explained["query"] == QUERY
     planned = QUERY.replace(PATTERNS, "?about hpez:subject ?zone LATERAL { ?about ?says ?zone }")
-    assert told["planned"].split() == planned.split()
-    (change,) = told["changes"]
+    assert explained["planned"].split() == planned.split()
+    (change,) = explained["changes"]
     assert change["line"] == 4
     assert "?about hpez:subject ?zone" in change["words"]
 
 
-def test_a_query_that_is_left_alone(home: str, holder: requests.Session) -> None:
+def test_a_query_without_changes_has_the_reason(home: str, holder: requests.Session) -> None:
     query = "SELECT * { ?s ?p ?o MINUS { ?s a ?o } OPTIONAL { ?o ?q ?r } }"
-    told = explain(holder, home, query).json()
-    assert told["planned"] == query
-    assert told["changes"] == [{"line": 1, "words": "left alone: it has MINUS"}]
+    explained = explain(holder, home, query).json()
+    assert explained["planned"] == query
+    assert explained["changes"] == [{"line": 1, "words": "left alone: it has MINUS"}]
 
 
 @pytest.mark.parametrize("kind", ["form", "direct"])
@@ -79,7 +79,9 @@ def test_by_post(home: str, holder: requests.Session, kind: str) -> None:
 @pytest.mark.parametrize(
     "query", ["SELECT * {\n  ?s ?p OPTIONAL { ?s ?q ?o }\n}", "BASE <http://[> ASK {}", "", "{" * 200]
 )
-def test_what_is_no_query_is_told_as_ever(home: str, holder: requests.Session, problem: Problem, query: str) -> None:
+def test_a_syntax_error_is_the_same_with_explain(
+    home: str, holder: requests.Session, problem: Problem, query: str
+) -> None:
     answer, plain = explain(holder, home, query), holder.get(f"{home}/sparql", params={"query": query}, timeout=30)
     found, expected = (problem(sent, 400, plain.json()["type"].rpartition("/")[2]) for sent in (answer, plain))
     assert {**found, "instance": ""} == {**expected, "instance": ""}
@@ -96,23 +98,23 @@ def test_only_with_a_token(home: str, holder: requests.Session, problem: Problem
 
 
 @pytest.mark.parametrize("value", ["", "false", "yes"])
-def test_the_parameter_is_true_or_not_there(home: str, holder: requests.Session, problem: Problem, value: str) -> None:
+def test_explain_must_be_true_or_absent(home: str, holder: requests.Session, problem: Problem, value: str) -> None:
     problem(explain(holder, home, QUERY, explain=value), 400, "bad-request")
 
 
-def test_an_update_is_not_made_instead(home: str, holder: requests.Session, problem: Problem) -> None:
+def test_an_update_with_explain_is_refused(home: str, holder: requests.Session, problem: Problem) -> None:
     graph = "https://w3id.org/hpez/graph/example"
     text = f"INSERT DATA {{ GRAPH <{graph}> {{ <urn:a> <urn:b> <urn:c> }} }}"
     problem(holder.post(f"{home}/sparql", {"update": text, "explain": "true"}, timeout=30), 400, "bad-request")
     assert graph not in requests.get(f"{home}/graph.nq", timeout=30).text
 
 
-def test_with_planning_switched_off(unplanned: str, folder_of_unplanned: Path, problem: Problem) -> None:
+def test_with_planning_switched_off(unplanned: str, unplanned_folder: Path, problem: Problem) -> None:
     with requests.Session() as session:
         found = problem(explain(session, unplanned, QUERY), 403, "forbidden")
         assert "hpkg token create" in str(found["detail"])
-        session.headers["Authorization"] = f"Bearer {CredentialStore(folder_of_unplanned / 'data').create('holder')}"
-        told = explain(session, unplanned, QUERY).json()
+        session.headers["Authorization"] = f"Bearer {CredentialStore(unplanned_folder / 'data').create('holder')}"
+        explained = explain(session, unplanned, QUERY).json()
         problem(explain(session, unplanned, "ASK { ?s ?p }"), 400, "query-syntax")
-    assert told["planned"] == QUERY
-    assert told["changes"] == [{"line": 1, "words": "left alone: planning is switched off"}]
+    assert explained["planned"] == QUERY
+    assert explained["changes"] == [{"line": 1, "words": "left alone: planning is switched off"}]

@@ -90,7 +90,7 @@ def test_a_chosen_filter_is_kept_in_the_form_and_the_links(server: str) -> None:
     assert "/figures.csv?indicator=area" in text
 
 
-def test_an_unknown_value_finds_nothing_and_says_so(server: str, page: ReadPage) -> None:
+def test_a_filter_with_an_unknown_value_matches_nothing(server: str, page: ReadPage) -> None:
     shown = page(get(server, status="nowhere"))
     assert links(shown) == set()
     assert "Nothing here is known as id:status/nowhere." in shown.text("p")
@@ -102,11 +102,11 @@ def test_an_unknown_value_finds_nothing_and_says_so(server: str, page: ReadPage)
     [{"about": "<x>"}, {"status": "a b"}, {"page": "0"}, {"page": "x"}, {"page": "9" * 5000}, {"format": "pdf"},
      {"indicator": ["area", "exports"]}],
 )  # fmt: skip
-def test_nonsense_is_refused(server: str, problem: Problem, parameters: dict[str, Any]) -> None:
+def test_invalid_parameters_are_refused(server: str, problem: Problem, parameters: dict[str, Any]) -> None:
     problem(get(server, "application/json", **parameters), 400, "bad-request")
 
 
-def test_hostile_values_are_words(server: str) -> None:
+def test_hostile_filter_values_are_escaped(server: str) -> None:
     answer = get(server, about='https://example.org/"><script>')
     assert answer.status_code in {200, 400}
     assert "<script>" not in answer.text
@@ -117,10 +117,10 @@ def test_csv_has_the_values_of_the_graph(server: str, built: BuiltGraph) -> None
     answer = get(server, "text/csv")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="figures.csv"'
     assert answer.content.count(b"\r\n") == answer.content.count(b"\n") == len(rows(answer)) + 1
-    held = {item.claim: item for item in find_observations(built.engine, {})}
+    stored = {item.claim: item for item in find_observations(built.engine, {})}
     found = {row["claim"]: row for row in rows(answer)}
-    assert found.keys() == held.keys()
-    for claim, item in held.items():
+    assert found.keys() == stored.keys()
+    for claim, item in stored.items():
         row = found[claim]
         assert [row["low"] and Decimal(row["low"]), row["high"] and Decimal(row["high"])] == [
             "" if bound is None else bound for bound in (item.low, item.high)
@@ -157,7 +157,7 @@ def test_forms(server: str, path: str, media_type: str) -> None:
     assert answer.headers["Content-Type"].partition(";")[0] == media_type
 
 
-def test_there_is_no_other_form(server: str, problem: Problem) -> None:
+def test_other_formats_are_refused(server: str, problem: Problem) -> None:
     problem(requests.get(f"{server}/figures.pdf", headers={"Accept": "application/json"}, timeout=30), 404, "not-found")
     problem(get(server, "image/png"), 406, "not-acceptable")
 
@@ -183,9 +183,7 @@ def test_pages(built: BuiltGraph, monkeypatch: pytest.MonkeyPatch, app_of: Calla
     assert "No figure fits" in client.get("/figures?page=9", headers={"Accept": "text/html"}).text
 
 
-def test_more_choices_than_a_list_holds_can_be_typed(
-    monkeypatch: pytest.MonkeyPatch, app_of: Callable[[], Any]
-) -> None:
+def test_a_filter_with_many_values_is_a_text_field(monkeypatch: pytest.MonkeyPatch, app_of: Callable[[], Any]) -> None:
     monkeypatch.setattr("service.routes.figures.MAX_CHOICES", 3)
     text = app_of().test_client().get("/figures?about=zone/xuan-cau", headers={"Accept": "text/html"}).text
     assert '<input id="filter-about" name="about" value="zone/xuan-cau" list="choices-about">' in text
@@ -201,7 +199,7 @@ def test_charts_for_the_start_page(built: BuiltGraph, app_of: Callable[[], Any],
     assert all(item.chart.shapes for item in found)
 
 
-def test_names_fall_back_visibly() -> None:
+def test_display_names_fall_back_to_another_language() -> None:
     names = DisplayNames({"urn:a": {"en": "one"}, "urn:b": {"vi": "hai", "en": "two"}}, "vi")
     assert [(names(iri), names.language(iri)) for iri in ("urn:a", "urn:b", f"{ID}x")] == [
         ("one", "en"), ("hai", None), ("x", None),

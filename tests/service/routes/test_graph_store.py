@@ -63,12 +63,12 @@ def test_other_name_of_turtle(server: str) -> None:
 
 
 @pytest.mark.parametrize("iri", sorted(f"{BASE}graph/{name}" for name in GRAPHS))
-def test_every_graph_is_there(server: str, sizes: dict[str, int], iri: str) -> None:
+def test_every_graph_is_complete(server: str, sizes: dict[str, int], iri: str) -> None:
     assert size_of(get(f"{server}/data", "application/n-triples", graph=iri), "nt") == sizes[iri]
 
 
 @pytest.mark.parametrize("query", ["default", "default="])
-def test_the_graph_without_a_name_is_empty(server: str, query: str) -> None:
+def test_the_default_graph_is_empty(server: str, query: str) -> None:
     answer = requests.get(f"{server}/data?{query}", timeout=30)
     assert (answer.status_code, size_of(answer, "turtle")) == (200, 0)
 
@@ -102,7 +102,7 @@ def test_relative_iri_is_resolved_against_the_request(server: str, problem: Prob
 
 
 @pytest.mark.parametrize("iri", ["urn:a b", "http://example.org/<", "a b\nc", "//[", "//[::1", "http://["])
-def test_what_is_no_iri(server: str, problem: Problem, iri: str) -> None:
+def test_an_invalid_iri_is_refused(server: str, problem: Problem, iri: str) -> None:
     problem(get(f"{server}/data", graph=iri), 400, "bad-request")
 
 
@@ -126,7 +126,7 @@ def test_q_values(server: str, path: str, accept: str, media_type: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
-def test_writes_are_off_until_there_is_a_token(server: str, problem: Problem, method: str) -> None:
+def test_writes_are_disabled_without_a_token(server: str, problem: Problem, method: str) -> None:
     answer = requests.request(method, f"{server}/data?graph={quote(ENTITIES)}", data="", timeout=30)
     assert "hpkg token create" in str(problem(answer, 403, "forbidden")["detail"])
 
@@ -171,7 +171,7 @@ def test_head_of_a_graph(server: str) -> None:
     assert requests.head(f"{server}/graph/nowhere", timeout=30).status_code == 404
 
 
-def test_the_list_of_graphs_leads_to_everything(server: str) -> None:
+def test_the_list_of_graphs_links_to_the_dump_of_everything(server: str) -> None:
     links = requests.utils.parse_header_links(get(f"{server}/graph", FIREFOX).headers["Link"])
     files = {link["url"].rpartition("/")[2]: link["type"] for link in links if link["rel"] == "alternate"}
     assert files["graph.trig"] == "application/trig"
@@ -211,7 +211,7 @@ def test_gzip_file(server: str, path: str, name: str) -> None:
     assert answer.headers["Content-Disposition"] == f"attachment; filename={name}"
     assert int(answer.headers["Content-Length"]) == len(answer.content)
     assert gzip.decompress(answer.content) == get(f"{server}/{path}").content
-    assert get(f"{server}/{path}.gz").content == answer.content, "no clock in it"
+    assert get(f"{server}/{path}.gz").content == answer.content, "the gzip file has no timestamp"
 
 
 def test_page_of_all_graphs(server: str, page: ReadPage) -> None:
@@ -230,7 +230,7 @@ def test_page_of_a_graph(server: str, sizes: dict[str, int], page: ReadPage) -> 
     assert page(get(f"{server}/graph/entities.html")).text("code") == [ENTITIES]
 
 
-def test_dumps_link_to_what_they_hold(server: str) -> None:
+def test_dumps_link_to_their_graph_and_the_dataset(server: str) -> None:
     links = get(f"{server}/graph/entities.ttl").links
     assert links["describes"]["url"] == ENTITIES
     assert links["http://rdfs.org/ns/void#inDataset"]["url"] == "/.well-known/void#dataset"
@@ -248,6 +248,6 @@ def test_no_such_dump(server: str, problem: Problem, path: str) -> None:
     problem(get(f"{server}/{path}"), 404, "not-found")
 
 
-def test_everything_is_a_dataset(server: str, problem: Problem) -> None:
+def test_the_dump_of_everything_needs_a_dataset_format(server: str, problem: Problem) -> None:
     found = problem(get(f"{server}/graph", "text/turtle"), 406, "not-acceptable")
     assert set(found["offered"]) == {"text/html", "application/trig", "application/n-quads", "application/ld+json"}  # type: ignore[call-overload]

@@ -34,7 +34,7 @@ def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FlaskClient:
 
 
 @pytest.mark.parametrize("name", [NAME, quote(NAME), quote(NAME).lower(), DECOMPOSED, quote(DECOMPOSED)])
-def test_a_thing_is_found_however_it_is_spelled(client: FlaskClient, name: str) -> None:
+def test_an_entity_is_found_in_every_spelling(client: FlaskClient, name: str) -> None:
     answer = client.get(f"/id/zone/{name}")
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/doc/zone/{quote(NAME)}")
     document = client.get(answer.headers["Location"], headers={"Accept": "text/turtle"})
@@ -45,7 +45,7 @@ def test_a_thing_is_found_however_it_is_spelled(client: FlaskClient, name: str) 
 
 
 @pytest.mark.parametrize("suffix", ["", ".ttl"])
-def test_a_decomposed_name_leads_to_the_composed_one(client: FlaskClient, suffix: str) -> None:
+def test_a_decomposed_name_redirects_to_the_composed_one(client: FlaskClient, suffix: str) -> None:
     answer = client.get(f"/doc/zone/{DECOMPOSED}{suffix}?lang=vi")
     assert answer.status_code == 308
     assert answer.headers["Location"] == f"/doc/zone/{quote(NAME)}{suffix}?lang=vi"
@@ -54,11 +54,11 @@ def test_a_decomposed_name_leads_to_the_composed_one(client: FlaskClient, suffix
 
 
 @pytest.mark.parametrize("path", ["id", "doc"])
-def test_a_name_that_is_not_there_in_any_spelling(client: FlaskClient, path: str) -> None:
+def test_an_unknown_name_is_not_found(client: FlaskClient, path: str) -> None:
     assert client.get(f"/{path}/zone/{DECOMPOSED}-2").status_code == 404
 
 
-def test_what_is_held_percent_encoded(client: FlaskClient) -> None:
+def test_an_iri_stored_percent_encoded(client: FlaskClient) -> None:
     assert client.get(f"/id/{ENCODED}").status_code == 303
     document = client.get(f"/doc/{ENCODED}.nt")
     assert f"<https://w3id.org/hpez/id/{ENCODED}>" in document.text

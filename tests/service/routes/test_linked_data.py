@@ -46,7 +46,7 @@ def test_303(server: str, name: str, accept: str | None) -> None:
 
 
 @pytest.mark.parametrize(("accept", "_suffix", "parser"), FORMATS)
-def test_identifier_leads_to_its_rdf(server: str, accept: str, _suffix: str, parser: str) -> None:
+def test_an_identifier_redirects_to_its_rdf(server: str, accept: str, _suffix: str, parser: str) -> None:
     headers = {"Accept": accept, "Accept-Encoding": "identity"}
     answer = requests.get(f"{server}/id/org/heza", headers=headers, timeout=30)
     assert answer.url == f"{server}/doc/org/heza"
@@ -58,13 +58,13 @@ def test_identifier_leads_to_its_rdf(server: str, accept: str, _suffix: str, par
 
 
 @pytest.mark.parametrize(("media_type", "suffix", "parser"), FORMATS)
-def test_suffix_goes_before_accept(server: str, media_type: str, suffix: str, parser: str) -> None:
+def test_a_suffix_overrides_accept(server: str, media_type: str, suffix: str, parser: str) -> None:
     answer = get(f"{server}/doc/zone/dinh-vu-cat-hai.{suffix}", "image/png")
     assert answer.headers["Content-Type"].partition(";")[0] == media_type
     assert len(rdflib.Graph().parse(data=answer.content, format=parser)) > 5
 
 
-def test_all_formats_say_the_same(server: str) -> None:
+def test_all_formats_have_the_same_statements(server: str) -> None:
     name = "evidence/dnhn-94474/1884-1895"
     first, *others = (
         rdflib.Graph().parse(data=get(f"{server}/doc/{name}.{suffix}").content, format=parser)
@@ -74,7 +74,7 @@ def test_all_formats_say_the_same(server: str) -> None:
 
 
 @pytest.mark.parametrize("condition", ["*", '"x"', 'W/"x", "y"'])
-def test_a_redirect_is_made_under_any_condition(server: str, condition: str) -> None:
+def test_a_redirect_ignores_preconditions(server: str, condition: str) -> None:
     for method in ("GET", "HEAD"):
         answer = requests.request(
             method, f"{server}/id/org/heza", headers={"If-None-Match": condition}, timeout=30, allow_redirects=False
@@ -98,7 +98,9 @@ def test_head_and_options_of_an_identifier(server: str) -> None:
 @pytest.mark.parametrize(
     ("language", "words"), [("en", "The document about this is at"), ("vi", "Tài liệu về đối tượng này ở")]
 )
-def test_a_redirect_says_where_to(server: str, page: ReadPage, language: str, words: str) -> None:
+def test_a_redirect_has_a_body_that_links_to_the_document(
+    server: str, page: ReadPage, language: str, words: str
+) -> None:
     answer = get(f"{server}/id/org/heza", FIREFOX, language)
     assert answer.links["describedby"]["url"] == "/doc/org/heza"
     assert answer.headers["Content-Language"] == language
@@ -110,9 +112,7 @@ def test_a_redirect_says_where_to(server: str, page: ReadPage, language: str, wo
 
 @pytest.mark.parametrize(("accept", "suffix", "_parser"), FORMATS)
 @pytest.mark.parametrize("path", ["/doc/org/heza", "/ontology", "/ontology/0.1.0", "/shapes"])
-def test_what_was_negotiated_has_a_url_of_its_own(
-    server: str, path: str, accept: str, suffix: str, _parser: str
-) -> None:
+def test_each_negotiated_format_has_its_own_url(server: str, path: str, accept: str, suffix: str, _parser: str) -> None:
     answer = get(server + path, accept)
     assert answer.headers["Content-Location"] == f"{path}.{suffix}"
     alone = get(f"{server}{path}.{suffix}", "image/png")
@@ -199,7 +199,7 @@ def test_page_of_a_figure(server: str, page: ReadPage) -> None:
     assert "/doc/indicator/fdi-attracted" in found.links
 
 
-def test_page_opens_what_has_no_name(server: str, page: ReadPage) -> None:
+def test_a_page_shows_the_content_of_blank_nodes(server: str, page: ReadPage) -> None:
     found = page(get(f"{server}/doc/evidence/dnhn-94474/1884-1895?view=statements", FIREFOX))
     assert "4,35 tỷ USD" in found.text("span")
 
@@ -210,7 +210,7 @@ def test_html_suffix(server: str, page: ReadPage) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/sparql", "/ontology", "/shapes", "/doc/org/heza", "/doc/person/le-trung-kien"])
 @pytest.mark.parametrize("language", ["en", "vi"])
-def test_no_link_is_dead(server: str, page: ReadPage, path: str, language: str) -> None:
+def test_local_links_resolve(server: str, page: ReadPage, path: str, language: str) -> None:
     found = page(get(server + path, FIREFOX, language))
     assert found.language == language
     links = local_links(found.links)
@@ -220,7 +220,7 @@ def test_no_link_is_dead(server: str, page: ReadPage, path: str, language: str) 
     assert failing == set()
 
 
-def test_chosen_language_stays(server: str, page: ReadPage) -> None:
+def test_a_chosen_language_is_kept_in_links(server: str, page: ReadPage) -> None:
     found = page(get(f"{server}/doc/org/heza?lang=vi", FIREFOX, "en"))
     assert "/doc/zone-group/hai-phong-ips-and-ezs?lang=vi" in found.links
     statements = page(get(f"{server}/doc/org/heza?view=statements&lang=vi", FIREFOX, "en"))
@@ -245,7 +245,7 @@ def test_start_page(server: str, page: ReadPage, language: str, title: str) -> N
 
 
 @pytest.mark.parametrize("accept", [None, "*/*", FIREFOX, "text/html, text/turtle"])
-def test_the_start_page_goes_before_rdf(server: str, accept: str | None) -> None:
+def test_the_start_page_prefers_html_to_rdf(server: str, accept: str | None) -> None:
     answer = get(f"{server}/", accept)
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "Content-Location" not in answer.headers
@@ -319,7 +319,7 @@ def test_vocabulary_refusals(server: str, problem: Problem, path: str) -> None:
     problem(get(f"{server}/{path}", "image/png"), 406, "not-acceptable")
 
 
-def test_nothing_there(server: str, problem: Problem) -> None:
+def test_an_unknown_path_is_not_found(server: str, problem: Problem) -> None:
     problem(get(f"{server}/nowhere"), 404, "not-found")
 
 

@@ -69,7 +69,7 @@ def show(home: str, page: ReadPage) -> Show:
 # --- things
 
 
-def test_a_thing_is_told_in_words(show: Show) -> None:
+def test_the_page_of_an_entity_uses_words_for_properties(show: Show) -> None:
     found = show("/doc/org/heza")
     assert {"figures", "relations", "issues", "facts", "data"} <= set(found.ids)
     assert "organisation" in found.text("li")
@@ -82,7 +82,7 @@ def test_a_thing_is_told_in_words(show: Show) -> None:
     assert "Actual figures beside estimates ambiguity" in found.text("h3")
 
 
-def test_relations_are_told_from_the_other_end_too(show: Show) -> None:
+def test_relations_are_shown_from_both_ends(show: Show) -> None:
     found = show("/doc/zone/dinh-vu-cat-hai", "vi")
     assert "Nhà đầu tư" in found.text("dt")
     assert "LG" in found.text("q")
@@ -91,7 +91,7 @@ def test_relations_are_told_from_the_other_end_too(show: Show) -> None:
     assert "do dự án bổ sung, không lấy từ nguồn" in found.text("span")
 
 
-def test_a_symmetric_relation_is_told_once(show: Show) -> None:
+def test_a_symmetric_relation_is_shown_once(show: Show) -> None:
     assert show("/doc/place/quang-ninh").text("dt").count("Competes with") == 1
 
 
@@ -103,7 +103,7 @@ def test_figures_in_short_and_exactly(show: Show, language: str, short: str, exa
     found = show("/doc/zone-group/hai-phong-ips-and-ezs", language)
     assert f"{short} {exact}" in found.text("td")
     assert exact in found.text("small")
-    assert "85,07%" in found.text("td") or "85.07%" in found.text("td"), "a computed figure is not told to 18 digits"
+    assert "85,07%" in found.text("td") or "85.07%" in found.text("td"), "a computed figure is rounded"
     assert {"words", "figures"} <= set(found.ids)
 
 
@@ -122,7 +122,7 @@ def test_the_picture_has_links_and_words(show: Show) -> None:
     assert found.links.count("/doc/org/lg") == 3
 
 
-def test_links_are_in_the_order_of_the_alphabet(show: Show) -> None:
+def test_links_are_in_alphabetical_order(show: Show) -> None:
     names = ["Đà Nẵng", "Đồ Sơn", "Dương Kinh", "Hà Nội", "Hải An", "hải Phòng"]
     found = show("/doc/thing/lister?view=links&of=urn:has&way=out", "vi").text("li")
     assert [text for text in found if text in names] == names
@@ -157,7 +157,7 @@ def test_many_links_are_counted_and_paged(show: Show, home: str) -> None:
 # --- claims, evidence, sources
 
 
-def test_a_corrected_figure_says_why(show: Show) -> None:
+def test_an_emended_figure_has_its_explanation(show: Show) -> None:
     found = show(f"{CLAIM}/fdi-term-forecast")
     assert found.text("h1") == ["FDI over the 2020–2025 term is forecast at 17 billion USD."]
     assert {"US$17 billion", "forecast", "corrected"} <= set(found.text("span"))
@@ -180,7 +180,7 @@ def test_evidence_names_the_claims_that_cite_it(show: Show) -> None:
     assert found.text("mark") == []
 
 
-def test_a_source_tells_its_claims_in_text_order(show: Show) -> None:
+def test_the_page_of_a_source_has_its_claims_in_text_order(show: Show) -> None:
     first, second = show("/doc/source/dnhn-94474"), show("/doc/source/dnhn-94474?page=2")
     places = [
         int(match[1])
@@ -200,7 +200,7 @@ def with_text(serve: Callable[..., Iterator[str]], article: bytes) -> Iterator[s
     yield from serve(HPKG_TEXT=str(ARTICLE))
 
 
-def test_with_the_text_evidence_stands_in_its_sentence(show: Show, with_text: str, article: bytes) -> None:
+def test_with_the_text_evidence_is_shown_in_its_sentence(show: Show, with_text: str, article: bytes) -> None:
     found = show(f"{CLAIM}/fdi-2024", "vi", with_text)
     assert found.text("mark") == ["4,35 tỷ USD"]
     sentence = next(text for text in found.text("p") if "4,35 tỷ USD," in text)
@@ -220,7 +220,7 @@ def test_the_text_changes_the_entity_tag_of_pages_only(home: str, with_text: str
     assert tag(with_text, f"{path}.html") != tag(server, f"{path}.html")
 
 
-def test_a_text_of_no_source_is_refused_at_the_start(tmp_path: Path, folder: Path) -> None:
+def test_an_unknown_source_text_is_refused_at_the_start(tmp_path: Path, folder: Path) -> None:
     file = tmp_path / "other.txt"
     file.write_text("no source says this", encoding="utf-8")
     command = [str(Path(sys.executable).with_name("hpkg")), "serve", "--port", "0", "--text", str(file)]
@@ -280,7 +280,7 @@ def test_an_issue_has_its_page(show: Show) -> None:
 # --- history
 
 
-def test_a_commit_is_told_in_words(show: Show) -> None:
+def test_the_page_of_a_commit_uses_words(show: Show) -> None:
     found = show("/commits/1")
     assert "Odd things" in found.text("dd")
     assert "Busy" in found.text("h3")
@@ -299,17 +299,17 @@ def test_a_commit_is_told_in_words(show: Show) -> None:
 def test_odd_data(home: str, show: Show, query: str) -> None:
     found = show(f"/doc/thing/odd{query}")
     assert found.text("h1") == ["<script>alert('tên')</script>"]
-    assert "vi" in found.languages, "a name in the other language says so"
+    assert "vi" in found.languages, "a label in the other language has its language tag"
     answer = requests.get(f"{home}/doc/thing/odd{query}", headers={"Accept": "text/html"}, timeout=30)
     assert "<script>" not in answer.text
     assert 'href="javascript:' not in answer.text
     assert 'href="https://example.org/?a=b&amp;c=d"' in answer.text
-    assert len(answer.text) < 20_000, "what is huge is shortened"
+    assert len(answer.text) < 20_000, "long values are shortened"
     assert "/doc/thing/odd.ttl" in found.links
     assert "no date" in answer.text
 
 
-def test_literals_are_told_as_people_write_them(show: Show) -> None:
+def test_literals_are_formatted_for_the_language(show: Show) -> None:
     found = show("/doc/thing/odd", "vi")
     assert {"1 tháng 3, 2025", "1.234.567,5", "có", "no date"} <= set(found.text("dd"))
 
@@ -317,14 +317,14 @@ def test_literals_are_told_as_people_write_them(show: Show) -> None:
 @pytest.mark.parametrize(
     "query", ["?lang=", "?lang=xx", "?lang=%00", "?lang=vi&lang=en", "?lang=" + "v" * 5000, "?view=nothing"]
 )
-def test_a_broken_query_gives_the_page(show: Show, query: str) -> None:
+def test_invalid_query_parameters_are_ignored(show: Show, query: str) -> None:
     assert show(f"/doc/org/heza{query}").text("h1")[0]
 
 
 @pytest.mark.parametrize(
     "path", ["/doc/zone/atlantis", "/doc/zone/%3Cscript%3E", "/doc/x%00", "/doc/issue/none?view=links", "/commits/99"]
 )
-def test_what_is_not_there(home: str, path: str) -> None:
+def test_unknown_pages_are_not_found(home: str, path: str) -> None:
     answer = requests.get(home + path, headers={"Accept": "text/html"}, timeout=30)
     assert answer.status_code == 404
     assert "<script>" not in answer.text

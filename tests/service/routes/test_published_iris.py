@@ -57,7 +57,7 @@ def test_every_minted_iri_dereferences(server: str, minted: set[str]) -> None:
             graph = graphs[url]
             assert (node, None, None) in graph or (None, None, node) in graph, iri
         else:
-            assert documents[url].links["describes"]["url"] == iri, "the dump of a graph does not hold its own name"
+            assert documents[url].links["describes"]["url"] == iri, "the dump of a graph does not contain its IRI"
 
 
 @pytest.mark.parametrize("path", ["ontology/0.1.0", "shapes/0.1.0"])
@@ -86,7 +86,7 @@ def test_links_of_a_document(server: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/doc/org/heza", "/ontology", "/shapes", "/graph", "/graph/entities", "/sparql"])
-def test_every_page_leads_to_the_dataset(server: str, path: str) -> None:
+def test_every_page_links_to_the_dataset(server: str, path: str) -> None:
     answer = get(server + path, FIREFOX)
     assert answer.links[IN_DATASET]["url"] == "/.well-known/void#dataset"
     assert f'<link rel="{IN_DATASET}" href="/.well-known/void#dataset">' in answer.text
@@ -142,7 +142,7 @@ def test_query_results_stay_expanded(server: str) -> None:
 # --- documents
 
 
-def test_document_names_what_it_names(server: str) -> None:
+def test_a_document_has_the_labels_of_what_it_refers_to(server: str) -> None:
     graph = rdflib.Graph().parse(data=get(f"{server}/doc/org/heza.ttl").content)
     named = {node for node in graph.all_nodes() if str(node).startswith((f"{BASE}id/org", f"{BASE}id/claim"))}
     assert len(named) > 10
@@ -176,7 +176,7 @@ def test_encoded_paths(server: str, name: str) -> None:
     "path", ["/doc/zone/đình-vũ", "/id/zone/đình vũ", "/doc/zone/<script>alert(1)</script>", "/không-có", "/graph/x"]
 )
 @pytest.mark.parametrize(("language", "words"), [("en", "There is nothing here"), ("vi", "Không có gì ở đây")])
-def test_page_where_nothing_is(server: str, path: str, language: str, words: str) -> None:
+def test_an_unknown_path_is_a_page_for_browsers(server: str, path: str, language: str, words: str) -> None:
     answer = get(server + quote(path), FIREFOX, **{"Accept-Language": language})
     assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
     assert answer.headers["Content-Language"] == language
@@ -202,5 +202,5 @@ def links_of(html: str) -> list[str]:
     "accept",
     [None, "*/*", "text/turtle", "text/turtle, text/html;q=0.5", "application/ld+json,application/json;q=0.9"],
 )
-def test_problem_where_nothing_is(server: str, problem: Problem, accept: str | None) -> None:
+def test_an_unknown_path_is_a_problem_for_programs(server: str, problem: Problem, accept: str | None) -> None:
     problem(get(f"{server}/doc/zone/{quote('đình-vũ')}", accept), 404, "not-found")

@@ -50,7 +50,7 @@ def get(server: str, path: str = "/sparql", **headers: str) -> requests.Response
     return requests.get(server + path, headers=HTML | headers, timeout=30)
 
 
-def test_the_page_loads_from_this_host_alone_and_runs_nothing_within_it(server: str) -> None:
+def test_the_page_loads_only_from_this_host_and_has_no_inline_scripts(server: str) -> None:
     loaded = Loaded(get(server).text)
     assert {urlsplit(file).path for file in loaded.files} >= {
         "/static/editor.js", "/static/editor.css", "/static/editor/yasgui.min.js", "/static/editor/yasgui.min.css",
@@ -70,13 +70,13 @@ def test_the_content_policy_is_that_of_every_page(server: str) -> None:
     assert "unsafe" not in policy
 
 
-def test_no_file_of_ours_or_style_sheet_names_another_host() -> None:
+def test_own_scripts_and_style_sheets_name_no_other_host() -> None:
     for file in (STATIC / "editor.js", STATIC / "editor.css", STATIC / "editor" / "yasgui.min.css"):
         addresses = re.findall(r"https?://[^\s\"')]+", file.read_text(encoding="utf-8"))
         assert set(addresses) <= {"http://www.w3.org/2000/svg"}, file
 
 
-def test_licences_go_along() -> None:
+def test_the_licences_of_the_editor_are_included() -> None:
     text = (STATIC / "editor" / "LICENSES.txt").read_text(encoding="utf-8")
     for package in ("@zazuko/yasgui", "@zazuko/yasqe", "@zazuko/yasr", "codemirror", "jquery", "datatables.net", "n3"):
         assert re.search(rf"^{package} [0-9.]+ \(MIT\)", text, re.MULTILINE), package
@@ -84,7 +84,7 @@ def test_licences_go_along() -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "vi"])
-def test_each_question_is_a_link_that_runs(server: str, page: Callable[..., Any], language: str) -> None:
+def test_each_example_query_is_a_link_that_runs(server: str, page: Callable[..., Any], language: str) -> None:
     shown = page(get(server, **{"Accept-Language": language}))
     asked = [parse_qs(urlsplit(url).query)["query"][0] for url in shown.links if url.startswith("/sparql?query=")]
     assert asked == [item.text_in(language) for item in all_examples()]
@@ -94,7 +94,7 @@ def test_each_question_is_a_link_that_runs(server: str, page: Callable[..., Any]
         assert requests.get(server + url, timeout=30).json()["results"]["bindings"]
 
 
-def test_the_form_holds_a_question_and_works_without_script(server: str, page: Callable[..., Any]) -> None:
+def test_the_form_has_a_query_and_works_without_scripts(server: str, page: Callable[..., Any]) -> None:
     shown = page(get(server))
     assert "query-form" in shown.ids
     (text,) = shown.texts["textarea"]
@@ -103,18 +103,18 @@ def test_the_form_holds_a_question_and_works_without_script(server: str, page: C
     assert all(name in answer.text for name in ("Bridgestone", "LG", "Pegatron", "USI"))
 
 
-def test_a_question_is_named_in_the_url(server: str, page: Callable[..., Any]) -> None:
+def test_an_example_query_is_opened_by_its_slug(server: str, page: Callable[..., Any]) -> None:
     answer = get(server, "/sparql?example=fdi-2024")
     assert page(answer).texts["textarea"][0].strip() == find_example("fdi-2024").text_in("en").strip()
     assert 'data-run="yes"' in answer.text
     assert 'data-run="no"' in get(server).text
 
 
-def test_an_unknown_question_is_not_there(server: str) -> None:
+def test_an_unknown_example_query_is_not_found(server: str) -> None:
     assert get(server, "/sparql?example=nothing").status_code == 404
 
 
-def test_the_words_of_the_editor_are_in_the_language_of_the_page(server: str) -> None:
+def test_the_texts_of_the_editor_are_in_the_language_of_the_page(server: str) -> None:
     words = {}
 
     class Reader(HTMLParser):

@@ -57,7 +57,7 @@ def unchanged(home: Home) -> Iterator[Home]:
     assert home.generation == before
 
 
-def test_a_line_in_the_middle_of_many_that_is_no_quad(unchanged: Home, problem: Problem) -> None:
+def test_a_syntax_error_in_a_long_body_has_its_line(unchanged: Home, problem: Problem) -> None:
     lines = [f'<urn:many:{number}> <urn:b> "{number}" <urn:graph:many> .' for number in range(LINES)]
     lines[LINES // 2] = "<urn:many> oops <urn:graph:many> ."
     found = problem(unchanged.send("\n".join(lines), media_type=NQUADS), 400, "rdf-syntax")
@@ -81,7 +81,7 @@ def test_a_line_in_the_middle_of_many_that_is_no_quad(unchanged: Home, problem: 
         (f"{TURTLE} /commits/99999/revert", "", "not-found", "99999"),
     ],
 )
-def test_what_cannot_be_meant_is_named(unchanged: Home, sent: str, data: str, code: str, said: str) -> None:
+def test_an_invalid_request_is_named_in_the_detail(unchanged: Home, sent: str, data: str, code: str, said: str) -> None:
     media_type, path = sent.split(" ")
     answer = unchanged.send(data, path, media_type)
     found = answer.json()
@@ -91,14 +91,14 @@ def test_what_cannot_be_meant_is_named(unchanged: Home, sent: str, data: str, co
     assert found.get("line", 1) == 1
 
 
-def test_removing_what_is_not_there_changes_nothing(unchanged: Home) -> None:
+def test_deleting_an_absent_statement_changes_nothing(unchanged: Home) -> None:
     absent = "DELETE DATA { GRAPH <urn:graph:absent> { <urn:absent> <urn:b> 1 } }"
     answer = unchanged.send(absent, "/sparql", UPDATE)
     assert (answer.status_code, answer.content) == (204, b"")
     assert not {"Location", "Content-Location"} & answer.headers.keys()
 
 
-def test_deleting_a_graph_that_is_not_held(unchanged: Home, problem: Problem) -> None:
+def test_deleting_an_absent_graph_is_not_found(unchanged: Home, problem: Problem) -> None:
     answer = unchanged.session.delete(f"{unchanged.url}/data?graph=urn:graph:absent", timeout=30)
     assert "urn:graph:absent" in str(problem(answer, 404, "not-found")["detail"])
 
@@ -127,7 +127,7 @@ def edited(*edits: tuple[str, str]) -> str:
         pytest.param("<urn:a> a <https://w3id.org/hpez/ontology#Zoo> .", "Vocabulary", "urn:a", "Zoo", id="class"),
     ],
 )
-def test_facts_that_do_not_fit_are_refused_by_the_shape_that_says_why(
+def test_nonconforming_facts_are_refused_with_the_shape_and_the_reason(
     unchanged: Home, payload: str, shape: str, focus: str, said: str
 ) -> None:
     found = unchanged.send(payload, f"/facts?graph={EXAMPLE}").json()
@@ -151,7 +151,7 @@ def test_evidence_beyond_the_text_of_its_source(home: Home) -> None:
     assert home.send(within, "/validate").json()["admissible"] is True
 
 
-def test_a_graph_beyond_the_scope_of_a_token(unchanged: Home, problem: Problem) -> None:
+def test_a_graph_outside_the_scope_of_a_token_is_refused(unchanged: Home, problem: Problem) -> None:
     token = CredentialStore(unchanged.data).create("narrow", "write", ("urn:graph:own",))
     for path, data, media_type in (
         ("/facts?graph=urn:graph:other", "<urn:a> <urn:b> 1 .", TURTLE),
@@ -163,7 +163,7 @@ def test_a_graph_beyond_the_scope_of_a_token(unchanged: Home, problem: Problem) 
         assert "urn:graph:other" in str(problem(answer, 403, "scope")["detail"])
 
 
-def test_an_idempotency_key_that_was_used_for_another_body(home: Home, problem: Problem) -> None:
+def test_an_idempotency_key_cannot_be_reused_for_another_body(home: Home, problem: Problem) -> None:
     key, path = {"Idempotency-Key": '"once"'}, "/facts?graph=urn:graph:once"
     assert home.send("<urn:once> <urn:b> 1 .", path, **key).status_code == 201
     before = home.generation
@@ -172,7 +172,7 @@ def test_an_idempotency_key_that_was_used_for_another_body(home: Home, problem: 
     assert home.generation == before
 
 
-def test_a_commit_that_was_reverted_already(home: Home, problem: Problem) -> None:
+def test_a_reverted_commit_cannot_be_reverted_again(home: Home, problem: Problem) -> None:
     number = home.send("<urn:undone> <urn:b> 1 .", "/facts?graph=urn:graph:undone").json()["commit"]["number"]
     assert home.send("", f"/commits/{number}/revert").status_code == 201
     before = home.generation
@@ -182,5 +182,5 @@ def test_a_commit_that_was_reverted_already(home: Home, problem: Problem) -> Non
     assert home.generation == before
 
 
-def test_the_figure_that_the_bad_ones_are_made_of_is_admitted(home: Home) -> None:
+def test_the_unedited_figure_is_admitted(home: Home) -> None:
     assert home.send(FIGURE, f"/facts?graph={EXAMPLE}").status_code == 201

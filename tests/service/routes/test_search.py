@@ -48,7 +48,7 @@ def add(home: str, folder: Path, name: str, iri: str) -> None:
         (unicodedata.normalize("NFD", "Đình Vũ"), "zone/dinh-vu-cat-hai"),
     ],
 )
-def test_programs_get_what_people_mean(server: str, text: str, first: str) -> None:
+def test_inexact_names_are_found_as_json(server: str, text: str, first: str) -> None:
     found = search(server, text).json()
     assert found["results"][0]["iri"] == ID + first
     assert found["results"][0]["url"] == f"{server}/doc/{first}"
@@ -69,7 +69,7 @@ def test_a_page_shows_names_in_both_languages_and_the_one_that_matched(server: s
     assert "Dinh Vu – Cat Hai Economic Zone" in answer.text
 
 
-def test_kinds_are_links_and_limit_the_results(server: str, page: ReadPage) -> None:
+def test_results_can_be_limited_to_a_kind(server: str, page: ReadPage) -> None:
     found = page(search(server, "khu", accept=FIREFOX))
     assert "/search?q=khu&kind=zone" in found.links
     zones = search(server, "khu", kind="zone").json()
@@ -92,11 +92,11 @@ def test_results_are_paged(server: str, page: ReadPage) -> None:
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "x", "1" * 5000, "١", ""])
-def test_a_page_is_a_positive_number(server: str, problem: Problem, number: str) -> None:
+def test_a_page_number_must_be_positive(server: str, problem: Problem, number: str) -> None:
     problem(search(server, "k", page=number), 400, "bad-request")
 
 
-def test_where_nothing_is_found_the_page_helps(server: str, page: ReadPage) -> None:
+def test_a_search_without_results_offers_other_searches(server: str, page: ReadPage) -> None:
     answer = search(server, "dinh vu xyzzy", accept=FIREFOX, kind="org")
     found = page(answer)
     assert "/search?q=dinh" in found.links
@@ -112,12 +112,12 @@ def test_no_text_is_an_error(server: str, text: str, accept: str) -> None:
     assert search(server, text, accept=accept, kind=text).status_code == 200
 
 
-def test_bytes_that_are_no_text_are_no_error(server: str) -> None:
+def test_invalid_utf8_is_not_an_error(server: str) -> None:
     for query in ("q=%ff%fe", "q=%ed%a0%80", "q=k&kind=%ff", "kind=zone", "q=a&q=b"):
         assert requests.get(f"{server}/search?{query}", timeout=30).status_code == 200
 
 
-def test_answers_are_negotiated_and_asked_for_again(server: str, problem: Problem) -> None:
+def test_answers_are_negotiated_and_conditional(server: str, problem: Problem) -> None:
     problem(search(server, "k", accept="text/turtle"), 406, "not-acceptable")
     problem(search(server, "k", "suggest", accept="text/html"), 406, "not-acceptable")
     for path, accept in (("search", FIREFOX), ("search", "application/json"), ("suggest", "*/*")):
@@ -159,7 +159,7 @@ def test_every_page_has_a_search(server: str, page: ReadPage, path: str) -> None
     [("doc/zone/dinh-vu", "dinh vu"), ("id/org/Bridge_stone.ttl", "Bridge stone ttl"), ("x/", "x"),
      (f"doc/zone/{quote('<b>đ-v')}", "&lt;b&gt;đ v"), ("y" * 5000, "y" * 200)],
 )  # fmt: skip
-def test_where_nothing_is_a_search_is_offered(server: str, path: str, words: str) -> None:
+def test_the_page_of_an_unknown_path_offers_a_search(server: str, path: str, words: str) -> None:
     answer = requests.get(f"{server}/{path}", headers={"Accept": FIREFOX}, timeout=30)
     assert answer.status_code == 404
     assert f'value="{words}"' in answer.text
@@ -187,7 +187,7 @@ def test_hostile_names_are_shown_as_text(home: str, folder: Path) -> None:
     assert search(home, "script alert", "suggest").json()["suggestions"][0]["match"]["text"] == HOSTILE
 
 
-def test_what_has_no_page_is_shown_without_a_link(home: str, folder: Path, page: ReadPage) -> None:
+def test_an_entity_without_a_page_is_shown_without_a_link(home: str, folder: Path, page: ReadPage) -> None:
     add(home, folder, "Nowhere land", "urn:example:nowhere")
     found = page(search(home, "nowhere land", accept=FIREFOX))
     assert not [link for link in found.links if "urn:" in link]
@@ -195,7 +195,7 @@ def test_what_has_no_page_is_shown_without_a_link(home: str, folder: Path, page:
     assert (result["url"], result["kind"], result["iri"]) == (None, "other", "urn:example:nowhere")
 
 
-def test_the_index_is_made_anew_where_it_is_lost_or_damaged(home: str, folder: Path) -> None:
+def test_a_lost_or_damaged_index_is_rebuilt(home: str, folder: Path) -> None:
     for damage in (Path.unlink, lambda path: path.write_bytes(b"rubbish" * 5000)):
         (path,) = (folder / "data").glob("search-*.db")
         damage(path)

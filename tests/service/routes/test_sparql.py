@@ -94,7 +94,7 @@ def test_raw_utf8_in_the_url(server: str) -> None:
     assert answer.startswith(b"HTTP/1.0 200")
 
 
-def test_charset_utf8_is_taken_in_any_case(server: str) -> None:
+def test_charset_utf8_is_accepted_in_any_case(server: str) -> None:
     assert direct(server, "ASK {}", {"Content-Type": "application/sparql-query; charset=UTF-8"}).status_code == 200
 
 
@@ -182,7 +182,7 @@ def test_unacceptable(server: str, problem: Problem, query: str, accept: str, of
     assert offered in found["offered"]  # type: ignore[operator]
 
 
-def test_large_result_is_whole(server: str) -> None:
+def test_a_large_result_is_complete(server: str) -> None:
     query = "SELECT * { { SELECT * { ?s ?p ?o } LIMIT 400 } { SELECT ?a { ?a ?b ?c } LIMIT 100 } }"
     answer = get(server, query, "text/csv")
     assert len(answer.content) > 2 * 1024 * 1024
@@ -219,7 +219,7 @@ def test_many_graphs_and_named_graphs(server: str) -> None:
     assert count(get(server, COUNT_NAMED, **{"default-graph-uri": ENTITIES})) == 0
 
 
-def test_protocol_dataset_goes_before_from(server: str) -> None:
+def test_the_protocol_dataset_overrides_from(server: str) -> None:
     query = "SELECT (COUNT(*) AS ?n) FROM <https://w3id.org/hpez/graph/ontology> { ?s ?p ?o }"
     assert count(get(server, query, **{"default-graph-uri": ENTITIES})) == count(
         get(server, COUNT, **{"default-graph-uri": ENTITIES})
@@ -247,7 +247,7 @@ def test_unknown_graph(server: str, problem: Problem, parameter: str, iri: str) 
     ("query", "line", "column"),
     [("SELECT * WHERE {\n  ?s ?p\n}", 3, 1), ("nonsense", 1, 1), ("ASK {\n ?s a nope:x }", 2, 7)],
 )
-def test_syntax_error_has_its_place(server: str, problem: Problem, query: str, line: int, column: int) -> None:
+def test_a_syntax_error_has_line_and_column(server: str, problem: Problem, query: str, line: int, column: int) -> None:
     for answer in (get(server, query), direct(server, query)):
         found = problem(answer, 400, "query-syntax")
         assert (found["line"], found["column"]) == (line, column)
@@ -264,13 +264,13 @@ def test_syntax_error_has_its_place(server: str, problem: Problem, query: str, l
         ("ASK { SERVICE <http://[> { ?s ?p ?o } }", 15),
     ],
 )
-def test_what_is_no_iri_is_a_syntax_error(server: str, problem: Problem, query: str, column: int) -> None:
+def test_an_invalid_iri_is_a_syntax_error(server: str, problem: Problem, query: str, column: int) -> None:
     for answer in (get(server, f"BASE <http://example.org/>\n{query}"), direct(server, f"\n{query}")):
         found = problem(answer, 400, "query-syntax")
         assert (found["line"], found["column"]) == (2, column)
 
 
-def test_hosts_that_are_none(server: str, problem: Problem) -> None:
+def test_invalid_hosts(server: str, problem: Problem) -> None:
     problem(get(server, "ASK FROM <http://℀/> {}"), 400, "unknown-graph")
     problem(get(server, "ASK {}", **{"default-graph-uri": "http://["}), 400, "unknown-graph")
     problem(get(server, "ASK { SERVICE <http://℀/> { ?s ?p ?o } }"), 403, "service-denied")

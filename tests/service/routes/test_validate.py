@@ -76,14 +76,14 @@ def test_valid_facts(server: str) -> None:
     assert found["counts"]["violation"] == 0
 
 
-def test_context_knows_what_the_payload_names(server: str) -> None:
+def test_facts_are_validated_with_the_graph(server: str) -> None:
     alone, together = (report(validate(server, VALID, query=query)) for query in ("?context=none", ""))
     assert len(alone["findings"]) >= len(together["findings"])
 
 
 def state(server: str) -> dict[str, object]:
-    told = requests.get(f"{server}/health", timeout=30).json()
-    return {name: told[name] for name in ("generation", "triples", "version")}
+    status = requests.get(f"{server}/health", timeout=30).json()
+    return {name: status[name] for name in ("generation", "triples", "version")}
 
 
 def test_validating_changes_nothing(server: str) -> None:
@@ -123,7 +123,7 @@ def test_report_not_acceptable(server: str, problem: Problem) -> None:
     assert "application/json" in found["offered"]  # type: ignore[operator]
 
 
-def test_judging_at_once(server: str) -> None:
+def test_concurrent_validations(server: str) -> None:
     def fits(data: bytes) -> bool:
         found = report(validate(server, data, query="?context=none"))
         return not [item for item in found["findings"] if item["shape"].startswith(BOUNDS)]
@@ -290,7 +290,7 @@ def test_invalid_utf8(server: str, problem: Problem, media_type: str, before: st
     assert found["line"] == 1
 
 
-def test_a_compressed_body_is_not_taken_for_text(server: str, problem: Problem) -> None:
+def test_a_compressed_body_is_refused(server: str, problem: Problem) -> None:
     for coding in ("gzip", "x"):
         answer = validate(server, gzip.compress(VALID), Content_Encoding=coding)
         assert "content coding" in str(problem(answer, 415, "unsupported-media-type")["detail"])
@@ -322,7 +322,7 @@ def test_documents_can_be_sent_back(server: str, path: str, query: str) -> None:
 
 
 @pytest.mark.parametrize("context", ["https://w3id.org/hpez/context.jsonld", "HERE", "HERE with slashes escaped"])
-def test_the_own_context_is_known(server: str, context: str) -> None:
+def test_the_projects_own_context_is_accepted(server: str, context: str) -> None:
     url = context.partition(" ")[0].replace("HERE", f"{server}/context.jsonld")
     document = INVALID_JSONLD.replace("CONTEXT", url.replace("/", "\\/") if "escaped" in context else url)
     found = report(validate(server, document, "application/ld+json", "?context=none"))
@@ -340,18 +340,18 @@ def test_the_own_context_is_known(server: str, context: str) -> None:
         '{"@import": "SERVER/context.jsonld"}',
     ],
 )  # fmt: skip
-def test_every_other_context_is_refused(server: str, problem: Problem, context: str) -> None:
+def test_other_contexts_are_refused(server: str, problem: Problem, context: str) -> None:
     document = f'{{"@context": {context.replace("SERVER", server)}, "@id": "urn:a", "name": "x"}}'
     assert problem(validate(server, document, "application/ld+json"), 400, "rdf-syntax")["detail"]
 
 
-def test_another_host_does_not_make_a_context_the_own_one(server: str, problem: Problem) -> None:
+def test_the_context_of_another_host_is_refused(server: str, problem: Problem) -> None:
     document = '{"@context": "https://schema.org/context.jsonld", "@id": "urn:a"}'
     problem(validate(server, document, "application/ld+json"), 400, "rdf-syntax")
 
 
 @pytest.mark.parametrize("tail", ["", "\\"])
-def test_a_string_without_end_takes_no_time(server: str, problem: Problem, tail: str) -> None:
+def test_an_unterminated_string_is_refused_quickly(server: str, problem: Problem, tail: str) -> None:
     document = '{"a": "' + '\\"' * 500_000 + tail
     found = problem(validate(server, document, "application/ld+json"), 400, "rdf-syntax")
     assert "a string has no end" in str(found["detail"])

@@ -52,17 +52,17 @@ def test_findings_stand_beside_their_lines(home: str, lang: str, message: str) -
     assert "Beach xanh" in answer.text
 
 
-def test_facts_without_fault(home: str) -> None:
+def test_conforming_facts(home: str) -> None:
     assert "Nothing to complain of." in send(home, {"text": place("trong", ENGLISH), "check": "1"}).text
 
 
-def test_a_file_is_read_by_its_name(home: str) -> None:
+def test_the_format_of_a_file_follows_its_name(home: str) -> None:
     line = "<https://w3id.org/hpez/id/org/lg> <https://w3id.org/hpez/ontology#investsIn> <urn:x> .\n"
     answer = send(home, {"text": "", "check": "1"}, ("new.nt", line))
     assert "No relation claim says" in answer.text
 
 
-def test_what_does_not_parse_is_shown_with_its_line(home: str) -> None:
+def test_a_syntax_error_is_shown_with_its_line(home: str) -> None:
     answer = send(home, {"text": place("vo").replace("a schema:Place ;", "a schema:Place ,;"), "check": "1"})
     assert answer.status_code == 400
     assert "does not parse" in answer.text
@@ -70,7 +70,7 @@ def test_what_does_not_parse_is_shown_with_its_line(home: str) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"format": "doc"}, {"format": "jsonld"}])
-def test_a_wrong_format_is_told(home: str, fields: dict[str, str]) -> None:
+def test_a_wrong_format_is_reported(home: str, fields: dict[str, str]) -> None:
     answer = send(home, {"text": place("dang"), "check": "1", **fields})
     assert answer.status_code == 400
     assert 'role="alert"' in answer.text
@@ -92,7 +92,7 @@ def test_facts_are_added_with_a_token(home: str, token: str) -> None:
     assert send(home, {**fields, "text": place("thieu")}).status_code == 422
 
 
-def test_without_a_good_token_nothing_is_added(home: str, token: str) -> None:  # noqa: ARG001 - there is a token
+def test_without_a_valid_token_nothing_is_added(home: str, token: str) -> None:  # noqa: ARG001 - there is a token
     for wrong in ("", "guess"):
         answer = send(home, {"text": place("kin", ENGLISH), "add": "1", "token": wrong})
         assert answer.status_code == 401

@@ -111,7 +111,7 @@ def test_subsets_are_the_graphs(server: str, graph: rdflib.Dataset, dataset: rdf
     assert found == {row["g"]["value"]: int(row["n"]["value"]) for row in rows(server, query)}
 
 
-def test_every_dump_is_there_under_its_media_type(graph: rdflib.Dataset, dataset: rdflib.URIRef) -> None:
+def test_every_dump_has_its_media_type(graph: rdflib.Dataset, dataset: rdflib.URIRef) -> None:
     downloads = set(graph.subject_objects(DCAT.downloadURL))
     assert {url for _, url in downloads} == set(graph.objects(None, VOID.dataDump))
     assert len(set(graph.objects(dataset, VOID.dataDump))) == 4
@@ -140,7 +140,7 @@ def test_urls_are_those_of_the_request(server: str) -> None:
 
 @pytest.mark.parametrize("host", ["a b", "a/b", 'a"b', "<a>", "a:99999", "a:b@c"])
 @pytest.mark.parametrize("path", ["/.well-known/void", "/doc/zone/deep-c.jsonld", "/graph"])
-def test_what_is_no_host_gives_no_urls(server: str, problem: Problem, path: str, host: str) -> None:
+def test_an_invalid_host_is_refused(server: str, problem: Problem, path: str, host: str) -> None:
     answer = requests.get(server + path, headers={"Host": host.encode()}, timeout=30)  # type: ignore[dict-item]
     assert "Host" in str(problem(answer, 400, "bad-request")["detail"])
 

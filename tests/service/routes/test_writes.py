@@ -50,7 +50,7 @@ def generation(home: str) -> int:
     return int(requests.get(f"{home}/health", timeout=30).json()["generation"])
 
 
-def test_added_facts_are_seen_at_once_and_told_of(home: str, writer: requests.Session) -> None:
+def test_added_facts_are_visible_at_once_and_listed_as_a_commit(home: str, writer: requests.Session) -> None:
     answer = add(writer, home, PLACE.format(name="tam"), "?message=A+place&reason=To+test")
     assert answer.status_code == 201
     commit = requests.get(home + answer.headers["Location"], headers={"Accept": "application/json"}, timeout=30).json()
@@ -78,7 +78,7 @@ def test_facts_of_several_mebibytes(home: str, writer: requests.Session) -> None
     assert add(writer, home, faulty, f"?graph={NEW}").status_code == 422
 
 
-def test_what_is_known_is_no_change(home: str, writer: requests.Session) -> None:
+def test_adding_existing_facts_makes_no_commit(home: str, writer: requests.Session) -> None:
     payload = PLACE.format(name="lai") + "<https://w3id.org/hpez/id/place/lai> <urn:has> [ <urn:size> 1 ] ."
     assert add(writer, home, payload).status_code == 201
     before = generation(home)
@@ -87,7 +87,7 @@ def test_what_is_known_is_no_change(home: str, writer: requests.Session) -> None
     assert generation(home) == before
 
 
-def test_what_does_not_fit_is_refused_with_reasons(home: str, writer: requests.Session) -> None:
+def test_nonconforming_facts_are_refused_with_a_report(home: str, writer: requests.Session) -> None:
     before = generation(home)
     faulty = "<https://w3id.org/hpez/id/zone/faulty> a <https://w3id.org/hpez/ontology#Zone> ."
     answer = add(writer, home, faulty, **{"Accept-Language": "vi"})
@@ -105,18 +105,18 @@ def test_what_does_not_fit_is_refused_with_reasons(home: str, writer: requests.S
     assert not ask(home, "<https://w3id.org/hpez/id/zone/faulty> ?p ?o")
 
 
-def test_what_is_suggested_can_be_sent(home: str, writer: requests.Session) -> None:
+def test_a_suggested_correction_is_accepted(home: str, writer: requests.Session) -> None:
     faulty = PLACE.format(name="bai").replace(', "Do bai"@en .', " .")
     found = add(writer, home, faulty, **{"Accept-Language": "en"}).json()
     suggestion = found["findings"][0]["suggestions"][0]
     assert suggestion["message"] == 'Name it "Do bai"@en.'
     assert suggestion["remove"] == []
     assert add(writer, home, faulty + "".join(suggestion["add"])).status_code == 201
-    told = add(writer, home, PLACE.format(name="cat").replace(', "Do cat"@en .', " ."), Accept="text/turtle")
-    assert "dash:GraphUpdate" in told.text
+    turtle = add(writer, home, PLACE.format(name="cat").replace(', "Do cat"@en .', " ."), Accept="text/turtle")
+    assert "dash:GraphUpdate" in turtle.text
 
 
-def test_warnings_refuse_when_asked_to(home: str, writer: requests.Session) -> None:
+def test_warnings_refuse_a_change_on_request(home: str, writer: requests.Session) -> None:
     zone = """@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
     @prefix skos: <http://www.w3.org/2004/02/skos/core#> .
     @prefix id: <https://w3id.org/hpez/id/> .
@@ -193,7 +193,7 @@ def test_bad_input_changes_nothing(
     assert generation(home) == before
 
 
-def test_a_payload_that_breaks_in_the_middle(home: str, writer: requests.Session) -> None:
+def test_a_syntax_error_in_a_large_body_changes_nothing(home: str, writer: requests.Session) -> None:
     lines = [f"<urn:broken:{number}> <urn:b> {number} ." for number in range(20_000)]
     lines[12_345] = "<urn:broken> oops ."
     found = add(writer, home, "\n".join(lines))
@@ -203,10 +203,10 @@ def test_a_payload_that_breaks_in_the_middle(home: str, writer: requests.Session
 
 
 @pytest.mark.usefixtures("writer")
-def test_who_may_write(home: str, folder: Path, problem: Problem) -> None:
-    nobody = requests.post(f"{home}/facts", data="<urn:a> <urn:b> 1 .", headers=TURTLE, timeout=30)
-    problem(nobody, 401, "unauthorized")
-    assert nobody.headers["WWW-Authenticate"].lower().startswith("bearer")
+def test_writing_needs_a_valid_token_for_the_graph(home: str, folder: Path, problem: Problem) -> None:
+    anonymous = requests.post(f"{home}/facts", data="<urn:a> <urn:b> 1 .", headers=TURTLE, timeout=30)
+    problem(anonymous, 401, "unauthorized")
+    assert anonymous.headers["WWW-Authenticate"].lower().startswith("bearer")
     text = CredentialStore(folder / "data").create("narrow", graphs=[NEW])
     with requests.Session() as narrow:
         narrow.headers["Authorization"] = f"Bearer {text}"
@@ -217,7 +217,7 @@ def test_who_may_write(home: str, folder: Path, problem: Problem) -> None:
     assert text not in (folder / "data" / "tokens.json").read_text()
 
 
-def test_only_an_admin_undoes_what_others_did(
+def test_only_an_admin_reverts_the_commits_of_others(
     home: str, folder: Path, writer: requests.Session, problem: Problem
 ) -> None:
     foreign = add(writer, home, "<urn:undo> <urn:b> 1 .", f"?graph={NEW}").headers["Location"]
@@ -236,19 +236,19 @@ def test_only_an_admin_undoes_what_others_did(
 
 @pytest.mark.parametrize("number", ["9" * 20, "9" * 5000, "0", "-1", "x", "", "٣"])
 @pytest.mark.parametrize("name", ["before", "limit"])
-def test_numbers_of_the_list_of_commits(home: str, problem: Problem, name: str, number: str) -> None:
+def test_parameters_of_the_list_of_commits(home: str, problem: Problem, name: str, number: str) -> None:
     answer = requests.get(f"{home}/commits", params={name: number}, timeout=30)
     problem(answer, 400, "bad-request")
 
 
 @pytest.mark.parametrize("number", [0, 999_999, 2**63, 10**30])
-def test_a_commit_that_is_not_there(home: str, writer: requests.Session, problem: Problem, number: int) -> None:
+def test_an_unknown_commit_is_not_found(home: str, writer: requests.Session, problem: Problem, number: int) -> None:
     for suffix in ("", ".rdfp"):
         problem(requests.get(f"{home}/commits/{number}{suffix}", timeout=30), 404, "not-found")
     problem(writer.post(f"{home}/commits/{number}/revert", timeout=30), 404, "not-found")
 
 
-def test_only_an_admin_reads_what_is_noted_about_tokens(home: str, folder: Path, problem: Problem) -> None:
+def test_only_an_admin_reads_the_audit(home: str, folder: Path, problem: Problem) -> None:
     created = hpkg("token", "create", "auditor", "--scope", "admin", "--data", str(folder / "data"))
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {created.stdout.strip()}"
@@ -259,12 +259,12 @@ def test_only_an_admin_reads_what_is_noted_about_tokens(home: str, folder: Path,
         assert listed == hpkg("log", "--audit", "--data", str(folder / "data")).stdout
         session.headers["Authorization"] = f"Bearer {CredentialStore(folder / 'data').create('curious')}"
         problem(session.get(f"{home}/audit", timeout=30), 403, "scope")
-    nobody = requests.get(f"{home}/audit", timeout=30)
-    problem(nobody, 401, "unauthorized")
+    anonymous = requests.get(f"{home}/audit", timeout=30)
+    problem(anonymous, 401, "unauthorized")
     assert hpkg("log", "--audit", "--endpoint", home).returncode == 1
 
 
-def test_a_good_token_works_at_once_after_many_wrong_ones(home: str, writer: requests.Session) -> None:
+def test_a_valid_token_works_after_many_invalid_ones(home: str, writer: requests.Session) -> None:
     for number in range(50):
         guess = {"Authorization": f"Bearer hpkg_{number}", **TURTLE}
         assert requests.post(f"{home}/facts", headers=guess, timeout=30).status_code == 401
@@ -278,10 +278,10 @@ def test_if_match(home: str, writer: requests.Session) -> None:
     assert (first.status_code, second.status_code) == (201, 412)
     url = f"{home}/data?graph=urn:graph:etag"
     assert writer.put(url, data="<urn:a> <urn:b> 1 .", headers=TURTLE, timeout=30).status_code == 201
-    held = requests.get(url, headers={"Accept": "text/turtle", "Accept-Encoding": "identity"}, timeout=30).headers[
+    etag = requests.get(url, headers={"Accept": "text/turtle", "Accept-Encoding": "identity"}, timeout=30).headers[
         "ETag"
     ]
-    put = {**TURTLE, "If-Match": held}
+    put = {**TURTLE, "If-Match": etag}
     assert writer.put(url, data="<urn:a> <urn:b> 2 .", headers=put, timeout=30).status_code == 204
     assert writer.put(url, data="<urn:a> <urn:b> 3 .", headers=put, timeout=30).status_code == 412
 
@@ -359,7 +359,7 @@ def test_the_command_line_at_a_running_service(home: str, writer: requests.Sessi
     assert "violation" in refused.stderr
 
 
-def test_the_log_of_a_service_is_that_of_its_folder(home: str, folder: Path, writer: requests.Session) -> None:
+def test_the_log_of_a_service_equals_that_of_its_folder(home: str, folder: Path, writer: requests.Session) -> None:
     made = add(writer, home, PLACE.format(name="undone")).json()["commit"]["number"]
     assert writer.post(f"{home}/commits/{made}/revert", timeout=30).status_code == 201
     of_service = hpkg("log", "--limit", "2", "--endpoint", home).stdout
@@ -398,7 +398,7 @@ def test_quads_replace_the_graphs_that_they_name(home: str, writer: requests.Ses
     problem(writer.post(f"{home}/graph", data=bad, headers=quads, timeout=30), 400, "bad-input")
 
 
-def test_a_service_is_read_as_a_folder_is(home: str, folder: Path, tmp_path: Path) -> None:
+def test_commands_read_a_service_like_a_folder(home: str, folder: Path, tmp_path: Path) -> None:
     file, of_folder, of_service = tmp_path / "zone.ttl", ("--data", str(folder / "data")), ("--endpoint", home)
     file.write_text("<https://w3id.org/hpez/id/zone/z> a <https://w3id.org/hpez/ontology#Zone> .")
     for command in (
