@@ -25,40 +25,43 @@ class PathTransitions:
         path: RdflibPath,
         start: State,
         end: State,
-        when: ChangeTrigger = ChangeTrigger.ALWAYS,
-        other: Term | None = None,
+        trigger: ChangeTrigger = ChangeTrigger.ALWAYS,
+        required_end: Term | None = None,
     ) -> None:
-        """Add transitions for a path from `start` to `end`; `other` is the required end of a path of one step.
+        """Add transitions for a path from `start` to `end`.
 
-        Raise UnsupportedConstraintError for an unknown path or a predicate that is not an IRI.
+        `required_end` is the only node at which a path of one step may end; longer paths ignore it. Raise
+        UnsupportedConstraintError for an unknown path or a predicate that is not an IRI.
         """
-        step = functools.partial(self.dependency_graph.add_transition, when=when, other=other)
+        add_transition = functools.partial(
+            self.dependency_graph.add_transition, trigger=trigger, required_end=required_end
+        )
         match path:
             case rdflib.URIRef():
-                step(start, Direction.FORWARD, require_predicate(path), end)
-            case NegatedPath() if path is ANY_FORWARD_STEP:
-                step(start, Direction.FORWARD, None, end)
+                add_transition(start, Direction.FORWARD, require_predicate(path), end)
+            case NegatedPath() if path is ANY_FORWARD_STEP:  # a marker object, not an equal path of a shape
+                add_transition(start, Direction.FORWARD, None, end)
             case InvPath():
-                self._add_inverse_path(path.arg, start, end, when, other)
+                self._add_inverse_path(path.arg, start, end, trigger, required_end)
             case SequencePath():
                 for part in path.args[:-1]:
                     following = self.dependency_graph.add_state()
-                    self.add_path(part, start, following, when)
+                    self.add_path(part, start, following, trigger)
                     start = following
-                self.add_path(path.args[-1], start, end, when)
+                self.add_path(path.args[-1], start, end, trigger)
             case AlternativePath():
                 for part in path.args:
-                    self.add_path(part, start, end, when, other)
+                    self.add_path(part, start, end, trigger, required_end)
             case MulPath():
-                self._add_repeated_path(path, start, end, when)
-            case NegatedPath():
-                step(start, Direction.FORWARD, None, end)
-                step(start, Direction.INVERSE, None, end)
+                self._add_repeated_path(path, start, end, trigger)
+            case NegatedPath():  # the excluded predicates are ignored: the transitions may read more than the path
+                add_transition(start, Direction.FORWARD, None, end)
+                add_transition(start, Direction.INVERSE, None, end)
             case _:
-                raise UnsupportedConstraintError("a path is not a property path of SHACL")
+                raise UnsupportedConstraintError("a path is not a SHACL property path")
 
     def _add_inverse_path(
-        self, path: RdflibPath, start: State, end: State, when: ChangeTrigger, other: Term | None
+        self, path: RdflibPath, start: State, end: State, trigger: ChangeTrigger, required_end: Term | None
     ) -> None:
         """Add transitions for an inverse path.
 
@@ -67,31 +70,35 @@ class PathTransitions:
         match path:
             case rdflib.URIRef():
                 self.dependency_graph.add_transition(
-                    start, Direction.INVERSE, require_predicate(path), end, when=when, other=other
+                    start, Direction.INVERSE, require_predicate(path), end, trigger=trigger, required_end=required_end
                 )
             case NegatedPath() if path is ANY_FORWARD_STEP:
-                self.dependency_graph.add_transition(start, Direction.INVERSE, None, end, when=when, other=other)
+                self.dependency_graph.add_transition(
+                    start, Direction.INVERSE, None, end, trigger=trigger, required_end=required_end
+                )
             case InvPath():
-                self.add_path(path.arg, start, end, when, other)
+                self.add_path(path.arg, start, end, trigger, required_end)
             case SequencePath():
                 parts = [InvPath(part) for part in path.args]
-                self.add_path(SequencePath(*reversed(parts)), start, end, when)
-                self.add_path(SequencePath(*parts), start, end, when)
+                self.add_path(SequencePath(*reversed(parts)), start, end, trigger)
+                self.add_path(SequencePath(*parts), start, end, trigger)
             case AlternativePath():
-                self.add_path(AlternativePath(*(InvPath(part) for part in path.args)), start, end, when, other)
+                self.add_path(
+                    AlternativePath(*(InvPath(part) for part in path.args)), start, end, trigger, required_end
+                )
             case MulPath():
-                self._add_repeated_path(MulPath(InvPath(path.path), _path_modifier(path)), start, end, when)  # type: ignore[arg-type]
-            case _:
-                self.add_path(path, start, end, when, other)
+                self._add_repeated_path(MulPath(InvPath(path.path), _path_modifier(path)), start, end, trigger)  # type: ignore[arg-type] # a str
+            case _:  # a negated property set, which is added in both directions
+                self.add_path(path, start, end, trigger, required_end)
 
-    def _add_repeated_path(self, path: MulPath, start: State, end: State, when: ChangeTrigger) -> None:
+    def _add_repeated_path(self, path: MulPath, start: State, end: State, trigger: ChangeTrigger) -> None:
         """Add transitions for a path with a modifier `*`, `+` or `?`."""
         middle = self.dependency_graph.add_state()
-        self.add_path(path.path, start, middle, when)
+        self.add_path(path.path, start, middle, trigger)
         if path.zero:
             self.dependency_graph.add_epsilon(start, middle)
         if path.more:
-            self.add_path(path.path, middle, middle, when)
+            self.add_path(path.path, middle, middle, trigger)
         self.dependency_graph.add_epsilon(middle, end)
 
 
@@ -111,11 +118,11 @@ def parse_path(graph: rdflib.Graph, node: rdflib.term.Node) -> RdflibPath:
     head = graph.value(node, SH.alternativePath)
     if head is not None:
         return AlternativePath(*(parse_path(graph, part) for part in Collection(graph, head)))
-    for term, sign in ((SH.zeroOrMorePath, "*"), (SH.oneOrMorePath, "+"), (SH.zeroOrOnePath, "?")):
-        inner = graph.value(node, term)
+    for predicate, modifier in ((SH.zeroOrMorePath, "*"), (SH.oneOrMorePath, "+"), (SH.zeroOrOnePath, "?")):
+        inner = graph.value(node, predicate)
         if inner is not None:
-            return MulPath(parse_path(graph, inner), sign)  # type: ignore[arg-type] # rdflib names the signs itself
-    raise UnsupportedConstraintError("a path is not a property path of SHACL")
+            return MulPath(parse_path(graph, inner), modifier)  # type: ignore[arg-type] # rdflib declares literal types
+    raise UnsupportedConstraintError("a path is not a SHACL property path")
 
 
 def require_predicate(node: rdflib.term.Node) -> NamedNode:
