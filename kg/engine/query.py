@@ -15,9 +15,10 @@ from kg.sparql.tokens import nesting_depth
 MAX_QUERY_LENGTH: Final = 1_000_000
 """The longest query text, in code points."""
 MAX_NESTING: Final = 128
-"""The deepest nesting of brackets, or of signs such as `!`: the parser recurses without a limit."""
+"""The deepest nesting of brackets, or of prefix operators such as `!`; the engine's parser has no limit of its own."""
 
 _MAX_GZIP_MEMORY: Final = 1024 * 1024
+"""Bytes of a compressed result that are kept in memory; a longer one is moved to a file."""
 
 
 def evaluate_query(engine: Engine, request: QueryRequest) -> QueryResult:
@@ -27,9 +28,10 @@ def evaluate_query(engine: Engine, request: QueryRequest) -> QueryResult:
 
 
 def explain_query(text: str, statistics: DatasetStatistics | None, optimizer: Optimizer | None) -> QueryPlan:
-    """Return how a query would be planned over a dataset with these statistics; it is not evaluated.
+    """Return how a query would be planned, without evaluating it.
 
-    Raises QuerySyntaxError for a text that is not a query.
+    Without statistics, the planner uses defaults; without an optimizer, the plan is the query itself. Raises
+    QuerySyntaxError for a text that is not a query.
     """
     check_query_syntax(text)
     if optimizer is None:
@@ -53,7 +55,7 @@ def check_nesting(text: str) -> None:
 
 
 def gzip_result(result: QueryResult) -> QueryResult:
-    """Compress a result with gzip, in memory if it is short, else in an anonymous file; closes the given result."""
+    """Compress a result with gzip, and close the given result."""
     compressed: IO[bytes] = tempfile.SpooledTemporaryFile(_MAX_GZIP_MEMORY)  # noqa: SIM115 - the caller closes it
     with result.body as plain:
         try:
