@@ -7,7 +7,7 @@ from flask import Flask, request, url_for
 from flask_babel import gettext
 
 from kg.rdf.namespaces import BASE, HPEZ, HPSH, ID, SH, compact
-from kg.rdf.terms import Literal, NamedNode, Term
+from kg.rdf.terms import Literal, NamedNode, Term, term_text
 from service.http import i18n
 from service.http.i18n import other_language, page_language, text_in_language
 from service.http.urls import keep_language, url_in_language, url_name
@@ -25,7 +25,7 @@ def register(app: Flask) -> None:
 
 
 def link_url(iri: str) -> str | None:
-    """Return the URL that a page links to for an IRI: a path here for the project's IRIs, None if it is not HTTP(S)."""
+    """Return the URL that a page links to for an IRI: a path of this app for a project's IRI, None if not HTTP(S)."""
     if iri.startswith(ID):
         return url_for("resource.document", name=url_name(iri.removeprefix(ID)))
     for endpoint, namespace in (("resource.ontology", HPEZ), ("resource.shapes", HPSH)):
@@ -37,7 +37,7 @@ def link_url(iri: str) -> str | None:
 
 
 def severity_name(iri: str) -> str:
-    """Return the name of a severity of SHACL in the reader's language, or the local name of another IRI."""
+    """Return the name of a SHACL severity in the reader's language, and any other IRI unchanged."""
     names: dict[str, str] = {
         "Violation": gettext("violation"),
         "Warning": gettext("warning"),
@@ -45,11 +45,6 @@ def severity_name(iri: str) -> str:
     }
     local = iri.removeprefix(SH)
     return names.get(local, local)
-
-
-def short_term(term: Term) -> str:
-    """Return a term as text, an IRI with the project's prefixes."""
-    return compact(term.value) if isinstance(term, NamedNode) else str(term)
 
 
 def _is_iri(term: Term) -> bool:
@@ -68,7 +63,7 @@ def _template_context() -> dict[str, Any]:
         "other": other,
         "language_names": _LANGUAGE_NAMES,
         "severity": severity_name,
-        "short_term": short_term,
+        "term_text": term_text,
         "sections": _sections,
         "this_page": url_in_language,
         "in_other": partial(i18n.translate, other),

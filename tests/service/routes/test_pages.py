@@ -234,7 +234,7 @@ def test_a_text_of_no_source_is_refused_at_the_start(tmp_path: Path, folder: Pat
             timeout=60,
         )
         assert done.returncode == 2
-        assert "other.txt is the text of no source: its SHA-256 is " in done.stderr
+        assert "other.txt is not the text of any source: its SHA-256 is " in done.stderr
 
 
 # --- issues
