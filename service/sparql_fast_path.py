@@ -66,20 +66,23 @@ class SparqlFastPath:
         self._lease_client = LeaseClient(engine)
 
     async def answer(self, environ: "WSGIEnvironment") -> BufferedResponse | None:
-        """Answer a request; None if the app must answer it."""
+        """Answer a request, or return None if the app must answer it."""
         if environ["REQUEST_METHOD"] not in SAFE_METHODS:
             return None
-        current = exchange_from_environ(environ)
+        exchange = exchange_from_environ(environ)
         normalize_environ(environ)
-        reply = self._cache_middleware.cached_response(environ) or await self._answer_query(environ, current)
-        if reply is None:
+        response = self._cache_middleware.cached_response(environ) or await self._answer_query(environ, exchange)
+        if response is None:
             return None
-        headers = self._observer.complete_headers(current, reply.status, reply.headers)
-        self._observer.finish_request(environ, current)
-        return replace(reply, headers=headers)
+        headers = self._observer.complete_headers(exchange, response.status, response.headers)
+        self._observer.finish_request(environ, exchange)
+        return replace(response, headers=headers)
 
-    async def _answer_query(self, environ: "WSGIEnvironment", current: Exchange) -> BufferedResponse | None:
-        """Answer a query; its evaluation is left in the environ if the app must finish it."""
+    async def _answer_query(self, environ: "WSGIEnvironment", exchange: Exchange) -> BufferedResponse | None:
+        """Answer a query from the cache or by a worker, or return None if the app must answer it.
+
+        The app also answers if the dataset changed during evaluation, because the result may not fit the validator.
+        """
         parsed = self._parse_query(environ)
         if parsed is None:
             return None
@@ -87,24 +90,25 @@ class SparqlFastPath:
         validator = make_validator(self._engine.version, *query_cache_key(query, formats.media_types))
         result = self._query_cache.get(validator)
         if result is None:
-            result = await self._evaluate(environ, current, query)
+            result = await self._evaluate(environ, exchange, query)
             if result is None or self._engine.version != validator.version:
                 return None
             self._query_cache.put(validator, result)
-            current.cache_outcome = "miss"
+            exchange.cache_outcome = "miss"
         else:
-            current.cache_outcome = "hit"
-        current.endpoint = _ENDPOINT
+            exchange.cache_outcome = "hit"
+        exchange.endpoint = _ENDPOINT
         return self._response(environ, result, formats, validator)
 
     def _parse_query(self, environ: "WSGIEnvironment") -> tuple[QueryRequest, NegotiatedFormats] | None:
-        """Return the query of a request; None for other and for invalid requests, which the app answers.
+        """Return the query of a GET request without conditions, and the negotiated formats.
 
-        The result of a query that is not deterministic must not be cached.
+        Returns None for other requests, invalid ones included, which the app answers, and for queries that are not
+        deterministic, because their results must not be cached.
         """
-        plain = environ["REQUEST_METHOD"] == "GET" and environ["PATH_INFO"] == "/sparql" and not environ["SCRIPT_NAME"]
-        conditional = "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MATCH" in environ
-        if not plain or conditional or "query=" not in environ["QUERY_STRING"]:
+        is_get = environ["REQUEST_METHOD"] == "GET" and environ["PATH_INFO"] == "/sparql" and not environ["SCRIPT_NAME"]
+        is_conditional = "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MATCH" in environ
+        if not is_get or is_conditional or "query=" not in environ["QUERY_STRING"]:
             return None
         try:
             parameters = body.decode_urlencoded(environ["QUERY_STRING"].encode("latin-1"))
@@ -118,17 +122,24 @@ class SparqlFastPath:
         return (query, formats) if is_deterministic(query.text) else None
 
     async def _evaluate(
-        self, environ: "WSGIEnvironment", current: Exchange, query: QueryRequest
+        self, environ: "WSGIEnvironment", exchange: Exchange, query: QueryRequest
     ) -> CachedResult | None:
-        """Send the query to the leased worker; anything but a small result is left in the environ for the app."""
+        """Evaluate a query on the leased worker, and return its result if it is small and needs no compression.
+
+        Otherwise, the pending result, if there is one, is left in the environ, from which the app sends it.
+        """
         started_at = time.perf_counter()
         pending = await self._lease_client.submit(query)
-        current.engine_seconds = time.perf_counter() - started_at
+        exchange.engine_seconds = time.perf_counter() - started_at
         if pending is None:
             return None
         answer = pending.answer
-        is_small = answer is not None and answer.file is None and "error" not in answer.header
-        if answer is None or not is_small or self._must_compress(environ, answer.payload):
+        if (
+            answer is None
+            or answer.file is not None
+            or "error" in answer.header
+            or self._must_compress(environ, answer.payload)
+        ):
             environ[PENDING_RESULT_KEY] = pending
             return None
         return CachedResult(answer.header["kind"], answer.header["media_type"], answer.payload)
@@ -140,6 +151,7 @@ class SparqlFastPath:
     def _response(
         self, environ: "WSGIEnvironment", result: CachedResult, formats: NegotiatedFormats, validator: CacheValidator
     ) -> BufferedResponse | None:
+        """Return the response with a result, and cache it; None if the app must compress the result."""
         if self._must_compress(environ, result.body):
             return None
         headers = [

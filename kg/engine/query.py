@@ -15,7 +15,7 @@ from kg.sparql.tokens import nesting_depth
 MAX_QUERY_LENGTH: Final = 1_000_000
 """The longest query text, in code points."""
 MAX_NESTING: Final = 128
-"""The deepest nesting of brackets, or of signs such as `!`: the parser recurses without a limit."""
+"""The deepest nesting of brackets, or of prefix operators such as `!`; the engine's parser has no limit of its own."""
 
 
 def evaluate_query(engine: Engine, request: QueryRequest) -> QueryResult:
@@ -25,9 +25,10 @@ def evaluate_query(engine: Engine, request: QueryRequest) -> QueryResult:
 
 
 def explain_query(text: str, statistics: DatasetStatistics | None, optimizer: Optimizer | None) -> QueryPlan:
-    """Return how a query would be planned over a dataset with these statistics; it is not evaluated.
+    """Return how a query would be planned, without evaluating it.
 
-    Raises QuerySyntaxError for a text that is not a query.
+    Without statistics, the planner uses defaults; without an optimizer, the plan is the query itself. Raises
+    QuerySyntaxError for a text that is not a query.
     """
     check_query_syntax(text)
     if optimizer is None:

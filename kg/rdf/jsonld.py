@@ -24,11 +24,16 @@ NodeObject = dict[str, object]
 """A JSON-LD node object."""
 
 _MAX_NATIVE_DIGITS: Final = 15
-"""Digits that a JSON number keeps in every reader, including readers that use doubles."""
+"""Maximum digits of an integer that is written as a JSON number: readers that use doubles keep so many."""
 _KEYWORD_ALIASES: Final = {"id": "@id", "type": "@type"}
-_JSON_TOKEN: Final = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+("|\\?\Z))(\s*+:)?|[\[\]{}]', re.DOTALL)
-"""A JSON string or a bracket. The groups of a string are its text, its end (empty or a backslash if the string is not
-closed), and the colon that makes it a key. The quantifiers are possessive, so that matching takes linear time."""
+_JSON_TOKEN: Final = re.compile(
+    rb'(?P<string>"[^"\\]*+(?:\\.[^"\\]*+)*+(?P<end>"|\\?\Z))(?P<colon>\s*+:)?|[\[\]{}]', re.DOTALL
+)
+"""A JSON string, with its quotes, or a bracket.
+
+The end of an unclosed string is empty or a backslash; a colon after a string makes it a key. The quantifiers are
+possessive, so that matching takes linear time.
+"""
 MAX_CONTEXT_REFERENCES: Final = 1000
 """Maximum references to the project's context in a document, because each is replaced by the whole context."""
 
@@ -62,11 +67,16 @@ class Context:
         return {iri: tuple(terms) for iri, terms in by_iri.items()}
 
     def compact_iri(self, iri: str) -> str:
-        """Return an IRI in compact form with the longest prefix that fits, or unchanged."""
-        fits = [(len(start), prefix) for prefix, start in self.prefixes.items() if iri.startswith(start)]
-        if not fits:
+        """Return an IRI in compact form with the longest matching namespace, or unchanged.
+
+        Readers do not expand `prefix://…` (JSON-LD 1.1 API, section 5.2), so it is not written.
+        """
+        matching = [
+            (len(namespace), prefix) for prefix, namespace in self.prefixes.items() if iri.startswith(namespace)
+        ]
+        if not matching:
             return iri
-        length, prefix = max(fits)
+        length, prefix = max(matching)
         return iri if iri[length:].startswith("//") else f"{prefix}:{iri[length:]}"
 
     def compact_type(self, iri: str) -> str:
@@ -118,6 +128,12 @@ def _prefixes_used_as_schemes(triples: Iterable[Triple], context: Context) -> li
 
 
 class _Compactor:
+    """Turns triples into compact node objects.
+
+    A blank node with a single reference is nested in the node that refers to it. A blank node that is a class counts as
+    referenced twice, because a value of `type` is an id and cannot nest a node.
+    """
+
     def __init__(self, triples: Iterable[Triple], context: Context) -> None:
         self._context = context
         self._statements = defaultdict[Resource, list[tuple[NamedNode, Term]]](list)
@@ -133,7 +149,8 @@ class _Compactor:
         order = sorted(self._statements, key=lambda node: (node != first, isinstance(node, BlankNode), node.value))
         roots = [node for node in order if not self._is_nestable(node)]
         objects = [self._node(node) for node in roots]
-        return objects + [self._node(node) for node in order if node not in self._written]  # cycles of blank nodes
+        in_cycles = [self._node(node) for node in order if node not in self._written]
+        return objects + in_cycles
 
     def _is_nestable(self, term: Term) -> bool:
         return isinstance(term, BlankNode) and self._references[term] == 1
@@ -143,15 +160,16 @@ class _Compactor:
         anonymous = isinstance(node, BlankNode) and (nested or not self._references[node])
         node_object: NodeObject = {} if anonymous else {"id": _node_id(node)}
         values = defaultdict[str, list[object]](list)
-        texts = defaultdict[str, dict[str, list[object]]](lambda: defaultdict(list))
+        tagged_texts = defaultdict[str, dict[str, list[object]]](lambda: defaultdict(list))
         for predicate, value in self._statements[node]:
             key, coercion = self._key(predicate, value)
             if coercion == LANGUAGE_COERCION and isinstance(value, Literal) and value.language:
-                texts[key][value.language].append(value.value)
+                tagged_texts[key][value.language].append(value.value)
             else:
                 values[key].append(self._value(value, coercion))
         language_maps = {
-            key: {tag: _one_or_array(tagged) for tag, tagged in sorted(by_tag.items())} for key, by_tag in texts.items()
+            key: {tag: _one_or_array(texts) for tag, texts in sorted(by_tag.items())}
+            for key, by_tag in tagged_texts.items()
         }
         members = {key: _one_or_array(items) for key, items in values.items()} | language_maps
         return node_object | dict(sorted(members.items(), key=lambda item: (item[0] != "type", item[0])))
@@ -212,15 +230,15 @@ def _one_or_array(values: list[object]) -> object:
 
 
 def inline_context(data: bytes, context: Context, urls: Collection[str]) -> bytes:
-    """Replace each reference to a context by the context, so that the parser fetches nothing; the rest stays as it is.
+    """Replace each reference to a context by the context itself, so that the parser fetches nothing.
 
-    `urls` are the URLs of the context. Raises RdfSyntaxError for the URL of any other context and for too many
-    references. The parser reports input that is not JSON.
+    All other bytes stay unchanged. `urls` are the URLs of the context. Raises RdfSyntaxError for the URL of any other
+    context and for too many references. The parser reports input that is not JSON.
     """
     inlined = json.dumps(context.to_json()["@context"], separators=(",", ":")).encode()
     pieces, end = list[bytes](), 0
     for number, match in enumerate(_context_references(data)):
-        reason = _rejection_reason(_decode_string(match[1]), number, urls)
+        reason = _rejection_reason(_decode_string(match["string"]), number, urls)
         if reason is not None:
             raise RdfSyntaxError(reason, _line_number(data, match))
         pieces += [data[end : match.start()], inlined]
@@ -229,7 +247,7 @@ def inline_context(data: bytes, context: Context, urls: Collection[str]) -> byte
 
 
 def _rejection_reason(url: str, number: int, urls: Collection[str]) -> str | None:
-    """Return why a reference to a context is refused, or None if it is not; `number` counts references from 0."""
+    """Return why a reference to a context is refused, None if it is accepted; `number` counts references from 0."""
     if url not in urls:
         return (
             f"The JSON-LD names a remote context, {shorten(url, 200)}, and nothing is fetched. Write the context into "
@@ -243,7 +261,8 @@ def _rejection_reason(url: str, number: int, urls: Collection[str]) -> str | Non
 def _context_references(data: bytes) -> Iterator[re.Match[bytes]]:
     """Yield the strings that refer to a context: values of @context, alone or in an array (JSON-LD 1.1, section 9.15).
 
-    Raises RdfSyntaxError for an unclosed string, on which the parser's own checks would take very long.
+    Strings anywhere inside a @value are skipped: there they are data (JSON literals). Raises RdfSyntaxError for an
+    unclosed string, on which the parser's own checks would take very long.
     """
     keys = [""]  # the current key of each open object or array, innermost last; an array has its object's key
     for match in _JSON_TOKEN.finditer(data):
@@ -252,10 +271,10 @@ def _context_references(data: bytes) -> Iterator[re.Match[bytes]]:
         elif match[0] in b"}]":
             if len(keys) > 1:
                 keys.pop()
-        elif match[2] != b'"':
+        elif match["end"] != b'"':
             raise RdfSyntaxError("The JSON-LD does not parse: a string has no end.", _line_number(data, match))
-        elif match[3]:
-            keys[-1] = _decode_string(match[1])
+        elif match["colon"]:
+            keys[-1] = _decode_string(match["string"])
         elif keys[-1] == "@context" and "@value" not in keys:
             yield match
 
@@ -265,7 +284,7 @@ def _line_number(data: bytes, match: re.Match[bytes]) -> int:
 
 
 def _decode_string(text: bytes) -> str:
-    """Return the text of a JSON string, with replacement characters for invalid code points."""
+    """Return the text of a quoted JSON string, with invalid code points replaced."""
     try:
         return str(json.loads(text, strict=False)).encode("utf-8", "replace").decode()
     except ValueError:

@@ -29,7 +29,7 @@ def canonical_turtle(text: str, name: str = "the Turtle") -> str:
 
 
 def rdflib_graph(statements: Iterable[Quad] | Iterable[Triple]) -> rdflib.Graph:
-    """Copy statements into one rdflib graph, keeping the lexical form of every literal."""
+    """Copy triples, or quads without their graph names, into an rdflib graph; keep the lexical forms of literals."""
     graph = rdflib.Graph(bind_namespaces="none")
     manager = NamespaceManager(graph, bind_namespaces="none")
     for name, iri in PREFIXES.items():
@@ -57,7 +57,7 @@ def term_to_rdflib(term: object) -> rdflib.term.Node:
 
 
 def term_from_rdflib(node: object) -> Term:
-    """Convert an rdflib term to the engine's; raises EngineError for a node that is no term of RDF 1.1."""
+    """Convert an rdflib term to the engine's; raises EngineError for a node that is not a term of RDF 1.1."""
     match node:
         case rdflib.URIRef():
             return NamedNode(str(node))
@@ -67,4 +67,4 @@ def term_from_rdflib(node: object) -> Term:
             return Literal(str(node), language=node.language)
         case rdflib.Literal():
             return Literal(str(node), datatype=NamedNode(str(node.datatype or XSD_STRING)))
-    raise EngineError(f"{node!r} is no RDF term")
+    raise EngineError(f"{node!r} is not a term of RDF 1.1")

@@ -84,4 +84,4 @@ def term_from_json(data: list[str]) -> Term:
             return Literal(value, datatype=NamedNode(datatype))
         case ["literal", value, language, _]:
             return Literal(value, language=language)
-    raise EngineError(f"{data!r} is no RDF term")
+    raise EngineError(f"{data!r} is not an RDF term")

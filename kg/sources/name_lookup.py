@@ -1,9 +1,9 @@
-"""Look names up in the index, however Vietnamese is written, within a bounded time.
+"""Look names up in the index within a bounded time, with or without Vietnamese diacritics.
 
 Each query word may be the beginning of a word of the name, in any order. Names that begin with the whole query are
-read in alphabetical order, other names by their words, most relevant first. Only some hundreds of these candidates are
-read and then ranked, so that a query that matches a million names is as fast as any other; its counts are then lower
-bounds.
+read in alphabetical order, other names through the full-text table `found` (SQLite FTS5), most relevant first. At most
+some hundreds of these candidates are read and ranked, so that a query that matches a million names is as fast as any
+other; its counts are then lower bounds.
 """
 
 import sqlite3
@@ -16,11 +16,11 @@ from kg.sources.name_ranking import NameCandidate, count_by_kind, rank_candidate
 from kg.sources.search_query import SearchMatch, SearchQuery, SearchResult, replace_surrogates
 
 MAX_PREFIX_CANDIDATES: Final = 200
-"""The number of names that are read because they begin with the query."""
+"""The maximum number of names that are read because they begin with the query."""
 MAX_WORD_CANDIDATES: Final = 400
-"""The number of names that are read because they contain the query's words."""
+"""The maximum number of names that are read because they contain the query's words."""
 MAX_PROBED_KINDS: Final = 40
-"""The number of kinds that are probed for a match where not all candidates were read."""
+"""The maximum number of kinds that are probed for a match, if not all candidates were read."""
 
 _LAST_CODE_POINT: Final = "\U0010ffff"
 _COLUMNS: Final = "names.id, iri, kind, text, language, predicate, words"
@@ -35,11 +35,11 @@ _EXISTS_QUERY: Final = "SELECT rowid FROM found WHERE found MATCH ? LIMIT 1"
 _NAMES_QUERY: Final = "SELECT iri, language, text, predicate FROM names WHERE iri IN ({}) ORDER BY predicate, text"
 
 CandidateRow = tuple[int, str, str, str, str, int, str]
-"""The values of _COLUMNS."""
+"""A row of the table `names`: the values of _COLUMNS."""
 
 
 def find_names(connection: sqlite3.Connection, query: SearchQuery) -> SearchResult:
-    """Return the things that have a matching name; a query of a kind without text matches all things of the kind.
+    """Return the resources that have a matching name; a query of a kind without text matches all resources of the kind.
 
     Raises sqlite3.Error if the index is damaged.
     """
@@ -47,21 +47,22 @@ def find_names(connection: sqlite3.Connection, query: SearchQuery) -> SearchResu
     if not query.comparable_text:
         return SearchResult() if kind is None else _find_kind(connection, kind, query)
     candidates, has_more = _find_candidates(connection, query, kind)
-    of_any_kind, any_has_more = (candidates, has_more) if kind is None else _find_candidates(connection, query, None)
+    all_kinds, all_have_more = (candidates, has_more) if kind is None else _find_candidates(connection, query, None)
     ranked = rank_candidates(candidates, query)
-    counts = count_by_kind({name.iri: name.kind for name in of_any_kind}.values())
-    if any_has_more:
-        counts |= {kind: 1 for kind in _matching_kinds(connection, query) if kind not in counts}
+    counts = count_by_kind({name.iri: name.kind for name in all_kinds}.values())
+    if all_have_more:
+        counts |= {other: 1 for other in _matching_kinds(connection, query) if other not in counts}
     if kind is not None and ranked:
         counts[kind] = len(ranked)
     matches = _load_matches(connection, ranked[query.offset : query.offset + query.limit])
-    return SearchResult(matches, counts, len(ranked), has_more, any_has_more)
+    return SearchResult(matches, counts, len(ranked), has_more, all_have_more)
 
 
 def _find_kind(connection: sqlite3.Connection, kind: str, query: SearchQuery) -> SearchResult:
-    rows = dict[int, NameCandidate]()
-    has_more = _read_words(connection, rows, _match_expression((), kind, as_prefixes=False))
-    ranked = rank_candidates(rows.values(), query)
+    """Return all resources of a kind."""
+    candidates = dict[int, NameCandidate]()
+    has_more = _read_matching(connection, candidates, _match_expression((), kind, as_prefixes=False))
+    ranked = rank_candidates(candidates.values(), query)
     matches = _load_matches(connection, ranked[query.offset : query.offset + query.limit])
     return SearchResult(matches, {kind: len(ranked)}, len(ranked), has_more, has_more)
 
@@ -69,34 +70,44 @@ def _find_kind(connection: sqlite3.Connection, kind: str, query: SearchQuery) ->
 def _find_candidates(
     connection: sqlite3.Connection, query: SearchQuery, kind: str | None
 ) -> tuple[list[NameCandidate], bool]:
-    """Return matching names, and whether the index may hold more of them."""
-    rows = dict[int, NameCandidate]()
-    for prefix in (f"{query.comparable_text} {KIND_MARK}", query.comparable_text):
-        count = _add_candidates(rows, connection.execute(_PREFIX_QUERY, (prefix, MAX_PREFIX_CANDIDATES, kind)))
+    """Return matching names, and whether the index may hold more of them.
+
+    Names that equal the query, which are followed by the word of their kind in the index, are read before names that
+    only begin with it. Names with the whole words of the query are read before names with words that begin with them.
+    """
+    candidates = dict[int, NameCandidate]()
+    _read_prefixed(connection, candidates, f"{query.comparable_text} {KIND_MARK}", kind)
+    has_more = _read_prefixed(connection, candidates, query.comparable_text, kind)
     if not query.folded_words:
-        return list(rows.values()), count >= MAX_PREFIX_CANDIDATES
-    has_more = False
-    for as_prefixes in (False, True):
-        if not has_more:
-            expression = _match_expression(query.folded_words, kind, as_prefixes=as_prefixes)
-            has_more = _read_words(connection, rows, expression)
-    return [candidate for candidate in rows.values() if candidate.has_all_words(query.folded_words)], has_more
+        return list(candidates.values()), has_more
+    has_more = _read_matching(
+        connection, candidates, _match_expression(query.folded_words, kind, as_prefixes=False)
+    ) or _read_matching(connection, candidates, _match_expression(query.folded_words, kind, as_prefixes=True))
+    return [candidate for candidate in candidates.values() if candidate.has_all_words(query.folded_words)], has_more
 
 
-def _read_words(connection: sqlite3.Connection, rows: dict[int, NameCandidate], expression: str) -> bool:
-    """Add the names that match an FTS5 expression; returns whether there are more than were read."""
-    count = _add_candidates(rows, connection.execute(_WORDS_QUERY, (expression, MAX_WORD_CANDIDATES)))
+def _read_prefixed(
+    connection: sqlite3.Connection, candidates: dict[int, NameCandidate], prefix: str, kind: str | None
+) -> bool:
+    """Add the names that begin with a prefix; returns whether there may be more than were read."""
+    found = connection.execute(_PREFIX_QUERY, (prefix, MAX_PREFIX_CANDIDATES, kind))
+    return _add_candidates(candidates, found) >= MAX_PREFIX_CANDIDATES
+
+
+def _read_matching(connection: sqlite3.Connection, candidates: dict[int, NameCandidate], expression: str) -> bool:
+    """Add the names that match an FTS5 expression; returns whether there may be more than were read."""
+    count = _add_candidates(candidates, connection.execute(_WORDS_QUERY, (expression, MAX_WORD_CANDIDATES)))
     return count == MAX_WORD_CANDIDATES
 
 
-def _add_candidates(rows: dict[int, NameCandidate], found: Iterable[CandidateRow]) -> int:
-    """Add rows of the index by their ids; returns how many were read."""
+def _add_candidates(candidates: dict[int, NameCandidate], rows: Iterable[CandidateRow]) -> int:
+    """Add rows of the index by their ids; returns how many rows there were."""
     count = 0
-    for number, iri, kind, text, language, predicate, words in found:
+    for row_id, iri, kind, text, language, predicate, words in rows:
         count += 1
-        if number not in rows:
+        if row_id not in candidates:
             comparable_text = words.partition(f" {KIND_MARK}")[0]
-            rows[number] = NameCandidate(iri, kind, text, language, predicate, comparable_text)
+            candidates[row_id] = NameCandidate(iri, kind, text, language, predicate, comparable_text)
     return count
 
 
@@ -108,9 +119,11 @@ def _match_expression(words: Sequence[str], kind: str | None, *, as_prefixes: bo
 
 def _matching_kinds(connection: sqlite3.Connection, query: SearchQuery) -> Iterator[str]:
     """Yield the kinds that have a matching name, whether or not it was read as a candidate."""
+    if not query.folded_words:
+        return
     for (kind,) in connection.execute("SELECT kind FROM kinds LIMIT ?", (MAX_PROBED_KINDS,)).fetchall():
         expression = _match_expression(query.folded_words, kind, as_prefixes=True)
-        if query.folded_words and connection.execute(_EXISTS_QUERY, (expression,)).fetchone() is not None:
+        if connection.execute(_EXISTS_QUERY, (expression,)).fetchone() is not None:
             yield kind
 
 

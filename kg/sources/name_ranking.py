@@ -28,7 +28,7 @@ class NameCandidate:
 
 
 def rank_candidates(candidates: Iterable[NameCandidate], query: SearchQuery) -> list[NameCandidate]:
-    """Return the best name of each thing, best first."""
+    """Return the best name of each resource, best first."""
     query_words = accented_words(query.truncated_text)[:MAX_QUERY_WORDS]
     best = dict[str, tuple[tuple[object, ...], NameCandidate]]()
     for candidate in candidates:
@@ -39,7 +39,7 @@ def rank_candidates(candidates: Iterable[NameCandidate], query: SearchQuery) -> 
 
 
 def count_by_kind(kinds: Iterable[str]) -> dict[str, int]:
-    """Count things by kind: the kinds of lowest rank first, among them the most frequent first."""
+    """Count resources by kind: the kinds of lowest rank first, among them the most frequent first."""
     counts = Counter(kinds)
     return dict(sorted(counts.items(), key=lambda item: (kind_rank(item[0]), -item[1], item[0])))
 

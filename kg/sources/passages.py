@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_PASSAGE_LENGTH: Final = 300
-"""The length of a passage in characters."""
+"""The maximum length of a passage in code points, unless the quotation itself is longer."""
 
 _MAX_SENTENCE_SCAN: Final = 1000
-"""Characters before and after a quotation in which the ends of its sentence are searched."""
+"""Code points before and after a quotation that are searched for the boundaries of its sentence."""
 _SENTENCE_END: Final = re.compile(r"[.!?…]+[”\"’)\]]*\s+|\s*\n\s*")
-"""A possible end of a sentence, with the white space after it; the full stop in 2.608,66 has none."""
+"""A possible end of a sentence, with the white space that must follow it; so the full stop in 2.608,66 is not one."""
 _ENDS_WITH_ABBREVIATION: Final = re.compile(
     r"(?:^|[\s(])(?:TP|Tp|TX|TT|Q|P|GS|PGS|TS|ThS|BS|KS|CN|Mr|Mrs|Dr|St|[A-ZĐ])\.\s+$"
 )
 """Abbreviations whose full stop does not end a sentence, as in TP. Hải Phòng."""
 _MAX_ABBREVIATION_LENGTH: Final = 8
+"""Code points before a full stop that are searched for an abbreviation."""
 
 
 @dataclass(frozen=True)
@@ -35,28 +36,35 @@ def extract_passage(text: str, start: int, end: int) -> Passage:
     """
     start, end = max(0, min(start, len(text))), max(0, min(end, len(text)))
     before, after = text[_sentence_start(text, start) : start], text[end : _sentence_end(text, end)]
-    room = max(0, MAX_PASSAGE_LENGTH - (end - start))
-    room_before = max(room // 2, room - len(after))
-    room_after = max(room // 2, room - len(before))
+    available = max(0, MAX_PASSAGE_LENGTH - (end - start))
+    max_before = max(available // 2, available - len(after))  # half, and what the other side does not need
+    max_after = max(available // 2, available - len(before))
     return Passage(
-        _truncate_left(before.lstrip(), room_before), text[start:end], _truncate_right(after.rstrip(), room_after)
+        _truncate_left(before.lstrip(), max_before), text[start:end], _truncate_right(after.rstrip(), max_after)
     )
 
 
 def _sentence_start(text: str, start: int) -> int:
-    begin = max(0, start - _MAX_SENTENCE_SCAN)
-    return max((end for end in _sentence_boundaries(text, begin, start + 1) if end <= start), default=begin)
+    """Return where the sentence at `start` begins.
+
+    The search goes on for one code point, so a boundary does not count if the quotation begins inside its white space.
+    """
+    scan_start = max(0, start - _MAX_SENTENCE_SCAN)
+    boundaries = _sentence_boundaries(text, scan_start, start + 1)
+    return max((boundary for boundary in boundaries if boundary <= start), default=scan_start)
 
 
 def _sentence_end(text: str, end: int) -> int:
-    last = min(len(text), end + _MAX_SENTENCE_SCAN)
-    return next((stop for stop in _sentence_boundaries(text, max(0, end - 1), last) if stop >= end), last)
+    """Return where the sentence at `end` ends; the last code point of the quotation may be its full stop."""
+    scan_end = min(len(text), end + _MAX_SENTENCE_SCAN)
+    boundaries = _sentence_boundaries(text, max(0, end - 1), scan_end)
+    return next((boundary for boundary in boundaries if boundary >= end), scan_end)
 
 
 def _sentence_boundaries(text: str, start: int, end: int) -> Iterator[int]:
     """Yield the positions at which a new sentence begins.
 
-    A full stop of an abbreviation, or before a small letter, does not end a sentence; a line break always does.
+    A full stop of an abbreviation, or before a lower-case letter, does not end a sentence; a line break always does.
     """
     for match in _SENTENCE_END.finditer(text, start, end):
         following = text[match.end() : match.end() + 1]

@@ -10,9 +10,9 @@ from kg.sources import name_index
 from kg.sources.folding import folded_words
 
 MAX_SEARCH_LENGTH: Final = 200
-"""The number of characters of a query that are used."""
+"""The maximum number of code points of a query that are used."""
 MAX_QUERY_WORDS: Final = 8
-"""The number of words of a query that are used."""
+"""The maximum number of words of a query that are used."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class SearchQuery:
 
 @dataclass(frozen=True)
 class SearchMatch:
-    """A thing that was found: `text` is its best matching name, `names` are its preferred names."""
+    """A resource that was found: `text` is its best matching name, `names` are its preferred names."""
 
     iri: str
     kind: str

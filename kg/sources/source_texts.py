@@ -30,7 +30,7 @@ class CitedSource:
     text: str | None
 
     def matches_quote(self, start: int, end: int, exact: str) -> bool | None:
-        """Whether the text has a quotation at a position; None without a text."""
+        """Whether the text has a quotation between two code points; None without a text."""
         return None if self.text is None else self.text[start:end] == exact
 
 
@@ -38,7 +38,7 @@ class SourceTexts:
     """Texts of sources, by their SHA-256."""
 
     def __init__(self, files: Iterable[Path] = ()) -> None:
-        """Read files. Raises EvidenceTextError for one that cannot be read or is not UTF-8."""
+        """Read the texts. Raises EvidenceTextError for a file that cannot be read or is not UTF-8."""
         self._paths = dict[str, Path]()
         self._texts = dict[str, str]()
         for file in files:
@@ -55,7 +55,7 @@ class SourceTexts:
         """Raise EvidenceTextError if a text does not belong to a source of the graph."""
         known = set(read_source_digests(engine).values())
         for digest in self._texts.keys() - known:
-            raise EvidenceTextError(f"{self._paths[digest]} is the text of no source: its SHA-256 is {digest}.")
+            raise EvidenceTextError(f"{self._paths[digest]} is not the text of any source: its SHA-256 is {digest}.")
 
     def load_cited_sources(self, engine: Engine, iris: Iterable[NamedNode]) -> dict[str, CitedSource]:
         """Return the language and the text of sources, by IRI."""
@@ -75,7 +75,7 @@ def read_source_digests(engine: Engine) -> dict[str, str]:
 
 
 def decode_text(text: bytes) -> str:
-    """Decode UTF-8. Raises EvidenceTextError that names the first bad byte."""
+    """Decode UTF-8. Raises EvidenceTextError with the offset of the first invalid byte."""
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -14,13 +14,17 @@ from kg.errors import QuerySyntaxError
 from kg.sparql.tokens import Token, iter_tokens, line_and_column
 
 TOKEN_GAP: Final = " " * 64
+"""Longer than any keyword that the parser may try after a token."""
 MAX_DIAGNOSED_LENGTH: Final = 100_000
-"""Code points of a query that is parsed a second time; a longer one keeps the position that the parser reported."""
+"""Maximum code points of a query that is parsed again; for a longer one, the parser's own position is reported."""
 
 _PARSER_ERROR: Final = re.compile(r"^error at (\d+):(\d+): (.*)", re.DOTALL)
-_EXPECTED_DESCRIPTION: Final = re.compile(r"expected (?:one of )?([A-Z][a-z]+(?: \w+)+)")
+_RULE_DESCRIPTION: Final = re.compile(r"expected (?:one of )?([A-Z][a-z]+(?: \w+)+)")
+"""A rule that the query violates, such as `The SELECT contains a variable that is unbound`, in place of a token."""
 _CHARACTER_CLASSES: Final = re.compile(r"\[(?:'[^']*'|\"[^\"]*\"|[^\]'\"])*\]", re.DOTALL)
+"""Character classes among the expected tokens, such as `['A' ..= 'Z' | '_']`, which no message shows."""
 _EXPECTED_TOKENS: Final = re.compile(r'"[^"\w\\]{1,3}"|\b[A-Z]{2,}\b')
+"""Keywords and quoted punctuation among the expected tokens."""
 _BRACKETS: Final = frozenset("{}()")
 
 
@@ -55,20 +59,22 @@ def _space_out(tokens: list[Token]) -> tuple[str, list[int]]:
 
 
 def _is_glued(token: Token, following: Token) -> bool:
-    """Return whether no white space is known to be allowed between two tokens."""
+    """Return whether a space between two tokens might change the query: they touch, and neither is a bracket."""
     return following.start == token.end and _BRACKETS.isdisjoint((token.text, following.text))
 
 
 def _message(detail: str, faulty: Token | None) -> str:
-    reason = _EXPECTED_DESCRIPTION.search(detail)
+    """Turn what the parser expected into a message; `faulty` is None at the end of the query."""
+    rule = _RULE_DESCRIPTION.search(detail)
     faulty_text = "the end of the query" if faulty is None else repr(faulty.text[:40])
-    if reason is not None:
-        return f"{reason[1]}, at {faulty_text}"
+    if rule is not None:
+        return f"{rule[1]}, at {faulty_text}"
     expected = ", ".join(dict.fromkeys(_EXPECTED_TOKENS.findall(_CHARACTER_CLASSES.sub("", detail))))
     return f"unexpected {faulty_text}" + (f"; possible here: {expected}" if expected else "")
 
 
 def _undiagnosed_error(parser_error: str) -> QuerySyntaxError:
+    """Return an error with the position that the parser reported."""
     match = _PARSER_ERROR.match(parser_error)
     if match is None:
         return QuerySyntaxError("the query does not parse")

@@ -1,4 +1,4 @@
-"""A cursor over the tokens of a query, the base of the parsers."""
+"""A cursor over the tokens of a SPARQL text, the base of the recursive-descent parsers."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from kg.sparql.tokens import Token, line_and_column
 
 _KEYWORD_KINDS: Final = frozenset({"word", "other"})
-"""Kinds of keywords and punctuation."""
+"""The token kinds of keywords and punctuation."""
 
 
 class UnsupportedQueryError(Exception):
@@ -14,7 +14,7 @@ class UnsupportedQueryError(Exception):
 
 
 class TokenStream:
-    """A position between two tokens of a text."""
+    """The tokens of a text, with a current position: the index of the next token."""
 
     def __init__(self, text: str, tokens: Iterable[Token]) -> None:
         self._text = text
@@ -23,6 +23,7 @@ class TokenStream:
 
     @property
     def _peek(self) -> Token:
+        """The next token, which is not consumed."""
         return self._tokens[self._at]
 
     @property
@@ -31,9 +32,10 @@ class TokenStream:
         return self._tokens[self._at - 1].end
 
     def _next(self) -> Token:
+        """Consume the next token. Raises UnsupportedQueryError at the end of the text."""
         token = self._tokens[self._at]
         if token.kind == "end":
-            raise UnsupportedQueryError("it ends too early")
+            raise UnsupportedQueryError("the text ends too early")
         self._at += 1
         return token
 
@@ -42,17 +44,20 @@ class TokenStream:
         return UnsupportedQueryError(f"{token.text[:20]!r} at line {line}, column {column} is not supported")
 
     def _skip(self, *texts: str) -> bool:
-        """Consume a sequence of keywords or punctuation, in capitals, if it comes next; return whether it did."""
-        for place, text in enumerate(texts, self._at):
-            token = self._tokens[place]
-            if token.text.upper() != text or token.kind not in _KEYWORD_KINDS:
+        """Consume the given keywords and punctuation if they come next, all or none; return whether they were consumed.
+
+        Keywords are given in capitals and match in any case.
+        """
+        for index, text in enumerate(texts, self._at):
+            if not _is_keyword(self._tokens[index], text):
                 return False
         self._at += len(texts)
         return True
 
     def _expect(self, text: str) -> Token:
+        """Consume the given keyword or punctuation. Raises UnsupportedQueryError if another token comes next."""
         token = self._next()
-        if token.text.upper() != text or token.kind not in _KEYWORD_KINDS:
+        if not _is_keyword(token, text):
             raise self._unsupported_token(token)
         return token
 
@@ -64,6 +69,11 @@ class TokenStream:
             depth += (token.text == opening) - (token.text == closing)
             if depth == 0:
                 return
+
+
+def _is_keyword(token: Token, text: str) -> bool:
+    """Return whether a token is a keyword, given in capitals, or punctuation."""
+    return token.text.upper() == text and token.kind in _KEYWORD_KINDS
 
 
 def join_tokens(tokens: Sequence[Token]) -> str:

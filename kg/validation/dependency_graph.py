@@ -100,20 +100,20 @@ class DependencyGraph:
         predicate: NamedNode | None,
         end: State,
         *,
-        when: ChangeTrigger = ChangeTrigger.ALWAYS,
-        other: Term | None = None,
+        trigger: ChangeTrigger = ChangeTrigger.ALWAYS,
+        required_end: Term | None = None,
     ) -> None:
         """Add a transition that follows a triple."""
-        step = Transition(start, direction, predicate, end, when, other)
+        step = Transition(start, direction, predicate, end, trigger, required_end)
         self._from[start].append(step)
         self._to[end].append(step)
-        for trigger in (ChangeTrigger.GAINED, ChangeTrigger.LOST, ChangeTrigger.ALWAYS):
-            if when & trigger:
-                self._by_trigger[trigger, predicate].append(step)
+        for change in (ChangeTrigger.GAINED, ChangeTrigger.LOST, ChangeTrigger.ALWAYS):
+            if trigger & change:
+                self._by_trigger[change, predicate].append(step)
 
-    def trace_back(self, triples: Iterable[Triple], matching: TripleMatcher, when: ChangeTrigger) -> set[NodeState]:
+    def trace_back(self, triples: Iterable[Triple], matching: TripleMatcher, change: ChangeTrigger) -> set[NodeState]:
         """Return all node states from which gained or lost triples are read. Raise TooManyDependenciesError."""
-        reading = {place for triple in triples for place in self._states_reading(triple, when)}
+        reading = {place for triple in triples for place in self._states_reading(triple, change)}
         reached = self._walk_back(reading, matching, MAX_NODE_STATES)
         if reached is None:
             raise TooManyDependenciesError
@@ -153,10 +153,10 @@ class DependencyGraph:
                     waiting.append((_endpoints(step.direction, triple)[1], step.end))
         return read
 
-    def _states_reading(self, triple: Triple, when: ChangeTrigger) -> Iterator[NodeState]:
+    def _states_reading(self, triple: Triple, change: ChangeTrigger) -> Iterator[NodeState]:
         """Return the node states whose transitions follow a triple, for one kind of change."""
         for predicate in (triple.predicate, None):
-            for step in self._by_trigger.get((when, predicate), ()):
+            for step in self._by_trigger.get((change, predicate), ()):
                 node, other = _endpoints(step.direction, triple)
                 if step.required_end is None or step.required_end == other:
                     yield node, step.start

@@ -116,9 +116,9 @@ class IncrementalValidator:
         with engine.temporarily_applied(delta.inverse()):
             return _new_findings(_flatten(new), _flatten(self._validate_units(UnionView(engine), affected)))
 
-    def _affected_states(self, view: UnionView, triples: frozenset[Triple], when: ChangeTrigger) -> set[NodeState]:
+    def _affected_states(self, view: UnionView, triples: frozenset[Triple], change: ChangeTrigger) -> set[NodeState]:
         """Return the node states from which some triples are read, in a state that holds them."""
-        return self._analysis.dependency_graph.trace_back(triples, view.match_triples, when) if triples else set()
+        return self._analysis.dependency_graph.trace_back(triples, view.match_triples, change) if triples else set()
 
     def _affected_focus_nodes(self, view: UnionView, states: set[NodeState]) -> _FocusNodesByUnit:
         """Return the focus nodes that may have new findings because of changes read from some node states."""

@@ -26,58 +26,59 @@ class PathTransitions:
         path: RdflibPath,
         start: State,
         end: State,
-        when: ChangeTrigger = ChangeTrigger.ALWAYS,
-        other: Term | None = None,
+        trigger: ChangeTrigger = ChangeTrigger.ALWAYS,
+        required_end: Term | None = None,
         *,
         direction: Direction = Direction.FORWARD,
     ) -> None:
-        """Add transitions for a path from `start` to `end`; `other` is the required end of a path of one step.
+        """Add transitions for a path from `start` to `end`.
 
-        Raise UnsupportedConstraintError for an unknown path or a predicate that is not an IRI.
+        `required_end` is the only node at which a path of one step may end; longer paths ignore it. Raise
+        UnsupportedConstraintError for an unknown path or a predicate that is not an IRI.
         """
-        step = functools.partial(self.dependency_graph.add_transition, when=when, other=other)
+        step = functools.partial(self.dependency_graph.add_transition, trigger=trigger, required_end=required_end)
         match path:
             case rdflib.URIRef():
                 step(start, direction, require_predicate(path), end)
-            case NegatedPath() if path is ANY_FORWARD_STEP:
+            case NegatedPath() if path is ANY_FORWARD_STEP:  # a marker: the very object, not an equal path
                 step(start, direction, None, end)
-            case NegatedPath():
+            case NegatedPath():  # the exclusions are ignored, so it reads more triples than needed, never fewer
                 step(start, Direction.FORWARD, None, end)
                 step(start, Direction.INVERSE, None, end)
             case InvPath():
-                self.add_path(path.arg, start, end, when, other, direction=direction.opposite)
+                self.add_path(path.arg, start, end, trigger, required_end, direction=direction.opposite)
             case AlternativePath():
                 for part in path.args:
-                    self.add_path(part, start, end, when, other, direction=direction)
+                    self.add_path(part, start, end, trigger, required_end, direction=direction)
             case SequencePath():
-                self._add_sequence(path.args, start, end, when, direction)
+                self._add_sequence(path.args, start, end, trigger, direction)
                 # pySHACL walks the parts of an inverse sequence in their original order, SPARQL in reverse order.
                 if direction is Direction.INVERSE:
-                    self._add_sequence(path.args[::-1], start, end, when, direction)
+                    self._add_sequence(path.args[::-1], start, end, trigger, direction)
             case MulPath():
-                self._add_repeated_path(path, start, end, when, direction)
+                self._add_repeated_path(path, start, end, trigger, direction)
             case _:
-                raise UnsupportedConstraintError("a path is not a property path of SHACL")
+                raise UnsupportedConstraintError("a path is not a SHACL property path")
 
     def _add_sequence(
-        self, parts: Sequence[RdflibPath], start: State, end: State, when: ChangeTrigger, direction: Direction
+        self, parts: Sequence[RdflibPath], start: State, end: State, trigger: ChangeTrigger, direction: Direction
     ) -> None:
         for part in parts[:-1]:
             following = self.dependency_graph.add_state()
-            self.add_path(part, start, following, when, direction=direction)
+            self.add_path(part, start, following, trigger, direction=direction)
             start = following
-        self.add_path(parts[-1], start, end, when, direction=direction)
+        self.add_path(parts[-1], start, end, trigger, direction=direction)
 
     def _add_repeated_path(
-        self, path: MulPath, start: State, end: State, when: ChangeTrigger, direction: Direction
+        self, path: MulPath, start: State, end: State, trigger: ChangeTrigger, direction: Direction
     ) -> None:
         """Add transitions for a path with a modifier `*`, `+` or `?`."""
         middle = self.dependency_graph.add_state()
-        self.add_path(path.path, start, middle, when, direction=direction)
+        self.add_path(path.path, start, middle, trigger, direction=direction)
         if path.zero:
             self.dependency_graph.add_epsilon(start, middle)
         if path.more:
-            self.add_path(path.path, middle, middle, when, direction=direction)
+            self.add_path(path.path, middle, middle, trigger, direction=direction)
         self.dependency_graph.add_epsilon(middle, end)
 
 
@@ -93,11 +94,11 @@ def parse_path(graph: rdflib.Graph, node: rdflib.term.Node) -> RdflibPath:
     head = graph.value(node, SH.alternativePath)
     if head is not None:
         return AlternativePath(*(parse_path(graph, part) for part in Collection(graph, head)))
-    for term, sign in ((SH.zeroOrMorePath, "*"), (SH.oneOrMorePath, "+"), (SH.zeroOrOnePath, "?")):
-        inner = graph.value(node, term)
+    for predicate, modifier in ((SH.zeroOrMorePath, "*"), (SH.oneOrMorePath, "+"), (SH.zeroOrOnePath, "?")):
+        inner = graph.value(node, predicate)
         if inner is not None:
-            return MulPath(parse_path(graph, inner), sign)  # type: ignore[arg-type] # rdflib names the signs itself
-    raise UnsupportedConstraintError("a path is not a property path of SHACL")
+            return MulPath(parse_path(graph, inner), modifier)  # type: ignore[arg-type] # rdflib declares literal types
+    raise UnsupportedConstraintError("a path is not a SHACL property path")
 
 
 def require_predicate(node: rdflib.term.Node) -> NamedNode:

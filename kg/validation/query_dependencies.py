@@ -165,7 +165,7 @@ class _VariableLinker:
         self._reader = reader
         self.row_states = dict[str, State]()
 
-    def link_group(self, group: ConstraintGroup, nested: dict[str, State], when: ChangeTrigger) -> None:
+    def link_group(self, group: ConstraintGroup, nested: dict[str, State], trigger: ChangeTrigger) -> None:
         """Add what a group reads.
 
         `nested` maps variables that enclosing groups bind, but rows do not, to their states.
@@ -177,11 +177,11 @@ class _VariableLinker:
                 if not name.startswith("_:"):
                     self.row_states.setdefault(name, self._reader.dependency_graph.add_state())
         own = dict(nested)
-        self._link_patterns(list(group.patterns), own, when)
+        self._link_patterns(list(group.patterns), own, trigger)
         for inner in sorted(group.groups, key=lambda part: part.kind not in _ROW_BINDING_GROUPS):
-            self.link_group(inner, own, _group_trigger(inner.kind, when))
+            self.link_group(inner, own, _group_trigger(inner.kind, trigger))
 
-    def _link_patterns(self, patterns: list[PathPattern], nested: dict[str, State], when: ChangeTrigger) -> None:
+    def _link_patterns(self, patterns: list[PathPattern], nested: dict[str, State], trigger: ChangeTrigger) -> None:
         while patterns:
             known = {**nested, **self.row_states}
             pattern = next((item for item in patterns if any(end in known for end in item.end_nodes)), None)
@@ -190,9 +190,9 @@ class _VariableLinker:
             patterns.remove(pattern)
             if pattern.predicate_variable is not None and pattern.predicate_variable in nested:
                 raise UnsupportedConstraintError("a pattern of a query is connected only by its predicate")
-            self._link_pattern(pattern, nested, when)
+            self._link_pattern(pattern, nested, trigger)
 
-    def _link_pattern(self, pattern: PathPattern, nested: dict[str, State], when: ChangeTrigger) -> None:
+    def _link_pattern(self, pattern: PathPattern, nested: dict[str, State], trigger: ChangeTrigger) -> None:
         path = pattern.path
         first, last = pattern.end_nodes
         better = last in self.row_states and (first not in self.row_states or (last == THIS and first != THIS))
@@ -203,12 +203,12 @@ class _VariableLinker:
         if len(parts) > 1 and isinstance(parts[-1], InvPath) and last in self.row_states and first in self.row_states:
             # Start the last triple at its subject: a subject narrows the rows down more than an object.
             self._reader.add_path(
-                InvPath(parts.pop()), self.row_states[str(last)], self._reader.dependency_graph.add_state(), when
+                InvPath(parts.pop()), self.row_states[str(last)], self._reader.dependency_graph.add_state(), trigger
             )
-        self._link_path(parts, start, last, nested, when)
+        self._link_path(parts, start, last, nested, trigger)
 
     def _link_path(
-        self, parts: list[RdflibPath], start: State, last: PatternTerm, nested: dict[str, State], when: ChangeTrigger
+        self, parts: list[RdflibPath], start: State, last: PatternTerm, nested: dict[str, State], trigger: ChangeTrigger
     ) -> None:
         """Add a path to the other end of a pattern.
 
@@ -218,13 +218,13 @@ class _VariableLinker:
         reader, new = self._reader, self._reader.dependency_graph.add_state
         for part in parts[:-1]:
             following = new()
-            reader.add_path(part, start, following, when)
+            reader.add_path(part, start, following, trigger)
             start = following
         end = new()
         if isinstance(last, str) and last not in self.row_states:
             end = nested.setdefault(last, end)
-        other = last if isinstance(last, NamedNode) and len(parts) == 1 else None
-        reader.add_path(parts[-1], start, end, when, other)
+        required_end = last if isinstance(last, NamedNode) and len(parts) == 1 else None
+        reader.add_path(parts[-1], start, end, trigger, required_end)
 
 
 def _focus_paths(group: ConstraintGroup, reader: PathTransitions) -> Iterator[tuple[str, tuple[State, State]]]:
@@ -252,11 +252,11 @@ def _known_end(pattern: PathPattern, states: Mapping[str, State]) -> PatternTerm
     return next((end for end in pattern.end_nodes if isinstance(end, str) and end in states), None)
 
 
-def _group_trigger(kind: str, when: ChangeTrigger) -> ChangeTrigger:
+def _group_trigger(kind: str, trigger: ChangeTrigger) -> ChangeTrigger:
     """Return the trigger for the patterns of a nested group of some kind."""
     if kind in {"optional", "asked"}:
         return ChangeTrigger.ALWAYS
-    return when.under_negation() if kind == "absent" else when
+    return trigger.under_negation() if kind == "absent" else trigger
 
 
 def _sequence_parts(path: RdflibPath) -> list[RdflibPath]:

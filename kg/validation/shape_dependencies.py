@@ -20,14 +20,16 @@ RdflibNode = rdflib.term.Node
 _SUBCLASS: Final = NamedNode(str(RDFS.subClassOf))
 _COMPARISON_PROPERTIES: Final = (SH.equals, SH.disjoint, SH.lessThan, SH.lessThanOrEquals)
 _UNSUPPORTED_PROPERTIES: Final = (SH.sparql, SH.js, SH.expression, SH.filterShape, SH.nodes)
-_QUALIFIED_SIBLINGS: Final = SH.qualifiedValueShapesDisjoint
 
 
 @dataclass
 class ShapeDependencyBuilder:
     """Adds shapes and targets to a dependency graph.
 
-    `graph` is what pySHACL evaluates; `source` is the whole shapes graph, with all targets.
+    `graph` is the part of the shapes graph that pySHACL evaluates; `source` is the whole one, with all targets.
+
+    The focus state of a shape stands for its focus nodes. Its value state stands for its value nodes, the values of its
+    path or else the focus node, and leads to all that the shape reads from them apart from its property shapes.
     """
 
     graph: rdflib.Graph
@@ -35,7 +37,7 @@ class ShapeDependencyBuilder:
     paths: PathTransitions = field(default_factory=PathTransitions)
     _focus_states: dict[RdflibNode, State] = field(default_factory=dict)
     _value_states: dict[RdflibNode, State] = field(default_factory=dict)
-    _classes: State | None = None
+    _shared_class_state: State | None = None
 
     @property
     def dependency_graph(self) -> DependencyGraph:
@@ -47,13 +49,13 @@ class ShapeDependencyBuilder:
 
         Raise UnsupportedConstraintError if the graph cannot describe what the shape reads.
         """
-        self._refuse_global_features()
+        self._reject_global_features()
         for part in (shape, *self._reachable_shapes(shape)):
-            self._refuse_unsupported(part)
+            self._reject_unsupported(part)
         return self._focus_state(shape)
 
     def shape_states(self, shape: RdflibNode) -> tuple[State, dict[RdflibNode, State]] | None:
-        """Return the state of a node shape's own reads, and the focus states of its property shapes.
+        """Return the value state of a node shape, and the focus states of its property shapes.
 
         None if they cannot be separated: the findings of a recursive shape depend on the path to it.
         """
@@ -70,16 +72,16 @@ class ShapeDependencyBuilder:
         return any((part, SH.property, None) in graph for part in own)
 
     def add_targets(self, shape: RdflibNode, targets: ShapeTargets) -> State:
-        """Add what decides whether a node is a target of a shape, without SPARQL targets; return the node's state.
+        """Add the reads that decide whether a node is a target of a shape, and return the state of that node.
 
-        Raise UnsupportedConstraintError for targets that the graph cannot describe.
+        SPARQL targets are not added. Raise UnsupportedConstraintError for targets that the graph cannot describe.
         """
         state = self.dependency_graph.add_state()
         if targets.has_unknown:
-            raise UnsupportedConstraintError("a target is neither a target of SHACL nor a SPARQL target")
+            raise UnsupportedConstraintError("a target is neither a SHACL Core target nor a SPARQL target")
         if set(self.source.objects(shape, RDF.type)) & set(self.source.subjects(RDFS.subClassOf, RDFS.Class)):
             raise UnsupportedConstraintError(
-                "the shape may be a class by a subclass of rdfs:Class that the shapes graph defines"
+                "the shape may be an implicit class target: the shapes graph makes its type a subclass of rdfs:Class"
             )
         if targets.classes:
             self.dependency_graph.add_transition(state, Direction.FORWARD, RDF_TYPE, self._class_state())
@@ -87,8 +89,8 @@ class ShapeDependencyBuilder:
         self._add_final_transitions(state, Direction.INVERSE, targets.objects_of)
         return state
 
-    def _refuse_global_features(self) -> None:
-        """Refuse rules, which change the data, and custom components, which may read anything."""
+    def _reject_global_features(self) -> None:
+        """Reject rules, which change the data, and custom components, which may read anything."""
         graph = self.graph
         if (None, SH.rule, None) in graph:
             raise UnsupportedConstraintError("rules of the shapes graph add triples to the data")
@@ -97,10 +99,11 @@ class ShapeDependencyBuilder:
                 "the shapes graph defines its own constraint components, functions or target types"
             )
 
-    def _refuse_unsupported(self, shape: RdflibNode) -> None:
-        for term in _UNSUPPORTED_PROPERTIES:
-            if (shape, term, None) in self.graph:
-                name = str(term).rpartition("#")[2]
+    def _reject_unsupported(self, shape: RdflibNode) -> None:
+        """Reject constraints and paths of a shape that may read any triple, or that are not known."""
+        for parameter in _UNSUPPORTED_PROPERTIES:
+            if (shape, parameter, None) in self.graph:
+                name = str(parameter).rpartition("#")[2]
                 raise UnsupportedConstraintError(f"pySHACL evaluates sh:{name}, which may read any triple")
         path = self.graph.value(shape, SH.path)
         if path is not None:
@@ -115,12 +118,13 @@ class ShapeDependencyBuilder:
 
     def _class_state(self) -> State:
         """Return the state of a node's class, from which the superclasses are read."""
-        if self._classes is None:
-            self._classes = self.dependency_graph.add_state()
-            self.dependency_graph.add_transition(self._classes, Direction.FORWARD, _SUBCLASS, self._classes)
-        return self._classes
+        if self._shared_class_state is None:
+            state = self._shared_class_state = self.dependency_graph.add_state()
+            self.dependency_graph.add_transition(state, Direction.FORWARD, _SUBCLASS, state)
+        return self._shared_class_state
 
     def _add_shape_reads(self, shape: RdflibNode, focus: State) -> None:
+        """Add what a shape reads: the values of its path, then its property shapes and its own constraints."""
         values = focus
         path = self.graph.value(shape, SH.path)
         if path is not None:
@@ -133,22 +137,23 @@ class ShapeDependencyBuilder:
         self._add_value_reads(shape, focus, own)
 
     def _add_value_reads(self, shape: RdflibNode, focus: State, values: State) -> None:
+        """Add what the constraints of a shape read, apart from its property shapes."""
         graph, automaton = self.graph, self.dependency_graph
         for other in set(self._referenced_shapes(shape)) - set(graph.objects(shape, SH.property)):
             automaton.add_epsilon(values, self._focus_state(other))
         if (shape, SH["class"], None) in graph:
             automaton.add_transition(values, Direction.FORWARD, RDF_TYPE, self._class_state())
         compared = focus if (shape, SH.path, None) in graph else values
-        for term in _COMPARISON_PROPERTIES:
-            self._add_final_transitions(compared, Direction.FORWARD, graph.objects(shape, term))
+        for parameter in _COMPARISON_PROPERTIES:
+            self._add_final_transitions(compared, Direction.FORWARD, graph.objects(shape, parameter))
         if (shape, SH.closed, None) in graph:
             automaton.add_transition(values, Direction.FORWARD, None, automaton.add_state())
 
     def _add_final_transitions(self, state: State, direction: Direction, predicates: Iterable[RdflibNode]) -> None:
         """Add transitions to new states from which nothing else is read."""
-        graph = self.dependency_graph
+        automaton = self.dependency_graph
         for predicate in predicates:
-            graph.add_transition(state, direction, require_predicate(predicate), graph.add_state())
+            automaton.add_transition(state, direction, require_predicate(predicate), automaton.add_state())
 
     def _reachable_shapes(self, shape: RdflibNode) -> list[RdflibNode]:
         """Return the shapes that a shape refers to, directly or not; a recursive shape is one of them."""
@@ -161,17 +166,17 @@ class ShapeDependencyBuilder:
         return list(reached)
 
     def _referenced_shapes(self, shape: RdflibNode) -> Iterator[RdflibNode]:
-        """Return the shapes that also validate the values of a shape.
+        """Return the shapes that a shape's constraints refer to, which validate the same value nodes.
 
         They include the qualified value shapes of the siblings of a property shape with
         sh:qualifiedValueShapesDisjoint.
         """
-        for term in SHAPE_REFERENCES:
-            yield from self.graph.objects(shape, term)
-        for term in SHAPE_LIST_REFERENCES:
-            for head in self.graph.objects(shape, term):
+        for parameter in SHAPE_REFERENCES:
+            yield from self.graph.objects(shape, parameter)
+        for parameter in SHAPE_LIST_REFERENCES:
+            for head in self.graph.objects(shape, parameter):
                 yield from Collection(self.graph, head)
-        if (shape, _QUALIFIED_SIBLINGS, None) in self.graph:
+        if (shape, SH.qualifiedValueShapesDisjoint, None) in self.graph:
             for parent in self.graph.subjects(SH.property, shape):
                 for sibling in self.graph.objects(parent, SH.property):
                     yield from self.graph.objects(sibling, SH.qualifiedValueShape)

@@ -22,13 +22,13 @@ from service.http.responses import Link, add_links, page_response
 
 PROBLEM_JSON: Final = MediaType("application/problem+json")
 _MAX_SEARCH_LENGTH: Final = 200
-"""The most characters of a path that the not-found page suggests as search words."""
+"""The maximum length, in code points, of the search that the not-found page suggests."""
 _FAILURE_DETAIL: Final = "Nothing was changed. The server's log has the cause under this instance."
 R = TypeVar("R", bound=WerkzeugResponse)
 
 
 def register(app: Flask) -> None:
-    """Handle all errors of an app with problem details, and serve the documentation of their types."""
+    """Answer all errors of an app with problem details, and serve the documentation of their types."""
     app.register_blueprint(blueprint)
     app.register_error_handler(KgError, _handle_kg_error)
     app.register_error_handler(HTTPException, _handle_http_error)
@@ -146,11 +146,11 @@ def _http_detail(error: HTTPException) -> str | None:
 def _extensions(error: KgError) -> dict[str, object]:
     """Return the members of problem details that only some errors have: `line` and `column`, or `offered`."""
     if isinstance(error, PositionedError):
-        place = {"line": error.line, "column": error.column}
-        return {name: value for name, value in place.items() if value is not None}
+        position = {"line": error.line, "column": error.column}
+        return {name: value for name, value in position.items() if value is not None}
     return {"offered": error.offered} if isinstance(error, NotAcceptableError) else {}
 
 
 def _help_link(code: str) -> Link:
-    """Return the link to this service's page about a type, because the type's IRI may lead elsewhere."""
+    """Return a link to this service's page about a problem type; the type's IRI may be served by another host."""
     return Link(url_for("problems.problem", name=code, lang=None), "help")

@@ -1,10 +1,9 @@
-"""Choose charts for a set of figures and write their labels, notes and descriptions."""
+"""Choose bar charts for a set of observations, and write their labels, notes and descriptions."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import islice
 from typing import Final
 
 from flask_babel import gettext
@@ -24,6 +23,8 @@ _UNIT: Final = PREFIXES["unit"]
 _STATUS: Final = ID + "status/"
 _CHARTED_UNITS: Final = (_UNIT + "CCY_USD", _UNIT + "CCY_VND", _UNIT + "HA")
 """Units whose amounts are comparable across indicators, in order of preference."""
+_OUTCOME_STATUSES: Final = ("actual", "estimate", "forecast")
+"""Statuses of the observation that is shown beside a plan, in order of preference."""
 _PERCENT: Final = _UNIT + "PERCENT"
 
 NamesByIri = Mapping[str, str]
@@ -32,7 +33,7 @@ NamesByIri = Mapping[str, str]
 
 @dataclass(frozen=True)
 class FigureChart:
-    """A chart with its heading, a note, and its colour key: pairs of a status's CSS class and its name."""
+    """A chart with its heading, a note, and its legend: pairs of a status's CSS class and its name."""
 
     title: str
     chart: BarChart
@@ -42,12 +43,14 @@ class FigureChart:
 
 @dataclass(frozen=True)
 class _PlanOutcome:
+    """A planned amount, and the actual, estimated or forecast one."""
+
     outcome: Observation
     plan: Observation
 
 
 def build_charts(items: Sequence[Observation], names: NamesByIri, language: str) -> list[FigureChart]:
-    """Return charts of the largest amounts of the newest period, and of plans beside their outcomes."""
+    """Return charts of the largest amounts of the most recent year, and of plans beside their outcomes."""
     pairs = _plan_outcomes(items)
     return [*_amount_charts(items, pairs, names, language), *_plan_charts(pairs, names, language)]
 
@@ -67,13 +70,14 @@ def _amount_charts(
     for item in items:
         if item.unit in _CHARTED_UNITS and _upper_value(item) is not None and item.claim not in planned:
             groups[item.unit or "", item.period].append(item)
-    several = [group for group in groups.values() if len(group) >= _MIN_BARS]
-    return [_amounts_chart(group, names, language) for group in islice(sorted(several, key=_group_priority), 1)]
+    chartable = [group for group in groups.values() if len(group) >= _MIN_BARS]
+    return [_amounts_chart(min(chartable, key=_group_priority), names, language)] if chartable else []
 
 
 def _group_priority(group: Sequence[Observation]) -> tuple[int, int]:
-    starts = group[0].period_start
-    return _CHARTED_UNITS.index(group[0].unit or ""), -int(starts[:4]) if starts and starts[:4].isdigit() else 1
+    """Sort by preference of the unit, then by year, the latest first and groups without a year last."""
+    year = (group[0].period_start or "")[:4]
+    return _CHARTED_UNITS.index(group[0].unit or ""), -int(year) if year.isdigit() else 1
 
 
 def _amounts_chart(group: Sequence[Observation], names: NamesByIri, language: str) -> FigureChart:
@@ -122,7 +126,7 @@ def _plan_chart(unit: str, pairs: Sequence[_PlanOutcome], names: NamesByIri, lan
 
 
 def _plan_bar(pair: _PlanOutcome, names: NamesByIri, language: str) -> Bar:
-    plan = pair.plan.low or Decimal(1)
+    plan = pair.plan.low or Decimal(1)  # `_plan_outcomes` returns only plans above zero
     percent = format_number(round(100 * (pair.outcome.low or 0) / plan, 1), _PERCENT, language)
     text = gettext("Plan: %(amount)s", amount=short_amount(pair.plan, language))
     bar = _bar(pair.outcome, _label(pair.outcome, names, about=True, period=True), names, language)
@@ -136,18 +140,19 @@ def _plan_bar(pair: _PlanOutcome, names: NamesByIri, language: str) -> Bar:
 
 
 def _plan_outcomes(items: Iterable[Observation]) -> list[_PlanOutcome]:
-    """Pair each plan that is a single number with an actual figure, estimate or forecast of the same amount."""
+    """Pair plans with outcomes of the same subject, indicator, unit and period; both must be single numbers."""
     amounts = defaultdict[tuple[object, ...], dict[str, Observation]](dict)
     for item in items:
         if item.unit in _CHARTED_UNITS and item.low is not None and item.low == item.high:
             key = (item.about, item.indicator, item.unit, item.period)
             amounts[key].setdefault(status_name(item.status) or "", item)
-    return [
-        _PlanOutcome(by_status[status], by_status["plan"])
-        for by_status in amounts.values()
-        for status in islice((name for name in ("actual", "estimate", "forecast") if name in by_status), 1)
-        if "plan" in by_status and (by_status["plan"].low or 0) > 0
-    ]
+    pairs = list[_PlanOutcome]()
+    for by_status in amounts.values():
+        plan = by_status.get("plan")
+        outcome = next((by_status[status] for status in _OUTCOME_STATUSES if status in by_status), None)
+        if plan is not None and outcome is not None and (plan.low or 0) > 0:
+            pairs.append(_PlanOutcome(outcome, plan))
+    return pairs
 
 
 def _bar(item: Observation, label: str, names: NamesByIri, language: str) -> Bar:

@@ -28,7 +28,7 @@ def register(app: Flask) -> None:
 
 
 def link_url(iri: str) -> str | None:
-    """Return the URL that a page links to for an IRI: a path here for the project's IRIs, None if it is not HTTP(S)."""
+    """Return the URL that a page links to for an IRI: a path of this app for a project's IRI, None if not HTTP(S)."""
     if iri.startswith(ID):
         return url_for("resource.document", name=url_name(iri.removeprefix(ID)))
     for endpoint, namespace in (("resource.ontology", HPEZ), ("resource.shapes", HPSH)):
@@ -40,7 +40,7 @@ def link_url(iri: str) -> str | None:
 
 
 def severity_name(iri: str) -> str:
-    """Return the name of a severity of SHACL in the reader's language, or the local name of another IRI."""
+    """Return the name of a SHACL severity in the reader's language, and any other IRI unchanged."""
     names: dict[str, str] = {
         "Violation": gettext("violation"),
         "Warning": gettext("warning"),
@@ -58,7 +58,7 @@ def _template_context() -> dict[str, Any]:
         "other": other,
         "language_names": _LANGUAGE_NAMES,
         "severity": severity_name,
-        "short_term": term_text,
+        "term_text": term_text,
         "sections": _sections,
         "this_page": url_in_language,
         "in_other": partial(i18n.translate, other),

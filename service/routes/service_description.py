@@ -15,11 +15,12 @@ _TRIPLES: Final = NamedNode(VOID + "triples")
 _SIMPLE: Final = NamedNode("http://www.w3.org/ns/entailment/Simple")
 
 
-def service_description(site: Site, default_graph: DefaultGraphMode, counts: DatasetStatistics) -> list[Triple]:
+def service_description(site: Site, default_graph: DefaultGraphMode, statistics: DatasetStatistics) -> list[Triple]:
     """Describe the endpoint of a site and its default dataset, which is the dataset of the site's VoID description.
 
-    BasicFederatedQuery is a feature if the operator allows any host. The endpoint has no input formats or extension
-    functions. Blank nodes have fixed labels, so that equal descriptions are equal byte for byte.
+    BasicFederatedQuery is a feature if the operator allows at least one SERVICE host. sd:inputFormat and
+    sd:extensionFunction are absent, because the endpoint reads no documents and adds no functions. Blank nodes have
+    fixed labels, so that equal descriptions are equal byte for byte.
     """
     features = {
         "UnionDefaultGraph": default_graph == "union",
@@ -34,16 +35,16 @@ def service_description(site: Site, default_graph: DefaultGraphMode, counts: Dat
         *(Triple(service, _sd("feature"), _sd(name)) for name, supported in features.items() if supported),
         Triple(service, _sd("defaultEntailmentRegime"), _SIMPLE),
         Triple(service, _sd("defaultDataset"), dataset),
-        *_dataset(dataset, default_graph, counts),
+        *_dataset(dataset, default_graph, statistics),
     ]
 
 
-def _dataset(dataset: NamedNode, default_graph: DefaultGraphMode, counts: DatasetStatistics) -> Iterator[Triple]:
+def _dataset(dataset: NamedNode, default_graph: DefaultGraphMode, statistics: DatasetStatistics) -> Iterator[Triple]:
     yield Triple(dataset, RDF_TYPE, _sd("Dataset"))
-    default, size = BlankNode("default"), counts.triples if default_graph == "union" else counts.unnamed
+    default, size = BlankNode("default"), statistics.triples if default_graph == "union" else statistics.unnamed
     yield Triple(dataset, _sd("defaultGraph"), default)
     yield from _graph(default, size)
-    for number, (iri, named_size) in enumerate(counts.graphs.items()):
+    for number, (iri, named_size) in enumerate(statistics.graphs.items()):
         named, graph = BlankNode(f"named{number}"), BlankNode(f"graph{number}")
         yield Triple(dataset, _sd("namedGraph"), named)
         yield Triple(named, RDF_TYPE, _sd("NamedGraph"))

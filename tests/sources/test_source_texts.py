@@ -38,7 +38,7 @@ def test_a_text_belongs_to_its_source(tmp_path: Path) -> None:
 def test_a_text_of_no_source_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "other.txt"
     file.write_text("something else")
-    with pytest.raises(EvidenceTextError, match=r"other\.txt is the text of no source: its SHA-256 is"):
+    with pytest.raises(EvidenceTextError, match=r"other\.txt is not the text of any source: its SHA-256 is"):
         SourceTexts([file]).require_known_sources(engine())
     with pytest.raises(EvidenceTextError, match="cannot be read"):
         SourceTexts([tmp_path / "none.txt"])

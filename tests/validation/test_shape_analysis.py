@@ -35,9 +35,9 @@ def query_shape(select: str) -> str:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("e:S sh:targetNode e:a ; sh:property [ sh:path [ e:p e:q ] ] .", "not a property path"),
+        ("e:S sh:targetNode e:a ; sh:property [ sh:path [ e:p e:q ] ] .", "not a SHACL property path"),
         ("e:S sh:targetNode e:a ; sh:equals [ ] .", "predicate is not an IRI"),
-        ("e:S sh:targetNode e:a ; sh:target [ e:p e:q ] ; sh:nodeKind sh:IRI .", "neither a target"),
+        ("e:S sh:targetNode e:a ; sh:target [ e:p e:q ] ; sh:nodeKind sh:IRI .", "neither a SHACL Core target"),
         ("e:K rdfs:subClassOf rdfs:Class . e:S a e:K ; sh:targetNode e:a ; sh:nodeKind sh:IRI .", "subclass"),
         ("e:S sh:targetNode e:a ; sh:rule [ ] ; sh:nodeKind sh:IRI .", "rules"),
         ("e:C a sh:ConstraintComponent . e:S sh:targetNode e:a ; sh:nodeKind sh:IRI .", "components"),

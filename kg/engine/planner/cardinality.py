@@ -1,6 +1,7 @@
 """Estimate the cardinality of triple patterns, and order joins by it; pure.
 
-The estimates come from the statistics of each predicate. They affect speed only, never results.
+A name is a variable or the label of a blank node (`VariableNames`). The estimates come from the statistics of each
+predicate. They affect speed only, never results.
 """
 
 from collections import defaultdict, deque
@@ -18,7 +19,9 @@ _DEFAULT_MATCHES: Final = {(True, True): 0.5, (True, False): 2.0, (False, True):
 _CONSTANT_OBJECT_MATCHES: Final = 10_000.0
 """Matches of a pattern without statistics whose object is a constant: such objects are in many triples."""
 _MATCH_COST: Final = 0.15
-"""The cost of each match, where a look-up costs 1."""
+"""The cost of reading a match, relative to the cost of a look-up in an index."""
+_COMPOUND_MATCHES: Final = {True: 10.0, False: 1e6}
+"""Matches of a compound pattern, by whether one of its names is bound."""
 
 
 @dataclass(frozen=True)
@@ -64,17 +67,17 @@ class CardinalityEstimator:
 
     def _default_matches(self, pattern: TriplePattern, given: AbstractSet[str]) -> float:
         if pattern.is_compound:
-            return 1e6 if pattern.names.isdisjoint(given) else 10.0
-        subject, node = _is_bound(pattern.subject, given), _is_bound(pattern.object, given)
-        if node and not subject and not pattern.object.startswith("?"):
+            return _COMPOUND_MATCHES[not pattern.names.isdisjoint(given)]
+        has_subject, has_object = _is_bound(pattern.subject, given), _is_bound(pattern.object, given)
+        if has_object and not has_subject and not pattern.object.startswith("?"):
             return _CONSTANT_OBJECT_MATCHES
-        return _DEFAULT_MATCHES[subject, node]
+        return _DEFAULT_MATCHES[has_subject, has_object]
 
     def join_order(self, patterns: Sequence[TriplePattern], given: VariableNames) -> JoinOrder:
         """Order patterns greedily: next is the one with the fewest matches among those that share a bound name.
 
-        A pattern is ranked again when one of its names becomes bound; its outdated ranks stay in the heap and are
-        skipped.
+        Patterns without a bound name come only when no other is left. A pattern is ranked again when one of its names
+        becomes bound; its outdated ranks stay in the heap and are skipped.
         """
         known, ordered, remaining = set(given), list[TriplePattern](), len(patterns)
         ranks: list[_Rank | None] = [self._rank(pattern, index, known) for index, pattern in enumerate(patterns)]
@@ -82,10 +85,10 @@ class CardinalityEstimator:
         heapify(heap)
         is_connected, cost, rows = True, 0.0, 1.0
         while remaining:
-            rank = is_far, matches, index = heappop(heap)
+            rank = is_disconnected, matches, index = heappop(heap)
             if ranks[index] is not rank:
                 continue
-            is_connected = is_connected and not is_far
+            is_connected = is_connected and not is_disconnected
             cost, rows = cost + rows * (1 + _MATCH_COST * matches), rows * matches
             ordered.append(patterns[index])
             ranks[index], remaining = None, remaining - 1
@@ -109,6 +112,7 @@ def _indexes_by_name(patterns: Sequence[TriplePattern]) -> dict[str, list[int]]:
 
 
 def _is_bound(term: str, given: AbstractSet[str]) -> bool:
+    """Return whether a term is a constant or one of the given names."""
     if term.startswith("?"):
         return term[1:] in given
     return not term.startswith("_:") or term in given
@@ -116,7 +120,7 @@ def _is_bound(term: str, given: AbstractSet[str]) -> bool:
 
 @dataclass
 class _Component:
-    """Connected patterns; `last` is the index of the last of them."""
+    """Connected patterns in their order; `last` is the index of the last one, the key of the component."""
 
     triple_patterns: deque[TriplePattern]
     last: int = -1
@@ -127,8 +131,8 @@ def connected_components(patterns: Sequence[TriplePattern], given: VariableNames
     components, by_name = dict[int, _Component](), dict[str, _Component]()
     for index, pattern in enumerate(patterns):
         own = pattern.names - given
-        met = sorted({by_name[name].last for name in own if name in by_name})
-        component = _merge_components([components.pop(last) for last in met], by_name, given)
+        sharing = sorted({by_name[name].last for name in own if name in by_name})
+        component = _merge_components([components.pop(last) for last in sharing], by_name, given)
         component.triple_patterns.append(pattern)
         component.last = index
         components[index] = component

@@ -234,7 +234,7 @@ def test_an_unknown_source_text_is_refused_at_the_start(tmp_path: Path, folder: 
             timeout=60,
         )
         assert done.returncode == 2
-        assert "other.txt is the text of no source: its SHA-256 is " in done.stderr
+        assert "other.txt is not the text of any source: its SHA-256 is " in done.stderr
 
 
 # --- issues
