@@ -164,8 +164,8 @@ class WorkerLoop:
     def _send_result(self, job: Message, client: socket.socket) -> str:
         """Perform a job, send its result or error to the client and return the outcome.
 
-        The dispatcher is told of a file before the client receives it, so that the file is counted before the client's
-        next job starts.
+        The worker reports a file to the dispatcher before the client receives it, so that the file is counted before
+        the client's next job starts.
         """
         answer = _run_operation(job, self._operations)
         try:

@@ -65,7 +65,7 @@ def _with_content_language(response: Response) -> Response:
 
 
 def _with_cache_headers(response: Response) -> Response:
-    """Let caches keep the response, which changes only with the software (RFC 9110, 8.8.3; RFC 9111, 5.2.2)."""
+    """Allow caches to keep the response, which changes only with the software (RFC 9110, 8.8.3; RFC 9111, 5.2.2)."""
     response.headers["Cache-Control"] = _CACHE_CONTROL
     response.add_etag()
     response.make_conditional(request)
