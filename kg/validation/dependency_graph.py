@@ -155,9 +155,11 @@ class DependencyGraph:
 
     def _states_reading(self, triple: Triple, change: ChangeTrigger) -> Iterator[NodeState]:
         """Return the node states whose transitions follow a triple, for one kind of change."""
+        # Computed once: many steps read the same triple, and this runs for every changed triple.
+        forward, inverse = _endpoints(Direction.FORWARD, triple), _endpoints(Direction.INVERSE, triple)
         for predicate in (triple.predicate, None):
             for step in self._by_trigger.get((change, predicate), ()):
-                node, other = _endpoints(step.direction, triple)
+                node, other = forward if step.direction is Direction.FORWARD else inverse
                 if step.required_end is None or step.required_end == other:
                     yield node, step.start
 
